@@ -1,0 +1,284 @@
+"""Events: everything that a run notes down, as typed, immutable records.
+
+Each event carries the `Stamp` of its receipt and the scenario it belongs to. `History` writes them as JSON lines
+and reads them back equal; nothing else in the project knows how they look on disk.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = [
+    "ChangeKind",
+    "EndpointState",
+    "EndpointsObserved",
+    "Event",
+    "FaultHealed",
+    "FaultInjected",
+    "FaultProved",
+    "LoadEnded",
+    "LoadStarted",
+    "Noted",
+    "Phase",
+    "PhaseStarted",
+    "PodObserved",
+    "ProberEnded",
+    "RunEnded",
+    "RunStarted",
+    "ScenarioEnded",
+    "ScenarioStarted",
+    "Stamp",
+    "Target",
+    "WatchInterrupted",
+    "WorkloadObserved",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A moment on both clocks: durations come from the first, the second shows drift and dates.
+
+    Attributes:
+        monotonic_ns: `time.monotonic_ns`, comparable between processes of one machine until it restarts.
+        wall_s: `time.time`, seconds since the epoch.
+    """
+
+    monotonic_ns: int
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events.
+
+    Attributes:
+        at: when this process received or did it.
+        scenario: name of the scenario it belongs to; empty for the run as a whole.
+    """
+
+    at: Stamp
+    scenario: str
+
+
+class Phase(StrEnum):
+    """The parts of a scenario, in their order."""
+
+    BASELINE = "baseline"
+    FAULT = "fault"
+    RECOVERY = "recovery"
+
+
+class ChangeKind(StrEnum):
+    """What a watch said of an object; ``listed`` is an object found when the watch began."""
+
+    LISTED = "listed"
+    ADDED = "added"
+    MODIFIED = "modified"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An object that a fault acts on."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """A run began: its identifier, the cluster's name, the seed and the command line that reproduces it."""
+
+    run_id: str
+    cluster: str
+    seed: int
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded(Event):
+    """A run ended; ``reason`` is ``completed``, ``interrupted`` or the error."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioStarted(Event):
+    """The recorder of an experiment began; ``experiment`` is the file, ``title`` the experiment's own."""
+
+    title: str
+    experiment: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioEnded(Event):
+    """The recorder ended.
+
+    ``status`` is Chaos Toolkit's (completed, deviated, failed, interrupted, aborted); ``deviated`` is its word
+    on the steady-state hypothesis after the method.
+    """
+
+    status: str
+    deviated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStarted(Event):
+    """A phase began."""
+
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class FaultInjected(Event):
+    """A fault was injected.
+
+    t0 is the midpoint of ``sent_ns`` and ``acknowledged_ns``, its uncertainty half their distance.
+
+    Attributes:
+        fault: what was done, such as ``terminate_pods``.
+        sent_ns: monotonic stamp before the first mutating request of the activity.
+        acknowledged_ns: monotonic stamp after the answer to that request.
+        targets: what it acted on.
+    """
+
+    fault: str
+    sent_ns: int
+    acknowledged_ns: int
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultProved(Event):
+    """The evidence that a fault took effect, or the lack of it."""
+
+    fault: str
+    proved: bool
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultHealed(Event):
+    """A fault was taken back."""
+
+    fault: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodObserved(Event):
+    """A pod as a watch showed it.
+
+    Attributes:
+        change: what the watch said.
+        uid: the pod's uid: names and nodes come again, uids do not.
+        name: its name, which is also the value of X-Served-By.
+        node: node it is bound to; empty before that.
+        app: value of its label ``app`` (or ``app.kubernetes.io/name``).
+        owner_uid: uid of its controlling owner; empty without one.
+        phase: Pending, Running, Succeeded, Failed or Unknown.
+        ready: its Ready condition.
+        terminating: whether it has a deletion timestamp.
+        containers_started: whether all its containers run.
+        restarts: sum of the restart counts.
+        created_wall_s: metadata.creationTimestamp (resolution 1 s).
+    """
+
+    change: ChangeKind
+    uid: str
+    name: str
+    node: str
+    app: str
+    owner_uid: str
+    phase: str
+    ready: bool
+    terminating: bool
+    containers_started: bool
+    restarts: int
+    created_wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """One address of an EndpointSlice, with its conditions; ``pod_uid`` is empty without a target."""
+
+    address: str
+    pod_uid: str
+    pod_name: str
+    ready: bool
+    serving: bool
+    terminating: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointsObserved(Event):
+    """An EndpointSlice as a watch showed it."""
+
+    change: ChangeKind
+    service: str
+    slice_name: str
+    endpoints: tuple[EndpointState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadObserved(Event):
+    """A Deployment or StatefulSet as a watch showed it; counts are pods."""
+
+    change: ChangeKind
+    kind: str
+    name: str
+    app: str
+    uid: str
+    desired: int
+    replicas: int
+    ready: int
+    available: int
+    updated: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatchInterrupted(Event):
+    """A watch broke and was begun anew; what happened in between was listed, not seen."""
+
+    resource: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadStarted(Event):
+    """The load generator began to offer requests."""
+
+    users: int
+    offered_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoadEnded(Event):
+    """The load generator ended; ``reason`` is ``stopped`` or what went wrong."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProberEnded(Event):
+    """What the prober says of itself.
+
+    Attributes:
+        interval_ns: its interval Δ.
+        sent: samples sent.
+        dropped: samples of its schedule that it did not send.
+        send_lag_max_ns: worst distance between intended and sent.
+    """
+
+    interval_ns: int
+    sent: int
+    dropped: int
+    send_lag_max_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noted(Event):
+    """A remark for the reader of the history."""
+
+    message: str

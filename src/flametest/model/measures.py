@@ -1,0 +1,183 @@
+"""What `flametest.measure` returns: the measured figures of one scenario, as immutable records.
+
+Times named ``seconds`` count from t0, the moment of injection, and are negative before it.
+"""
+
+from dataclasses import dataclass
+
+from flametest.model.events import Phase
+
+__all__ = [
+    "Availability",
+    "Bracket",
+    "Distribution",
+    "LatencySummary",
+    "Outage",
+    "PodShare",
+    "Stage",
+    "SteadyState",
+    "Stretch",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """An interval that holds the true value, in seconds."""
+
+    low: float
+    high: float
+
+    @property
+    def midpoint(self) -> float:
+        """Return the middle, the figure that is reported."""
+        return (self.low + self.high) / 2
+
+    @property
+    def uncertainty(self) -> float:
+        """Return half the width."""
+        return (self.high - self.low) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A run of bad samples without a good one between, as seen by one lane.
+
+    Attributes:
+        start_seconds: send time of its first bad sample, from t0.
+        end_seconds: send time of its last bad sample, from t0.
+        duration: the bracket of the outage.
+        bad: number of bad samples.
+        ended: False when no good sample followed: the outage is longer than what was seen.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    duration: Bracket
+    bad: int
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """What users felt, from the fresh-connection lane of the prober.
+
+    Attributes:
+        total: sum of the stretches; None when no sample was bad ("no user-visible outage", never "0 s").
+        envelope: from the first bad to the last bad sample, good ones between included; None likewise.
+        stretches: each stretch, earliest first.
+        resolution_seconds: the prober's interval Δ; shorter outages can be missed.
+        epsilon_seconds: ε, worst send lag plus the baseline's p99.9 round trip.
+        recovered: False when the last sample was bad.
+    """
+
+    total: Bracket | None
+    envelope: Bracket | None
+    stretches: tuple[Stretch, ...]
+    resolution_seconds: float
+    epsilon_seconds: float
+    recovered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of the recovery.
+
+    Attributes:
+        name: detected, rescheduled, started, ready, routed, first_success or steady.
+        title: what a reader sees.
+        seconds: from t0; None when it was not seen.
+        uncertainty_seconds: half the width of its bracket.
+        detail: what exactly was seen, such as the name of the replacement.
+    """
+
+    name: str
+    title: str
+    seconds: float | None
+    uncertainty_seconds: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyState:
+    """When the system was steady again.
+
+    Attributes:
+        seconds: τ from t0; None when it was not reached before ``horizon_seconds`` (censored: "> T").
+        window_seconds: W.
+        hold_seconds: how long every window had to be good.
+        horizon_seconds: how long was watched after t0.
+        reason: what kept it from being steady, when it was not reached.
+    """
+
+    seconds: float | None
+    window_seconds: float
+    hold_seconds: float
+    horizon_seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Service level of the load after t0.
+
+    Attributes:
+        valid: requests that count.
+        good: of those, answered well within the time limit.
+        bad: the others.
+        ratio: good / valid; None without a valid request.
+        lost_area_seconds: ∫(1 − min(1, good/offered)) dt.
+        error_budget_used: bad / ((1 − SLO) · requests expected in 30 days at the offered rate); None without load.
+        objective: the SLO, such as 0.99.
+    """
+
+    valid: int
+    good: int
+    bad: int
+    ratio: float | None
+    lost_area_seconds: float
+    error_budget_used: float | None
+    objective: float
+
+
+@dataclass(frozen=True, slots=True)
+class LatencySummary:
+    """Latency percentiles of one phase, from the intended start, in milliseconds; None without a sample."""
+
+    phase: Phase
+    samples: int
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PodShare:
+    """What one pod served in a phase; ``rate`` is requests a second while it was Ready."""
+
+    pod: str
+    node: str
+    requests: int
+    ready_seconds: float
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """How requests spread over pods in one phase.
+
+    Attributes:
+        phase: the phase.
+        connections: ``fresh`` (each request its own connection) or ``load`` (connections are kept).
+        shares: one entry a pod, by name.
+        jain: Jain's fairness index (Σx)²/(k·Σx²) of the rates; None without a request.
+        variation: coefficient of variation of the rates.
+        max_over_mean: greatest rate over their mean.
+    """
+
+    phase: Phase
+    connections: str
+    shares: tuple[PodShare, ...]
+    jain: float | None
+    variation: float | None
+    max_over_mean: float | None

@@ -1,0 +1,59 @@
+"""How the API server reaches into running pods: the protocol `PodAccess`, which the agent implements."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["ExecProcess", "LogOptions", "PodAccess"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """What part of a container's log is wanted, as in the query of the API's ``log`` subresource.
+
+    Attributes:
+        follow: go on until the container ends.
+        previous: of the instance before the last restart.
+        timestamps: put the RFC 3339 time of writing before each line.
+        tail_lines: only so many lines from the end; None for all.
+        since_seconds: only lines not older; None for all.
+        limit_bytes: stop after so many bytes; None for no limit.
+    """
+
+    follow: bool = False
+    previous: bool = False
+    timestamps: bool = False
+    tail_lines: int | None = None
+    since_seconds: int | None = None
+    limit_bytes: int | None = None
+
+
+class ExecProcess(Protocol):
+    """A command that runs in a container."""
+
+    async def write(self, data: bytes) -> None:
+        """Write to its standard input."""
+
+    def close_stdin(self) -> None:
+        """End its standard input."""
+
+    def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield (1, bytes) of standard output and (2, bytes) of standard error until both end."""
+
+    async def wait(self) -> int:
+        """Return the exit code."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+class PodAccess(Protocol):
+    """What the agent offers to the API server. A container is named; an unknown one raises `StatusError` 400."""
+
+    def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
+        """Yield pieces of the log."""
+
+    async def execute(
+        self, namespace: str, pod: str, container: str, command: list[str], *, stdin: bool, tty: bool
+    ) -> ExecProcess:
+        """Start a command in a running container."""

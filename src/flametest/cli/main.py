@@ -1,0 +1,144 @@
+"""``flametest``: every command in one readable place; the work is done in `flametest.run` and below."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flametest import __version__
+from flametest.model.errors import FlametestError
+
+__all__ = ["main"]
+
+_CLUSTER = click.option(
+    "--cluster", default="sandbox", show_default=True, metavar="NAME", help="Where to deploy: sandbox."
+)
+
+
+def _reported(command: Callable[..., int | None]) -> Callable[..., None]:
+    """Exit with the code that ``command`` returns; tell errors in a line with their remedy, and exit with 2."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            code = command(*args, **options)
+        except FlametestError as error:
+            _complain(error)
+            code = 2
+        except KeyboardInterrupt:
+            click.echo("interrupted; everything that was started has been ended", err=True)
+            code = 130
+        sys.exit(code or 0)
+
+    return run
+
+
+def _complain(error: FlametestError) -> None:
+    click.echo(f"error: {error.message}", err=True)
+    if error.remedy:
+        click.echo(f"remedy: {error.remedy}", err=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="flametest")
+def main() -> None:
+    """Resilience tests for services on Kubernetes: faults under load, measured, with a verdict.
+
+    Exit codes: 0 all limits held, 1 a limit was missed, 2 usage or set-up error, 3 inconclusive, 4 something could
+    not be healed, 130 interrupted.
+    """
+
+
+@main.command()
+@_CLUSTER
+@click.option("--suite", default="core", show_default=True, help="Suite of experiments/suites.toml.")
+@click.option(
+    "--experiment",
+    "experiments",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Run this experiment instead of a suite; may be repeated.",
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run [reports/DATE-TIME].")
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="[SCENARIO:]CRITERION=NUMBER",
+    help="Judge by another limit than the experiment's; may be repeated.",
+)
+@click.option("--users", default=20, show_default=True, type=click.IntRange(1, 1000), help="Users of the load.")
+@click.option(
+    "--rate", default=5.0, show_default=True, type=click.FloatRange(0.1, 100), help="Requests a second of each user."
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of random choices [drawn and printed].")
+@click.option("--keep", is_flag=True, help="Leave the system running afterwards.")
+@_reported
+def run(**options: Any) -> int:
+    """Deploy, load, inject, measure, report."""
+    from flametest.cli.commands import run_suite  # noqa: PLC0415
+
+    return run_suite(**options)
+
+
+@main.command()
+@_CLUSTER
+@_reported
+def up(cluster: str) -> int:
+    """Deploy the system under test and leave it running."""
+    from flametest.cli.commands import bring_up  # noqa: PLC0415
+
+    return bring_up(cluster)
+
+
+@main.command()
+@_CLUSTER
+@_reported
+def down(cluster: str) -> int:
+    """End what `up` started."""
+    from flametest.cli.commands import bring_down  # noqa: PLC0415
+
+    return bring_down(cluster)
+
+
+@main.command()
+@_CLUSTER
+@_reported
+def status(cluster: str) -> int:
+    """Tell what runs, and whether it is healthy."""
+    from flametest.cli.commands import show_status  # noqa: PLC0415
+
+    return show_status(cluster)
+
+
+@main.command()
+@_CLUSTER
+@_reported
+def env(cluster: str) -> int:
+    """Print the shell commands that point kubectl, chaos and locust at the running system."""
+    from flametest.cli.commands import print_environment  # noqa: PLC0415
+
+    return print_environment(cluster)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@_reported
+def report(folder: Path) -> int:
+    """Render the report of an earlier run again; a run that crashed is analysed first."""
+    from flametest.cli.commands import render_again  # noqa: PLC0415
+
+    return render_again(folder)
+
+
+@main.command()
+@_reported
+def doctor() -> int:
+    """Tell what this machine has, what is missing, and what that prevents."""
+    from flametest.cli.doctor import diagnose  # noqa: PLC0415
+
+    return diagnose()

@@ -1,0 +1,74 @@
+"""What a cluster provider offers: the protocol `Cluster`, and how a running cluster is reached.
+
+Implementers must not touch the user's own kubeconfig or current context, and must bound every wait.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from flametest.model.errors import FlametestError
+
+__all__ = ["Access", "Cluster", "ClusterError", "ClusterOptions"]
+
+
+class ClusterError(FlametestError):
+    """A cluster cannot be started, found or ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """How to reach or start a cluster.
+
+    Attributes:
+        images_file: the project's manifests/images.toml, which names each image's build context.
+        node_port_address: loopback address on which the sandbox opens NodePorts.
+        entry_port: node port of the entry Service.
+    """
+
+    images_file: Path
+    node_port_address: str = "127.0.0.1"
+    entry_port: int = 30080
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a running cluster is reached.
+
+    Attributes:
+        kubeconfig: a file that holds the context and nothing that is not needed.
+        context: the context's name; every client is pinned to it.
+        url: entry of the system under test, such as ``http://127.0.0.1:30080``.
+    """
+
+    kubeconfig: Path
+    context: str
+    url: str
+
+
+class Cluster(Protocol):
+    """A cluster that the system under test can be deployed to."""
+
+    @property
+    def name(self) -> str:
+        """Return the name that reports show."""
+
+    @property
+    def note(self) -> str:
+        """Return what this cluster does not emulate, in a sentence; empty for a real one."""
+
+    def up(self) -> Access:
+        """Start the cluster, or find the one that runs, and return when its API answers.
+
+        Raises:
+            ClusterError: it could not be started; nothing is left running.
+        """
+
+    def find(self) -> Access | None:
+        """Return how the running cluster is reached, or None when none runs."""
+
+    def down(self) -> bool:
+        """End the cluster with everything in it; return whether one was running."""
+
+    def memory_bytes(self) -> int | None:
+        """Return the memory of the cluster's own processes; None when it cannot be told."""

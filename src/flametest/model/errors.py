@@ -1,0 +1,25 @@
+"""The root of Flametest's error tree.
+
+FlametestError               what a user can act on; the command line prints it in one line with its remedy
+├── ClusterError             flametest.clusters: a cluster cannot be started, found or ended
+├── KubeError                flametest.kube: the API refused, or did not answer
+├── LoadError                flametest.load: prober or load generator
+├── ExperimentError          flametest.run: an experiment file that cannot be used
+└── ProjectError             flametest.run: files of the project or of a run that cannot be used
+"""
+
+__all__ = ["FlametestError"]
+
+
+class FlametestError(Exception):
+    """Something a user can act on.
+
+    Attributes:
+        message: lower case; names the thing, what was expected and what was found.
+        remedy: what to do about it; empty when there is nothing to advise.
+    """
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy

@@ -1,0 +1,218 @@
+"""The folder of one run: what is written while it goes on, and how it is read back.
+
+    run.json            what was asked for: written first, so that a run that crashed can still be analysed
+    history.jsonl       every event, append-only
+    samples.csv.gz      every request; the first column is the scenario
+    scenarios/NAME/     journal and logs of one scenario; while it runs also its raw history and samples
+    logs/               logs of the pods
+    result.json, report.html, junit.xml, summary.md
+
+A scenario's recorder and load generator are processes of their own and write raw files; `RunFolder.fold` moves
+those into the two files of the run when the scenario ends, and again, harmlessly, before an analysis.
+"""
+
+import csv
+import gzip
+import io
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from flametest.model.events import Event
+from flametest.model.history import History, HistoryError, encode
+from flametest.model.result import Result
+from flametest.model.samples import SAMPLE_COLUMNS
+from flametest.run.project import ProjectError
+
+__all__ = ["RunFolder", "RunInputs", "read_result"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunInputs:
+    """What an analysis needs beside history and samples.
+
+    Attributes:
+        run_id: names the run and its folder.
+        scenarios: names of the scenarios, in their order.
+        limits: the overrides of the command line, as it was written.
+        versions: component and version, in display order.
+    """
+
+    run_id: str
+    cluster: str
+    cluster_note: str
+    namespace: str
+    url: str
+    suite: str
+    seed: int
+    command: str
+    manifests_digest: str
+    scenarios: tuple[str, ...]
+    limits: tuple[str, ...]
+    versions: tuple[tuple[str, str], ...]
+
+
+_INPUTS: TypeAdapter[RunInputs] = TypeAdapter(RunInputs)
+_RESULT: TypeAdapter[Result] = TypeAdapter(Result)
+
+
+def read_result(path: Path) -> Result:
+    """Read a result.json.
+
+    Raises:
+        ProjectError: the file is missing or is no result of this version.
+    """
+    try:
+        return _RESULT.validate_json(path.read_bytes())
+    except OSError as error:
+        raise ProjectError(f"{path} cannot be read: {error.strerror}", "name the folder of a finished run") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise ProjectError(f"{path} is no result of this version: {where}: {problem['msg']}") from error
+
+
+class RunFolder:
+    """One run's folder, open for appending; close it to flush the history's file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._history = path / "history.jsonl"
+        self._samples = path / "samples.csv.gz"
+
+    @classmethod
+    def create(cls, path: Path, inputs: RunInputs) -> "RunFolder":
+        """Make a new run's folder.
+
+        Raises:
+            ProjectError: it exists and holds something, or cannot be made.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise ProjectError(f"the folder {path} is not empty", "name a new folder with --out")
+            (path / "run.json").write_bytes(_INPUTS.dump_json(inputs, indent=1))
+        except OSError as error:
+            raise ProjectError(f"the folder {path} cannot be made: {error.strerror}", "name another by --out") from error
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """Return the folder of an earlier run.
+
+        Raises:
+            ProjectError: it is none.
+        """
+        if not (path / "run.json").is_file():
+            raise ProjectError(f"{path} is not the folder of a run", "name a folder under reports/")
+        return cls(path.resolve())
+
+    def inputs(self) -> RunInputs:
+        """Return what the run was asked for."""
+        try:
+            return _INPUTS.validate_json((self.path / "run.json").read_bytes())
+        except ValidationError as error:
+            raise ProjectError(f"{self.path / 'run.json'} was not written by this version") from error
+
+    def scenario(self, name: str) -> Path:
+        """Return the folder of a scenario, made if need be."""
+        folder = self.path / "scenarios" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def note(self, event: Event) -> None:
+        """Append an event to the history and hand it to the kernel at once."""
+        append_event(self._history, event)
+
+    def fold(self, name: str) -> None:
+        """Move the raw history and samples of a scenario into the files of the run."""
+        folder = self.scenario(name)
+        raw = folder / "history.jsonl"
+        if raw.exists():
+            with self._history.open("a") as target:
+                target.writelines(_whole_lines(raw))
+            raw.unlink()
+        for samples in sorted(folder.glob("samples-*.csv")):
+            with gzip.open(self._samples, "at", newline="", compresslevel=6) as target:
+                target.writelines(f"{name},{line}" for line in _rows(samples))
+            samples.unlink()
+
+    def history(self) -> History:
+        """Return the whole history.
+
+        Raises:
+            ProjectError: a line cannot be read.
+        """
+        try:
+            with self._history.open() as lines:
+                return History.from_lines(lines)
+        except FileNotFoundError:
+            return History()
+        except HistoryError as error:
+            raise ProjectError(f"{self._history}: {error}", "the file was changed; restore it") from error
+
+    def samples(self, name: str) -> Iterator[str]:
+        """Yield the samples of a scenario as CSV lines, the header first.
+
+        Raises:
+            ProjectError: the file ends in the middle.
+        """
+        header = io.StringIO()
+        csv.writer(header, lineterminator="\n").writerow(SAMPLE_COLUMNS)
+        yield header.getvalue()
+        prefix = f"{name},"
+        try:
+            with gzip.open(self._samples, "rt", newline="") as lines:
+                yield from (line.removeprefix(prefix) for line in lines if line.startswith(prefix))
+        except FileNotFoundError:
+            return
+        except (EOFError, gzip.BadGzipFile) as error:
+            raise ProjectError(f"{self._samples} is cut off: {error}", "the measurement cannot be judged") from error
+
+    def write_result(self, result: Result) -> None:
+        """Write result.json."""
+        (self.path / "result.json").write_bytes(_RESULT.dump_json(result, indent=1) + b"\n")
+
+    def result(self) -> Result:
+        """Return what `write_result` wrote."""
+        return read_result(self.path / "result.json")
+
+    def write(self, name: str, text: str) -> Path:
+        """Write one of the renderings and return its path."""
+        path = self.path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def point_latest(self, reports: Path) -> None:
+        """Make ``latest`` in ``reports`` point at this run, when the run lies there."""
+        if self.path.parent != reports.resolve():
+            return
+        fresh = reports / f".latest-{os.getpid()}"
+        with suppress(FileNotFoundError):
+            fresh.unlink()
+        fresh.symlink_to(self.path.name)
+        fresh.replace(reports / "latest")
+
+
+def append_event(path: Path, event: Event) -> None:
+    """Append an event to a history file; one write, so that lines of several processes do not mix."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, f"{encode(event)}\n".encode())
+    finally:
+        os.close(descriptor)
+
+
+def _whole_lines(path: Path) -> Iterator[str]:
+    with path.open() as lines:
+        yield from (line for line in lines if line.endswith("\n"))
+
+
+def _rows(path: Path) -> Iterator[str]:
+    lines = _whole_lines(path)
+    next(lines, None)  # the header, which the run's file does not repeat
+    yield from lines

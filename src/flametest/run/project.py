@@ -1,0 +1,76 @@
+"""Where the files of the system under test lie: manifests, experiments, load tests, reports."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from flametest.model.errors import FlametestError
+
+__all__ = ["Project", "ProjectError", "find_project"]
+
+
+class ProjectError(FlametestError):
+    """Files of the project, or of an earlier run, that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder with manifests/, experiments/ and loadtests/."""
+
+    root: Path
+
+    @property
+    def manifests(self) -> Path:
+        """Return the folder of the manifests."""
+        return self.root / "manifests"
+
+    @property
+    def images_file(self) -> Path:
+        """Return the file that names each image's build context."""
+        return self.manifests / "images.toml"
+
+    @property
+    def experiments(self) -> Path:
+        """Return the folder of the experiments."""
+        return self.root / "experiments"
+
+    @property
+    def suites_file(self) -> Path:
+        """Return the file that names the experiments of each suite."""
+        return self.experiments / "suites.toml"
+
+    @property
+    def locustfile(self) -> Path:
+        """Return the load test."""
+        return self.root / "loadtests" / "locustfile.py"
+
+    @property
+    def reports(self) -> Path:
+        """Return the folder that holds one folder a run."""
+        return self.root / "reports"
+
+    def manifests_digest(self) -> str:
+        """Return the SHA-256 over names and contents of the manifests, as hexadecimal digits."""
+        digest = hashlib.sha256()
+        for path in sorted(self.manifests.glob("*.yaml")):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        return digest.hexdigest()
+
+
+def find_project(start: Path, installed: Path) -> Project:
+    """Return the project that ``start`` or a folder above it belongs to.
+
+    Args:
+        start: usually the working directory.
+        installed: this package's folder; an editable installation lies inside its checkout.
+
+    Raises:
+        ProjectError: no folder with manifests/ and experiments/ was found.
+    """
+    for folder in (start, *start.parents, *installed.parents):
+        if (folder / "manifests").is_dir() and (folder / "experiments").is_dir():
+            return Project(folder)
+    raise ProjectError(
+        f"no folder with manifests/ and experiments/ in {start} or above",
+        "run the command inside a checkout of the project",
+    )

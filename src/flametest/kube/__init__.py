@@ -1,0 +1,22 @@
+"""A narrow client over the official ``kubernetes`` package: connect, apply, wait, watch, logs, stamps.
+
+It serves `flametest.clusters`, `flametest.faults`, `flametest.chaos` and `flametest.run`, and works on any cluster.
+Importing it is cheap: the official package takes more than a second, so only `connect` and `stamp_mutations` load it.
+
+client       `KubeClient`, what everybody else uses, and `connect`, which makes one for a named context
+api          requests in plain JSON objects
+resources    kinds, their plurals and paths
+manifests    read a folder of manifests
+apply        bring the cluster to what manifests say
+namespaces   wait for a namespace, delete one with everything in it
+readiness    wait until every Deployment and StatefulSet is ready, or say why not
+watch        follow a kind, each change stamped on receipt
+stamps       when exactly a mutating request was sent and answered
+logs         fetch the logs of all pods into files
+errors       the error tree
+"""
+
+from flametest.kube.client import KubeClient, connect
+from flametest.kube.errors import KubeError
+
+__all__ = ["KubeClient", "KubeError", "connect"]

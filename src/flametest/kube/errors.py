@@ -1,0 +1,100 @@
+"""What can go wrong between Flametest and a Kubernetes API.
+
+KubeError                the root; all have a message and a remedy
+├── ContextError         kubeconfig or context cannot be used
+├── ApiUnreachableError  no answer: refused, timed out, broken TLS
+├── ApiRejectedError     the API answered with an error
+│   ├── NotFoundError    404
+│   ├── ConflictError    409
+│   └── GoneError        410: a resource version that is too old to watch from
+├── ManifestError        a manifest cannot be read, or the API refused it
+└── NotReadyError        something was not ready in time
+"""
+
+import json
+
+from flametest.model.errors import FlametestError
+
+__all__ = [
+    "ApiRejectedError",
+    "ApiUnreachableError",
+    "ConflictError",
+    "ContextError",
+    "GoneError",
+    "KubeError",
+    "ManifestError",
+    "NotFoundError",
+    "NotReadyError",
+    "rejection",
+]
+
+
+class KubeError(FlametestError):
+    """The root of what this room raises."""
+
+
+class ContextError(KubeError):
+    """A kubeconfig or a context that cannot be used."""
+
+
+class ApiUnreachableError(KubeError):
+    """The API server gave no answer."""
+
+
+class ApiRejectedError(KubeError):
+    """The API server answered with an error.
+
+    Attributes:
+        code: the HTTP status.
+        reason: the API's machine-readable reason, such as ``Invalid``; empty when it gave none.
+    """
+
+    def __init__(self, message: str, remedy: str = "", *, code: int, reason: str = "") -> None:
+        super().__init__(message, remedy)
+        self.code = code
+        self.reason = reason
+
+
+class NotFoundError(ApiRejectedError):
+    """The object, or the kind of object, does not exist."""
+
+
+class ConflictError(ApiRejectedError):
+    """The object exists already, or was changed meanwhile."""
+
+
+class GoneError(ApiRejectedError):
+    """The resource version is too old to be watched from."""
+
+
+class ManifestError(KubeError):
+    """A manifest that cannot be read, or that the API refused; the message names file and document."""
+
+
+class NotReadyError(KubeError):
+    """Something was not ready in time; the message says what, and why as far as the API knows."""
+
+
+_BY_CODE: dict[int, type[ApiRejectedError]] = {404: NotFoundError, 409: ConflictError, 410: GoneError}
+_REMEDIES = {
+    401: "the credentials of the context are not accepted: get fresh ones",
+    403: "the context's user lacks this right: grant it, or use another context",
+}
+
+
+def rejection(code: int, body: bytes, action: str) -> ApiRejectedError:
+    """Return the error for an answer with an error status.
+
+    Args:
+        code: the HTTP status.
+        body: the answer's body, usually a ``Status`` object.
+        action: what was asked, such as ``GET /api/v1/pods``.
+    """
+    message, reason = body.decode(errors="replace").strip()[:300], ""
+    try:
+        status = json.loads(body)
+        message, reason = str(status["message"]), str(status.get("reason", ""))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass  # Proxies before an API server answer with text of their own, which is then the message.
+    kind = _BY_CODE.get(code, ApiRejectedError)
+    return kind(f"{action} was answered with {code}: {message}", _REMEDIES.get(code, ""), code=code, reason=reason)

@@ -1,0 +1,67 @@
+"""Namespaces: wait until one can be used, and delete one with everything in it."""
+
+import time
+from collections.abc import Callable
+
+from flametest.kube.api import Api
+from flametest.kube.errors import NotFoundError, NotReadyError
+from flametest.kube.resources import NAMESPACES
+
+__all__ = ["await_namespace", "delete_namespace", "namespace_phase"]
+
+POLL_SECONDS = 0.1
+
+
+def namespace_phase(api: Api, name: str) -> str:
+    """Return ``Active``, ``Terminating``, or an empty text when there is no such namespace.
+
+    Raises:
+        KubeError: the API is unreachable or refused.
+    """
+    try:
+        found = api.get(NAMESPACES.path(name=name))
+    except NotFoundError:
+        return ""
+    return str(found.get("status", {}).get("phase", "Active"))
+
+
+def await_namespace(
+    api: Api,
+    name: str,
+    phases: tuple[str, ...],
+    timeout_seconds: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> str:
+    """Return the phase of a namespace as soon as it is one of ``phases`` (see `namespace_phase`).
+
+    Raises:
+        NotReadyError: it was none of them for ``timeout_seconds``.
+        KubeError: the API is unreachable or refused.
+    """
+    end = clock() + timeout_seconds
+    while (phase := namespace_phase(api, name)) not in phases:
+        if clock() >= end:
+            expected = " or ".join(one or "gone" for one in phases)
+            raise NotReadyError(
+                f"namespace {name!r} is {phase or 'gone'} and was not {expected} within {timeout_seconds:g} s",
+                f"look at its finalizers and conditions: kubectl get namespace {name} -o yaml",
+            )
+        pause(POLL_SECONDS)
+    return phase
+
+
+def delete_namespace(api: Api, name: str, timeout_seconds: float = 60.0) -> bool:
+    """Delete a namespace with everything in it, wait until it is gone, and return whether there was one.
+
+    Raises:
+        NotReadyError: it was not gone within ``timeout_seconds``.
+        KubeError: the API is unreachable or refused.
+    """
+    try:
+        api.send("DELETE", NAMESPACES.path(name=name))
+    except NotFoundError:
+        return False
+    await_namespace(api, name, ("",), timeout_seconds)
+    return True

@@ -1,0 +1,217 @@
+"""Follow all objects of one kind in a namespace, each change stamped on receipt.
+
+API timestamps have a resolution of one second, so the moment at which a change reached this process is what is
+measured: a line is stamped as soon as its last byte was read, before it is parsed. A `Watch` lists first, in
+`Watch.start`, then follows in a thread of its own until `Watch.stop`. When its connection breaks it goes on from
+the last version that it saw, and when that has become too old it lists anew; either is told to its owner, since
+what happened in between was stamped late or not seen.
+"""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from flametest.kube.api import Api
+from flametest.kube.errors import ApiRejectedError, GoneError, KubeError
+from flametest.kube.resources import Object, Resource
+from flametest.model.events import ChangeKind, Stamp
+
+__all__ = ["Change", "Watch", "split_lines"]
+
+SERVER_SECONDS = 290  # the API server ends the watch then, which is no interruption
+READ_SECONDS = 330.0  # longer than that, so that only a connection that is dead runs into it
+RETRY_SECONDS_MIN = 0.1
+RETRY_SECONDS_MAX = 2.0
+STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of one object.
+
+    Attributes:
+        at: when the line that told it was received.
+        kind: listed, added, modified or deleted.
+        object: the object after the change; for a deletion its last known state.
+    """
+
+    at: Stamp
+    kind: ChangeKind
+    object: Object
+
+
+_KINDS = {"ADDED": ChangeKind.ADDED, "MODIFIED": ChangeKind.MODIFIED, "DELETED": ChangeKind.DELETED}
+
+
+class Watch:
+    """Follows one resource of one namespace; both callbacks run in the watch's thread and must not block.
+
+    Args:
+        api: the cluster.
+        resource: the kind to follow.
+        namespace: the namespace.
+        on_change: gets every change in the order of the API.
+        on_interruption: gets the reason when changes may have been missed or were stamped late.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        resource: Resource,
+        namespace: str,
+        on_change: Callable[[Change], None],
+        on_interruption: Callable[[str], None],
+    ) -> None:
+        self._api = api
+        self._resource = resource
+        self._path = resource.path(namespace)
+        self._on_change = on_change
+        self._on_interruption = on_interruption
+        self._version = ""
+        self._broken = ""
+        self._known: dict[str, Object] = {}
+        self._stopping = threading.Event()
+        self._response: Any = None
+        self._response_lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name=f"watch-{resource.plural}", daemon=True)
+
+    @property
+    def resource(self) -> Resource:
+        """Return the kind that is followed."""
+        return self._resource
+
+    def start(self) -> None:
+        """List what exists (each object is told as ``listed`` before this returns), then follow in a thread.
+
+        Raises:
+            KubeError: the list was refused or the API is unreachable; nothing runs then.
+        """
+        self._list()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the watch; returns when its thread has ended and no callback can come any more. May be repeated."""
+        self._stopping.set()
+        with self._response_lock:
+            if self._response is not None:
+                _unblock(self._response)
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        retry_seconds = RETRY_SECONDS_MIN
+        while not self._stopping.is_set():
+            try:
+                if not self._version:
+                    self._list()
+                for line, at in self._lines():
+                    retry_seconds = RETRY_SECONDS_MIN
+                    self._take(line, at)
+            except GoneError as error:
+                self._version = ""
+                self._broken = f"listed anew, since the last version is too old: {error.message}"
+            except (KubeError, OSError, ValueError) as error:
+                self._broken = self._broken or f"the connection broke: {error}"
+            # Also after a stream that ended well: a server that ends each at once must not be asked without a pause.
+            self._stopping.wait(retry_seconds)
+            retry_seconds = min(retry_seconds * 2, RETRY_SECONDS_MAX)
+
+    def _list(self) -> None:
+        listed = self._api.get(self._path)
+        at = _now()
+        found = {str(item["metadata"]["uid"]): item for item in listed.get("items", [])}
+        for uid in [uid for uid in self._known if uid not in found]:
+            self._tell(Change(at, ChangeKind.DELETED, self._known.pop(uid)))
+        for uid, item in found.items():
+            self._known[uid] = item
+            self._tell(Change(at, ChangeKind.LISTED, item))
+        self._version = str(listed["metadata"]["resourceVersion"])
+
+    def _lines(self) -> Iterator[tuple[bytes, Stamp]]:
+        query = {
+            "watch": "true",
+            "resourceVersion": self._version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(SERVER_SECONDS),
+        }
+        response = self._api.stream(self._path, query, READ_SECONDS)
+        with self._response_lock:
+            self._response = response
+        try:
+            if self._stopping.is_set():
+                return
+            if self._broken:
+                self._on_interruption(self._broken)
+                self._broken = ""
+            yield from split_lines(_chunks(response), _now)
+        finally:
+            with self._response_lock:
+                self._response = None
+            response.close()
+
+    def _take(self, line: bytes, at: Stamp) -> None:
+        event = json.loads(line)
+        obj = event["object"]
+        if event["type"] == "ERROR":
+            raise _status_error(obj)
+        self._version = str(obj["metadata"]["resourceVersion"])
+        kind = _KINDS.get(event["type"])
+        if kind is None:
+            return  # a bookmark, which carries a version only
+        uid = str(obj["metadata"]["uid"])
+        if kind is ChangeKind.DELETED:
+            self._known.pop(uid, None)
+        else:
+            self._known[uid] = obj
+        self._tell(Change(at, kind, obj))
+
+    def _tell(self, change: Change) -> None:
+        if not self._stopping.is_set():
+            self._on_change(change)
+
+
+def split_lines(chunks: Iterator[bytes], clock: Callable[[], Stamp]) -> Iterator[tuple[bytes, Stamp]]:
+    """Yield each line of a stream, without its end, with the moment at which its last byte was received.
+
+    Lines that came in one chunk have one stamp. A last line without an end was cut off, and is left out.
+    """
+    pending = b""
+    for chunk in chunks:
+        at = clock()
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line, at
+
+
+def _chunks(response: Any) -> Iterator[bytes]:
+    import urllib3  # noqa: PLC0415 (comes with the official package)
+
+    try:
+        yield from response.stream(amt=None, decode_content=False)
+    except urllib3.exceptions.HTTPError as error:
+        raise ConnectionError(str(error)) from error
+
+
+def _unblock(response: Any) -> None:
+    """End a read that another thread is blocked in, by shutting the socket down; closing alone would wait for it."""
+    connection = getattr(response, "connection", None)
+    sock = getattr(connection, "sock", None)
+    if sock is not None:
+        with suppress(OSError):  # the other side may have closed it at this very moment
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+def _status_error(status: Object) -> ApiRejectedError:
+    code = int(status.get("code", 0))
+    kind = GoneError if code == 410 else ApiRejectedError
+    return kind(str(status.get("message", "")), code=code, reason=str(status.get("reason", "")))
+
+
+def _now() -> Stamp:
+    return Stamp(time.monotonic_ns(), time.time())

@@ -1,0 +1,358 @@
+"""How callers start, find and stop a sandbox: `start`, `find`, `Sandbox`.
+
+A sandbox lives on its own: it survives the process that started it and ends with `Sandbox.stop`. Its state folder
+(mode 0700) holds the kubeconfig, the certificate, the token, the log and `sandbox.json`, which names the supervisor by
+pid and start time, so that a stale file is never taken for a sandbox that lives.
+"""
+
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flametest.sandbox import requirements
+from flametest.sandbox.credentials import CONTEXT_NAME, kubeconfig, make_credentials, write_private
+from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.settings import Settings
+from flametest.sandbox.supervisor import STATE_FILE_NAME, STOP_SECONDS_MAX, process_start_ticks
+
+__all__ = ["Sandbox", "SandboxOptions", "default_home", "find", "start"]
+
+_START_SECONDS_MAX = 30.0
+_LOCK_SECONDS_MAX = 60.0
+_LOG_LINES_SHOWN = 15
+_KUBECONFIG_NAME = "kubeconfig"
+_LOG_NAME = "sandbox.log"
+_PACKAGE_NAME = b"flametest.sandbox."
+
+
+def default_home() -> Path:
+    """Return the folder of all state: $FLAMETEST_HOME, or flametest below the XDG state folder."""
+    if home := os.environ.get("FLAMETEST_HOME"):
+        return Path(home).absolute()
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state, "flametest").absolute()
+
+
+@dataclass(frozen=True)
+class SandboxOptions:
+    """What sandbox is wanted.
+
+    Attributes:
+        name: tells the sandboxes of one user apart; letters, digits and dashes.
+        home: folder of all state; the sandbox's own is ``sandboxes/NAME`` below it.
+        api_address: loopback address for the API.
+        api_port: its port; 0 for any that is free.
+        node_port_address: loopback address for NodePorts; of two sandboxes with the same ports each needs its own.
+        images_file: images.toml of the manifests; None for the built-in images only.
+        nodes: number of simulated nodes.
+        namespace: namespace of the kubeconfig's context.
+    """
+
+    name: str = "default"
+    home: Path = field(default_factory=default_home)
+    api_address: str = "127.0.0.1"
+    api_port: int = 0
+    node_port_address: str = "127.0.0.1"
+    images_file: Path | None = None
+    nodes: int = 3
+    namespace: str = "flametest"
+
+    @property
+    def state_folder(self) -> Path:
+        """Return the folder that belongs to this sandbox alone."""
+        return self.home.absolute() / "sandboxes" / self.name
+
+    def settings(self) -> Settings:
+        """Return what the sandbox's own processes read."""
+        return Settings(
+            name=self.name,
+            state_folder=str(self.state_folder),
+            api_address=self.api_address,
+            api_port=self.api_port,
+            node_port_address=self.node_port_address,
+            images_file=str(self.images_file.absolute()) if self.images_file else "",
+            nodes=self.nodes,
+        )
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A sandbox that was alive when this was made.
+
+    Attributes:
+        state_folder: its folder.
+        server_url: where the host reaches the API.
+        node_port_address: where the host reaches NodePorts.
+        pid: pid of its supervisor.
+        start_ticks: start time of the supervisor, as `process_start_ticks` gives it.
+        init_pid: pid of the first process of the cluster's namespaces.
+        init_start_ticks: start time of that.
+    """
+
+    state_folder: Path
+    server_url: str
+    node_port_address: str
+    pid: int
+    start_ticks: int
+    init_pid: int
+    init_start_ticks: int
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Return the file for $KUBECONFIG."""
+        return self.state_folder / _KUBECONFIG_NAME
+
+    @property
+    def context(self) -> str:
+        """Return the name of the kubeconfig's context."""
+        return CONTEXT_NAME
+
+    @property
+    def log_file(self) -> Path:
+        """Return the log of the sandbox's own processes."""
+        return self.state_folder / _LOG_NAME
+
+    def alive(self) -> bool:
+        """Return whether the supervisor lives."""
+        return process_start_ticks(self.pid) == self.start_ticks
+
+    def stop(self) -> None:
+        """End the sandbox and everything in it: gracefully, and by SIGKILL when that takes too long.
+
+        Returns when the last process is gone; a sandbox that is gone already is no error.
+
+        Raises:
+            SandboxError: a process could not be ended.
+        """
+        _end_process(self.pid, self.start_ticks, STOP_SECONDS_MAX + 2)
+        # The kernel kills init with the supervisor; this only waits for it to be done.
+        _end_process(self.init_pid, self.init_start_ticks, 0)
+        for name in (STATE_FILE_NAME, "settings.json", "token", "server.key", "server.crt"):
+            (self.state_folder / name).unlink(missing_ok=True)
+
+    def memory(self) -> int:
+        """Return the memory of the sandbox's own processes in bytes: the sum of their proportional set sizes (PSS).
+
+        Processes of pods do not count. A page that several processes share counts once in all.
+        """
+        return sum(_proportional_set_bytes(pid) for pid in _own_processes(self.pid))
+
+
+def find(options: SandboxOptions) -> Sandbox | None:
+    """Return the sandbox that these options name if it lives."""
+    folder = options.state_folder
+    try:
+        state = json.loads((folder / STATE_FILE_NAME).read_text())
+        settings = Settings.from_json((folder / "settings.json").read_text())
+        sandbox = Sandbox(
+            state_folder=folder,
+            server_url=f"https://{settings.api_address}:{state['api_port']}",
+            node_port_address=settings.node_port_address,
+            pid=state["pid"],
+            start_ticks=state["start_ticks"],
+            init_pid=state["init_pid"],
+            init_start_ticks=state["init_start_ticks"],
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return sandbox if sandbox.alive() else None
+
+
+def start(options: SandboxOptions) -> Sandbox:
+    """Start a sandbox and return when its API answers and its nodes are Ready; one that lives already is returned.
+
+    Raises:
+        SandboxError: something is missing, taken or broken; nothing is left running.
+    """
+    _check(options)
+    folder = options.state_folder
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    with _locked(folder / "lock", options.name):
+        if (sandbox := find(options)) is not None:
+            _check_same(options, sandbox)
+            return sandbox
+        _clear(folder)
+        settings = options.settings()
+        credentials = make_credentials(
+            [options.api_address, *(node.address for node in settings.node_list())],
+            datetime.datetime.now(datetime.UTC),
+        )
+        credentials.write(settings)
+        write_private(folder / "settings.json", settings.to_json())
+        _launch(folder)
+        started = find(options)
+        if started is None:
+            raise SandboxError("the sandbox ended as soon as it was ready", f"read {folder / _LOG_NAME}")
+        write_private(started.kubeconfig, kubeconfig(credentials, started.server_url, options.namespace))
+        return started
+
+
+def _check(options: SandboxOptions) -> None:
+    if not options.name or not all(letter.isalnum() or letter == "-" for letter in options.name):
+        raise SandboxError(f"sandbox name {options.name!r}: expected letters, digits and dashes", "choose another name")
+    if options.state_folder.is_relative_to("/run"):
+        message = f"the state folder {options.state_folder} is below /run, which the sandbox has for itself"
+        raise SandboxError(message, "set FLAMETEST_HOME to a folder elsewhere")
+    if options.images_file is not None and not options.images_file.is_file():
+        raise SandboxError(f"the images file {options.images_file} does not exist", "name the manifests' images.toml")
+    missing = [status for status in requirements.check() if not status.met]
+    if missing:
+        message = "; ".join(f"{status.requirement.name}: {status.detail}" for status in missing)
+        raise SandboxError(f"the sandbox needs what is not here: {message}", requirements.remedy(missing))
+
+
+def _check_same(options: SandboxOptions, sandbox: Sandbox) -> None:
+    settings = Settings.from_json((sandbox.state_folder / "settings.json").read_text())
+    if settings != options.settings():
+        message = f"a sandbox named {options.name} runs already, with other settings (pid {sandbox.pid})"
+        raise SandboxError(message, "stop it first with `flametest down`, or choose another name")
+
+
+@contextlib.contextmanager
+def _locked(path: Path, name: str) -> Iterator[None]:
+    """Hold the start of this sandbox's name; the kernel lets go of it with the process."""
+    deadline = time.monotonic() + _LOCK_SECONDS_MAX
+    with path.open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    message = f"another process has been starting the sandbox {name} for {_LOCK_SECONDS_MAX:.0f} s"
+                    raise SandboxError(message, "end that process, or wait for it") from None
+                time.sleep(0.02)
+        yield
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a sandbox that was killed left in its folder."""
+    for path in folder.iterdir():
+        if path.name == "lock":
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _launch(folder: Path) -> None:
+    """Start the supervisor and wait for its word; on any failure it is gone when this raises."""
+    reader, writer = os.pipe()
+    descriptor = os.open(folder / _LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "flametest.sandbox.supervisor", str(folder / "settings.json"), str(writer)],
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            cwd="/",
+            pass_fds=(writer,),
+            start_new_session=True,
+        )
+    except OSError as error:
+        os.close(reader)
+        raise SandboxError(
+            f"the sandbox's supervisor cannot be started: {error}", "check the Python installation"
+        ) from error
+    finally:
+        os.close(writer)
+        os.close(descriptor)
+    with os.fdopen(reader, "rb", buffering=0) as report:
+        try:
+            _await_ready(report, folder)
+        except BaseException:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS_MAX + 2)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            raise
+    # The supervisor outlives this process on purpose; without this the interpreter warns of a forgotten child.
+    process.returncode = 0
+
+
+def _await_ready(report: Any, folder: Path) -> None:
+    ready, _, _ = select.select([report], [], [], _START_SECONDS_MAX)
+    if not ready:
+        message = f"the sandbox was not ready within {_START_SECONDS_MAX:.0f} s{_log_tail(folder)}"
+        raise SandboxError(message, f"read {folder / _LOG_NAME}")
+    line = report.readline()
+    content = json.loads(line) if line else {"error": "", "remedy": ""}
+    if "ready" in content:
+        return
+    if content["error"]:
+        raise SandboxError(content["error"], content["remedy"])
+    raise SandboxError(f"the sandbox ended while it started{_log_tail(folder)}", f"read {folder / _LOG_NAME}")
+
+
+def _log_tail(folder: Path) -> str:
+    try:
+        lines = (folder / _LOG_NAME).read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    shown = lines[-_LOG_LINES_SHOWN:]
+    return "; the end of its log:\n  " + "\n  ".join(shown) if shown else ""
+
+
+def _end_process(pid: int, start_ticks: int, grace_seconds: float) -> None:
+    """End exactly the process that started at that time, and wait for it to be gone."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if process_start_ticks(pid) != start_ticks:
+            return
+        if grace_seconds > 0 and _signal_and_wait(descriptor, signal.SIGTERM, grace_seconds):
+            return
+        if not _signal_and_wait(descriptor, signal.SIGKILL, STOP_SECONDS_MAX):
+            message = f"process {pid} of the sandbox did not end within {STOP_SECONDS_MAX:.0f} s of SIGKILL"
+            raise SandboxError(message, f"look at it with `cat /proc/{pid}/stack /proc/{pid}/status`")
+    finally:
+        os.close(descriptor)
+
+
+def _signal_and_wait(descriptor: int, number: signal.Signals, seconds: float) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(descriptor, number)
+    return bool(select.select([descriptor], [], [], seconds)[0])
+
+
+def _own_processes(supervisor_pid: int) -> list[int]:
+    """Return the supervisor and all below it that run a program of this package."""
+    found: list[int] = []
+    pending = [supervisor_pid]
+    while pending:
+        pid = pending.pop()
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            children = [task.joinpath("children").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+        except OSError:
+            continue
+        if _PACKAGE_NAME in command:
+            found.append(pid)
+            pending.extend(int(child) for of_task in children for child in of_task.split())
+    return found
+
+
+def _proportional_set_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))

@@ -1,0 +1,194 @@
+"""The cluster's own user, process, network, mount and IPC namespaces, and the init process that holds them.
+
+`spawn` is called once by the supervisor, which has a single thread. It leaves this tree behind::
+
+    supervisor            host's network and mounts
+      init                first process of a new process namespace; reaps orphans, does nothing else
+        cluster process   the program that was asked for
+
+The kernel kills init when the supervisor dies (`PR_SET_PDEATHSIG`), and everything in a process namespace when its
+init dies; the network namespace with its interfaces and rules, and the mounts, go with the last process in them.
+Init is apart from the cluster process so that reaping orphans cannot take an exit status from the children that
+asyncio waits for there.
+"""
+
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from flametest.sandbox.errors import SandboxError
+
+__all__ = ["MountFlag", "lift_loopback", "mount", "privileged", "spawn", "unshare"]
+
+_CLONE_NEWNS = 0x00020000
+_CLONE_NEWUTS = 0x04000000
+_CLONE_NEWIPC = 0x08000000
+_CLONE_NEWUSER = 0x10000000
+_CLONE_NEWPID = 0x20000000
+_CLONE_NEWNET = 0x40000000
+
+_PR_SET_PDEATHSIG = 1
+_CAP_NET_ADMIN = 12
+_CAP_SYS_ADMIN = 21
+_SIOCGIFFLAGS = 0x8913
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP = 1
+
+_REMEDY_NAMESPACES = (
+    "run as root, or let ordinary users make user namespaces: "
+    "sysctl -w user.max_user_namespaces=10000 kernel.apparmor_restrict_unprivileged_userns=0"
+)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class MountFlag:
+    """Flags of mount(2) that the sandbox uses."""
+
+    NOSUID = 2
+    NODEV = 4
+    NOEXEC = 8
+    BIND = 4096
+    RECURSIVE = 16384
+    PRIVATE = 1 << 18
+
+
+def privileged() -> bool:
+    """Return whether this process may make network and mount namespaces without a user namespace of its own."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            capabilities = int(line.split()[1], 16)
+            return bool(capabilities >> _CAP_SYS_ADMIN & 1 and capabilities >> _CAP_NET_ADMIN & 1)
+    return False
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces that ``flags`` (CLONE_NEW*) name for new ones; raises OSError."""
+    if _libc.unshare(flags) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"unshare: {os.strerror(code)}")
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
+    """Call mount(2); raises OSError with the target's name."""
+    if _libc.mount(source.encode(), target.encode(), kind.encode() or None, flags, data.encode() or None) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"mount {kind or 'flags'} on {target}: {os.strerror(code)}")
+
+
+def lift_loopback() -> None:
+    """Bring the interface lo of the current network namespace up."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
+        request = struct.pack("16sH14x", b"lo", 0)
+        (flags,) = struct.unpack_from("H", fcntl.ioctl(probe, _SIOCGIFFLAGS, request), 16)
+        fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
+
+
+def spawn(command: list[str], descriptors: tuple[int, ...]) -> int:
+    """Start ``command`` (an absolute program and its arguments) in new namespaces and return the pid of its init.
+
+    Init ends when the command ends, with its exit status (128 + signal for a signal). The command inherits
+    ``descriptors`` by their numbers, and standard input, output and error.
+
+    Raises:
+        SandboxError: the kernel refused a namespace or a mount.
+    """
+    try:
+        if not privileged():
+            _enter_user_namespace()
+        unshare(_CLONE_NEWPID)
+    except OSError as error:
+        raise SandboxError(f"the kernel refused the sandbox its namespaces: {error}", _REMEDY_NAMESPACES) from error
+    report_reader, report_writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(report_reader)
+        _run_init(command, descriptors, report_writer)
+    os.close(report_writer)
+    with os.fdopen(report_reader) as report:
+        failure = report.read()
+    if failure:
+        os.waitpid(pid, 0)
+        raise SandboxError(f"the sandbox's namespaces could not be set up: {json.loads(failure)}", _REMEDY_NAMESPACES)
+    return pid
+
+
+def _enter_user_namespace() -> None:
+    uid, gid = os.getuid(), os.getgid()
+    unshare(_CLONE_NEWUSER)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+
+
+def _run_init(command: list[str], descriptors: tuple[int, ...], report: int) -> NoReturn:
+    """Be the first process of the process namespace; never returns, whatever happens."""
+    status = 1
+    try:
+        _tie_to_parent(report)
+        _set_up_namespaces()
+        cluster_pid = _start(command, descriptors, report)
+        os.close(report)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        status = _reap_until(cluster_pid)
+    except BaseException as error:  # Nothing may unwind into the supervisor's code, of which this is a copy.
+        _tell(report, error)
+    os._exit(status)
+
+
+def _tie_to_parent(report: int) -> None:
+    if _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"prctl: {os.strerror(code)}")
+    # The supervisor may have died before the signal was set; then nobody reads the report.
+    poll = select.poll()
+    poll.register(report, 0)
+    if poll.poll(0):
+        raise OSError(errno.ESRCH, "the supervisor ended")
+
+
+def _set_up_namespaces() -> None:
+    unshare(_CLONE_NEWNS | _CLONE_NEWNET | _CLONE_NEWIPC | _CLONE_NEWUTS)
+    mount("none", "/", flags=MountFlag.RECURSIVE | MountFlag.PRIVATE)
+    mount("proc", "/proc", "proc", MountFlag.NOSUID | MountFlag.NODEV | MountFlag.NOEXEC)
+    mount("tmpfs", "/run", "tmpfs", MountFlag.NOSUID | MountFlag.NODEV, "mode=0755,size=64m")
+    lift_loopback()
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+
+
+def _start(command: list[str], descriptors: tuple[int, ...], report: int) -> int:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, True)
+            os.execv(command[0], command)  # noqa: S606 - there is no shell, and no return
+        except BaseException as error:
+            _tell(report, error)
+        os._exit(127)
+    return pid
+
+
+def _reap_until(awaited_pid: int) -> int:
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == awaited_pid:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+
+
+def _tell(report: int, error: BaseException) -> None:
+    try:
+        os.write(report, json.dumps(str(error)).encode())
+    except OSError:
+        print(f"init: {error}", file=sys.stderr, flush=True)

@@ -4,6 +4,7 @@ FlametestError               what a user can act on; the command line prints it 
 ├── ClusterError             flametest.clusters: a cluster cannot be started, found or ended
 ├── KubeError                flametest.kube: the API refused, or did not answer
 ├── LoadError                flametest.load: prober or load generator
+├── SamplesError             flametest.measure: recorded samples that cannot be read
 ├── ExperimentError          flametest.run: an experiment file that cannot be used
 └── ProjectError             flametest.run: files of the project or of a run that cannot be used
 """

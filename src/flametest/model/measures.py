@@ -107,6 +107,8 @@ class SteadyState:
         hold_seconds: how long every window had to be good.
         horizon_seconds: how long was watched after t0.
         reason: what kept it from being steady, when it was not reached.
+        after_seconds: when it was not reached, τ is known to be above this ("> T"): no earlier moment was followed
+            by a whole hold of good windows.
     """
 
     seconds: float | None
@@ -114,6 +116,7 @@ class SteadyState:
     hold_seconds: float
     horizon_seconds: float
     reason: str
+    after_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,144 @@
+"""Who served: how evenly requests spread over the pods that were ready for them.
+
+Rates are compared, not counts, since a pod that was there for half the time is due half the requests. Requests on
+one kept connection are not independent, so the load is counted apart from the prober's fresh connections.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flametest.measure.objectives import Objectives
+from flametest.measure.pods import WorkloadView
+from flametest.measure.samples import Samples
+from flametest.model.events import Phase
+from flametest.model.measures import Distribution, PodShare
+from flametest.model.samples import Lane
+
+__all__ = [
+    "CONNECTIONS",
+    "coefficient_of_variation",
+    "compared_shares",
+    "distribution",
+    "jain_index",
+    "max_over_mean",
+    "max_over_mean_uncertainty",
+]
+
+CONNECTIONS: dict[Lane, str] = {Lane.FRESH: "fresh", Lane.LOAD: "load"}
+"""How a lane's connections are called in a `Distribution`."""
+
+
+def jain_index(rates: Sequence[float]) -> float | None:
+    """Return Jain's fairness index (Σx)²/(k·Σx²), between 1/k (one serves all) and 1 (all serve alike).
+
+    Source: Jain, Chiu and Hawe, A Quantitative Measure of Fairness and Discrimination, DEC-TR-301, 1984.
+    None without a request.
+    """
+    greatest = max(rates, default=0.0)
+    if greatest <= 0:
+        return None
+    scaled = np.asarray(rates, dtype=np.float64) / greatest  # the index has no scale; this keeps squares in range
+    return float(np.sum(scaled) ** 2 / (len(scaled) * np.sum(scaled**2)))
+
+
+def coefficient_of_variation(rates: Sequence[float]) -> float | None:
+    """Return standard deviation over mean, of the pods as the whole population: √(1/Jain − 1). None as for Jain."""
+    jain = jain_index(rates)
+    return None if jain is None else math.sqrt(max(0.0, 1.0 / jain - 1.0))
+
+
+def max_over_mean(rates: Sequence[float]) -> float | None:
+    """Return the greatest rate over the mean, between 1 and k; None without a request."""
+    greatest = max(rates, default=0.0)
+    if greatest <= 0:
+        return None
+    return float(1.0 / np.mean(np.asarray(rates, dtype=np.float64) / greatest))
+
+
+def max_over_mean_uncertainty(shares: Sequence[PodShare]) -> float | None:
+    """Return 1.96 standard errors of one pod's rate over the mean, if requests fell on pods at random.
+
+    With n requests over k pods a pod's count is binomial(n, 1/k), so the ratio's standard error is √((k − 1)/n).
+    """
+    total = sum(share.requests for share in shares)
+    return 1.96 * math.sqrt((len(shares) - 1) / total) if total else None
+
+
+def distribution(
+    view: WorkloadView, samples: Samples, lane: Lane, phase: tuple[Phase, int, int], objectives: Objectives
+) -> Distribution:
+    """Return who served one lane's requests that were answered in one phase (phase, start, end).
+
+    Counted are the pods of the workload; where none of them names itself in its answers (a proxy, say), those of
+    the app that answered most. A pod that was ready and served nothing counts with 0. The indices compare the pods
+    that were due enough requests (``compared_requests_min``); all are listed.
+    """
+    which, start_ns, end_ns = phase
+    answered = samples.lane(lane)
+    served = _served(answered)
+    app_of = {track.name: track.app for track in view.tracks.values()}
+    apps = view.apps if any(app_of.get(pod) in view.apps for pod in served) else _busiest(served, app_of)
+    counts = _served(answered.where((answered.done_ns >= start_ns) & (answered.done_ns < end_ns)))
+    shares = _shares(view, apps, counts, start_ns, end_ns)
+    rates = [share.rate for share in compared_shares(shares, objectives)]
+    return Distribution(
+        phase=which,
+        connections=CONNECTIONS[lane],
+        shares=shares,
+        jain=jain_index(rates),
+        variation=coefficient_of_variation(rates),
+        max_over_mean=max_over_mean(rates),
+    )
+
+
+def compared_shares(shares: Sequence[PodShare], objectives: Objectives) -> list[PodShare]:
+    """Return the pods that were ready for long enough to be due ``compared_requests_min`` requests.
+
+    One pod out of several says nothing about evenness: then there is none to compare.
+    """
+    ready = sum(share.ready_seconds for share in shares)
+    mean = sum(share.requests for share in shares) / ready if ready > 0 else 0.0
+    due = [share for share in shares if share.ready_seconds * mean >= objectives.compared_requests_min]
+    return due if len(due) >= min(2, len(shares)) else []
+
+
+def _served(samples: Samples) -> dict[str, int]:
+    """Return the number of requests that each named pod answered."""
+    counts: NDArray[np.intp] = np.bincount(samples.served_by_code, minlength=len(samples.pods))
+    return {pod: int(count) for pod, count in zip(samples.pods, counts, strict=True) if pod and count}
+
+
+def _busiest(served: dict[str, int], app_of: dict[str, str]) -> frozenset[str]:
+    """Return the app whose pods answered most; pods that no watch knows have the empty app."""
+    totals: dict[str, int] = {}
+    for pod, count in served.items():
+        app = app_of.get(pod, "")
+        totals[app] = totals.get(app, 0) + count
+    return frozenset((max(totals, key=totals.__getitem__),)) if totals else frozenset()
+
+
+def _shares(
+    view: WorkloadView, apps: frozenset[str], counts: dict[str, int], start_ns: int, end_ns: int
+) -> tuple[PodShare, ...]:
+    ready_ns: dict[str, int] = {}
+    nodes: dict[str, str] = {}
+    for track in view.tracks.values():
+        if track.app in apps:
+            ready_ns[track.name] = ready_ns.get(track.name, 0) + track.ready_ns(start_ns, end_ns)
+            nodes[track.name] = track.node
+    if "" in apps:  # no watch knows them: they are taken to have been ready all the time
+        unwatched = set(counts) - {track.name for track in view.tracks.values()}
+        ready_ns |= dict.fromkeys(unwatched, max(0, end_ns - start_ns))
+    return tuple(
+        _share(pod, nodes.get(pod, ""), counts.get(pod, 0), ready_ns[pod])
+        for pod in sorted(ready_ns)
+        if ready_ns[pod] > 0 or counts.get(pod, 0) > 0
+    )
+
+
+def _share(pod: str, node: str, requests: int, ready_ns: int) -> PodShare:
+    seconds = ready_ns / 1e9
+    return PodShare(pod, node, requests, seconds, requests / seconds if seconds > 0 else 0.0)

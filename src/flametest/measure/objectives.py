@@ -1,0 +1,60 @@
+"""Objectives: what counts as good service, and how strictly the measurement has to be trusted.
+
+They are set once for a scenario, before it runs, and serve the live probes and the final analysis alike.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["Objectives"]
+
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    """Service level objectives and the measurement's own tolerances."""
+
+    slo: float = 0.99
+    """Share of valid requests that have to be good; two nines are what three replicas behind retries can promise."""
+
+    p95_ms: float = 250.0
+    """Limit of the 95th percentile of latency, in milliseconds; above a quarter of a second a page feels slow."""
+
+    window_seconds_min: float = 2.0
+    """Least width of a steady-state window; shorter ones would mistake a lull for recovery."""
+
+    window_requests_factor: float = 3.0
+    """A window holds this many times 1/(1 − SLO) requests: with fewer than 3 expected failures it cannot tell."""
+
+    hold_windows: float = 3.0
+    """How many windows long the system has to stay good; fewer would pass a system that recovers and relapses."""
+
+    achieved_ratio_min: float = 0.95
+    """Least share of the offered rate that has to be sent; below it the load, not the system, was measured."""
+
+    prober_interval_seconds: float = 0.05
+    """The prober's interval Δ where a record does not show it; shorter outages can be missed."""
+
+    send_lag_seconds_max: float = 0.2
+    """Worst send lag of a prober that is believed: four of its intervals, below any stop that hides an outage."""
+
+    dropped_ratio_max: float = 0.001
+    """Greatest share of its schedule that a believed prober may have dropped: one in a thousand."""
+
+    clock_drift_seconds_max: float = 0.1
+    """Greatest distance of wall and monotonic clock over a scenario; more means that the clock was set meanwhile."""
+
+    compared_requests_min: float = 20.0
+    """Requests that a pod has to be due before its rate is compared: below, chance alone looks unfair."""
+
+    def __post_init__(self) -> None:
+        """Refuse objectives that no measurement can meet.
+
+        Raises:
+            ValueError: the SLO is outside (0, 1), or a duration or count is not positive.
+        """
+        if not 0.0 < self.slo < 1.0:
+            raise ValueError(f"objective slo: expected a share between 0 and 1, found {self.slo}; write 99 % as 0.99")
+        for name in ("p95_ms", "window_seconds_min", "window_requests_factor", "prober_interval_seconds"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"objective {name}: expected a positive number, found {getattr(self, name)}")
+        if self.hold_windows < 1:
+            raise ValueError(f"objective hold_windows: expected at least 1, found {self.hold_windows}")

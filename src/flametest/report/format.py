@@ -1,0 +1,157 @@
+"""How figures become text: decimals, units, errors, limits and moments. Pure; every renderer writes numbers by it.
+
+The figures themselves stand in the Result. What is decided here is how many decimals a reader may believe: an error
+bar sets them where there is one, and a figure that misses its limit is never rounded onto that limit.
+"""
+
+import math
+import re
+from datetime import UTC, datetime
+
+from flametest.model.verdict import Bound, Limit
+
+__all__ = [
+    "NOT_MEASURED",
+    "NO_OUTAGE",
+    "count",
+    "duration",
+    "figure",
+    "limit_text",
+    "moment",
+    "percent",
+    "plain",
+    "shortened",
+    "signed_seconds",
+    "utc",
+]
+
+NO_OUTAGE = "no user-visible outage"
+NOT_MEASURED = "not measured"
+
+_SPACE = "\N{NO-BREAK SPACE}"
+_MINUS = "\N{MINUS SIGN}"
+_DECIMALS_MAX = 4
+# Control characters, halves of surrogate pairs and marks that turn the direction of writing: none can be shown,
+# some cannot be written to a file, and the last make a name look like another.
+_UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+
+
+def plain(text: str) -> str:
+    """Return ``text`` with every character that cannot be shown or stored replaced by U+FFFD."""
+    return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def shortened(text: str, length: int) -> str:
+    """Return ``text`` cut in its middle to at most ``length`` characters, so that both its ends can be told."""
+    text = plain(text)
+    if len(text) <= length:
+        return text
+    tail = (length - 1) * 3 // 5
+    return f"{text[: length - 1 - tail]}…{text[-tail:]}"
+
+
+def count(number: int) -> str:
+    """Return a whole number with thousands separated, such as ``31,204``."""
+    return _signed(f"{number:,d}")
+
+
+def figure(value: float, unit: str, *, uncertainty: float | None = None, limit: Limit | None = None) -> str:
+    """Return a figure with its error and unit, such as ``12.4 ± 0.1 s``.
+
+    Args:
+        value: the figure.
+        unit: ``s``, ``ms``, ``%``, ``share`` (a ratio that is shown in percent), ``ratio``, ``1/s`` or ``count``.
+        uncertainty: half the width of its bracket; its first digit decides on the decimals.
+        limit: a limit that the figure misses stays visibly missed, whatever the decimals.
+    """
+    if not math.isfinite(value):
+        return NOT_MEASURED
+    scale = 100.0 if unit == "share" else 1.0
+    value, error = value * scale, None if uncertainty is None else uncertainty * scale
+    decimals = _decimals(value, unit, error)
+    if limit is not None and not limit.holds(value / scale):
+        decimals = _apart(value, limit.value * scale, decimals)
+    if unit in ("share", "%") and value != 100.0:
+        decimals = _apart(value, 100.0, decimals)
+    text = _signed(f"{value:,.{decimals}f}")
+    if error:
+        text += f"{_SPACE}±{_SPACE}{error:,.{decimals}f}"
+    return text + _suffix(unit)
+
+
+def percent(ratio: float) -> str:
+    """Return a share in percent, such as ``33.1 %``."""
+    return figure(ratio * 100, "%")
+
+
+def limit_text(limit: Limit, unit: str) -> str:
+    """Return a limit with its sign and unit, such as ``≤ 10 s``."""
+    value = limit.value * 100 if unit == "share" else limit.value
+    sign = "≤" if limit.bound is Bound.AT_MOST else "≥"
+    return f"{sign}{_SPACE}{_signed(_trimmed(value))}{_suffix(unit)}"
+
+
+def signed_seconds(seconds: float) -> str:
+    """Return a moment relative to the injection, such as ``+1.94 s`` or ``−20 s``."""
+    if seconds == 0:
+        return f"0{_SPACE}s"
+    return f"{'+' if seconds > 0 else _MINUS}{_trimmed(abs(seconds), 2)}{_SPACE}s"
+
+
+def moment(seconds: float) -> str:
+    """Return a tick of the time axis, without its unit: ``0``, ``+20``, ``−10``."""
+    return "0" if seconds == 0 else f"{'+' if seconds > 0 else _MINUS}{_trimmed(abs(seconds), 2)}"
+
+
+def duration(seconds: float) -> str:
+    """Return how long something took, such as ``4.2 s`` or ``2 min 41 s``."""
+    if seconds < 60:
+        return f"{seconds:.1f}{_SPACE}s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}{_SPACE}min {rest}{_SPACE}s"
+
+
+def utc(wall_s: float) -> str:
+    """Return seconds since the epoch as date and time in UTC."""
+    return f"{datetime.fromtimestamp(wall_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _decimals(value: float, unit: str, error: float | None) -> int:
+    if error:
+        return min(max(0, -math.floor(math.log10(error))), _DECIMALS_MAX)
+    if unit == "count":
+        return 0
+    size = abs(value)
+    if unit == "ms":
+        return 0 if size >= 100 else 1
+    if unit == "%":
+        return 1
+    return 2 if size < 10 or unit in ("share", "ratio") else 1
+
+
+def _apart(value: float, other: float, decimals: int) -> int:
+    """Return the least number of decimals, at least ``decimals``, at which two numbers do not look the same."""
+    while decimals < _DECIMALS_MAX and f"{value:.{decimals}f}" == f"{other:.{decimals}f}":
+        decimals += 1
+    return decimals
+
+
+def _trimmed(value: float, decimals: int = _DECIMALS_MAX) -> str:
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", _MINUS)
+
+
+def _suffix(unit: str) -> str:
+    match unit:
+        case "share" | "%":
+            return f"{_SPACE}%"
+        case "1/s":
+            return "/s"
+        case "s" | "ms":
+            return f"{_SPACE}{unit}"
+        case _:
+            return ""

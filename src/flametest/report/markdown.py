@@ -1,0 +1,64 @@
+"""The verdict for a pull request: Markdown that GitHub, GitLab and others show, short enough to be read there."""
+
+import re
+
+from flametest.model.result import Result, ScenarioResult
+from flametest.model.verdict import Verdict
+from flametest.report.figures import WORDS, Shown, show
+from flametest.report.format import duration, plain, utc
+
+__all__ = ["render_markdown"]
+
+_ICONS = {Verdict.PASSED: "✅", Verdict.FAILED: "❌", Verdict.INCONCLUSIVE: "⚠️"}
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
+
+
+def render_markdown(result: Result) -> str:
+    """Return the result as Markdown."""
+    lines = [
+        f"## {_ICONS[result.verdict]} {WORDS[result.verdict]}: resilience of {_text(result.namespace)}",
+        "",
+        _text(result.headline[:1].upper() + result.headline[1:]),
+        "",
+    ]
+    for scenario in result.scenarios:
+        lines += _scenario(result, scenario)
+    lines += [
+        f"Run {_text(result.run_id)} on {_text(result.cluster)}, {utc(result.started_wall_s)}, "
+        f"took {duration(result.duration_seconds)}, seed {result.seed}.",
+    ]
+    if result.cluster_note:
+        lines.append(f"Not emulated: {_text(result.cluster_note)}")
+    return "\n".join(lines) + "\n"
+
+
+def _scenario(result: Result, scenario: ScenarioResult) -> list[str]:
+    lines = [
+        f"### {_ICONS[scenario.verdict]} {_text(scenario.name)}: {scenario.verdict}",
+        "",
+        _text(scenario.sentence),
+        "",
+    ]
+    if scenario.criteria:
+        lines += ["| Criterion | Measured | Limit | Verdict | Change |", "|---|---:|---:|---|---|"]
+        lines += [_row(show(result, scenario, criterion)) for criterion in scenario.criteria]
+        lines.append("")
+    doubts = [check for check in scenario.checks if check.verdict is not Verdict.PASSED]
+    lines += [f"- {_ICONS[one.verdict]} {_text(one.title)}: {_text(one.detail)} ({one.verdict})" for one in doubts]
+    lines += [f"- **{_text(one.title)}** {_text(one.advice)}" for one in scenario.findings]
+    return [*lines, ""] if doubts or scenario.findings else lines
+
+
+def _row(shown: Shown) -> str:
+    criterion = shown.criterion
+    verdict = f"{_ICONS[criterion.verdict]} {criterion.verdict}" if criterion.limit else "informs only"
+    cells = (criterion.title, shown.value, shown.limit or "none", verdict, shown.change or "–")
+    return "| " + " | ".join(cell if cell is verdict else _text(cell) for cell in cells) + " |"
+
+
+def _text(text: str) -> str:
+    """Return ``text`` so that it can be neither markup nor a mention: one line, specials escaped."""
+    line = " ".join(plain(text).split(" ")).replace("\n", " ").replace("\t", " ")
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # A word joiner after the sign keeps a name in a Result from calling somebody to the pull request.
+    return _SPECIAL.sub(r"\\\1", line).replace("@", "@\N{WORD JOINER}")

@@ -1,0 +1,74 @@
+"""The page: one HTML file that needs no network and no script, from one Result.
+
+The verdict comes first. All texts of the Result are escaped by Jinja; drawings are escaped where they are drawn. The
+page's own content policy forbids every request, so that a hostile name could not make one either.
+"""
+
+import base64
+import functools
+import hashlib
+import re
+from typing import Any
+
+import jinja2
+
+from flametest.model.result import Result
+from flametest.model.verdict import Verdict, worst
+from flametest.report.cards import cards
+from flametest.report.figures import WORDS
+from flametest.report.format import count, duration, plain, utc
+from flametest.report.matrix import matrix
+from flametest.report.palette import SWATCHES
+from flametest.report.scenario import Detail, view
+
+__all__ = ["render_html"]
+
+_SAFE_LINK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+
+
+def render_html(result: Result) -> str:
+    """Return the report as one HTML page; the same Result gives the same text."""
+    environment = _environment()
+    script = environment.get_template("script.js.jinja").render()
+    detail = Detail.of(len(result.scenarios))
+    checks = [(index, check) for index, one in enumerate(result.scenarios) for check in one.checks]
+    passed = sum(check.verdict is Verdict.PASSED for _, check in checks)
+    return environment.get_template("page.html.jinja").render(
+        result=result,
+        words=WORDS,
+        cards=cards(result),
+        matrix=matrix(result),
+        views=[view(result, index, detail) for index in range(len(result.scenarios))],
+        checks=checks,
+        checks_verdict=worst(check.verdict for _, check in checks),
+        checks_sentence=f"{count(passed)} of {count(len(checks))} checks of the measurement passed",
+        findings=[(index, finding) for index, one in enumerate(result.scenarios) for finding in one.findings],
+        swatches=SWATCHES,
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("flametest.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_showable,
+    )
+    environment.filters |= {"utc": utc, "duration": duration}
+    environment.tests["safe_link"] = _is_safe_link
+    return environment
+
+
+def _showable(value: Any) -> Any:
+    """Replace what cannot be shown in the texts of the Result; markup of the templates passes as it is."""
+    return plain(value) if type(value) is str else value
+
+
+def _is_safe_link(path: str) -> bool:
+    """Return whether a path of the Result can be a link: relative, below the page's folder, without a scheme."""
+    return _SAFE_LINK.fullmatch(path) is not None

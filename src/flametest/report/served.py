@@ -1,0 +1,92 @@
+"""Who served: how requests spread over pods before, during and after the fault, laid out as tables with bars."""
+
+from dataclasses import dataclass
+
+from flametest.model.events import Phase
+from flametest.model.measures import Distribution, PodShare
+from flametest.model.result import ScenarioResult
+from flametest.report.format import count, figure, percent
+
+__all__ = ["PHASE_WORDS", "ServedCell", "ServedRow", "ServedTable", "served_tables"]
+
+PHASE_WORDS: dict[Phase, str] = {Phase.BASELINE: "before", Phase.FAULT: "during", Phase.RECOVERY: "after"}
+
+_CONNECTIONS = {
+    "fresh": "Fresh connections (each request its own)",
+    "load": "Load (connections are kept, so requests on one are not independent)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ServedCell:
+    """What one pod served in one phase; ``width`` of its bar is 0 to 100."""
+
+    share: str
+    width: str
+    requests: str
+    rate: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServedRow:
+    """One pod; a cell is None in a phase in which it served nothing."""
+
+    pod: str
+    node: str
+    cells: tuple[ServedCell | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServedTable:
+    """One kind of connections; ``summary`` has a label and one text a phase."""
+
+    title: str
+    phases: tuple[str, ...]
+    rows: tuple[ServedRow, ...]
+    summary: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def served_tables(scenario: ScenarioResult) -> tuple[ServedTable, ...]:
+    """Return one table for each kind of connections, in the Result's order."""
+    kinds = tuple(dict.fromkeys(one.connections for one in scenario.distribution))
+    return tuple(_table(kind, tuple(one for one in scenario.distribution if one.connections == kind)) for kind in kinds)
+
+
+def _table(kind: str, columns: tuple[Distribution, ...]) -> ServedTable:
+    pods = dict.fromkeys(share.pod for column in columns for share in column.shares)
+    found = [{share.pod: share for share in column.shares} for column in columns]
+    totals = [sum(share.requests for share in column.shares) for column in columns]
+    rows = []
+    for pod in pods:
+        shares = [shares_of.get(pod) for shares_of in found]
+        node = next((share.node for share in shares if share), "")
+        cells = tuple(_cell(share, total) for share, total in zip(shares, totals, strict=True))
+        rows.append(ServedRow(pod, node, cells))
+    return ServedTable(
+        title=_CONNECTIONS.get(kind, kind),
+        phases=tuple(PHASE_WORDS[column.phase] for column in columns),
+        rows=tuple(rows),
+        summary=(
+            ("Pods per node", tuple(_nodes(column) for column in columns)),
+            ("Busiest pod over mean (1 is even)", tuple(_ratio(column.max_over_mean) for column in columns)),
+            ("Jain's index (1 is even)", tuple(_ratio(column.jain) for column in columns)),
+            ("Coefficient of variation (0 is even)", tuple(_ratio(column.variation) for column in columns)),
+        ),
+    )
+
+
+def _cell(share: PodShare | None, total: int) -> ServedCell | None:
+    if share is None or total == 0:
+        return None
+    part = share.requests / total
+    return ServedCell(percent(part), f"{part * 100:.1f}", count(share.requests), figure(share.rate, "1/s"))
+
+
+def _nodes(column: Distribution) -> str:
+    nodes = sorted(dict.fromkeys(share.node for share in column.shares))
+    pods = [sum(1 for share in column.shares if share.node == node) for node in nodes]
+    return ", ".join(f"{node or 'no node'}: {number}" for node, number in zip(nodes, pods, strict=True)) or "none"
+
+
+def _ratio(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,266 @@
+"""The frame that all charts of a scenario share: one axis of seconds from injection, the fault's band, the marks.
+
+Each chart is a panel of that frame. Panels are stacked without a gap, so that a mark is one line through all of them.
+A frame is wide (titles and names in a gutter at the left) or narrow (for a phone: titles above the plot).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from flametest.model.events import Phase
+from flametest.model.result import Mark, ScenarioResult, Series
+from flametest.report.format import moment, signed_seconds
+from flametest.report.svg.canvas import Element, add, picture
+from flametest.report.svg.scales import Linear, spread, time_ticks
+
+__all__ = ["Entry", "Frame", "Panel", "Stroke", "frame_of", "open_panel"]
+
+Stroke = Literal["solid", "dashed", "dotted"]
+DASHES: dict[Stroke, str] = {"solid": "", "dashed": "6 4", "dotted": "2 3"}
+
+_STRIP_HEIGHT = 40
+_AXIS_HEIGHT = 40
+_LABEL_GAP = 13.5
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where seconds stand in every chart of one scenario.
+
+    Attributes:
+        key: prefix of identifiers, unique on the page.
+        is_narrow: whether it is drawn for a phone.
+        start_seconds: left end of the axis.
+        end_seconds: right end of the axis.
+        band: start and end of the fault, None without one.
+        marks: the numbered moments.
+        points_max: how many points a line may have.
+    """
+
+    key: str
+    is_narrow: bool
+    start_seconds: float
+    end_seconds: float
+    band: tuple[float, float] | None
+    marks: tuple[Mark, ...]
+    points_max: int
+
+    @property
+    def width(self) -> float:
+        """Return the width of the drawing."""
+        return 400 if self.is_narrow else 960
+
+    @property
+    def left(self) -> float:
+        """Return the left edge of the plot."""
+        return 42 if self.is_narrow else 190
+
+    @property
+    def right(self) -> float:
+        """Return the right edge of the plot."""
+        return self.width - (68 if self.is_narrow else 78)
+
+    def x(self, seconds: float) -> float:
+        """Return the pixel of a moment."""
+        return Linear(self.start_seconds, self.end_seconds, self.left, self.right)(seconds)
+
+    def ticks(self) -> tuple[float, ...]:
+        """Return the moments that the axis names."""
+        return time_ticks(self.start_seconds, self.end_seconds, 5 if self.is_narrow else 10)
+
+    def describe(self) -> str:
+        """Return the axis and its marks in words."""
+        marks = "; ".join(f"{mark.number} {mark.label} at {signed_seconds(mark.seconds)}" for mark in self.marks)
+        axis = f"Seconds from injection, {moment(self.start_seconds)} to {moment(self.end_seconds)}."
+        return f"{axis} Marks: {marks}." if marks else axis
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a panel's key."""
+
+    label: str
+    role: str
+    stroke: Stroke = "solid"
+    pattern: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One chart being drawn; the plot lies between ``top`` and ``bottom``."""
+
+    root: Element
+    frame: Frame
+    top: float
+    bottom: float
+
+    def y_axis(self, ticks: Sequence[tuple[float, str]]) -> None:
+        """Draw grid lines at the pixels of ``ticks`` with their labels."""
+        for y, label in ticks:
+            add(self.root, "line", x1=self.frame.left, x2=self.frame.right, y1=y, y2=y, stroke="line", stroke_width=0.7)
+            add(self.root, "text", label, x=self.frame.left - 6, y=y + 4, fill="muted", text_anchor="end", font_size=11)
+
+    def end_labels(self, labels: Sequence[tuple[float, str, str]]) -> None:
+        """Write ``(y, text, role)`` beside the right end of the plot, so that none covers another."""
+        places = spread([y for y, _, _ in labels], _LABEL_GAP, self.top + 4, self.bottom - 2)
+        for place, (y, text, role) in zip(places, labels, strict=True):
+            right = self.frame.right
+            if abs(place - y) > 2:
+                add(
+                    self.root,
+                    "path",
+                    d=f"M{right + 1:.1f} {y:.1f}L{right + 7:.1f} {place:.1f}",
+                    stroke=role,
+                    fill="none",
+                )
+            add(self.root, "text", text, x=right + 9, y=place + 4, fill=role, font_size=11.5, font_weight="600")
+
+    def line(
+        self, points: Sequence[tuple[float, float]], role: str, stroke: Stroke = "solid", width: float = 1.6
+    ) -> None:
+        """Draw a line through pixels."""
+        path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+        if len(points) == 1:
+            path += "h1.5"
+        attributes = {"stroke_dasharray": DASHES[stroke]} if DASHES[stroke] else {}
+        add(
+            self.root,
+            "path",
+            d=path,
+            stroke=role,
+            fill="none",
+            stroke_width=width,
+            stroke_linejoin="round",
+            **attributes,
+        )
+
+    def key(self, entries: Sequence[Entry]) -> None:
+        """Write the key: below the title in the gutter, or in one row when narrow."""
+        x, y = (0.0, 32.0) if self.frame.is_narrow else (2.0, self.top + 26)
+        for entry in entries:
+            self._sample(entry, x, y)
+            add(self.root, "text", entry.label, x=x + 25, y=y + 4, fill="muted", font_size=11)
+            if self.frame.is_narrow:
+                x += 36 + len(entry.label) * 7
+            else:
+                y += 17
+
+    def _sample(self, entry: Entry, x: float, y: float) -> None:
+        if entry.pattern:
+            add(
+                self.root, "rect", x=x, y=y - 5, width=18, height=10, rx=2,
+                fill=entry.pattern, stroke=entry.role, stroke_width=1,
+            )  # fmt: skip
+        else:
+            self.line([(x, y), (x + 18, y)], entry.role, entry.stroke, 2)
+
+
+def frame_of(scenario: ScenarioResult, series: Series, key: str, *, is_narrow: bool, points_max: int) -> Frame:
+    """Return the frame of a scenario's charts; the band is the phase of the fault."""
+    band = next(((start, end) for phase, start, end in scenario.phases if phase is Phase.FAULT), None)
+    return Frame(
+        key=f"{key}-{'n' if is_narrow else 'w'}",
+        is_narrow=is_narrow,
+        start_seconds=series.start_seconds,
+        end_seconds=series.end_seconds,
+        band=band,
+        marks=scenario.marks,
+        points_max=points_max // 3 if is_narrow else points_max,
+    )
+
+
+def open_panel(
+    frame: Frame,
+    name: str,
+    title: str,
+    description: str,
+    plot_height: float,
+    *,
+    is_first: bool = False,
+    is_last: bool = False,
+    has_header: bool = False,
+) -> Panel:
+    """Begin a chart: its picture, title, band, lines of the marks; the first has the marks, the last the axis."""
+    strip = _STRIP_HEIGHT if is_first else 0
+    header = 44 if frame.is_narrow else 30 if has_header else 12
+    top = strip + header
+    bottom = top + plot_height
+    height = bottom + (_AXIS_HEIGHT if is_last else 8)
+    root = picture(f"{frame.key}-{name}", frame.width, height, title, f"{description} {frame.describe()}")
+    for attribute, value in (("left", frame.left), ("right", frame.right)):
+        root.set(f"data-{attribute}", f"{value:g}")
+    panel = Panel(root, frame, top, bottom)
+    plot_top = strip if frame.is_narrow is False else top - 4
+    if is_first:
+        plot_top = strip - 12 if not frame.is_narrow else plot_top
+    _draw_band(panel, plot_top, is_first)
+    _draw_ticks(panel, plot_top, is_last)
+    for mark in frame.marks:
+        x = frame.x(mark.seconds)
+        add(
+            root,
+            "line",
+            x1=x,
+            x2=x,
+            y1=plot_top,
+            y2=bottom + 8,
+            stroke="muted",
+            stroke_width=0.8,
+            stroke_dasharray="1 2",
+        )
+    if is_first:
+        _draw_marks(panel, plot_top)
+    title_y = strip + 16 if frame.is_narrow else top + 8 if not has_header else strip + 16
+    add(root, "text", title, x=0 if frame.is_narrow else 2, y=title_y, fill="ink", font_size=13, font_weight="650")
+    return panel
+
+
+def _draw_band(panel: Panel, top: float, is_first: bool) -> None:
+    if panel.frame.band is None:
+        return
+    start, end = (panel.frame.x(seconds) for seconds in panel.frame.band)
+    height = panel.bottom + 8 - top
+    add(panel.root, "rect", x=start, y=top, width=max(2.0, end - start), height=height, fill="band")
+    if is_first and end - start > 60:
+        add(panel.root, "text", "fault", x=end - 5, y=top + 11, fill="muted", font_size=11, text_anchor="end")
+
+
+def _draw_ticks(panel: Panel, top: float, is_last: bool) -> None:
+    frame, root = panel.frame, panel.root
+    for seconds in frame.ticks():
+        x = frame.x(seconds)
+        add(root, "line", x1=x, x2=x, y1=top, y2=panel.bottom + 8, stroke="grid", stroke_width=0.8)
+        if is_last:
+            label = moment(seconds)
+            add(root, "text", label, x=x, y=panel.bottom + 20, fill="muted", text_anchor="middle", font_size=11)
+    if is_last:
+        add(
+            root,
+            "line",
+            x1=frame.left,
+            x2=frame.right,
+            y1=panel.bottom + 8,
+            y2=panel.bottom + 8,
+            stroke="muted",
+            stroke_width=1,
+        )
+        add(
+            root, "text", "seconds from injection", x=frame.right, y=panel.bottom + 36,
+            fill="muted", text_anchor="end", font_size=11,
+        )  # fmt: skip
+
+
+def _draw_marks(panel: Panel, top: float) -> None:
+    frame, root = panel.frame, panel.root
+    true_places = [frame.x(mark.seconds) for mark in frame.marks]
+    places = spread(true_places, 20, frame.left - 20, frame.right + 20)
+    for mark, x, place in zip(frame.marks, true_places, places, strict=True):
+        add(root, "path", d=f"M{x:.1f} {top:.1f}L{place:.1f} 18", stroke="muted", fill="none", stroke_width=0.8)
+        circle = add(root, "g")
+        add(circle, "title", f"{mark.label}, {signed_seconds(mark.seconds)}")
+        add(circle, "circle", cx=place, cy=11, r=8.5, fill="ink")
+        add(
+            circle, "text", str(mark.number), x=place, y=15,
+            fill="surface", text_anchor="middle", font_size=11, font_weight="700",
+        )  # fmt: skip

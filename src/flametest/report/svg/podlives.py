@@ -1,0 +1,78 @@
+"""Chart e: the life line of each pod by its uid: pending, running, ready, terminating."""
+
+from flametest.model.result import LifeSpan, PodLife, Series
+from flametest.report.format import shortened
+from flametest.report.svg.canvas import add, serialise
+from flametest.report.svg.frame import Entry, Frame, Panel, open_panel
+from flametest.report.svg.patterns import dots, hatch
+
+__all__ = ["PODS_MAX", "draw_pod_lives"]
+
+PODS_MAX = 40
+
+_TITLE = "Life of each pod"
+_STATES = ("pending", "running", "ready", "terminating")
+
+
+def draw_pod_lives(series: Series, frame: Frame) -> str:
+    """Return the chart as SVG with the axis below it; only the first `PODS_MAX` pods are drawn."""
+    pods = series.pods[:PODS_MAX]
+    row = 32 if frame.is_narrow else 21
+    described = f"The life lines of {len(pods)} pods by uid: pending, running but not ready, ready, terminating."
+    panel = open_panel(
+        frame, "pods", _TITLE, described, max(1, len(pods)) * row + 4, is_last=True, has_header=True
+    )  # fmt: skip
+    fills = {
+        "pending": hatch(panel.root, f"{frame.key}-pending", "pending", angle=0, gap=4, width=1),
+        "running": dots(panel.root, f"{frame.key}-running", "running"),
+        "ready": "ready",
+        "terminating": hatch(panel.root, f"{frame.key}-terminating", "terminating", angle=-45, gap=5),
+    }
+    _draw_key(panel, fills)
+    for index, pod in enumerate(pods):
+        _draw_pod(panel, pod, panel.top + index * row, fills)
+    return serialise(panel.root)
+
+
+def _draw_key(panel: Panel, fills: dict[str, str]) -> None:
+    entries = [
+        Entry(state if state != "running" else "running, not ready", state, pattern=fills[state]) for state in _STATES
+    ]
+    if panel.frame.is_narrow:
+        panel.key([Entry(entry.role, entry.role, pattern=entry.pattern) for entry in entries])
+        return
+    x = panel.frame.left
+    for entry in entries:
+        add(
+            panel.root, "rect", x=x, y=8, width=18, height=10, rx=2,
+            fill=entry.pattern, stroke=entry.role, stroke_width=1,
+        )  # fmt: skip
+        add(panel.root, "text", entry.label, x=x + 24, y=17, fill="muted", font_size=11)
+        x += 46 + len(entry.label) * 7
+
+
+def _draw_pod(panel: Panel, pod: PodLife, top: float, fills: dict[str, str]) -> None:
+    frame, root = panel.frame, panel.root
+    name_attributes = {"fill": "ink", "font_size": 10.5, "font_family": "ui-monospace, monospace"}
+    if frame.is_narrow:
+        add(root, "text", shortened(pod.name, 36), x=0, y=top + 10, **name_attributes)
+        top += 13
+    else:
+        name = shortened(pod.name, 27)
+        add(root, "text", name, x=frame.left - 6, y=top + 14, text_anchor="end", **name_attributes)
+        top += 3
+    for span in pod.spans:
+        _draw_span(panel, pod, span, top, fills)
+    add(root, "text", shortened(pod.node, 10), x=frame.right + 9, y=top + 11, fill="muted", font_size=11)
+
+
+def _draw_span(panel: Panel, pod: PodLife, span: LifeSpan, top: float, fills: dict[str, str]) -> None:
+    frame = panel.frame
+    start, end = frame.x(span.start_seconds), frame.x(span.end_seconds)
+    role = span.state if span.state in fills else "pending"
+    group = add(panel.root, "g")
+    add(group, "title", f"{pod.name}: {span.state} for {span.end_seconds - span.start_seconds:.2f} s")
+    add(
+        group, "rect", x=start, y=top, width=max(1.2, end - start), height=14, rx=2,
+        fill=fills[role], stroke=role, stroke_width=1,
+    )  # fmt: skip

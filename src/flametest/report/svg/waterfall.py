@@ -1,0 +1,91 @@
+"""The recovery as a waterfall: each stage begins where the one before it ended, with whiskers for its error."""
+
+from flametest.model.measures import Stage
+from flametest.model.result import ScenarioResult
+from flametest.report.format import figure, moment
+from flametest.report.svg.canvas import Element, add, number, picture, serialise
+from flametest.report.svg.scales import Linear, time_ticks
+
+__all__ = ["draw_waterfall", "stage_value"]
+
+_TITLE = "Recovery, stage by stage"
+
+
+def draw_waterfall(scenario: ScenarioResult, key: str, *, is_narrow: bool) -> str:
+    """Return the waterfall as SVG, on an axis of its own that begins at the injection."""
+    width, left, right, row = (400, 4, 390, 44) if is_narrow else (960, 262, 820, 30)
+    bottom = len(scenario.stages) * row + 4
+    ends = [stage.seconds + stage.uncertainty_seconds for stage in scenario.stages if stage.seconds is not None]
+    described = "; ".join(f"{stage.title}: {stage_value(scenario, stage)}" for stage in scenario.stages)
+    root = picture(f"{key}-waterfall-{'n' if is_narrow else 'w'}", width, bottom + 40, _TITLE, described + ".")
+    scale = Linear(0, max(*ends, 0.0, 0.1) * 1.02 if ends else 1.0, left, right)
+    _draw_axis(root, scale, bottom, 5 if is_narrow else 9)
+    before = 0.0
+    for index, stage in enumerate(scenario.stages):
+        top = index * row
+        _draw_texts(root, scenario, stage, top, is_narrow)
+        middle = top + (30 if is_narrow else 17)
+        if stage.seconds is not None:
+            _draw_bar(root, scale, before, stage, middle)
+            before = max(before, stage.seconds)
+        elif _is_censored(scenario, stage):
+            _draw_arrow(root, scale(before), right, middle)
+    return serialise(root)
+
+
+def stage_value(scenario: ScenarioResult, stage: Stage) -> str:
+    """Return when a stage was reached, or that it was not."""
+    if stage.seconds is not None:
+        return figure(stage.seconds, "s", uncertainty=stage.uncertainty_seconds or None)
+    if _is_censored(scenario, stage) and scenario.steady is not None:
+        return f">\N{NO-BREAK SPACE}{figure(scenario.steady.horizon_seconds, 's')}"
+    return "not seen"
+
+
+def _is_censored(scenario: ScenarioResult, stage: Stage) -> bool:
+    return stage.name == "steady" and scenario.steady is not None and scenario.steady.seconds is None
+
+
+def _draw_axis(root: Element, scale: Linear, bottom: float, wanted: int) -> None:
+    for seconds in time_ticks(0, scale.high, wanted):
+        x = scale(seconds)
+        add(root, "line", x1=x, x2=x, y1=2, y2=bottom, stroke="grid", stroke_width=0.8)
+        add(root, "text", moment(seconds), x=x, y=bottom + 15, fill="muted", font_size=11, text_anchor="middle")
+    add(root, "line", x1=scale.start, x2=scale.end, y1=bottom, y2=bottom, stroke="muted", stroke_width=1)
+    label = "seconds from injection"
+    add(root, "text", label, x=scale.end, y=bottom + 32, fill="muted", font_size=11, text_anchor="end")
+
+
+def _draw_texts(root: Element, scenario: ScenarioResult, stage: Stage, top: float, is_narrow: bool) -> None:
+    x, y, end = (4, top + 16, 390) if is_narrow else (2, top + 21, 956)
+    add(root, "text", stage.title, x=x, y=y, fill="ink")
+    value = stage_value(scenario, stage)
+    role = "ink" if stage.seconds is not None else "muted"
+    add(root, "text", value, x=end, y=y, fill=role, font_weight="600", text_anchor="end")
+
+
+def _draw_bar(root: Element, scale: Linear, before: float, stage: Stage, middle: float) -> None:
+    seconds = stage.seconds or 0.0
+    start, end = scale(min(before, seconds)), scale(seconds)
+    add(
+        root,
+        "rect",
+        x=start,
+        y=middle - 5,
+        width=max(1.0, end - start),
+        height=10,
+        fill="good",
+        fill_opacity="0.3",
+        rx=1.5,
+    )
+    low, high = scale(seconds - stage.uncertainty_seconds), scale(seconds + stage.uncertainty_seconds)
+    whiskers = f"M{number(low)} {number(middle - 5)}v10m0 -5H{number(high)}m0 -5v10"
+    add(root, "path", d=whiskers, stroke="ink", fill="none", stroke_width=1.2)
+    add(root, "circle", cx=end, cy=middle, r=3.6, fill="good", stroke="surface", stroke_width=1)
+
+
+def _draw_arrow(root: Element, start: float, end: float, middle: float) -> None:
+    shaft = f"M{number(start)} {number(middle)}H{number(end)}"
+    add(root, "path", d=shaft, stroke="inconclusive", fill="none", stroke_width=2, stroke_dasharray="5 3")
+    head = f"M{number(end - 7)} {number(middle - 5)}l7 5l-7 5"
+    add(root, "path", d=head, stroke="inconclusive", fill="none", stroke_width=2)

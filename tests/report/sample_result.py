@@ -1,0 +1,447 @@
+"""Plausible Results for the report's tests: built from a seeded generator, so that each call gives the same one."""
+
+import dataclasses
+import math
+import random
+
+from flametest.model.events import Phase, Target
+from flametest.model.measures import (
+    Availability,
+    Bracket,
+    Distribution,
+    LatencySummary,
+    Outage,
+    PodShare,
+    Stage,
+    SteadyState,
+    Stretch,
+)
+from flametest.model.result import (
+    SCHEMA_VERSION,
+    Check,
+    Finding,
+    LifeSpan,
+    Mark,
+    PodLife,
+    Result,
+    ScenarioResult,
+    Series,
+    Step,
+    Version,
+)
+from flametest.model.verdict import Bound, Criterion, Limit, Verdict, worst
+
+__all__ = [
+    "HOSTILE",
+    "failed_result",
+    "hostile_result",
+    "inconclusive_result",
+    "long_result",
+    "passed_result",
+    "scenario",
+    "unmeasured_scenario",
+]
+
+HOSTILE = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(2)>|`*_[a](http://evil.example)\x00\x1b[31m\ud800@team"
+
+
+def _series(
+    generator: random.Random,
+    pods: tuple[PodLife, ...],
+    outage_seconds: float,
+    ready_again: float,
+    desired: int,
+    bin_seconds: float,
+    span: tuple[float, float],
+) -> Series:
+    bins = round((span[1] - span[0]) / bin_seconds)
+    offered, good, bad = [], [], []
+    p50: list[float | None] = []
+    p95: list[float | None] = []
+    p99: list[float | None] = []
+    for index in range(bins):
+        at = span[0] + index * bin_seconds
+        rate = 120 + generator.gauss(0, 3)
+        hit = 0.1 <= at < 0.1 + outage_seconds
+        share_bad = 0.33 if hit else 0.0
+        slow = 1 + (1.6 * math.exp(-max(0.0, at) / 2) if at >= 0 else 0)
+        offered.append(round(rate, 2))
+        bad.append(round(rate * share_bad, 2))
+        good.append(round(rate * (1 - share_bad), 2))
+        p50.append(round(4.1 * slow * math.exp(generator.gauss(0, 0.05)), 3))
+        p95.append(round((1000 if hit else 11 * slow) * math.exp(generator.gauss(0, 0.08)), 3))
+        p99.append(round((1010 if hit else 24 * slow) * math.exp(generator.gauss(0, 0.15)), 3))
+    if bins > 12:
+        p50[5] = p95[5] = p99[5] = None
+    return Series(
+        start_seconds=span[0],
+        bin_seconds=bin_seconds,
+        offered=tuple(offered),
+        good=tuple(good),
+        bad=tuple(bad),
+        p50_ms=tuple(p50),
+        p95_ms=tuple(p95),
+        p99_ms=tuple(p99),
+        desired_pods=(Step(span[0], desired),),
+        ready_pods=(Step(span[0], desired), Step(0.04, desired - 1), Step(ready_again, desired)),
+        ready_endpoints=(Step(span[0], desired), Step(0.09, desired - 1), Step(ready_again + 0.08, desired)),
+        pods=pods,
+    )
+
+
+def _pods(app: str, desired: int, ready_again: float, span: tuple[float, float]) -> tuple[PodLife, ...]:
+    suffixes = ("2kx8q", "7hw4m", "bn5tz", "q9d2r", "v6c8j")
+    survivors = [
+        PodLife(
+            uid=f"5f1c0a7e-0000-4000-8000-00000000000{number}",
+            name=f"{app}-6c9f7d5b84-{suffixes[number]}",
+            app=app,
+            node=f"sandbox-{number + 1}",
+            spans=(LifeSpan("ready", span[0], span[1]),),
+        )
+        for number in range(desired - 1)
+    ]
+    victim = PodLife(
+        uid="5f1c0a7e-0000-4000-8000-0000000000aa",
+        name=f"{app}-6c9f7d5b84-{suffixes[3]}",
+        app=app,
+        node=f"sandbox-{desired}",
+        spans=(LifeSpan("ready", span[0], 0.02), LifeSpan("terminating", 0.02, 5.2)),
+    )
+    heir = PodLife(
+        uid="5f1c0a7e-0000-4000-8000-0000000000bb",
+        name=f"{app}-6c9f7d5b84-{suffixes[4]}",
+        app=app,
+        node=f"sandbox-{desired}",
+        spans=(
+            LifeSpan("pending", 0.05, 0.05 + ready_again * 0.3),
+            LifeSpan("running", 0.05 + ready_again * 0.3, ready_again),
+            LifeSpan("ready", ready_again, span[1]),
+        ),
+    )
+    return (*survivors, victim, heir)
+
+
+def _distribution(generator: random.Random, pods: tuple[PodLife, ...]) -> tuple[Distribution, ...]:
+    found = []
+    for connections, per_pod in (("fresh", 130), ("load", 800)):
+        for phase in Phase:
+            serving = [
+                pod
+                for pod in pods
+                if any(span.state == "ready" for span in pod.spans)
+                and not (phase is Phase.BASELINE and pod is pods[-1])
+                and not (phase is Phase.RECOVERY and pod is pods[-2])
+            ]
+            shares = tuple(
+                PodShare(
+                    pod=pod.name,
+                    node=pod.node,
+                    requests=(count := round(per_pod * generator.uniform(0.92, 1.08))),
+                    ready_seconds=20.0,
+                    rate=count / 20.0,
+                )
+                for pod in serving
+            )
+            rates = [share.rate for share in shares]
+            mean = sum(rates) / len(rates)
+            deviation = math.sqrt(sum((rate - mean) ** 2 for rate in rates) / len(rates))
+            found.append(
+                Distribution(
+                    phase=phase,
+                    connections=connections,
+                    shares=shares,
+                    jain=sum(rates) ** 2 / (len(rates) * sum(rate * rate for rate in rates)),
+                    variation=deviation / mean,
+                    max_over_mean=max(rates) / mean,
+                )
+            )
+    return tuple(found)
+
+
+def _criterion(
+    name: str, title: str, unit: str, value: float | None, uncertainty: float | None, limit: Limit | None, shown: str
+) -> Criterion:
+    if limit is None:
+        verdict, reason = Verdict.PASSED, "informs only"
+    elif value is None:
+        verdict, reason = Verdict.INCONCLUSIVE, f"{title.lower()} could not be measured"
+    elif limit.holds(value):
+        verdict, reason = Verdict.PASSED, f"{shown} is within the limit"
+    else:
+        verdict, reason = Verdict.FAILED, f"{shown} is beyond the limit of {limit.value:g}"
+    return Criterion(name, title, unit, value, uncertainty, limit, verdict, reason)
+
+
+def _criteria(
+    outage: Bracket | None, ready_again: float, steady: float | None, availability: float, p95_ms: float, limit_s: float
+) -> tuple[Criterion, ...]:
+    def at_most(name: str, value: float) -> Limit:
+        return Limit(name, Bound.AT_MOST, value, "experiment")
+
+    felt = outage.midpoint if outage else 0.0
+    return (
+        _criterion(
+            "outage_seconds",
+            "User-visible outage",
+            "s",
+            felt,
+            outage.uncertainty if outage else None,
+            at_most("outage_seconds", limit_s),
+            f"{felt:.2f} s",
+        ),
+        _criterion(
+            "recovery_seconds",
+            "Recovery of the workload",
+            "s",
+            ready_again,
+            0.021,
+            at_most("recovery_seconds", 5),
+            f"{ready_again:.2f} s",
+        ),
+        _criterion(
+            "steady_seconds",
+            "Time to steady state",
+            "s",
+            steady,
+            0.26 if steady is not None else None,
+            at_most("steady_seconds", 30),
+            f"{steady} s",
+        ),
+        _criterion(
+            "availability",
+            "Availability",
+            "ratio",
+            availability,
+            None,
+            Limit("availability", Bound.AT_LEAST, 0.99, "experiment"),
+            f"{availability:.2%}",
+        ),
+        _criterion("p95_ms", "p95 latency after recovery", "ms", p95_ms, None, at_most("p95_ms", 250), f"{p95_ms} ms"),
+        _criterion("max_over_mean", "Busiest pod over mean", "ratio", 1.043, None, None, "1.04"),
+    )
+
+
+def _stages(ready_again: float, first_success: float | None, steady: float | None, heir: str) -> tuple[Stage, ...]:
+    return (
+        Stage("detected", "Detected: endpoint taken out", 0.09, 0.012, "first failure 0.11 s after injection"),
+        Stage("rescheduled", "Rescheduled: replacement exists", 0.16, 0.012, f"{heir} on sandbox-3"),
+        Stage("started", "Started: containers run", 0.05 + ready_again * 0.3, 0.03, heir),
+        Stage("ready", "Ready: count back at desired", ready_again, 0.021, heir),
+        Stage("routed", "Routed: endpoint is back", ready_again + 0.08, 0.012, "EndpointSlice api-x7f2p"),
+        Stage("first_success", "First success after the first failure", first_success, 0.05, "fresh connection"),
+        Stage("steady", "Steady", steady, 0.26, "every window of 10 s good for 30 s"),
+    )
+
+
+def scenario(
+    name: str = "pod-delete-api",
+    *,
+    app: str = "api",
+    desired: int = 3,
+    outage_seconds: float = 0.0,
+    ready_again: float = 1.94,
+    steady: float | None = 2.4,
+    availability: float = 1.0,
+    p95_ms: float = 11.8,
+    limit_s: float = 1.0,
+    bin_seconds: float = 0.25,
+    span: tuple[float, float] = (-20.0, 60.0),
+    seed: int = 7,
+) -> ScenarioResult:
+    """Return one measured scenario; without ``outage_seconds`` no sample was bad."""
+    generator = random.Random(seed)
+    pods = _pods(app, desired, ready_again, span)
+    bracket = Bracket(outage_seconds - 0.062, outage_seconds + 0.062) if outage_seconds else None
+    stretches = (Stretch(0.11, 0.11 + outage_seconds, bracket, round(outage_seconds * 20), True),) if bracket else ()
+    criteria = _criteria(bracket, ready_again, steady, availability, p95_ms, limit_s)
+    checks = (
+        Check("fault_proved", "The fault took effect", Verdict.PASSED, f"pod {pods[-2].name} is gone by its uid"),
+        Check(
+            "load_achieved", "The load was offered", Verdict.PASSED, "99.8 % of 120/s outside the fault (at least 95 %)"
+        ),
+        Check(
+            "prober_lag", "The prober kept its schedule", Verdict.PASSED, "worst lag 3.1 ms, 0 of 1,600 samples dropped"
+        ),
+        Check("clock_drift", "The clocks agree", Verdict.PASSED, "0.4 ms in 81 s"),
+    )
+    bad = round((1 - availability) * 7_211)
+    first_success = 0.11 + outage_seconds if outage_seconds else None
+    marks = [Mark(1, "injected", 0.0), Mark(2, "endpoint out", 0.09)]
+    if outage_seconds:
+        marks += [Mark(3, "first failure", 0.11), Mark(4, "first success", 0.11 + outage_seconds)]
+    marks += [Mark(len(marks) + 1, "replacement ready", ready_again)]
+    if steady is not None:
+        marks += [Mark(len(marks) + 1, "steady", steady)]
+    felt = f"users felt it for {outage_seconds:.2f} s" if outage_seconds else "users did not feel it"
+    return ScenarioResult(
+        name=name,
+        title=f"Delete one of {desired} {app} pods",
+        description=f"Shows whether {app} survives the loss of one replica under load, and how long the replacement takes.",
+        sentence=f"Deleting 1 of {desired} {app} pods: {felt}; the replacement was ready after {ready_again:.2f} s.",
+        verdict=worst([one.verdict for one in criteria] + [one.verdict for one in checks]),
+        fault="terminate_pods",
+        targets=(Target("Pod", "flametest", pods[-2].name, pods[-2].uid),),
+        workload=app,
+        fault_uncertainty_seconds=0.006,
+        duration_seconds=81.3,
+        criteria=criteria,
+        checks=checks,
+        outage=Outage(bracket, bracket, stretches, 0.05, 0.012, True),
+        stages=_stages(ready_again, first_success, steady, pods[-1].name),
+        steady=SteadyState(steady, 10.0, 30.0, 60.0, "" if steady is not None else "p95 stayed over 250 ms"),
+        availability=Availability(7_211, 7_211 - bad, bad, availability, outage_seconds / 3, bad / 3.1e6, 0.99),
+        latency=(
+            LatencySummary(Phase.BASELINE, 2_403, 4.1, 10.9, 23.8, 61.2),
+            LatencySummary(Phase.FAULT, 244, 5.2, 31.0, 88.1, 1004.2),
+            LatencySummary(Phase.RECOVERY, 6_967, 4.2, p95_ms, 26.4, 70.3),
+        ),
+        latency_limit_ms=250.0,
+        distribution=_distribution(generator, pods),
+        phases=(
+            (Phase.BASELINE, span[0], 0.0),
+            (Phase.FAULT, 0.0, ready_again + 0.08),
+            (Phase.RECOVERY, ready_again + 0.08, span[1]),
+        ),
+        marks=tuple(marks),
+        series=_series(generator, pods, outage_seconds, ready_again, desired, bin_seconds, span),
+        findings=(),
+        journal=f"{name}/journal.json",
+    )
+
+
+def unmeasured_scenario(name: str = "pod-delete-nginx") -> ScenarioResult:
+    """Return a scenario in which nothing was injected, because the system was not healthy before."""
+    return ScenarioResult(
+        name=name,
+        title="Delete one of 2 nginx pods",
+        description="Shows whether the entry survives the loss of one replica.",
+        sentence="The system was not healthy before the fault, so nothing was injected.",
+        verdict=Verdict.INCONCLUSIVE,
+        fault="",
+        targets=(),
+        workload="nginx",
+        fault_uncertainty_seconds=0.0,
+        duration_seconds=4.2,
+        criteria=(),
+        checks=(
+            Check(
+                "steady_before", "Steady before the fault", Verdict.INCONCLUSIVE, "2 of 40 requests failed beforehand"
+            ),
+        ),
+        outage=None,
+        stages=(),
+        steady=None,
+        availability=None,
+        latency=(),
+        latency_limit_ms=None,
+        distribution=(),
+        phases=(),
+        marks=(),
+        series=None,
+        findings=(),
+        journal="",
+    )
+
+
+def _result(scenarios: tuple[ScenarioResult, ...], headline: str, previous: dict[str, float]) -> Result:
+    return Result(
+        schema_version=SCHEMA_VERSION,
+        run_id="2026-11-21T18-02-11",
+        started_wall_s=1_795_284_131.0,
+        duration_seconds=sum(one.duration_seconds for one in scenarios) + 9.7,
+        verdict=worst(one.verdict for one in scenarios),
+        headline=headline,
+        cluster="sandbox",
+        cluster_note="Nodes are simulated on one machine: node failure, disk and network limits are not those of a real cluster.",
+        namespace="flametest",
+        url="http://127.0.0.1:30080",
+        suite="default",
+        seed=20261121,
+        command="flametest run --suite default --seed 20261121",
+        manifests_digest="sha256:5b1f0a7be1c94a7788c1d43f0f9a2c1ce2b7f0d6a1e94f0b8d6f4f3a2c1b0e9d",
+        versions=(
+            Version("flametest", "0.1.0"),
+            Version("chaostoolkit", "1.19.0"),
+            Version("locust", "2.42.1"),
+            Version("Python", "3.11.2"),
+            Version("sandbox API", "v1.36.2"),
+        ),
+        scenarios=scenarios,
+        previous=previous,
+    )
+
+
+def passed_result() -> Result:
+    """Return a run of two scenarios that kept every limit, with a run before it."""
+    return _result(
+        (scenario(), scenario("pod-delete-nginx", app="nginx", desired=2, ready_again=1.21, steady=1.8, seed=8)),
+        "deleting 1 of 3 api pods and 1 of 2 nginx pods was not felt by users. Self-check of the measurement: good.",
+        {"pod-delete-api/steady_seconds": 3.1, "pod-delete-api/availability": 0.9991},
+    )
+
+
+def failed_result() -> Result:
+    """Return a run in which one scenario missed its limit of outage and availability."""
+    felt = scenario(outage_seconds=12.4, ready_again=11.9, steady=13.2, availability=0.9436, p95_ms=14.1, limit_s=10.0)
+    felt = dataclasses.replace(
+        felt,
+        findings=(
+            Finding(
+                title="nginx keeps sending requests to a pod that is gone",
+                felt="One request in three failed for 12.4 s.",
+                evidence="Failures end 0.5 s after the replacement is ready, not when the endpoint is taken out (0.09 s).",
+                advice="Set proxy_next_upstream and a connect time limit of 1 s in the nginx configuration.",
+            ),
+        ),
+    )
+    return _result(
+        (felt, scenario("pod-delete-nginx", app="nginx", desired=2, ready_again=1.21, steady=1.8, seed=8)),
+        "deleting 1 of 3 api pods was felt by users for 12.4 s (± 0.1 s; limit 10 s). "
+        "Self-check of the measurement: good.",
+        {"pod-delete-api/outage_seconds": 13.9, "pod-delete-api/steady_seconds": 13.2},
+    )
+
+
+def inconclusive_result() -> Result:
+    """Return a run that never became steady, and whose second scenario injected nothing."""
+    return _result(
+        (scenario(outage_seconds=0.8, steady=None, availability=0.9974), unmeasured_scenario()),
+        "the system was not steady again within 60 s, and pod-delete-nginx was not run.",
+        {},
+    )
+
+
+def long_result(scenarios: int = 1, bins: int = 4_000) -> Result:
+    """Return a run with very long series."""
+    return _result(
+        tuple(
+            scenario(
+                f"long-{number}", outage_seconds=3.0, bin_seconds=0.25, span=(-20.0, -20.0 + bins / 4), seed=number
+            )
+            for number in range(scenarios)
+        ),
+        "a long run.",
+        {},
+    )
+
+
+def hostile_result() -> Result:
+    """Return a run in which every text is hostile markup."""
+
+    def poison(value: object) -> object:
+        if isinstance(value, (Phase, Verdict, Bound)):
+            return value
+        if isinstance(value, str):
+            return HOSTILE + value
+        if isinstance(value, tuple):
+            return tuple(poison(item) for item in value)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return dataclasses.replace(
+                value, **{field.name: poison(getattr(value, field.name)) for field in dataclasses.fields(value)}
+            )
+        return value
+
+    poisoned = poison(failed_result())
+    assert isinstance(poisoned, Result)
+    return poisoned

@@ -1,0 +1,196 @@
+"""Checks: the reasons to believe a scenario's figures, or not.
+
+A check that does not hold makes a scenario inconclusive, never green; only the experiment's own hypothesis can fail
+one. Each check says in its detail what was expected and what was found.
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from flametest.measure.figures import Figures
+from flametest.measure.objectives import Objectives
+from flametest.measure.samples import Samples
+from flametest.model.events import (
+    FaultInjected,
+    FaultProved,
+    LoadEnded,
+    LoadStarted,
+    Phase,
+    PhaseStarted,
+    PodObserved,
+    ProberEnded,
+    ScenarioEnded,
+    WatchInterrupted,
+)
+from flametest.model.history import History
+from flametest.model.result import Check
+from flametest.model.samples import Lane
+from flametest.model.verdict import Criterion, Verdict, worst
+
+__all__ = ["checks", "never_healthy"]
+
+_Finding = tuple[Verdict, str]
+_NS = 1e9
+# How long a load generator may have been silent when its end was noted: its slowest request, and its own ending.
+_SILENCE_SECONDS_MAX = 2.0
+
+
+def never_healthy(history: History) -> bool:
+    """Return whether the experiment stopped at its hypothesis: it ended, and no fault was even begun."""
+    begun = any(event.phase is Phase.FAULT for event in history.of(PhaseStarted))
+    return bool(history.of(ScenarioEnded)) and not begun and not history.of(FaultInjected)
+
+
+def checks(
+    history: History, samples: Samples, measured: Figures, criteria: Iterable[Criterion], objectives: Objectives
+) -> tuple[Check, ...]:
+    """Return every check of one scenario's whole record."""
+    judged = tuple(criteria)
+    rules: tuple[tuple[str, str, Callable[[], _Finding]], ...] = (
+        ("fault_proven", "The fault took effect", lambda: _fault(history)),
+        ("experiment_completed", "The experiment ran to its end", lambda: _completed(history)),
+        ("hypothesis_held", "The experiment's hypothesis held after the fault", lambda: _hypothesis(history, judged)),
+        ("healthy_before", "The system was healthy before the fault", lambda: _healthy(measured, objectives)),
+        ("load_achieved", "The offered load was sent", lambda: _load(history, measured, objectives)),
+        ("prober_punctual", "The prober kept its schedule", lambda: _prober(history, samples, objectives)),
+        ("clock_steady", "The clock was not set", lambda: _clock(history, objectives)),
+        ("watches_whole", "The watches saw everything", lambda: _watches(history, measured)),
+    )
+    return tuple(Check(name, title, *rule()) for name, title, rule in rules)
+
+
+def _fault(history: History) -> _Finding:
+    injected = history.of(FaultInjected)
+    if not injected:
+        return Verdict.INCONCLUSIVE, "nothing was injected"
+    proofs = history.of(FaultProved)
+    missing = {fault.fault for fault in injected} - {proof.fault for proof in proofs}
+    if missing:
+        return Verdict.INCONCLUSIVE, f"no evidence that {', '.join(sorted(missing))} took effect"
+    refuted = [proof for proof in proofs if not proof.proved]
+    if refuted:
+        return Verdict.INCONCLUSIVE, f"{refuted[0].fault} was not proven: {refuted[0].evidence}"
+    return Verdict.PASSED, "; ".join(proof.evidence for proof in proofs)
+
+
+def _completed(history: History) -> _Finding:
+    ended = history.of(ScenarioEnded)
+    if not ended:
+        return Verdict.INCONCLUSIVE, "the record has no end: the experiment was killed, or still runs"
+    status = ended[-1].status
+    if status in ("completed", "deviated") or ended[-1].deviated:
+        return Verdict.PASSED, f"Chaos Toolkit says {status}"
+    return Verdict.INCONCLUSIVE, f"Chaos Toolkit says {status}; expected completed"
+
+
+def _hypothesis(history: History, criteria: tuple[Criterion, ...]) -> _Finding:
+    """Judge Chaos Toolkit's word on the hypothesis, in the light of the criteria that its ranges became."""
+    ended = history.of(ScenarioEnded)
+    if not ended or not history.of(FaultInjected):
+        return Verdict.INCONCLUSIVE, "it was not asked after a fault"
+    if not ended[-1].deviated:
+        return Verdict.PASSED, "it held"
+    limited = [one for one in criteria if one.limit is not None]
+    verdict = worst(one.verdict for one in limited) if limited else Verdict.FAILED
+    if verdict is not Verdict.PASSED:
+        return verdict, "it did not hold, as the criteria say"
+    if any(one.limit is not None and one.limit.source.startswith("--") for one in limited):
+        return Verdict.PASSED, "it did not hold under its own ranges, which the command line replaced"
+    return Verdict.FAILED, "it did not hold, by a probe that no limit stands for or by the figures of that moment"
+
+
+def _healthy(measured: Figures, objectives: Objectives) -> _Finding:
+    axis, asked = measured.axis, measured.demand.samples
+    before = asked.where((asked.sent_ns >= axis.start_ns) & (asked.done_ns < axis.sent_ns))
+    if not len(before):
+        return Verdict.INCONCLUSIVE, "no request was answered before the fault"
+    good = int(np.count_nonzero(before.good))
+    detail = f"{good} of {len(before)} requests were good before the fault; {objectives.slo:.2%} are asked for"
+    return (Verdict.PASSED if good >= objectives.slo * len(before) else Verdict.INCONCLUSIVE), detail
+
+
+def _load(history: History, measured: Figures, objectives: Objectives) -> _Finding:
+    """Compare achieved with offered outside the fault, from the load's first full second on."""
+    started, ended = history.of(LoadStarted), history.of(LoadEnded)
+    if measured.demand.lane is not Lane.LOAD:
+        if started:
+            return Verdict.INCONCLUSIVE, "load was started, and none of its requests was recorded"
+        return Verdict.PASSED, "no load was asked for; the prober's own requests are judged"
+    broken = [event.reason for event in ended if event.reason != "stopped"]
+    if broken:
+        return Verdict.INCONCLUSIVE, f"the load ended early: {broken[0]}"
+    samples, offered = measured.demand.samples, measured.demand.offered_per_second
+    silence = (ended[-1].at.monotonic_ns - int(samples.sent_ns[-1])) / _NS if ended else 0.0
+    if silence > _SILENCE_SECONDS_MAX:
+        return Verdict.INCONCLUSIVE, f"the load sent nothing in its last {silence:.1f} s"
+    ratio = _achieved_ratio(measured, started[-1].at.monotonic_ns)
+    if ratio is None:
+        return Verdict.INCONCLUSIVE, "the record is too short to compare achieved with offered"
+    detail = f"{ratio:.1%} of {offered:g} requests a second; at least {objectives.achieved_ratio_min:.0%} are needed"
+    return (Verdict.PASSED if ratio >= objectives.achieved_ratio_min else Verdict.INCONCLUSIVE), detail
+
+
+def _achieved_ratio(measured: Figures, started_ns: int) -> float | None:
+    """Return requests sent over requests meant in whole seconds outside the fault; None without one."""
+    samples, sent, meant = measured.demand.samples, 0, 0.0
+    last_ns = int(samples.sent_ns[-1])
+    for phase, start, end in measured.phases:
+        low, high = max(start, started_ns), min(end, last_ns)
+        if phase is Phase.FAULT or high - low < _NS:
+            continue
+        sent += len(samples.sent_between(low, high))
+        meant += measured.demand.offered_per_second * (high - low) / _NS
+    return sent / meant if meant else None
+
+
+def _prober(history: History, samples: Samples, objectives: Objectives) -> _Finding:
+    fresh, reports = samples.lane(Lane.FRESH), history.of(ProberEnded)
+    if not len(fresh):
+        return Verdict.INCONCLUSIVE, "the prober recorded no request over a fresh connection"
+    if not reports:
+        return Verdict.INCONCLUSIVE, "the prober gave no account of itself at its end"
+    lag = max(fresh.send_lag_seconds_max, reports[-1].send_lag_max_ns / _NS)
+    gap = float(np.diff(fresh.sent_ns).max()) / _NS if len(fresh) > 1 else 0.0
+    interval = reports[-1].interval_ns / _NS
+    sent, dropped = sum(one.sent for one in reports), sum(one.dropped for one in reports)
+    detail = f"worst send lag {lag * 1e3:.0f} ms, longest gap {gap * 1e3:.0f} ms, {dropped} of {sent + dropped} dropped"
+    punctual = lag <= objectives.send_lag_seconds_max and gap <= objectives.send_lag_seconds_max + interval
+    if punctual and dropped <= objectives.dropped_ratio_max * (sent + dropped):
+        return Verdict.PASSED, detail
+    limit_ms = objectives.send_lag_seconds_max * 1e3
+    return (
+        Verdict.INCONCLUSIVE,
+        f"{detail}; up to {limit_ms:.0f} ms and {objectives.dropped_ratio_max:.1%} are believed",
+    )
+
+
+def _clock(history: History, objectives: Objectives) -> _Finding:
+    """Compare both clocks over the record; tell of API timestamps that disagree with the watch by over 1 s."""
+    stamps = [event.at for event in history]
+    if len(stamps) < 2:
+        return Verdict.INCONCLUSIVE, "the record has too few events to compare the clocks"
+    offsets = [stamp.wall_s - stamp.monotonic_ns / _NS for stamp in stamps]
+    drift = max(offsets) - min(offsets)
+    created = [pod for pod in history.of(PodObserved) if pod.change == "added" and pod.created_wall_s > 0]
+    # The API cuts its stamps to whole seconds, so up to one second of delay is its rounding.
+    delays = [pod.at.wall_s - pod.created_wall_s for pod in created]
+    odd = [delay for delay in delays if not -1.0 <= delay <= 2.0]
+    detail = f"wall and monotonic clock differ by {drift * 1e3:.0f} ms at most"
+    if odd:
+        detail += f"; {len(odd)} API timestamps disagree with the watch by over 1 s (worst {max(odd, key=abs):.1f} s)"
+    return (Verdict.PASSED if drift <= objectives.clock_drift_seconds_max else Verdict.INCONCLUSIVE), detail
+
+
+def _watches(history: History, measured: Figures) -> _Finding:
+    if not measured.view.own():
+        return Verdict.INCONCLUSIVE, f"no pod of {measured.view.name} was watched"
+    broken = history.of(WatchInterrupted)
+    if not broken:
+        return Verdict.PASSED, f"{len(measured.view.own())} pods of {measured.view.name} by uid, without interruption"
+    ready_ns = measured.moments.ready_ns if measured.moments else None
+    until = measured.axis.end_ns if ready_ns is None else ready_ns
+    during = [event for event in broken if measured.axis.sent_ns <= event.at.monotonic_ns <= until]
+    if during:
+        return Verdict.INCONCLUSIVE, f"the watch of {during[0].resource} broke during the recovery: {during[0].reason}"
+    return Verdict.PASSED, f"{len(broken)} interruptions, none during the recovery"

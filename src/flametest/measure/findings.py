@@ -1,0 +1,66 @@
+"""Findings: plain advice for each limit that was missed, drawn from what was measured and nothing else."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from flametest.measure.figures import Figures
+from flametest.model.result import Check, Finding
+from flametest.model.verdict import Criterion, Verdict
+
+__all__ = ["findings"]
+
+_ADVICE: Mapping[str, str] = MappingProxyType(
+    {
+        "outage_seconds": (
+            "let clients or the proxy before the service retry refused requests on another pod, and give a stopping "
+            "pod a preStop pause, so that it is out of the endpoints before it closes its port"
+        ),
+        "recovery_seconds": (
+            "look at the waterfall for the longest stage: shorten the start of the program, or the period of its "
+            "readiness probe"
+        ),
+        "steady_seconds": "look for queues, pools and caches that are still full or cold after the pods are back",
+        "availability": "run one replica more, and retry requests that are safe to repeat within a budget",
+        "p95_ms": "bound each call with a time limit, and check that the pods left can carry the whole load",
+        "max_over_mean": (
+            "let long-lived connections expire, or balance by request: a kept connection stays on the pod it found"
+        ),
+    }
+)
+
+
+def findings(
+    measured: Figures, criteria: Sequence[Criterion], checks: Sequence[Check], done: str
+) -> tuple[Finding, ...]:
+    """Return one finding for each limit that was missed, and one for what could not be believed."""
+    felt = _felt(measured)
+    missed = [
+        Finding(
+            title=f"{one.title}: {one.reason}",
+            felt=felt,
+            evidence=f"after {done}; limit from {(one.limit.source if one.limit else '') or 'the scenario'}",
+            advice=_ADVICE[one.name],
+        )
+        for one in criteria
+        if one.verdict is Verdict.FAILED
+    ]
+    doubted = [one for one in checks if one.verdict is Verdict.INCONCLUSIVE]
+    if doubted:
+        missed.append(
+            Finding(
+                title="The measurement cannot be relied on",
+                felt=felt,
+                evidence="; ".join(one.detail for one in doubted),
+                advice="mend this first and run again: no figure of this scenario counts as passed until then",
+            )
+        )
+    return tuple(missed)
+
+
+def _felt(measured: Figures) -> str:
+    level = measured.availability
+    if level is None:
+        return "unknown: no request was recorded"
+    if level.bad == 0:
+        return f"none of {level.valid} requests failed"
+    return f"{level.bad} of {level.valid} requests failed"

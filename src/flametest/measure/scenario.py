@@ -1,0 +1,148 @@
+"""A scenario, measured and judged: from its record and its limits to the one result that every renderer reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flametest.measure.checks import checks, never_healthy
+from flametest.measure.figures import CRITERIA, Figure, Figures, figures
+from flametest.measure.findings import findings
+from flametest.measure.objectives import Objectives
+from flametest.measure.samples import Samples
+from flametest.measure.series import marks, series
+from flametest.measure.words import outcome_sentence, reason_sentence, summarise, what_was_done
+from flametest.model.history import History
+from flametest.model.result import Check, ScenarioResult
+from flametest.model.verdict import Bound, Criterion, Limit, Verdict, judge, worst
+
+__all__ = ["ScenarioSpec", "measure_scenario", "summarise"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioSpec:
+    """What a scenario was meant to be, as far as the record does not say it.
+
+    Attributes:
+        name: the experiment file's stem.
+        title: the experiment's title.
+        description: the experiment's description.
+        workload: name of the Deployment or StatefulSet under fault.
+        limits: the limits that gate it, at most one a criterion.
+        objectives: the service level that is asked for.
+        journal: the Chaos Toolkit journal's file, relative to the run's folder; empty without one.
+    """
+
+    name: str
+    title: str
+    description: str
+    workload: str
+    limits: tuple[Limit, ...] = ()
+    objectives: Objectives = field(default_factory=Objectives)
+    journal: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse limits that nothing could be judged by.
+
+        Raises:
+            ValueError: a limit names no criterion, or two name the same.
+        """
+        names = [limit.criterion for limit in self.limits]
+        for name in names:
+            if name not in CRITERIA:
+                raise ValueError(f"limit {name!r} of {self.name}: expected one of {', '.join(CRITERIA)}")
+            if names.count(name) > 1:
+                raise ValueError(f"limit {name!r} of {self.name}: expected one, found {names.count(name)}")
+
+
+def measure_scenario(history: History, samples: Samples, spec: ScenarioSpec) -> ScenarioResult:
+    """Return one scenario's figures, checks and verdict.
+
+    Args:
+        history: the scenario's own events.
+        samples: its samples, of all lanes.
+        spec: what it was meant to be.
+    """
+    measured = figures(history, samples, spec.workload, spec.objectives)
+    criteria = _criteria(measured, spec.limits)
+    checked = checks(history, samples, measured, criteria, spec.objectives)
+    injected = measured.axis.t0_ns is not None
+    verdicts = [*(one.verdict for one in criteria), *(one.verdict for one in checked)]
+    return ScenarioResult(
+        name=spec.name,
+        title=spec.title,
+        description=spec.description,
+        sentence=_sentence(history, measured, criteria, checked),
+        verdict=worst(verdicts) if injected else Verdict.INCONCLUSIVE,
+        fault=measured.axis.fault,
+        targets=measured.axis.targets,
+        workload=spec.workload,
+        fault_uncertainty_seconds=measured.axis.uncertainty_seconds,
+        duration_seconds=max(0.0, (measured.axis.end_ns - measured.axis.start_ns) / 1e9),
+        criteria=criteria,
+        checks=checked,
+        outage=measured.outage,
+        stages=measured.stages,
+        steady=measured.steady,
+        availability=measured.availability,
+        latency=measured.latency,
+        latency_limit_ms=_latency_limit_ms(spec),
+        distribution=measured.distribution,
+        phases=tuple(
+            (phase, measured.axis.seconds(start), measured.axis.seconds(end)) for phase, start, end in measured.phases
+        ),
+        marks=marks(measured),
+        series=series(measured, spec.objectives),
+        findings=findings(measured, criteria, checked, what_was_done(measured)) if injected else (),
+        journal=spec.journal,
+    )
+
+
+def _criteria(measured: Figures, limits: Sequence[Limit]) -> tuple[Criterion, ...]:
+    by_name = {limit.criterion: limit for limit in limits}
+    return tuple(
+        _criterion(name, measured.by_name[name], by_name.get(name), measured.axis.t0_ns is not None)
+        for name in CRITERIA
+    )
+
+
+def _criterion(name: str, figure: Figure, limit: Limit | None, injected: bool) -> Criterion:
+    """Judge one figure; what a system does without a fault is shown, and judges nothing."""
+    title, unit = CRITERIA[name]
+    if not injected:
+        verdict = Verdict.PASSED if limit is None else Verdict.INCONCLUSIVE
+        reason = "nothing was injected, so there is nothing to judge"
+        return Criterion(name, title, unit, None, None, limit, verdict, reason)
+    verdict = _judge(figure, limit)
+    reason = reason_sentence(name, figure, limit, verdict)
+    return Criterion(name, title, unit, figure.value, figure.uncertainty, limit, verdict, reason)
+
+
+def _judge(figure: Figure, limit: Limit | None) -> Verdict:
+    """Judge a figure; one without an end in sight fails once it is known to exceed its limit, and never passes."""
+    if limit is None or figure.above is None:
+        return judge(figure.value, limit)
+    exceeds = limit.bound is Bound.AT_MOST and not limit.holds(figure.above)
+    return Verdict.FAILED if exceeds else Verdict.INCONCLUSIVE
+
+
+def _sentence(history: History, measured: Figures, criteria: tuple[Criterion, ...], checked: tuple[Check, ...]) -> str:
+    """Return the outcome in plain words; what was missed or is in doubt stands at its end."""
+    if measured.axis.t0_ns is None:
+        if never_healthy(history):
+            return "the system was not healthy before the fault; nothing was injected"
+        return "nothing was injected, so nothing was tested"
+    sentence = outcome_sentence(measured, criteria, what_was_done(measured))
+    told = {"outage_seconds", "recovery_seconds"}
+    missed = [one for one in criteria if one.verdict is Verdict.FAILED and one.name not in told]
+    doubts = [one.detail for one in checked if one.verdict is Verdict.INCONCLUSIVE]
+    doubts += [f"{one.title.lower()}: {one.reason}" for one in criteria if one.verdict is Verdict.INCONCLUSIVE]
+    if missed:
+        return f"{sentence}; {missed[0].title.lower()}: {missed[0].reason}"
+    if doubts and not any(one.verdict is Verdict.FAILED for one in criteria):
+        return f"{sentence}; in doubt: {doubts[0]}"
+    return sentence
+
+
+def _latency_limit_ms(spec: ScenarioSpec) -> float:
+    """Return the limit that the latency chart draws: the scenario's own, else the objective."""
+    own = [limit.value for limit in spec.limits if limit.criterion == "p95_ms"]
+    return own[0] if own else spec.objectives.p95_ms

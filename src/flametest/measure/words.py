@@ -1,0 +1,139 @@
+"""Plain words: a scenario's outcome as one sentence, a criterion's judgement, and the headline of a run."""
+
+from collections.abc import Sequence
+
+from flametest.measure.figures import CRITERIA, Figure, Figures
+from flametest.measure.pods import counts_as_ready
+from flametest.model.measures import Outage
+from flametest.model.result import ScenarioResult
+from flametest.model.verdict import Bound, Criterion, Limit, Verdict, worst
+
+__all__ = ["amount", "outcome_sentence", "reason_sentence", "summarise", "what_was_done"]
+
+# What Chaos Toolkit's usual activities do, as a reader would say it; others go by their own name.
+_DEEDS = {"terminate_pods": "deleting", "delete_pods": "deleting", "kill_microservice": "deleting"}
+
+
+_DECIMALS = {"s": 1, "ms": 0, "%": 2}
+
+
+def amount(value: float, unit: str, decimals: int | None = None) -> str:
+    """Return a figure with its unit: ``4.1 s``, ``128 ms``, ``99.52 %``, ``1.08``; below 0.1 s two decimals."""
+    if decimals is None:
+        decimals = 2 if unit == "s" and 0 < abs(value) < 0.095 else _DECIMALS.get(unit, 2)
+    suffix = f" {unit}" if unit in _DECIMALS else ""
+    return f"{value:.{decimals}f}{suffix}"
+
+
+def _figure_text(name: str, value: float, decimals: int | None = None) -> str:
+    """Return a criterion's figure as text; a share of requests reads better in percent."""
+    if name == "availability":
+        return amount(value * 100, "%", decimals)
+    return amount(value, CRITERIA[name][1], decimals)
+
+
+def _limit_text(limit: Limit) -> str:
+    if limit.criterion == "availability":
+        return f"{limit.value * 100:g} %"
+    unit = CRITERIA[limit.criterion][1]
+    return f"{limit.value:g} {unit}" if unit in ("s", "ms") else f"{limit.value:g}"
+
+
+def reason_sentence(name: str, figure: Figure, limit: Limit | None, verdict: Verdict) -> str:
+    """Return why a figure got its verdict, such as "4.1 s is over the limit of 3 s"."""
+    if figure.value is None and figure.above is None:
+        return f"not measured: {figure.note}" if figure.note else "not measured"
+    value = figure.above if figure.above is not None else figure.value or 0.0
+    text = _figure_text(name, value)
+    if limit is not None and verdict is Verdict.FAILED and text == _figure_text(name, limit.value):
+        text = _figure_text(name, value, decimals=4)  # never rounded onto the limit that it misses
+    shown = f"more than {text} ({figure.note})" if figure.above is not None else text
+    if name == "outage_seconds" and figure.value == 0.0:
+        shown = figure.note
+    if limit is None:
+        return f"{shown}; no limit was set"
+    within, beyond = ("within", "over") if limit.bound is Bound.AT_MOST else ("at or above", "under")
+    told = f"the limit of {_limit_text(limit)}"
+    if verdict is Verdict.PASSED:
+        return f"{shown}; within {told}" if shown == figure.note else f"{shown} is {within} {told}"
+    if verdict is Verdict.FAILED:
+        return f"{shown} is {beyond} {told}"
+    return f"{shown}; whether {told} holds cannot be told"
+
+
+def what_was_done(measured: Figures) -> str:
+    """Return what was done to what, such as "deleting 1 of 3 api pods"."""
+    axis, view = measured.axis, measured.view
+    deed = _DEEDS.get(axis.fault, f"{axis.fault.replace('_', ' ')} on")
+    pods = [target for target in axis.targets if target.kind == "Pod"]
+    if not pods:
+        return f"{deed} {', '.join(f'{target.kind} {target.name}' for target in axis.targets) or view.name}"
+    before = [track.before(axis.sent_ns) for track in view.own()]
+    there = sum(pod is not None and counts_as_ready(pod) for pod in before)
+    total = max(there, len(pods))
+    return f"{deed} {len(pods)} of {total} {view.name} {'pod' if total == 1 else 'pods'}"
+
+
+def outcome_sentence(measured: Figures, criteria: Sequence[Criterion], done: str) -> str:
+    """Return the outcome of a fault in plain words: what was done, what users felt, when it was whole again."""
+    limits = {one.name: one.limit for one in criteria}
+    felt = _felt(measured.outage, limits.get("outage_seconds"))
+    return f"{done} {felt}; {_recovered(measured, limits.get('recovery_seconds'))}"
+
+
+def _felt(outage: Outage | None, limit: Limit | None) -> str:
+    if outage is None:
+        return "was not watched by the prober, so what users felt is unknown"
+    if outage.total is None:
+        return "was not felt by users"
+    asides = [f"± {amount(outage.total.uncertainty, 's')}", *([f"limit {_limit_text(limit)}"] if limit else [])]
+    if not outage.recovered:
+        return f"was felt by users for more than {amount(outage.total.low, 's')}, until the watch ended"
+    return f"was felt by users for {amount(outage.total.midpoint, 's')} ({'; '.join(asides)})"
+
+
+def _recovered(measured: Figures, limit: Limit | None) -> str:
+    figure, moments = measured.by_name["recovery_seconds"], measured.moments
+    bound = f"limit {_limit_text(limit)}" if limit else ""
+    if figure.value is None:
+        ending = f" ({bound})" if bound else ""
+        if figure.above is None:
+            return f"its recovery was not measured: {figure.note}"
+        return f"its pods were not back after {amount(figure.above, 's')}{ending}"
+    if moments is None or moments.undisturbed:
+        return "no pod was lost"
+    who = "its pods were" if not moments.replacements else "its replacement was"
+    if len(moments.replacements) > 1:
+        who = f"its {len(moments.replacements)} replacements were"
+    asides = [f"± {amount(figure.uncertainty or 0.0, 's')}", *([bound] if bound else [])]
+    return f"{who} ready after {amount(figure.value, 's')} ({'; '.join(asides)})"
+
+
+def summarise(scenarios: Sequence[ScenarioResult]) -> tuple[Verdict, str]:
+    """Return the verdict of a run, which is the worst of its scenarios, and its headline without that word.
+
+    The headline is the sentence of the first of the worst scenarios, after how many did as badly.
+    """
+    if not scenarios:
+        return Verdict.INCONCLUSIVE, "no scenario was run"
+    verdict = worst(scenario.verdict for scenario in scenarios)
+    decisive = [scenario for scenario in scenarios if scenario.verdict is verdict]
+    if len(scenarios) == 1:
+        return verdict, scenarios[0].sentence
+    if verdict is Verdict.PASSED:
+        return verdict, f"all {len(scenarios)} scenarios kept their limits; {_longest(scenarios)}"
+    ending = "missed a limit" if verdict is Verdict.FAILED else "could not be judged"
+    first = decisive[0]
+    return verdict, f"{len(decisive)} of {len(scenarios)} scenarios {ending}; {first.name}: {first.sentence}"
+
+
+def _longest(scenarios: Sequence[ScenarioResult]) -> str:
+    felt = [
+        (scenario.outage.total.midpoint, scenario)
+        for scenario in scenarios
+        if scenario.outage is not None and scenario.outage.total is not None
+    ]
+    if not felt:
+        return "none was felt by users"
+    seconds, scenario = max(felt, key=lambda pair: pair[0])
+    return f"the longest that users felt was {amount(seconds, 's')} ({scenario.name})"

@@ -29,7 +29,7 @@ from flametest.model.result import (
     Step,
     Version,
 )
-from flametest.model.verdict import Bound, Criterion, Limit, Verdict, worst
+from flametest.model.verdict import Bound, Criterion, Limit, Verdict, judge, worst
 
 __all__ = [
     "HOSTILE",
@@ -47,6 +47,7 @@ HOSTILE = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(2)>|`*_
 
 def _series(
     generator: random.Random,
+    *,
     pods: tuple[PodLife, ...],
     outage_seconds: float,
     ready_again: float,
@@ -159,67 +160,47 @@ def _distribution(generator: random.Random, pods: tuple[PodLife, ...]) -> tuple[
     return tuple(found)
 
 
-def _criterion(
-    name: str, title: str, unit: str, value: float | None, uncertainty: float | None, limit: Limit | None, shown: str
-) -> Criterion:
-    if limit is None:
-        verdict, reason = Verdict.PASSED, "informs only"
-    elif value is None:
-        verdict, reason = Verdict.INCONCLUSIVE, f"{title.lower()} could not be measured"
-    elif limit.holds(value):
-        verdict, reason = Verdict.PASSED, f"{shown} is within the limit"
-    else:
-        verdict, reason = Verdict.FAILED, f"{shown} is beyond the limit of {limit.value:g}"
-    return Criterion(name, title, unit, value, uncertainty, limit, verdict, reason)
+def _criterion(name: str, title: str, unit: str, value: float | None, limit: Limit | None) -> Criterion:
+    match judge(value, limit):
+        case _ if limit is None:
+            verdict, reason = Verdict.PASSED, "informs only"
+        case Verdict.INCONCLUSIVE:
+            verdict, reason = Verdict.INCONCLUSIVE, f"{title.lower()} could not be measured"
+        case Verdict.PASSED:
+            verdict, reason = Verdict.PASSED, f"{value:g} is within the limit of {limit.value:g}"
+        case _:
+            verdict, reason = Verdict.FAILED, f"{value:g} is beyond the limit of {limit.value:g}"
+    return Criterion(name, title, unit, value, None, limit, verdict, reason)
 
 
 def _criteria(
-    outage: Bracket | None, ready_again: float, steady: float | None, availability: float, p95_ms: float, limit_s: float
+    outage: Bracket | None,
+    *,
+    ready_again: float,
+    steady: float | None,
+    availability: float,
+    p95_ms: float,
+    limit: float,
 ) -> tuple[Criterion, ...]:
     def at_most(name: str, value: float) -> Limit:
         return Limit(name, Bound.AT_MOST, value, "experiment")
 
     felt = outage.midpoint if outage else 0.0
-    return (
-        _criterion(
-            "outage_seconds",
-            "User-visible outage",
-            "s",
-            felt,
-            outage.uncertainty if outage else None,
-            at_most("outage_seconds", limit_s),
-            f"{felt:.2f} s",
-        ),
-        _criterion(
-            "recovery_seconds",
-            "Recovery of the workload",
-            "s",
-            ready_again,
-            0.021,
-            at_most("recovery_seconds", 5),
-            f"{ready_again:.2f} s",
-        ),
-        _criterion(
-            "steady_seconds",
-            "Time to steady state",
-            "s",
-            steady,
-            0.26 if steady is not None else None,
-            at_most("steady_seconds", 30),
-            f"{steady} s",
-        ),
-        _criterion(
-            "availability",
-            "Availability",
-            "ratio",
-            availability,
-            None,
-            Limit("availability", Bound.AT_LEAST, 0.99, "experiment"),
-            f"{availability:.2%}",
-        ),
-        _criterion("p95_ms", "p95 latency after recovery", "ms", p95_ms, None, at_most("p95_ms", 250), f"{p95_ms} ms"),
-        _criterion("max_over_mean", "Busiest pod over mean", "ratio", 1.043, None, None, "1.04"),
+    at_least = Limit("availability", Bound.AT_LEAST, 0.99, "experiment")
+    found = (
+        _criterion("outage_seconds", "User-visible outage", "s", felt, at_most("outage_seconds", limit)),
+        _criterion("recovery_seconds", "Recovery of the workload", "s", ready_again, at_most("recovery_seconds", 5)),
+        _criterion("steady_seconds", "Time to steady state", "s", steady, at_most("steady_seconds", 30)),
+        _criterion("availability", "Availability", "ratio", availability, at_least),
+        _criterion("p95_ms", "p95 latency after recovery", "ms", p95_ms, at_most("p95_ms", 250)),
+        _criterion("max_over_mean", "Busiest pod over mean", "ratio", 1.043, None),
     )
+    errors = {
+        "outage_seconds": outage.uncertainty if outage else None,
+        "recovery_seconds": 0.021,
+        "steady_seconds": 0.26,
+    }
+    return tuple(dataclasses.replace(one, uncertainty=errors.get(one.name)) for one in found)
 
 
 def _stages(ready_again: float, first_success: float | None, steady: float | None, heir: str) -> tuple[Stage, ...]:
@@ -254,7 +235,9 @@ def scenario(
     pods = _pods(app, desired, ready_again, span)
     bracket = Bracket(outage_seconds - 0.062, outage_seconds + 0.062) if outage_seconds else None
     stretches = (Stretch(0.11, 0.11 + outage_seconds, bracket, round(outage_seconds * 20), True),) if bracket else ()
-    criteria = _criteria(bracket, ready_again, steady, availability, p95_ms, limit_s)
+    criteria = _criteria(
+        bracket, ready_again=ready_again, steady=steady, availability=availability, p95_ms=p95_ms, limit=limit_s
+    )
     checks = (
         Check("fault_proved", "The fault took effect", Verdict.PASSED, f"pod {pods[-2].name} is gone by its uid"),
         Check(
@@ -267,17 +250,17 @@ def scenario(
     )
     bad = round((1 - availability) * 7_211)
     first_success = 0.11 + outage_seconds if outage_seconds else None
-    marks = [Mark(1, "injected", 0.0), Mark(2, "endpoint out", 0.09)]
+    moments = [(0.0, "injected"), (0.09, "endpoint out"), (ready_again, "replacement ready")]
     if outage_seconds:
-        marks += [Mark(3, "first failure", 0.11), Mark(4, "first success", 0.11 + outage_seconds)]
-    marks += [Mark(len(marks) + 1, "replacement ready", ready_again)]
+        moments += [(0.11, "first failure"), (0.11 + outage_seconds, "first success")]
     if steady is not None:
-        marks += [Mark(len(marks) + 1, "steady", steady)]
+        moments += [(steady, "steady")]
+    marks = [Mark(number, label, seconds) for number, (seconds, label) in enumerate(sorted(moments), start=1)]
     felt = f"users felt it for {outage_seconds:.2f} s" if outage_seconds else "users did not feel it"
     return ScenarioResult(
         name=name,
         title=f"Delete one of {desired} {app} pods",
-        description=f"Shows whether {app} survives the loss of one replica under load, and how long the replacement takes.",
+        description=f"Shows whether {app} survives the loss of a replica under load, and how long recovery takes.",
         sentence=f"Deleting 1 of {desired} {app} pods: {felt}; the replacement was ready after {ready_again:.2f} s.",
         verdict=worst([one.verdict for one in criteria] + [one.verdict for one in checks]),
         fault="terminate_pods",
@@ -304,7 +287,15 @@ def scenario(
             (Phase.RECOVERY, ready_again + 0.08, span[1]),
         ),
         marks=tuple(marks),
-        series=_series(generator, pods, outage_seconds, ready_again, desired, bin_seconds, span),
+        series=_series(
+            generator,
+            pods=pods,
+            outage_seconds=outage_seconds,
+            ready_again=ready_again,
+            desired=desired,
+            bin_seconds=bin_seconds,
+            span=span,
+        ),
         findings=(),
         journal=f"{name}/journal.json",
     )
@@ -353,7 +344,7 @@ def _result(scenarios: tuple[ScenarioResult, ...], headline: str, previous: dict
         verdict=worst(one.verdict for one in scenarios),
         headline=headline,
         cluster="sandbox",
-        cluster_note="Nodes are simulated on one machine: node failure, disk and network limits are not those of a real cluster.",
+        cluster_note="Nodes are simulated on one machine: their failure and their disks are not a real cluster's.",
         namespace="flametest",
         url="http://127.0.0.1:30080",
         suite="default",
@@ -390,7 +381,7 @@ def failed_result() -> Result:
             Finding(
                 title="nginx keeps sending requests to a pod that is gone",
                 felt="One request in three failed for 12.4 s.",
-                evidence="Failures end 0.5 s after the replacement is ready, not when the endpoint is taken out (0.09 s).",
+                evidence="Failures end after the replacement is ready, not when the endpoint is taken out (0.09 s).",
                 advice="Set proxy_next_upstream and a connect time limit of 1 s in the nginx configuration.",
             ),
         ),

@@ -22,6 +22,8 @@ class Card:
 
     Attributes:
         verdict: the judgement of its criterion; None where nothing was judged.
+        limit: the limit in words.
+        change: the change from the last run.
         is_figure: whether ``value`` is a figure, which is set larger than words.
         note: what else a reader should know, such as the resolution.
         scenario: index of the scenario it comes from; None without one.
@@ -61,7 +63,7 @@ def _card(result: Result, name: str, title: str, note: Callable[[ScenarioResult]
         value=shown.value[0].upper() + shown.value[1:],
         is_figure=shown.is_figure,
         verdict=shown.criterion.verdict if shown.criterion.limit else None,
-        limit=shown.limit,
+        limit=f"limit {shown.limit}" if shown.limit else "",
         change=shown.change,
         note=note(scenario),
         scenario=index,
@@ -82,9 +84,8 @@ def _failed_card(result: Result) -> Card:
         value=f"{count(availability.bad)} of {count(availability.valid)}",
         is_figure=True,
         verdict=shown.criterion.verdict if shown.criterion.limit else None,
-        limit=f"availability {shown.limit}" if shown.limit else "",
+        limit=f"availability {shown.value}, limit {shown.limit}" if shown.limit else f"availability {shown.value}",
         change=shown.change,
-        note=f"availability {shown.value}",
         scenario=index,
         scenario_name=scenario.name,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Verdict
-from flametest.report.format import NO_OUTAGE, NOT_MEASURED, figure, limit_text
+from flametest.report.format import NO_OUTAGE, NOT_MEASURED, exact, figure, limit_text
 
 __all__ = ["WORDS", "Shown", "display_unit", "show"]
 
@@ -67,7 +67,7 @@ def _value(scenario: ScenarioResult, criterion: Criterion, unit: str) -> tuple[s
         return text, text != NOT_MEASURED
     steady = scenario.steady
     if criterion.name == "steady_seconds" and steady is not None and steady.seconds is None:
-        return f">\N{NO-BREAK SPACE}{figure(steady.horizon_seconds, 's')}", True
+        return f">\N{NO-BREAK SPACE}{exact(steady.horizon_seconds, 's')}", True
     return NOT_MEASURED, False
 
 
@@ -81,9 +81,9 @@ def _change(before: float | None, criterion: Criterion, unit: str) -> str:
     if before is None or criterion.value is None:
         return ""
     change = criterion.value - before
-    text = figure(abs(change), unit)
-    if text == figure(0.0, unit):
+    if figure(criterion.value, unit) == figure(before, unit):
         return "as in the last run"
+    text = f"{figure(abs(change) * 100, 'ratio')} percentage points" if unit == "share" else figure(abs(change), unit)
     direction = "more" if change > 0 else "less"
     if criterion.limit is None:
         return f"{text} {direction} than in the last run"

@@ -15,6 +15,7 @@ __all__ = [
     "NO_OUTAGE",
     "count",
     "duration",
+    "exact",
     "figure",
     "limit_text",
     "moment",
@@ -73,10 +74,19 @@ def figure(value: float, unit: str, *, uncertainty: float | None = None, limit: 
         decimals = _apart(value, limit.value * scale, decimals)
     if unit in ("share", "%") and value != 100.0:
         decimals = _apart(value, 100.0, decimals)
+    if not error and (value == 0 or (value == 100.0 and unit in ("share", "%"))):
+        decimals = 0
     text = _signed(f"{value:,.{decimals}f}")
+    if value != 0 and not error and float(f"{value:.{decimals}f}") == 0:
+        text = f"under{_SPACE}{10**-decimals:.{decimals}f}"
     if error:
         text += f"{_SPACE}±{_SPACE}{error:,.{decimals}f}"
     return text + _suffix(unit)
+
+
+def exact(value: float, unit: str) -> str:
+    """Return a figure that was set, not measured, without needless zeros, such as ``10 s`` or ``0.5 ms``."""
+    return _signed(_trimmed(value * 100 if unit == "share" else value)) + _suffix(unit)
 
 
 def percent(ratio: float) -> str:
@@ -86,9 +96,7 @@ def percent(ratio: float) -> str:
 
 def limit_text(limit: Limit, unit: str) -> str:
     """Return a limit with its sign and unit, such as ``≤ 10 s``."""
-    value = limit.value * 100 if unit == "share" else limit.value
-    sign = "≤" if limit.bound is Bound.AT_MOST else "≥"
-    return f"{sign}{_SPACE}{_signed(_trimmed(value))}{_suffix(unit)}"
+    return f"{'≤' if limit.bound is Bound.AT_MOST else '≥'}{_SPACE}{exact(limit.value, unit)}"
 
 
 def signed_seconds(seconds: float) -> str:

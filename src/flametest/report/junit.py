@@ -5,11 +5,12 @@ the one that Jenkins, GitLab and others read (testsuites, testsuite, properties,
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Verdict, worst
-from flametest.report.figures import show
+from flametest.report.figures import Shown, show
 from flametest.report.format import plain
 
 __all__ = ["render_junit"]
@@ -24,7 +25,7 @@ def render_junit(result: Result) -> str:
     # A verdict that no case carries would be green: a run without scenarios, or one judged worse as a whole.
     if result.verdict is not worst(scenario.verdict for scenario in result.scenarios) or not suites:
         suite = _element("testsuite", name="run", time=_seconds(result.duration_seconds))
-        _case(suite, "run", "verdict", result.verdict, result.headline, "")
+        _add_case(suite, "run", _Case("verdict", result.verdict, result.headline, ""))
         suites.append(suite)
     root = _element("testsuites", name="flametest", time=_seconds(result.duration_seconds))
     root.extend(_counted(suite) for suite in suites)
@@ -39,18 +40,15 @@ def _suite(result: Result, scenario: ScenarioResult) -> _Element:
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in _properties(result, scenario):
         properties.append(_element("property", name=name, value=value))
-    for criterion in scenario.criteria:
-        shown = show(result, scenario, criterion)
-        limit = f"limit {shown.limit}" if shown.limit else "no limit"
-        text = f"{criterion.title}: {shown.value} ({limit}{'; ' + shown.change if shown.change else ''})"
-        _case(suite, scenario.name, criterion.name, criterion.verdict, criterion.reason, text)
-    for check in scenario.checks:
-        _case(
-            suite, scenario.name, f"check {check.name}", check.verdict, f"{check.title}: {check.detail}", check.detail
-        )
-    carried = worst(one.verdict for one in (*scenario.criteria, *scenario.checks))
-    if scenario.verdict is not carried or not suite.findall("testcase"):
-        _case(suite, scenario.name, "verdict", scenario.verdict, scenario.sentence, scenario.title)
+    cases = [_criterion_case(show(result, scenario, criterion)) for criterion in scenario.criteria]
+    cases += [
+        _Case(f"check {check.name}", check.verdict, f"{check.title}: {check.detail}", check.detail)
+        for check in scenario.checks
+    ]
+    if not cases or scenario.verdict is not worst(case.verdict for case in cases):
+        cases.append(_Case("verdict", scenario.verdict, scenario.sentence, scenario.title))
+    for case in cases:
+        _add_case(suite, scenario.name, case)
     return suite
 
 
@@ -69,16 +67,30 @@ def _properties(result: Result, scenario: ScenarioResult) -> Iterable[tuple[str,
         yield f"version {version.component}", version.version
 
 
-def _case(suite: _Element, scenario: str, name: str, verdict: Verdict, reason: str, text: str) -> None:
-    case = _element("testcase", classname=f"flametest.{scenario}", name=name)
-    if verdict in _TAGS:
-        outcome = _element(_TAGS[verdict], message=reason, type=verdict.value)
-        outcome.text = plain(text)
-        case.append(outcome)
-    elif text:
-        output = ElementTree.SubElement(case, "system-out")
-        output.text = plain(text)
-    suite.append(case)
+@dataclass(frozen=True, slots=True)
+class _Case:
+    name: str
+    verdict: Verdict
+    reason: str
+    text: str
+
+
+def _add_case(suite: _Element, scenario: str, case: _Case) -> None:
+    element = _element("testcase", classname=f"flametest.{scenario}", name=case.name)
+    suite.append(element)
+    if case.verdict in _TAGS:
+        outcome = _element(_TAGS[case.verdict], message=case.reason, type=case.verdict.value)
+        outcome.text = plain(case.text)
+        element.append(outcome)
+    elif case.text:
+        ElementTree.SubElement(element, "system-out").text = plain(case.text)
+
+
+def _criterion_case(shown: Shown) -> _Case:
+    criterion = shown.criterion
+    limit = f"limit {shown.limit}" if shown.limit else "no limit"
+    text = f"{criterion.title}: {shown.value} ({limit}{'; ' + shown.change if shown.change else ''})"
+    return _Case(criterion.name, criterion.verdict, criterion.reason, text)
 
 
 def _counted(suite: _Element) -> _Element:

@@ -10,7 +10,8 @@ from flametest.report.format import duration, plain, utc
 __all__ = ["render_markdown"]
 
 _ICONS = {Verdict.PASSED: "✅", Verdict.FAILED: "❌", Verdict.INCONCLUSIVE: "⚠️"}
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
+_SPECIAL = re.compile(r"([\\`*_\[\]|~])")
+_LEADING = re.compile(r"^(\d*)([-#+=.)])")
 
 
 def render_markdown(result: Result) -> str:
@@ -60,5 +61,6 @@ def _text(text: str) -> str:
     """Return ``text`` so that it can be neither markup nor a mention: one line, specials escaped."""
     line = " ".join(plain(text).split(" ")).replace("\n", " ").replace("\t", " ")
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = _LEADING.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", line))
     # A word joiner after the sign keeps a name in a Result from calling somebody to the pull request.
-    return _SPECIAL.sub(r"\\\1", line).replace("@", "@\N{WORD JOINER}")
+    return line.replace("@", "@\N{WORD JOINER}")

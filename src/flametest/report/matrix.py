@@ -41,7 +41,7 @@ def matrix(result: Result) -> Matrix:
             title=scenario.title,
             verdict=scenario.verdict,
             cells=tuple(
-                show(result, scenario, criterion) if (criterion := scenario.criterion(name)) is not None else None
+                show(result, scenario, found) if (found := scenario.criterion(name)) is not None else None
                 for name in columns
             ),
         )

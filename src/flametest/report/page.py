@@ -26,11 +26,33 @@ __all__ = ["render_html"]
 _SAFE_LINK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 
+# A page larger than this is drawn again more coarsely: the first detail that fits is taken, or else the last.
+_BYTES_MAX = 300_000
+_DETAILS = (
+    Detail(points_max=600, rows_max=160, has_narrow=True),
+    Detail(points_max=320, rows_max=60, has_narrow=True),
+    Detail(points_max=240, rows_max=40, has_narrow=False),
+    Detail(points_max=120, rows_max=16, has_narrow=False),
+    Detail(points_max=60, rows_max=8, has_narrow=False),
+)
+
+
 def render_html(result: Result) -> str:
-    """Return the report as one HTML page; the same Result gives the same text."""
+    """Return the report as one HTML page of at most 300 KB; the same Result gives the same text.
+
+    Long series are thinned to their peaks, so that the size holds; a run of dozens of scenarios may exceed it.
+    """
+    page = ""
+    for detail in _DETAILS:
+        page = _render(result, detail)
+        if len(page.encode()) <= _BYTES_MAX:
+            break
+    return page
+
+
+def _render(result: Result, detail: Detail) -> str:
     environment = _environment()
     script = environment.get_template("script.js.jinja").render()
-    detail = Detail.of(len(result.scenarios))
     checks = [(index, check) for index, one in enumerate(result.scenarios) for check in one.checks]
     passed = sum(check.verdict is Verdict.PASSED for _, check in checks)
     return environment.get_template("page.html.jinja").render(

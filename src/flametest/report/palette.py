@@ -1,8 +1,9 @@
 """The report's colours, once: the style sheet and the drawings read them here, and a test checks their contrast.
 
 Every colour has a value for light and one for dark grounds. Drawings write the light value as an SVG attribute, so
-that they stay readable where a server forbids style sheets, and a class by which the style sheet swaps in the dark
-one. No colour carries a meaning alone: beside it stands a word, a shape, a pattern or a dash.
+that they stay readable where a server forbids style sheets; the style sheet finds them by that value and swaps in the
+dark one, so roles that are alike in light have to be alike in dark. No colour carries a meaning alone: beside it
+stands a word, a shape, a pattern or a dash.
 """
 
 from dataclasses import dataclass

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from flametest.model.measures import Availability, LatencySummary, Outage
-from flametest.model.result import Result, ScenarioResult
+from flametest.model.result import Result, ScenarioResult, Series
 from flametest.report.figures import Shown, show
-from flametest.report.format import NO_OUTAGE, NOT_MEASURED, count, figure, percent, signed_seconds
+from flametest.report.format import NO_OUTAGE, NOT_MEASURED, count, exact, figure, signed_seconds
 from flametest.report.served import PHASE_WORDS, ServedTable, served_tables
-from flametest.report.svg.frame import frame_of
+from flametest.report.svg.frame import Frame, frame_of
 from flametest.report.svg.latency import draw_latency
 from flametest.report.svg.podlives import PODS_MAX, draw_pod_lives
 from flametest.report.svg.rates import draw_rates
@@ -20,26 +20,22 @@ __all__ = ["Detail", "Drawing", "MarkText", "ScenarioView", "view"]
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """How finely long series are drawn, so that a page of many scenarios keeps its size.
+    """How finely a page is drawn, so that one of many scenarios keeps its size.
 
     Attributes:
         points_max: points of a line.
         rows_max: rows of a table behind a chart.
+        has_narrow: whether charts are drawn a second time for phones; otherwise the wide ones scroll there.
     """
 
     points_max: int
     rows_max: int
-
-    @classmethod
-    def of(cls, scenarios: int) -> "Detail":
-        """Return the detail that a page with so many scenarios can afford."""
-        drawn = max(1, scenarios)
-        return cls(points_max=max(60, min(600, 2400 // drawn)), rows_max=max(20, min(160, 640 // drawn)))
+    has_narrow: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One chart, drawn twice: for a wide and for a narrow page. Both are SVG and already escaped."""
+    """One chart as escaped SVG, for a wide page and for a phone; ``narrow`` is empty where the detail leaves it out."""
 
     name: str
     wide: str
@@ -96,8 +92,8 @@ def view(result: Result, index: int, detail: Detail) -> ScenarioView:
         scenario=scenario,
         criteria=tuple(show(result, scenario, criterion) for criterion in scenario.criteria),
         marks=tuple(MarkText(mark.number, mark.label, signed_seconds(mark.seconds)) for mark in scenario.marks),
-        drawings=_drawings(scenario, anchor, detail.points_max),
-        waterfall=_waterfall(scenario, anchor),
+        drawings=_drawings(scenario, anchor, detail),
+        waterfall=_waterfall(scenario, anchor, detail),
         tables=(
             (
                 rates_table(series, detail.rows_max),
@@ -116,34 +112,35 @@ def view(result: Result, index: int, detail: Detail) -> ScenarioView:
     )
 
 
-def _drawings(scenario: ScenarioResult, anchor: str, points_max: int) -> tuple[Drawing, ...]:
+def _drawings(scenario: ScenarioResult, anchor: str, detail: Detail) -> tuple[Drawing, ...]:
     series = scenario.series
     if series is None or not series.offered:
         return ()
-    wide, narrow = (
-        frame_of(scenario, series, anchor, is_narrow=is_narrow, points_max=points_max) for is_narrow in (False, True)
-    )
-    limit_ms = scenario.latency_limit_ms
-    has_pods = bool(series.pods)
-    found = [
-        Drawing("rates", draw_rates(series, wide), draw_rates(series, narrow)),
-        Drawing("latency", draw_latency(series, wide, limit_ms), draw_latency(series, narrow, limit_ms)),
-        Drawing(
-            "steps",
-            draw_steps(series, wide, scenario.workload, is_last=not has_pods),
-            draw_steps(series, narrow, scenario.workload, is_last=not has_pods),
-        ),
-    ]
-    if has_pods:
-        found.append(Drawing("pods", draw_pod_lives(series, wide), draw_pod_lives(series, narrow)))
-    return tuple(found)
+    wide = _stack(scenario, series, frame_of(scenario, series, anchor, is_narrow=False, points_max=detail.points_max))
+    if not detail.has_narrow:
+        return tuple(Drawing(name, drawn, "") for name, drawn in wide.items())
+    points_max = detail.points_max // 3
+    narrow = _stack(scenario, series, frame_of(scenario, series, anchor, is_narrow=True, points_max=points_max))
+    return tuple(Drawing(name, drawn, narrow[name]) for name, drawn in wide.items())
 
 
-def _waterfall(scenario: ScenarioResult, anchor: str) -> Drawing | None:
+def _stack(scenario: ScenarioResult, series: Series, frame: Frame) -> dict[str, str]:
+    """Return the charts of one frame by name, uppermost first; the last one carries the axis."""
+    charts = {
+        "rates": draw_rates(series, frame),
+        "latency": draw_latency(series, frame, scenario.latency_limit_ms),
+        "steps": draw_steps(series, frame, scenario.workload, is_last=not series.pods),
+    }
+    if series.pods:
+        charts["pods"] = draw_pod_lives(series, frame)
+    return charts
+
+
+def _waterfall(scenario: ScenarioResult, anchor: str, detail: Detail) -> Drawing | None:
     if not scenario.stages:
         return None
-    wide, narrow = (draw_waterfall(scenario, anchor, is_narrow=is_narrow) for is_narrow in (False, True))
-    return Drawing("waterfall", wide, narrow)
+    narrow = draw_waterfall(scenario, anchor, is_narrow=True) if detail.has_narrow else ""
+    return Drawing("waterfall", draw_waterfall(scenario, anchor, is_narrow=False), narrow)
 
 
 def _latency(summaries: tuple[LatencySummary, ...]) -> Table | None:
@@ -175,14 +172,14 @@ def _figures(scenario: ScenarioResult) -> list[tuple[str, str]]:
         found.extend(_availability_figures(scenario.availability))
     steady = scenario.steady
     if steady is not None:
-        windows = f"windows of {figure(steady.window_seconds, 's')}, good for {figure(steady.hold_seconds, 's')}"
+        windows = f"windows of {exact(steady.window_seconds, 's')}, good for {exact(steady.hold_seconds, 's')}"
         ending = f"; not reached: {steady.reason}" if steady.seconds is None and steady.reason else ""
-        found.append(("Steady state", f"{windows}; watched for {figure(steady.horizon_seconds, 's')}{ending}"))
+        found.append(("Steady state", f"{windows}; watched for {exact(steady.horizon_seconds, 's')}{ending}"))
     return found
 
 
 def _outage_figures(outage: Outage) -> list[tuple[str, str]]:
-    resolution = f"Δ {figure(outage.resolution_seconds * 1000, 'ms')}, ε {figure(outage.epsilon_seconds * 1000, 'ms')}"
+    resolution = f"Δ {exact(outage.resolution_seconds * 1000, 'ms')}, ε {figure(outage.epsilon_seconds * 1000, 'ms')}"
     found = [("Resolution of the outage", resolution)]
     if outage.total is None or outage.envelope is None:
         return [("Outage", NO_OUTAGE), *found]
@@ -199,6 +196,6 @@ def _availability_figures(availability: Availability) -> list[tuple[str, str]]:
     found.append(("Service lost (area under full service)", figure(availability.lost_area_seconds, "s")))
     if availability.error_budget_used is not None:
         used = figure(availability.error_budget_used, "share")
-        assumption = f"of 30 days at the offered rate, objective {percent(availability.objective)}"
+        assumption = f"of 30 days at the offered rate, objective {exact(availability.objective, 'share')}"
         found.append(("Error budget used", f"{used} {assumption}"))
     return found

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from flametest.model.result import ScenarioResult, Series
-from flametest.report.format import count, figure, moment
+from flametest.report.format import count, exact, moment
 from flametest.report.svg.thinning import worst_of_each
 from flametest.report.svg.waterfall import stage_value
 
@@ -91,7 +91,7 @@ def _milliseconds(value: float | None) -> str:
 
 def _note(series: Series, rows: int, which: str) -> str:
     total = len(series.offered)
-    width = f"One row is {figure(series.bin_seconds, 's')} wide."
+    width = f"One row is {exact(series.bin_seconds, 's')} wide."
     if rows >= total:
         return width
     return f"{width} {count(rows)} of {count(total)} rows, of each stretch the one {which}; all are in result.json."

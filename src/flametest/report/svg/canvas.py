@@ -1,15 +1,17 @@
 """The pen of all drawings: SVG elements with escaped text, and colours by their role.
 
 Built on ElementTree, which escapes whatever a name may hold. A colour is given by its role in the palette; the
-element gets the light value as an attribute and a class by which the style sheet follows the reader's scheme.
+element gets the light value as an attribute, which the style sheet replaces where the reader's scheme is dark.
 """
 
+import itertools
+from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from flametest.report.format import plain
 from flametest.report.palette import swatch
 
-__all__ = ["Element", "add", "number", "picture", "serialise"]
+__all__ = ["Element", "add", "line_path", "number", "picture", "serialise"]
 
 Element = ElementTree.Element
 
@@ -20,6 +22,24 @@ def number(value: float) -> str:
     """Return a coordinate with at most one decimal, as short as can be."""
     text = f"{value:.1f}"
     return text.removesuffix(".0")
+
+
+def line_path(points: Sequence[tuple[float, float]]) -> str:
+    """Return a line through pixels as path data, in tenths of a pixel and relative, which is half as long.
+
+    Level stretches become one step; a single point becomes a short dash, so that it can be seen.
+    """
+    tenths = [(round(x * 10), round(y * 10)) for x, y in points]
+    steps: list[tuple[int, int]] = []
+    for (x, y), (next_x, next_y) in itertools.pairwise(tenths):
+        step = (next_x - x, next_y - y)
+        if steps and step[1] == 0 and steps[-1][1] == 0 and step[0] * steps[-1][0] >= 0:
+            steps[-1] = (steps[-1][0] + step[0], 0)
+        elif step != (0, 0):
+            steps.append(step)
+    if not steps:
+        steps = [(15, 0)]
+    return f"M{_joined(tenths[:1])}l{_joined(steps)}"
 
 
 def picture(key: str, width: float, height: float, title: str, description: str) -> Element:
@@ -53,21 +73,33 @@ def picture(key: str, width: float, height: float, title: str, description: str)
 def add(parent: Element, tag: str, text: str = "", /, **attributes: str | float) -> Element:
     """Add an element and return it; ``stroke_width`` becomes ``stroke-width``, roles of colours become colours."""
     element = ElementTree.SubElement(parent, tag)
-    classes = []
     for name, value in attributes.items():
         written = plain(value) if isinstance(value, str) else number(value)
         found = swatch(written) if name in _PAINTS else None
-        if found is not None:
-            classes.append(f"{name[0]}-{written}")
-            written = found.light
-        element.set(name.rstrip("_").replace("_", "-"), written)
-    if classes:
-        element.set("class", " ".join(classes))
+        element.set(name.replace("_", "-"), found.light if found is not None else written)
     if text:
         element.text = plain(text)
     return element
 
 
+def _joined(pairs: Sequence[tuple[int, int]]) -> str:
+    """Write numbers with no more blanks than the grammar of paths needs."""
+    parts: list[str] = []
+    last = ""
+    for tenths in itertools.chain.from_iterable(pairs):
+        written = _short(tenths)
+        is_told_apart = not last or written[0] == "-" or (written[0] == "." and "." in last)
+        parts.append(written if is_told_apart else f" {written}")
+        last = written
+    return "".join(parts)
+
+
+def _short(tenths: int) -> str:
+    whole, rest = divmod(abs(tenths), 10)
+    digits = f"{whole or ''}.{rest}" if rest else str(whole)
+    return f"-{digits}" if tenths < 0 else digits
+
+
 def serialise(root: Element) -> str:
     """Return the drawing as text that can stand in an HTML page."""
-    return ElementTree.tostring(root, encoding="unicode")
+    return ElementTree.tostring(root, encoding="unicode").replace(" />", "/>")

@@ -11,13 +11,21 @@ from typing import Literal
 from flametest.model.events import Phase
 from flametest.model.result import Mark, ScenarioResult, Series
 from flametest.report.format import moment, signed_seconds
-from flametest.report.svg.canvas import Element, add, picture
+from flametest.report.svg.canvas import Element, add, line_path, number, picture
 from flametest.report.svg.scales import Linear, spread, time_ticks
 
-__all__ = ["Entry", "Frame", "Panel", "Stroke", "frame_of", "open_panel"]
+__all__ = ["HALO", "Entry", "Frame", "Panel", "Stroke", "frame_of", "open_panel"]
 
 Stroke = Literal["solid", "dashed", "dotted"]
 DASHES: dict[Stroke, str] = {"solid": "", "dashed": "6 4", "dotted": "2 3"}
+
+# Text over lines gets an edge of the ground's colour, so that it stays legible.
+HALO: dict[str, str | float] = {
+    "stroke": "surface",
+    "stroke_width": 3,
+    "stroke_linejoin": "round",
+    "paint_order": "stroke",
+}
 
 _STRIP_HEIGHT = 40
 _AXIS_HEIGHT = 40
@@ -59,7 +67,7 @@ class Frame:
     @property
     def right(self) -> float:
         """Return the right edge of the plot."""
-        return self.width - (68 if self.is_narrow else 78)
+        return self.width - (76 if self.is_narrow else 78)
 
     def x(self, seconds: float) -> float:
         """Return the pixel of a moment."""
@@ -69,11 +77,11 @@ class Frame:
         """Return the moments that the axis names."""
         return time_ticks(self.start_seconds, self.end_seconds, 5 if self.is_narrow else 10)
 
-    def describe(self) -> str:
-        """Return the axis and its marks in words."""
+    def describe(self, *, has_marks: bool) -> str:
+        """Return the axis in words, with the marks when this chart carries them."""
         marks = "; ".join(f"{mark.number} {mark.label} at {signed_seconds(mark.seconds)}" for mark in self.marks)
         axis = f"Seconds from injection, {moment(self.start_seconds)} to {moment(self.end_seconds)}."
-        return f"{axis} Marks: {marks}." if marks else axis
+        return f"{axis} Marks: {marks}." if marks and has_marks else axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +105,12 @@ class Panel:
 
     def y_axis(self, ticks: Sequence[tuple[float, str]]) -> None:
         """Draw grid lines at the pixels of ``ticks`` with their labels."""
+        left, right = number(self.frame.left), number(self.frame.right)
+        grid = "".join(f"M{left} {number(y)}H{right}" for y, _ in ticks)
+        add(self.root, "path", d=grid, stroke="line", stroke_width=0.7)
+        group = add(self.root, "g", fill="muted", text_anchor="end", font_size=11)
         for y, label in ticks:
-            add(self.root, "line", x1=self.frame.left, x2=self.frame.right, y1=y, y2=y, stroke="line", stroke_width=0.7)
-            add(self.root, "text", label, x=self.frame.left - 6, y=y + 4, fill="muted", text_anchor="end", font_size=11)
+            add(group, "text", label, x=self.frame.left - 6, y=y + 4)
 
     def end_labels(self, labels: Sequence[tuple[float, str, str]]) -> None:
         """Write ``(y, text, role)`` beside the right end of the plot, so that none covers another."""
@@ -120,24 +131,12 @@ class Panel:
         self, points: Sequence[tuple[float, float]], role: str, stroke: Stroke = "solid", width: float = 1.6
     ) -> None:
         """Draw a line through pixels."""
-        path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-        if len(points) == 1:
-            path += "h1.5"
         attributes = {"stroke_dasharray": DASHES[stroke]} if DASHES[stroke] else {}
-        add(
-            self.root,
-            "path",
-            d=path,
-            stroke=role,
-            fill="none",
-            stroke_width=width,
-            stroke_linejoin="round",
-            **attributes,
-        )
+        add(self.root, "path", d=line_path(points), stroke=role, fill="none", stroke_width=width, **attributes)
 
     def key(self, entries: Sequence[Entry]) -> None:
         """Write the key: below the title in the gutter, or in one row when narrow."""
-        x, y = (0.0, 32.0) if self.frame.is_narrow else (2.0, self.top + 26)
+        x, y = (0.0, 31.0) if self.frame.is_narrow else (2.0, self.top + 26)
         for entry in entries:
             self._sample(entry, x, y)
             add(self.root, "text", entry.label, x=x + 25, y=y + 4, fill="muted", font_size=11)
@@ -166,7 +165,7 @@ def frame_of(scenario: ScenarioResult, series: Series, key: str, *, is_narrow: b
         end_seconds=series.end_seconds,
         band=band,
         marks=scenario.marks,
-        points_max=points_max // 3 if is_narrow else points_max,
+        points_max=points_max,
     )
 
 
@@ -187,32 +186,27 @@ def open_panel(
     top = strip + header
     bottom = top + plot_height
     height = bottom + (_AXIS_HEIGHT if is_last else 8)
-    root = picture(f"{frame.key}-{name}", frame.width, height, title, f"{description} {frame.describe()}")
+    root = picture(
+        f"{frame.key}-{name}", frame.width, height, title, f"{description} {frame.describe(has_marks=is_first)}"
+    )
     for attribute, value in (("left", frame.left), ("right", frame.right)):
         root.set(f"data-{attribute}", f"{value:g}")
     panel = Panel(root, frame, top, bottom)
-    plot_top = strip if frame.is_narrow is False else top - 4
-    if is_first:
-        plot_top = strip - 12 if not frame.is_narrow else plot_top
+    # A phone has no gutter: there the title and the key stand above the marks, not between them and the plot.
+    strip_top = header if frame.is_narrow else 0
+    plot_top = strip_top + strip - 12 if is_first else top - 4 if frame.is_narrow else 0
     _draw_band(panel, plot_top, is_first)
     _draw_ticks(panel, plot_top, is_last)
-    for mark in frame.marks:
-        x = frame.x(mark.seconds)
-        add(
-            root,
-            "line",
-            x1=x,
-            x2=x,
-            y1=plot_top,
-            y2=bottom + 8,
-            stroke="muted",
-            stroke_width=0.8,
-            stroke_dasharray="1 2",
+    if frame.marks:
+        lines = "".join(
+            f"M{number(frame.x(mark.seconds))} {number(plot_top)}V{number(bottom + 8)}" for mark in frame.marks
         )
+        add(root, "path", d=lines, stroke="muted", stroke_width=0.8, stroke_dasharray="1 2")
     if is_first:
-        _draw_marks(panel, plot_top)
-    title_y = strip + 16 if frame.is_narrow else top + 8 if not has_header else strip + 16
-    add(root, "text", title, x=0 if frame.is_narrow else 2, y=title_y, fill="ink", font_size=13, font_weight="650")
+        _draw_marks(panel, strip_top, plot_top)
+    in_gutter = not frame.is_narrow and not has_header
+    x, y = (2, top + 8) if in_gutter else (0 if frame.is_narrow else 2, 16)
+    add(root, "text", title, x=x, y=y, fill="ink", font_size=13, font_weight="650")
     return panel
 
 
@@ -228,39 +222,30 @@ def _draw_band(panel: Panel, top: float, is_first: bool) -> None:
 
 def _draw_ticks(panel: Panel, top: float, is_last: bool) -> None:
     frame, root = panel.frame, panel.root
-    for seconds in frame.ticks():
-        x = frame.x(seconds)
-        add(root, "line", x1=x, x2=x, y1=top, y2=panel.bottom + 8, stroke="grid", stroke_width=0.8)
-        if is_last:
-            label = moment(seconds)
-            add(root, "text", label, x=x, y=panel.bottom + 20, fill="muted", text_anchor="middle", font_size=11)
-    if is_last:
-        add(
-            root,
-            "line",
-            x1=frame.left,
-            x2=frame.right,
-            y1=panel.bottom + 8,
-            y2=panel.bottom + 8,
-            stroke="muted",
-            stroke_width=1,
-        )
-        add(
-            root, "text", "seconds from injection", x=frame.right, y=panel.bottom + 36,
-            fill="muted", text_anchor="end", font_size=11,
-        )  # fmt: skip
+    ticks = frame.ticks()
+    grid = "".join(f"M{number(frame.x(seconds))} {number(top)}V{number(panel.bottom + 8)}" for seconds in ticks)
+    add(root, "path", d=grid, stroke="grid", stroke_width=0.8)
+    if not is_last:
+        return
+    edge = f"M{number(frame.left)} {number(panel.bottom + 8)}H{number(frame.right)}"
+    add(root, "path", d=edge, stroke="muted", stroke_width=1)
+    group = add(root, "g", fill="muted", text_anchor="middle", font_size=11)
+    for seconds in ticks:
+        add(group, "text", moment(seconds), x=frame.x(seconds), y=panel.bottom + 20)
+    label = "seconds from injection"
+    add(root, "text", label, x=frame.right, y=panel.bottom + 36, fill="muted", text_anchor="end", font_size=11)
 
 
-def _draw_marks(panel: Panel, top: float) -> None:
+def _draw_marks(panel: Panel, top: float, plot_top: float) -> None:
     frame, root = panel.frame, panel.root
     true_places = [frame.x(mark.seconds) for mark in frame.marks]
     places = spread(true_places, 20, frame.left - 20, frame.right + 20)
-    for mark, x, place in zip(frame.marks, true_places, places, strict=True):
-        add(root, "path", d=f"M{x:.1f} {top:.1f}L{place:.1f} 18", stroke="muted", fill="none", stroke_width=0.8)
-        circle = add(root, "g")
-        add(circle, "title", f"{mark.label}, {signed_seconds(mark.seconds)}")
-        add(circle, "circle", cx=place, cy=11, r=8.5, fill="ink")
-        add(
-            circle, "text", str(mark.number), x=place, y=15,
-            fill="surface", text_anchor="middle", font_size=11, font_weight="700",
-        )  # fmt: skip
+    joints = zip(true_places, places, strict=True)
+    leaders = "".join(f"M{number(x)} {number(plot_top)}L{number(place)} {number(top + 18)}" for x, place in joints)
+    add(root, "path", d=leaders, stroke="muted", fill="none", stroke_width=0.8)
+    group = add(root, "g", fill="ink", text_anchor="middle", font_size=11, font_weight="700")
+    for mark, place in zip(frame.marks, places, strict=True):
+        badge = add(group, "g")
+        add(badge, "title", f"{mark.label}, {signed_seconds(mark.seconds)}")
+        add(badge, "circle", cx=place, cy=top + 11, r=8.5)
+        add(badge, "text", str(mark.number), x=place, y=top + 15, fill="surface")

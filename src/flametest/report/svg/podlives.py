@@ -2,7 +2,7 @@
 
 from flametest.model.result import LifeSpan, PodLife, Series
 from flametest.report.format import shortened
-from flametest.report.svg.canvas import add, serialise
+from flametest.report.svg.canvas import add, number, serialise
 from flametest.report.svg.frame import Entry, Frame, Panel, open_panel
 from flametest.report.svg.patterns import dots, hatch
 
@@ -53,14 +53,17 @@ def _draw_key(panel: Panel, fills: dict[str, str]) -> None:
 
 def _draw_pod(panel: Panel, pod: PodLife, top: float, fills: dict[str, str]) -> None:
     frame, root = panel.frame, panel.root
-    name_attributes = {"fill": "ink", "font_size": 10.5, "font_family": "ui-monospace, monospace"}
+    name = add(root, "text", shortened(pod.name, 36 if frame.is_narrow else 27), fill="ink", font_size=10.5)
+    name.set("font-family", "ui-monospace, monospace")
     if frame.is_narrow:
-        add(root, "text", shortened(pod.name, 36), x=0, y=top + 10, **name_attributes)
+        place = {"x": 0, "y": top + 10}
         top += 13
     else:
-        name = shortened(pod.name, 27)
-        add(root, "text", name, x=frame.left - 6, y=top + 14, text_anchor="end", **name_attributes)
+        place = {"x": frame.left - 6, "y": top + 14}
+        name.set("text-anchor", "end")
         top += 3
+    for attribute, value in place.items():
+        name.set(attribute, number(value))
     for span in pod.spans:
         _draw_span(panel, pod, span, top, fills)
     add(root, "text", shortened(pod.node, 10), x=frame.right + 9, y=top + 11, fill="muted", font_size=11)

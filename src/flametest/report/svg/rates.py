@@ -2,7 +2,7 @@
 
 from flametest.model.result import Series
 from flametest.report.format import figure, signed_seconds
-from flametest.report.svg.canvas import add, serialise
+from flametest.report.svg.canvas import add, line_path, serialise
 from flametest.report.svg.frame import Entry, Frame, Panel, open_panel
 from flametest.report.svg.patterns import hatch
 from flametest.report.svg.scales import Linear, linear_ticks
@@ -13,9 +13,9 @@ __all__ = ["draw_rates"]
 _TITLE = "Requests per second"
 
 
-def draw_rates(series: Series, frame: Frame, *, is_last: bool = False) -> str:
+def draw_rates(series: Series, frame: Frame) -> str:
     """Return the chart as SVG; it carries the numbered marks, as it is the uppermost."""
-    panel = open_panel(frame, "rates", _TITLE, _describe(series), 130, is_first=True, is_last=is_last)
+    panel = open_panel(frame, "rates", _TITLE, _describe(series), 130, is_first=True)
     ticks = linear_ticks(max((*series.offered, *series.good, *series.bad), default=0.0))
     scale = Linear(0, ticks[-1], panel.bottom, panel.top)
     panel.y_axis([(scale(tick), f"{tick:,.10g}") for tick in ticks])
@@ -47,9 +47,8 @@ def _place(values: tuple[float, ...], series: Series, frame: Frame, scale: Linea
 
 
 def _area(panel: Panel, points: list[tuple[float, float]], floor: float, fill: str, *, opacity: float) -> None:
-    outline = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-    path = f"M{points[0][0]:.1f} {floor:.1f}L{outline}V{floor:.1f}Z"
-    add(panel.root, "path", d=path, fill=fill, fill_opacity=f"{opacity:g}", stroke="none")
+    outline = line_path([(points[0][0], floor), *points, (points[-1][0], floor)])
+    add(panel.root, "path", d=f"{outline}z", fill=fill, fill_opacity=f"{opacity:g}")
 
 
 def _describe(series: Series) -> str:

@@ -2,7 +2,7 @@
 
 from flametest.model.measures import Stage
 from flametest.model.result import ScenarioResult
-from flametest.report.format import figure, moment
+from flametest.report.format import exact, figure, moment
 from flametest.report.svg.canvas import Element, add, number, picture, serialise
 from flametest.report.svg.scales import Linear, time_ticks
 
@@ -38,7 +38,7 @@ def stage_value(scenario: ScenarioResult, stage: Stage) -> str:
     if stage.seconds is not None:
         return figure(stage.seconds, "s", uncertainty=stage.uncertainty_seconds or None)
     if _is_censored(scenario, stage) and scenario.steady is not None:
-        return f">\N{NO-BREAK SPACE}{figure(scenario.steady.horizon_seconds, 's')}"
+        return f">\N{NO-BREAK SPACE}{exact(scenario.steady.horizon_seconds, 's')}"
     return "not seen"
 
 
@@ -47,11 +47,13 @@ def _is_censored(scenario: ScenarioResult, stage: Stage) -> bool:
 
 
 def _draw_axis(root: Element, scale: Linear, bottom: float, wanted: int) -> None:
-    for seconds in time_ticks(0, scale.high, wanted):
-        x = scale(seconds)
-        add(root, "line", x1=x, x2=x, y1=2, y2=bottom, stroke="grid", stroke_width=0.8)
-        add(root, "text", moment(seconds), x=x, y=bottom + 15, fill="muted", font_size=11, text_anchor="middle")
-    add(root, "line", x1=scale.start, x2=scale.end, y1=bottom, y2=bottom, stroke="muted", stroke_width=1)
+    ticks = time_ticks(0, scale.high, wanted)
+    grid = "".join(f"M{number(scale(seconds))} 2V{number(bottom)}" for seconds in ticks)
+    add(root, "path", d=grid, stroke="grid", stroke_width=0.8)
+    add(root, "path", d=f"M{number(scale.start)} {number(bottom)}H{number(scale.end)}", stroke="muted", stroke_width=1)
+    group = add(root, "g", fill="muted", font_size=11, text_anchor="middle")
+    for seconds in ticks:
+        add(group, "text", moment(seconds), x=scale(seconds), y=bottom + 15)
     label = "seconds from injection"
     add(root, "text", label, x=scale.end, y=bottom + 32, fill="muted", font_size=11, text_anchor="end")
 

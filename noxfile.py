@@ -123,12 +123,13 @@ def _install(session: nox.Session, *groups: str) -> None:
 
 def _provide_system_packages(session: nox.Session, *, browser: bool = False) -> None:
     """Install missing Debian packages when that is possible; otherwise stop with the command to run."""
-    packages = _sandbox_requirements().missing_debian_packages()
+    requirements = _sandbox_requirements()
+    packages = requirements.debian_packages(requirements.check())
     if browser and not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
         packages = [*packages, DEBIAN_BROWSER]
     if not packages:
         return
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    install = requirements.install_command(packages)
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         session.error(f"missing system packages; install them first: sudo {shlex.join(install)}")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}

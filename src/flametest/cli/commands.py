@@ -1,0 +1,132 @@
+"""What each command does once its options are parsed; imported only when a command runs."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+import flametest
+from flametest.cli.progress import make_progress
+from flametest.clusters import Access, Cluster, ClusterError, ClusterOptions, provide
+from flametest.model.result import Result
+from flametest.run.exitcodes import ExitCode, exit_code
+from flametest.run.interrupt import interruptible
+from flametest.run.project import Project, find_project
+
+__all__ = ["bring_down", "bring_up", "print_environment", "render_again", "run_suite", "show_status"]
+
+
+def run_suite(**options: Any) -> int:
+    """Carry out a run and print its verdict."""
+    from flametest.run.run import RunOptions, execute  # noqa: PLC0415 (imports the official client)
+    from flametest.run.scenario import LoadSize  # noqa: PLC0415
+
+    project = _project()
+    wanted = RunOptions(
+        suite=options["suite"],
+        experiments=options["experiments"],
+        out=options["out"],
+        limits=options["limits"],
+        load=LoadSize(options["users"], options["rate"]),
+        seed=options["seed"],
+        keep=options["keep"],
+        command=["flametest", *sys.argv[1:]],
+    )
+    with interruptible():
+        result, folder = execute(wanted, project, _cluster(options["cluster"], project), make_progress(sys.stdout))
+    _tell(result, folder)
+    return exit_code(result.verdict)
+
+
+def bring_up(cluster: str) -> int:
+    """Deploy, and tell how to reach what was deployed."""
+    from flametest.run.deploy import deploy  # noqa: PLC0415 (imports the official client)
+
+    project = _project()
+    with interruptible():
+        access = deploy(_cluster(cluster, project), project, make_progress(sys.stdout))
+    click.echo(f"entry: {access.url}")
+    click.echo('next:  eval "$(flametest env)" and then kubectl get pods, chaos run, locust; `flametest down` ends it')
+    return ExitCode.PASSED
+
+
+def bring_down(cluster: str) -> int:
+    """End what runs; that nothing runs is no error."""
+    with interruptible():
+        ended = _cluster(cluster, _project()).down()
+    click.echo(f"the {cluster} has been ended" if ended else f"no {cluster} is running")
+    return ExitCode.PASSED
+
+
+def show_status(cluster: str) -> int:
+    """Tell how many pods of each workload are ready; 0 when all are, 1 when not, 2 when nothing runs."""
+    from flametest.kube import connect  # noqa: PLC0415 (imports the official client)
+    from flametest.run.deploy import NAMESPACE  # noqa: PLC0415
+
+    provider = _cluster(cluster, _project())
+    access = _running(provider)
+    click.echo(f"cluster    {provider.name}, context {access.context}")
+    click.echo(f"entry      {access.url}")
+    if (memory := provider.memory_bytes()) is not None:
+        click.echo(f"memory     {memory / 1e6:.0f} MB for the {provider.name} itself, pods excluded")
+    with connect(access.kubeconfig, access.context) as client:
+        workloads = client.readiness(NAMESPACE)
+    for workload in workloads:
+        click.echo(f"{'ready' if workload.complete else 'NOT READY':10} {workload}")
+    return ExitCode.PASSED if workloads and all(one.complete for one in workloads) else ExitCode.LIMIT_MISSED
+
+
+def print_environment(cluster: str) -> int:
+    """Print exports for a shell."""
+    access = _running(_cluster(cluster, _project()))
+    for name, value in (
+        ("KUBECONFIG", str(access.kubeconfig)),
+        ("KUBERNETES_CONTEXT", access.context),
+        ("FLAMETEST_URL", access.url),
+    ):
+        click.echo(f"export {name}={shlex.quote(value)}")
+    return ExitCode.PASSED
+
+
+def render_again(folder: Path) -> int:
+    """Render an earlier run again and print its verdict."""
+    from flametest.run.analyse import analyse, render  # noqa: PLC0415
+    from flametest.run.folder import RunFolder  # noqa: PLC0415
+
+    run = RunFolder.open(folder)
+    result = render(run) if (run.path / "result.json").exists() else analyse(run, _project())
+    _tell(result, run.path)
+    return exit_code(result.verdict)
+
+
+def _tell(result: Result, folder: Path) -> None:
+    for scenario in result.scenarios:
+        click.echo(f"  {scenario.verdict.upper():13} {scenario.name}: {scenario.sentence}")
+    click.echo(f"{result.verdict.upper()}: {result.headline}")
+    click.echo(f"report: {_short(folder / 'report.html')}")
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _project() -> Project:
+    return find_project(Path.cwd(), Path(flametest.__file__).parent)
+
+
+def _cluster(name: str, project: Project) -> Cluster:
+    address = os.environ.get("FLAMETEST_NODE_PORT_ADDRESS", "127.0.0.1")
+    return provide(name, ClusterOptions(images_file=project.images_file, node_port_address=address))
+
+
+def _running(cluster: Cluster) -> Access:
+    access = cluster.find()
+    if access is None:
+        raise ClusterError(f"no {cluster.name} is running", "start one with `flametest up`")
+    return access

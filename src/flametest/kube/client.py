@@ -13,7 +13,7 @@ from flametest.kube.apply import Applied, Changes, apply
 from flametest.kube.logs import collect_logs
 from flametest.kube.manifests import Manifest
 from flametest.kube.namespaces import delete_namespace
-from flametest.kube.readiness import Readiness, wait_ready
+from flametest.kube.readiness import Readiness, wait_ready, workloads_of
 from flametest.kube.resources import Resource
 from flametest.kube.watch import Change, Watch
 
@@ -70,6 +70,22 @@ class KubeClient:
             KubeError: the API is unreachable or refused.
         """
         return wait_ready(self.api, namespace, timeout_seconds, saw)
+
+    def readiness(self, namespace: str) -> tuple[Readiness, ...]:
+        """Return how each Deployment and StatefulSet of ``namespace`` stands now.
+
+        Raises:
+            KubeError: the API is unreachable or refused.
+        """
+        return workloads_of(self.api, namespace)
+
+    def version(self) -> str:
+        """Return what the API server calls its version, such as ``v1.36.2``.
+
+        Raises:
+            KubeError: the API is unreachable or refused.
+        """
+        return str(self.api.get("/version")["gitVersion"])
 
     def watch(
         self,

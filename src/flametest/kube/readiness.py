@@ -13,7 +13,7 @@ from flametest.kube.api import Api
 from flametest.kube.errors import NotReadyError
 from flametest.kube.resources import DEPLOYMENTS, EVENTS, PODS, STATEFUL_SETS, Object
 
-__all__ = ["Readiness", "explain", "readiness", "wait_ready"]
+__all__ = ["Readiness", "explain", "readiness", "wait_ready", "workloads_of"]
 
 POLL_SECONDS = 0.15  # two small lists: a few milliseconds of the API server's time each
 REASONS_MAX = 12  # what a person reads on a terminal; the rest is counted
@@ -90,7 +90,7 @@ def wait_ready(
     end = clock() + timeout_seconds
     shown = ""
     while True:
-        workloads = _workloads(api, namespace)
+        workloads = workloads_of(api, namespace)
         line = ", ".join(map(str, workloads))
         if saw is not None and line != shown:
             saw(shown := line)
@@ -121,7 +121,12 @@ def explain(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
     return lines
 
 
-def _workloads(api: Api, namespace: str) -> tuple[Readiness, ...]:
+def workloads_of(api: Api, namespace: str) -> tuple[Readiness, ...]:
+    """Return how each Deployment and StatefulSet of ``namespace`` stands now.
+
+    Raises:
+        KubeError: the API is unreachable or refused.
+    """
     # The items of a list carry no kind of their own.
     return tuple(
         readiness(item | {"kind": resource.kind})

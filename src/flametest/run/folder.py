@@ -11,9 +11,7 @@ A scenario's recorder and load generator are processes of their own and write ra
 those into the two files of the run when the scenario ends, and again, harmlessly, before an analysis.
 """
 
-import csv
 import gzip
-import io
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -58,6 +56,7 @@ class RunInputs:
 
 _INPUTS: TypeAdapter[RunInputs] = TypeAdapter(RunInputs)
 _RESULT: TypeAdapter[Result] = TypeAdapter(Result)
+_HEADER = ",".join(SAMPLE_COLUMNS) + "\n"
 
 
 def read_result(path: Path) -> Result:
@@ -97,7 +96,9 @@ class RunFolder:
                 raise ProjectError(f"the folder {path} is not empty", "name a new folder with --out")
             (path / "run.json").write_bytes(_INPUTS.dump_json(inputs, indent=1))
         except OSError as error:
-            raise ProjectError(f"the folder {path} cannot be made: {error.strerror}", "name another by --out") from error
+            raise ProjectError(
+                f"the folder {path} cannot be made: {error.strerror}", "name another by --out"
+            ) from error
         return cls(path)
 
     @classmethod
@@ -137,7 +138,10 @@ class RunFolder:
                 target.writelines(_whole_lines(raw))
             raw.unlink()
         for samples in sorted(folder.glob("samples-*.csv")):
+            fresh = not self._samples.exists()
             with gzip.open(self._samples, "at", newline="", compresslevel=6) as target:
+                if fresh:
+                    target.write(f"scenario,{_HEADER}")
                 target.writelines(f"{name},{line}" for line in _rows(samples))
             samples.unlink()
 
@@ -161,9 +165,7 @@ class RunFolder:
         Raises:
             ProjectError: the file ends in the middle.
         """
-        header = io.StringIO()
-        csv.writer(header, lineterminator="\n").writerow(SAMPLE_COLUMNS)
-        yield header.getvalue()
+        yield _HEADER
         prefix = f"{name},"
         try:
             with gzip.open(self._samples, "rt", newline="") as lines:
@@ -175,7 +177,7 @@ class RunFolder:
 
     def write_result(self, result: Result) -> None:
         """Write result.json."""
-        (self.path / "result.json").write_bytes(_RESULT.dump_json(result, indent=1) + b"\n")
+        (self.path / "result.json").write_bytes(_RESULT.dump_json(result) + b"\n")
 
     def result(self) -> Result:
         """Return what `write_result` wrote."""

@@ -1,0 +1,55 @@
+"""The embedded sandbox as a cluster provider."""
+
+from flametest.clusters.protocol import Access, ClusterError, ClusterOptions
+from flametest.sandbox import launch
+from flametest.sandbox.errors import SandboxError
+
+__all__ = ["SandboxCluster"]
+
+
+class SandboxCluster:
+    """A sandbox of this user; it lives on its own between commands, until `down`."""
+
+    name = "sandbox"
+    note = (
+        "The embedded sandbox runs pods as real processes on one Linux machine. Its nodes are simulated, images are "
+        "not pulled, memory and CPU limits are not enforced; times are those of this machine."
+    )
+
+    def __init__(self, options: ClusterOptions) -> None:
+        self._options = options
+        self._sandbox = launch.SandboxOptions(
+            images_file=options.images_file, node_port_address=options.node_port_address
+        )
+
+    def up(self) -> Access:
+        """Start the sandbox, or find the one that runs."""
+        try:
+            return self._access(launch.start(self._sandbox))
+        except SandboxError as error:
+            raise ClusterError(str(error), error.remedy) from error
+
+    def find(self) -> Access | None:
+        """Return how the running sandbox is reached, or None."""
+        sandbox = launch.find(self._sandbox)
+        return self._access(sandbox) if sandbox else None
+
+    def down(self) -> bool:
+        """End the sandbox and everything in it, its volumes included."""
+        sandbox = launch.find(self._sandbox)
+        if sandbox is None:
+            return False
+        try:
+            sandbox.stop()
+        except SandboxError as error:
+            raise ClusterError(str(error), error.remedy) from error
+        return True
+
+    def memory_bytes(self) -> int | None:
+        """Return the proportional set size of the sandbox's own processes, pods excluded."""
+        sandbox = launch.find(self._sandbox)
+        return sandbox.memory() if sandbox else None
+
+    def _access(self, sandbox: launch.Sandbox) -> Access:
+        url = f"http://{sandbox.node_port_address}:{self._options.entry_port}"
+        return Access(kubeconfig=sandbox.kubeconfig, context=sandbox.context, url=url)

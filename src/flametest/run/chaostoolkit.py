@@ -1,0 +1,92 @@
+"""Stock Chaos Toolkit, run as a process of its own, exactly as a person would run an experiment alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["ChaosOutcome", "run_chaos"]
+
+_ENDING_SECONDS = 20.0  # the recorder ends its prober and watches in less than a second; the rest is head room
+_TAIL_LINES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ChaosOutcome:
+    """How ``chaos run`` ended.
+
+    Attributes:
+        status: completed, deviated, failed, interrupted or aborted; ``failed`` when there is no journal.
+        deviated: whether the hypothesis did not hold after the method.
+        tail: the last lines it printed, for an error message.
+    """
+
+    status: str
+    deviated: bool
+    tail: str
+
+
+def run_chaos(
+    experiment: Path, journal: Path, environment: Mapping[str, str], saw: Callable[[str], None]
+) -> ChaosOutcome:
+    """Run ``experiment`` and return how it ended; its journal is written to ``journal``.
+
+    Args:
+        experiment: the experiment file.
+        journal: where Chaos Toolkit writes its journal; its log is written beside it.
+        environment: added to this process' environment.
+        saw: called with each line of its log, without the time stamp.
+
+    A KeyboardInterrupt is passed on as SIGINT, so that the experiment's controls end what they started.
+    """
+    log = journal.with_name("chaostoolkit.log")
+    command = [
+        *(sys.executable, "-m", "chaostoolkit", "--no-version-check", "--log-file", str(log)),
+        *("run", "--rollback-strategy", "always", "--journal-path", str(journal), str(experiment)),
+    ]
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    with subprocess.Popen(
+        command,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                message = line.rstrip().partition("] ")[2] or line.rstrip()
+                tail.append(message)
+                saw(message)
+            process.wait()
+        finally:
+            _end(process)
+    status, deviated = _journal_status(journal)
+    return ChaosOutcome(status, deviated, "\n".join(tail))
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            return
+        process.send_signal(number)
+        try:
+            process.wait(_ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _journal_status(journal: Path) -> tuple[str, bool]:
+    try:
+        document: dict[str, Any] = json.loads(journal.read_text())
+    except (OSError, ValueError):
+        return "failed", False
+    return str(document.get("status", "failed")), bool(document.get("deviated", False))

@@ -1,0 +1,150 @@
+"""A run, step by step: deploy, then for each experiment load and inject, then analyse and report.
+
+Whatever happens on the way, what was recorded is kept: logs are fetched and raw files folded on every way out, and
+`flametest report` can analyse a run that was interrupted.
+"""
+
+import random
+import shlex
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from flametest.clusters import Access, Cluster
+from flametest.kube import KubeClient, KubeError, connect
+from flametest.model.events import Noted, RunEnded, RunStarted
+from flametest.model.result import Result
+from flametest.run.analyse import analyse
+from flametest.run.deploy import NAMESPACE, READY_SECONDS, deployed
+from flametest.run.experiment import Experiment, load_experiment, override_limits, parse_limit, suite_files
+from flametest.run.folder import RunFolder, RunInputs
+from flametest.run.progress import Progress
+from flametest.run.project import Project
+from flametest.run.scenario import LoadSize, run_scenario, stamp
+from flametest.run.versions import component_versions
+
+__all__ = ["RunOptions", "execute"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a run is asked for.
+
+    Attributes:
+        suite: suite of experiments/suites.toml; not looked at when experiments are named.
+        experiments: experiment files.
+        out: the run's folder; None for one named by date and time in reports/.
+        limits: overrides as ``[SCENARIO:]CRITERION=NUMBER``.
+        load: how much load is offered.
+        seed: of every random choice; None to draw one.
+        keep: leave the system running afterwards.
+        command: the command line, for the report.
+    """
+
+    suite: str
+    experiments: tuple[Path, ...]
+    out: Path | None
+    limits: tuple[str, ...]
+    load: LoadSize
+    seed: int | None
+    keep: bool
+    command: Sequence[str]
+
+
+def execute(options: RunOptions, project: Project, cluster: Cluster, progress: Progress) -> tuple[Result, Path]:
+    """Carry out a run and return its result and its folder.
+
+    Raises:
+        FlametestError: usage, set-up or deployment is at fault; nothing is left running.
+        KeyboardInterrupt: a signal ended it; what was recorded is in the folder, what was started is ended.
+    """
+    experiments = _experiments(options, project)
+    path = options.out or project.reports / time.strftime("%Y-%m-%dT%H-%M-%S")
+    with deployed(cluster, project, progress, keep=options.keep) as access:
+        with connect(access.kubeconfig, access.context) as client:
+            folder = RunFolder.create(path.absolute(), _inputs(options, project, cluster, access, client, experiments))
+            _record(folder, options, project, access, client, experiments, progress)
+    with progress.step("analyse and report") as step:
+        result = analyse(folder, project)
+        folder.point_latest(project.reports)
+        step.saw(str(folder.path / "report.html"))
+    return result, folder.path
+
+
+def _experiments(options: RunOptions, project: Project) -> list[Experiment]:
+    files = list(options.experiments) or suite_files(project, options.suite)
+    experiments = [load_experiment(file) for file in files]
+    overrides = [parse_limit(text) for text in options.limits]
+    for experiment in experiments:
+        override_limits(experiment, overrides)  # complains before anything is started
+    return experiments
+
+
+def _inputs(
+    options: RunOptions,
+    project: Project,
+    cluster: Cluster,
+    access: Access,
+    client: KubeClient,
+    experiments: list[Experiment],
+) -> RunInputs:
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
+    command = [*options.command, *([] if options.seed is not None else ["--seed", str(seed)])]
+    return RunInputs(
+        run_id=time.strftime("%Y-%m-%dT%H-%M-%S"),
+        cluster=cluster.name,
+        cluster_note=cluster.note,
+        namespace=NAMESPACE,
+        url=access.url,
+        suite="" if options.experiments else options.suite,
+        seed=seed,
+        command=shlex.join(command),
+        manifests_digest=project.manifests_digest(),
+        scenarios=tuple(experiment.name for experiment in experiments),
+        limits=options.limits,
+        versions=component_versions(client.version()),
+    )
+
+
+def _record(
+    folder: RunFolder,
+    options: RunOptions,
+    project: Project,
+    access: Access,
+    client: KubeClient,
+    experiments: list[Experiment],
+    progress: Progress,
+) -> None:
+    inputs = folder.inputs()
+    folder.note(RunStarted(stamp(), "", inputs.run_id, inputs.cluster, inputs.seed, inputs.command))
+    reason = "completed"
+    try:
+        for experiment in experiments:
+            with progress.step(f"wait until the system is whole before {experiment.name}") as step:
+                with suppress(KubeError):  # the experiment's own hypothesis judges it: inconclusive, nothing injected
+                    client.wait_ready(NAMESPACE, timeout_seconds=READY_SECONDS, saw=step.saw)
+            _record_scenario(folder, options, project, access, experiment, progress)
+    except BaseException as error:
+        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+        raise
+    finally:
+        folder.note(RunEnded(stamp(), "", reason))
+        with suppress(KubeError):
+            client.collect_logs(NAMESPACE, folder.path / "logs")
+
+
+def _record_scenario(
+    folder: RunFolder, options: RunOptions, project: Project, access: Access, experiment: Experiment, progress: Progress
+) -> None:
+    own = folder.scenario(experiment.name)
+    (own / experiment.path.name).write_bytes(experiment.path.read_bytes())
+    try:
+        with progress.step(f"experiment {experiment.name}") as step:
+            outcome = run_scenario(experiment, access, own, project.locustfile, options.load, step)
+            step.saw(f"{outcome.status}{', deviated' if outcome.deviated else ''}")
+            if outcome.status == "failed":
+                folder.note(Noted(stamp(), experiment.name, outcome.tail))
+    finally:
+        folder.fold(experiment.name)

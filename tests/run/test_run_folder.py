@@ -1,0 +1,104 @@
+"""The folder of a run: nothing that was recorded is lost, and what is read back is what was written."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from flametest.model.events import Noted, Stamp
+from flametest.model.history import History, encode
+from flametest.model.samples import SAMPLE_COLUMNS
+from flametest.run.folder import RunFolder, RunInputs
+from flametest.run.project import ProjectError
+
+HEADER = ",".join(SAMPLE_COLUMNS) + "\n"
+INPUTS = RunInputs(
+    "r", "sandbox", "", "flametest", "http://127.0.0.1", "core", 7, "flametest run", "", ("one",), (), ()
+)
+
+
+def noted(nanoseconds: int, message: str, scenario: str = "one") -> Noted:
+    return Noted(Stamp(nanoseconds, 0.0), scenario, message)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path / "run", INPUTS)
+
+
+def test_events_of_a_run_and_of_its_scenarios_are_one_history(folder: RunFolder) -> None:
+    folder.note(noted(1, "begun", ""))
+    (folder.scenario("one") / "history.jsonl").write_text(encode(noted(2, "seen")) + "\n")
+
+    folder.fold("one")
+
+    assert folder.history() == History([noted(1, "begun", ""), noted(2, "seen")])
+
+
+def test_folding_twice_adds_nothing(folder: RunFolder) -> None:
+    (folder.scenario("one") / "history.jsonl").write_text(encode(noted(2, "seen")) + "\n")
+    (folder.scenario("one") / "samples-prober.csv").write_text(HEADER + "row\n")
+
+    folder.fold("one")
+    folder.fold("one")
+
+    assert len(folder.history()) == 1
+    assert list(folder.samples("one")) == [HEADER, "row\n"]
+
+
+def test_samples_come_back_by_scenario(folder: RunFolder) -> None:
+    for name in ("one", "two"):
+        (folder.scenario(name) / "samples-load.csv").write_text(f"{HEADER}{name} a\n{name} b\n")
+        folder.fold(name)
+
+    assert list(folder.samples("two")) == [HEADER, "two a\n", "two b\n"]
+    assert list(folder.samples("none")) == [HEADER]
+
+
+def test_a_row_that_a_crash_cut_off_is_left_out(folder: RunFolder) -> None:
+    (folder.scenario("one") / "samples-load.csv").write_text(HEADER + "whole\ncut o")
+
+    folder.fold("one")
+
+    assert list(folder.samples("one")) == [HEADER, "whole\n"]
+
+
+def test_a_truncated_samples_file_is_an_error_not_an_end(folder: RunFolder) -> None:
+    (folder.scenario("one") / "samples-load.csv").write_text(HEADER + "row\n" * 1000)
+    folder.fold("one")
+    path = folder.path / "samples.csv.gz"
+    path.write_bytes(path.read_bytes()[:-10])
+
+    with pytest.raises(ProjectError, match="is cut off"):
+        list(folder.samples("one"))
+
+
+def test_samples_are_readable_by_any_tool(folder: RunFolder) -> None:
+    for name in ("one", "two"):
+        (folder.scenario(name) / "samples-load.csv").write_text(HEADER + "row\n")
+        folder.fold(name)
+
+    assert gzip.decompress((folder.path / "samples.csv.gz").read_bytes()) == (
+        f"scenario,{HEADER}one,row\ntwo,row\n".encode()
+    )
+
+
+def test_an_earlier_run_is_never_overwritten(folder: RunFolder) -> None:
+    with pytest.raises(ProjectError, match="is not empty"):
+        RunFolder.create(folder.path, INPUTS)
+
+
+def test_inputs_are_read_back(folder: RunFolder) -> None:
+    assert RunFolder.open(folder.path).inputs() == INPUTS
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="is not the folder of a run"):
+        RunFolder.open(tmp_path)
+
+
+def test_latest_points_at_the_newest_run(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        RunFolder.create(tmp_path / name, INPUTS).point_latest(tmp_path)
+
+    assert (tmp_path / "latest").readlink() == Path("second")

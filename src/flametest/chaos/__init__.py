@@ -1,0 +1,16 @@
+"""What Chaos Toolkit loads: `controls`, `actions` and `probes`; so that a lone ``chaos run`` is measured too.
+
+controls       the recorder control: starts with the experiment, ends with it on every way out
+actions        wait for the baseline, wait for recovery
+probes         the measured figures, for the hypothesis to judge
+guard          refuses experiments that would hit more than they mean to
+settings       what the environment says: cluster, namespace, entry, record folder
+recorder       owns prober, watches and record while an experiment runs
+record         the record folder: history and samples
+observations   objects of the API as events of the model; pure
+view           what the watches have shown so far; pure
+injection      stamped requests as an injected fault with targets, and its proof; pure
+errors         the error tree
+
+Chaos Toolkit swallows every exception of a control but InterruptExecution; see `controls`.
+"""

@@ -1,0 +1,22 @@
+"""What can go wrong in this room.
+
+RecorderError          the recorder cannot start, or can no longer be trusted
+└── NoRecorderError    an action or probe was used without the recorder control
+UnsafeExperimentError  an experiment that would hit more than it means to
+"""
+
+from flametest.model.errors import FlametestError
+
+__all__ = ["NoRecorderError", "RecorderError", "UnsafeExperimentError"]
+
+
+class RecorderError(FlametestError):
+    """The recorder cannot start, or what it records can no longer be trusted."""
+
+
+class NoRecorderError(RecorderError):
+    """An action or probe of Flametest was used in an experiment without the recorder control."""
+
+
+class UnsafeExperimentError(FlametestError):
+    """An experiment that would hit more than it means to; nothing was injected."""

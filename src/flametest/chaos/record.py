@@ -1,0 +1,71 @@
+"""The record folder of one experiment: its history, appended event by event, and the samples beside it.
+
+`Record` is made by the recorder and closed by it. Each event is one write to a file opened for appending, so that
+events of several threads, and of a load generator in another process, do not mix.
+"""
+
+import os
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+from flametest.chaos.errors import RecorderError
+from flametest.measure.samples import Samples, read_samples
+from flametest.model.events import Event
+from flametest.model.history import History, encode
+
+__all__ = ["HISTORY_FILE", "Record", "lone_folder", "read_record"]
+
+HISTORY_FILE = "history.jsonl"
+
+
+class Record:
+    """The folder, open for appending.
+
+    Raises:
+        RecorderError: the folder cannot be made or written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            self._descriptor = os.open(folder / HISTORY_FILE, flags, 0o644)
+        except OSError as error:
+            raise RecorderError(
+                f"record folder {folder} cannot be written to: {error.strerror}",
+                "make it writable, or name another by FLAMETEST_RECORD_DIR",
+            ) from error
+
+    def append(self, event: Event) -> None:
+        """Append an event and hand it to the kernel at once.
+
+        Raises:
+            OSError: the file cannot be written to, such as on a full disk.
+        """
+        os.write(self._descriptor, f"{encode(event)}\n".encode())
+
+    def close(self) -> None:
+        """Close the history; nothing can be appended any more."""
+        os.close(self._descriptor)
+
+
+def lone_folder(scenario: str, wall_s: float) -> Path:
+    """Return the folder for a lone ``chaos run`` that begins at ``wall_s``, relative to the working directory."""
+    moment = datetime.fromtimestamp(wall_s).astimezone()
+    return Path("reports", "experiments", f"{scenario}-{moment:%Y-%m-%dT%H-%M-%S}")
+
+
+def read_record(folder: Path) -> tuple[History, Samples]:
+    """Return the history and all samples of a record folder, as far as they have grown.
+
+    Raises:
+        HistoryError: a line of the history cannot be read.
+        SamplesError: a line of the samples cannot be read.
+        OSError: the history is missing.
+    """
+    with ExitStack() as files:
+        history = History.from_lines(files.enter_context((folder / HISTORY_FILE).open(encoding="utf-8")))
+        sources = [files.enter_context(path.open(newline="")) for path in sorted(folder.glob("samples-*.csv"))]
+        return history, read_samples(*sources)

@@ -1,0 +1,258 @@
+"""The recorder: everything that measures an experiment, from before its hypothesis until after its rollbacks.
+
+It owns the record folder, the prober (a process) and one watch (a thread) for each kind that matters, and ends all
+of them in `Recorder.stop`, whatever happened before. Watches write to the record from their own threads; the main
+thread, in which Chaos Toolkit runs, waits for what they show. What goes wrong in a watch's thread is kept and
+raised in the main thread at its next check, because a record with a hole in it must not pass for a whole one.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flametest.chaos.errors import RecorderError
+from flametest.chaos.injection import Injection, injection
+from flametest.chaos.observations import WATCHED, observe
+from flametest.chaos.record import Record, lone_folder
+from flametest.chaos.settings import Settings
+from flametest.chaos.view import View
+from flametest.kube import KubeClient, connect
+from flametest.kube.resources import Resource
+from flametest.kube.stamps import Mutation, stamp_mutations
+from flametest.load.prober import Prober
+from flametest.model.events import (
+    Event,
+    Noted,
+    Phase,
+    PhaseStarted,
+    ProberEnded,
+    ScenarioEnded,
+    ScenarioStarted,
+    Stamp,
+    WatchInterrupted,
+)
+
+__all__ = ["Recorder", "Scenario"]
+
+CHECK_SECONDS = 0.25  # how late a dead prober or a broken record is noticed while the main thread waits
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What is recorded: the scenario's name, the faulted workload, the experiment's title and file."""
+
+    name: str
+    workload: str
+    title: str
+    experiment: str
+
+
+class Recorder:
+    """Records one experiment; `start` it once, and `stop` it on every way out."""
+
+    def __init__(self, settings: Settings, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.folder: Path = settings.record_folder or lone_folder(scenario.name, time.time())
+        self._settings = settings
+        self._record: Record | None = None
+        self._prober: Prober | None = None
+        self._exits = ExitStack()
+        self._outcome = ("aborted", False)
+        self._failure: Exception | None = None
+        # Guards the view and what is pending; notified at whatever a watch shows.
+        self._seen = threading.Condition()
+        self._view = View()
+        self._pending: list[Injection] = []
+        self._injected = False
+
+    @property
+    def injected(self) -> bool:
+        """Return whether a fault was injected."""
+        return self._injected
+
+    def start(self) -> None:
+        """Open the record, start the watches and the prober; returns when its first samples are written.
+
+        Raises:
+            FlametestError: one of them cannot be started. `stop` has to be called also then.
+        """
+        self._record = Record(self.folder)
+        self._exits.callback(self._record.close)
+        self._exits.callback(self._note_end)
+        self.note(ScenarioStarted(_now(), self.scenario.name, self.scenario.title, self.scenario.experiment))
+        client = self._exits.enter_context(connect(self._settings.kubeconfig, self._settings.context))
+        for resource in WATCHED:
+            self._start_watch(client, resource)
+        if self._view.desired(self.scenario.workload) is None:
+            raise RecorderError(
+                f"namespace {self._settings.namespace!r} holds no Deployment or StatefulSet {self.scenario.workload!r}",
+                "deploy the system with `flametest up`, or mend the workload in the recorder's arguments",
+            )
+        self._start_prober()
+        self.check()
+
+    def stop(self, status: str, deviated: bool) -> None:
+        """End prober, watches and record, each also when another fails to; a second call does nothing.
+
+        Args:
+            status: Chaos Toolkit's word on how the experiment ended.
+            deviated: whether the hypothesis did not hold after the method.
+        """
+        self._outcome = (status, deviated)
+        self._exits.close()
+
+    def note(self, event: Event) -> None:
+        """Append an event to the history.
+
+        Raises:
+            RecorderError: it cannot be written.
+        """
+        assert self._record is not None
+        try:
+            self._record.append(event)
+        except OSError as error:
+            raise RecorderError(
+                f"history of {self.folder} cannot be written: {error.strerror}", "make room on that disk"
+            ) from error
+
+    def begin_phase(self, phase: Phase) -> None:
+        """Note that a phase begins now."""
+        self.note(PhaseStarted(_now(), self.scenario.name, phase))
+
+    @contextmanager
+    def injecting(self, fault: str) -> Iterator[None]:
+        """Stamp what an action sends while the block runs; note the fault that it injected, if it injected one."""
+        with stamp_mutations() as mutations:
+            yield
+        if mutations:
+            self._note_injection(fault, mutations)
+
+    def is_ready(self, workload: str) -> bool:
+        """Return whether as many pods of a workload as desired are ready, none of which is going."""
+        with self._seen:
+            return self._view.is_ready(workload)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for ``seconds``.
+
+        Raises:
+            FlametestError: the prober or the record failed meanwhile.
+        """
+        self._wait(seconds, lambda: False)
+
+    def wait_recovered(self, seconds: float) -> bool:
+        """Wait until every fault has shown its effect and the workload is ready again; return whether it is.
+
+        Raises:
+            FlametestError: the prober or the record failed meanwhile.
+        """
+        return self._wait(seconds, self._has_recovered)
+
+    def wait_relapsed(self, seconds: float) -> bool:
+        """Wait until the workload is no longer ready, or for ``seconds``; return whether it relapsed.
+
+        Raises:
+            FlametestError: the prober or the record failed meanwhile.
+        """
+        return self._wait(seconds, lambda: not self._has_recovered())
+
+    def check(self) -> None:
+        """Check that the record is whole so far.
+
+        Raises:
+            FlametestError: the prober ended by itself, or an event could not be written.
+        """
+        if self._failure is not None:
+            raise RecorderError(f"the record has a hole: {self._failure}") from self._failure
+        if self._prober is not None:
+            self._prober.check()
+
+    def _has_recovered(self) -> bool:
+        # Before the watch has shown the deletion, all pods still look ready.
+        shown = not any(pending.deletion for pending in self._pending)
+        return shown and self._view.is_ready(self.scenario.workload)
+
+    def _wait(self, seconds: float, until: Callable[[], bool]) -> bool:
+        end = time.monotonic() + seconds
+        with self._seen:
+            while not until():
+                self.check()
+                left = end - time.monotonic()
+                if left <= 0:
+                    return False
+                self._seen.wait(min(left, CHECK_SECONDS))
+        return True
+
+    def _start_watch(self, client: KubeClient, resource: Resource) -> None:
+        watch = client.watch(
+            resource,
+            self._settings.namespace,
+            lambda change: self._take(observe(resource, change, self.scenario.name)),
+            lambda reason: self._take(WatchInterrupted(_now(), self.scenario.name, resource.plural, reason)),
+        )
+        self._exits.callback(watch.stop)
+        watch.start()
+
+    def _start_prober(self) -> None:
+        self._prober = self._exits.enter_context(Prober(self._settings.url, self.folder))
+        self._exits.callback(self._stop_prober, self._prober)
+        self._prober.wait_first_samples()
+
+    def _stop_prober(self, prober: Prober) -> None:
+        self._prober = None
+        told = prober.stop()
+        self.note(
+            ProberEnded(_now(), self.scenario.name, told.interval_ns, told.sent, told.dropped, told.send_lag_max_ns)
+        )
+
+    def _take(self, event: Event) -> None:
+        """Take an event of a watch, in its thread: an exception here would only end the watch unseen."""
+        try:
+            self.note(event)
+            with self._seen:
+                self._view.take(event)
+                self._prove(event.at)
+                self._seen.notify_all()
+        except Exception as error:  # told to the main thread by `check`
+            self._failure = self._failure or error
+
+    def _note_injection(self, fault: str, mutations: list[Mutation]) -> None:
+        with self._seen:
+            found = injection(fault, mutations, self._view, _now(), self.scenario.name)
+            if found is None:
+                statuses = ", ".join(f"{one.method} {one.path}: {one.status}" for one in mutations)
+                self.note(Noted(_now(), self.scenario.name, f"{fault} injected nothing, the API refused: {statuses}"))
+                return
+            self.note(PhaseStarted(_at(found.event.sent_ns), self.scenario.name, Phase.FAULT))
+            self.note(found.event)
+            self._injected = True
+            self._pending.append(found)
+            # The watch may have shown the effect before the action returned.
+            self._prove(_now())
+
+    def _prove(self, at: Stamp) -> None:
+        for pending in tuple(self._pending):
+            proof = pending.proof(self._view, at)
+            if proof is not None:
+                self.note(proof)
+                self._pending.remove(pending)
+
+    def _note_end(self) -> None:
+        with self._seen:
+            for pending in self._pending:
+                self.note(pending.unproved(_now()))
+            self._pending.clear()
+        self.note(ScenarioEnded(_now(), self.scenario.name, *self._outcome))
+
+
+def _now() -> Stamp:
+    return Stamp(time.monotonic_ns(), time.time())
+
+
+def _at(moment_ns: int) -> Stamp:
+    """Return the stamp of a moment that has just passed."""
+    now = _now()
+    return Stamp(moment_ns, now.wall_s - (now.monotonic_ns - moment_ns) / 1e9)

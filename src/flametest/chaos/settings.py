@@ -1,0 +1,53 @@
+"""What the environment tells an experiment: which cluster, which namespace, where users enter, where to record.
+
+``eval "$(flametest env)"`` sets the cluster's variables; ``flametest run`` sets all of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flametest.chaos.errors import RecorderError
+
+__all__ = ["Settings", "read_settings"]
+
+REMEDY = 'run `eval "$(flametest env)"` after `flametest up`'
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment of an experiment."""
+
+    kubeconfig: str
+    """KUBECONFIG; several files are possible, as for kubectl."""
+
+    context: str
+    """KUBERNETES_CONTEXT; has no default, so that the current context is never used by accident."""
+
+    namespace: str
+    """FLAMETEST_NAMESPACE; where the system under test lives."""
+
+    url: str
+    """FLAMETEST_URL; where users enter, and what the prober asks for."""
+
+    record_folder: Path | None
+    """FLAMETEST_RECORD_DIR; None for a lone ``chaos run``, which records below ``reports/experiments``."""
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Return what ``environment`` says.
+
+    Raises:
+        RecorderError: no context is named.
+    """
+    context = environment.get("KUBERNETES_CONTEXT", "")
+    if not context:
+        raise RecorderError("KUBERNETES_CONTEXT is not set, so no cluster is chosen", REMEDY)
+    folder = environment.get("FLAMETEST_RECORD_DIR", "")
+    return Settings(
+        kubeconfig=environment.get("KUBECONFIG") or str(Path.home() / ".kube" / "config"),
+        context=context,
+        namespace=environment.get("FLAMETEST_NAMESPACE") or "flametest",
+        url=environment.get("FLAMETEST_URL") or "http://127.0.0.1:30080",
+        record_folder=Path(folder) if folder else None,
+    )

@@ -1,0 +1,66 @@
+"""What the watches have shown so far: enough to name targets by uid, to prove a fault, and to see recovery. Pure.
+
+The view counts pods itself, since a workload's own status lags behind: after a deletion it shows the old count
+until its controller has run.
+"""
+
+from bisect import bisect_right
+
+from flametest.model.events import ChangeKind, Event, PodObserved, WorkloadObserved
+
+__all__ = ["View"]
+
+
+class View:
+    """The newest state of every pod and workload, and which uids have had which name since when."""
+
+    def __init__(self) -> None:
+        self._pods: dict[str, PodObserved] = {}
+        self._workloads: dict[str, WorkloadObserved] = {}
+        self._gone: set[str] = set()
+        self._uids: dict[tuple[str, str], list[tuple[int, str]]] = {}
+
+    def take(self, event: Event) -> None:
+        """Take in what a watch showed; events come in the order of their stamps for each kind."""
+        if isinstance(event, PodObserved):
+            self._remember("Pod", event.name, event.uid, event.at.monotonic_ns)
+            self._pods[event.uid] = event
+        elif isinstance(event, WorkloadObserved):
+            self._remember(event.kind, event.name, event.uid, event.at.monotonic_ns)
+            self._workloads[event.uid] = event
+        else:
+            return
+        if event.change is ChangeKind.DELETED:
+            self._gone.add(event.uid)
+            self._pods.pop(event.uid, None)
+            self._workloads.pop(event.uid, None)
+
+    def uid_at(self, kind: str, name: str, moment_ns: int) -> str:
+        """Return the uid of the object that had ``name`` at a moment; empty when none was seen by then."""
+        seen = self._uids.get((kind, name), [])
+        before = bisect_right(seen, moment_ns, key=lambda entry: entry[0])
+        return seen[before - 1][1] if before else ""
+
+    def pod_is_down(self, uid: str) -> bool:
+        """Return whether a pod was seen to terminate, or to be gone."""
+        pod = self._pods.get(uid)
+        return uid in self._gone or (pod is not None and pod.terminating)
+
+    def desired(self, workload: str) -> int | None:
+        """Return how many pods a Deployment or StatefulSet wants; None when there is none of that name."""
+        return next((one.desired for one in self._workloads.values() if one.name == workload), None)
+
+    def ready_pods(self, workload: str) -> int:
+        """Return how many pods of a workload are ready and stay."""
+        app = next((one.app for one in self._workloads.values() if one.name == workload), workload)
+        return sum(pod.app == app and pod.ready and not pod.terminating for pod in self._pods.values())
+
+    def is_ready(self, workload: str) -> bool:
+        """Return whether as many pods as desired are ready and stay; False without such a workload."""
+        desired = self.desired(workload)
+        return desired is not None and self.ready_pods(workload) >= desired
+
+    def _remember(self, kind: str, name: str, uid: str, moment_ns: int) -> None:
+        seen = self._uids.setdefault((kind, name), [])
+        if uid not in (entry[1] for entry in seen):
+            seen.append((moment_ns, uid))

@@ -1,0 +1,153 @@
+"""Which requests make a fault, what it hit, and when it is proved."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flametest.chaos.injection import injection, target_of
+from flametest.chaos.view import View
+from flametest.kube.stamps import Mutation
+from flametest.model.events import ChangeKind, PodObserved, Stamp, Target, WorkloadObserved
+
+MS = 1_000_000
+PODS = "/api/v1/namespaces/flametest/pods"
+
+
+def at(milliseconds: float) -> Stamp:
+    return Stamp(int(milliseconds * MS), 0.0)
+
+
+def pod(
+    name: str,
+    uid: str,
+    milliseconds: float,
+    *,
+    ready: bool = True,
+    terminating: bool = False,
+    change: ChangeKind = ChangeKind.MODIFIED,
+) -> PodObserved:
+    return PodObserved(
+        at(milliseconds), "s", change, uid, name, "n", "api", "rs", "Running", ready, terminating, True, 0, 0.0
+    )
+
+
+def workload(desired: int) -> WorkloadObserved:
+    return WorkloadObserved(
+        at(0), "s", ChangeKind.LISTED, "Deployment", "api", "api", "d", desired, desired, desired, desired, desired
+    )
+
+
+def view(*events: PodObserved | WorkloadObserved) -> View:
+    seen = View()
+    for event in events:
+        seen.take(event)
+    return seen
+
+
+def deletion(name: str, sent: float, status: int = 200) -> Mutation:
+    return Mutation("DELETE", f"{PODS}/{name}", status, int(sent * MS), int((sent + 4) * MS))
+
+
+def test_an_accepted_deletion_is_a_fault_with_the_pods_uid_and_the_requests_stamps() -> None:
+    found = injection("terminate_pods", [deletion("api-1", 100)], view(pod("api-1", "u1", 0)), at(110), "s")
+    assert found is not None
+    assert found.event.targets == (Target("Pod", "flametest", "api-1", "u1"),)
+    assert (found.event.sent_ns, found.event.acknowledged_ns) == (100 * MS, 104 * MS)
+
+
+def test_a_refused_deletion_is_no_fault() -> None:
+    assert injection("terminate_pods", [deletion("api-1", 100, status=403)], view(), at(110), "s") is None
+    assert injection("terminate_pods", [], view(), at(110), "s") is None
+
+
+def test_t0_is_that_of_the_first_accepted_request_and_all_targets_are_named_once() -> None:
+    mutations = [
+        deletion("api-2", 200),
+        deletion("api-0", 50, status=404),
+        deletion("api-1", 100),
+        deletion("api-1", 300),
+    ]
+    seen = view(pod("api-1", "u1", 0), pod("api-2", "u2", 0))
+    found = injection("terminate_pods", mutations, seen, at(310), "s")
+    assert found is not None
+    assert found.event.sent_ns == 100 * MS
+    assert [target.name for target in found.event.targets] == ["api-1", "api-2"]
+
+
+def test_a_name_that_comes_again_is_the_uid_that_had_it_when_the_request_was_sent() -> None:
+    seen = view(pod("redis-0", "old", 0), pod("redis-0", "new", 500, change=ChangeKind.ADDED))
+    found = injection("terminate_pods", [deletion("redis-0", 100)], seen, at(600), "s")
+    assert found is not None
+    assert found.event.targets[0].uid == "old"
+
+
+def test_a_deletion_is_proved_once_every_target_was_seen_to_go() -> None:
+    seen = view(pod("api-1", "u1", 0), pod("api-2", "u2", 0))
+    found = injection("terminate_pods", [deletion("api-1", 100), deletion("api-2", 105)], seen, at(110), "s")
+    assert found is not None
+    assert found.proof(seen, at(111)) is None
+    seen.take(pod("api-1", "u1", 112, terminating=True))
+    assert found.proof(seen, at(112)) is None
+    seen.take(pod("api-2", "u2", 114, change=ChangeKind.DELETED))
+    proof = found.proof(seen, at(114))
+    assert proof is not None
+    assert proof.proved
+    assert proof.evidence == "the watch showed api-1, api-2 terminating or gone within 10 ms of the answer"
+
+
+def test_a_target_that_no_watch_knows_is_never_proved() -> None:
+    found = injection("terminate_pods", [deletion("stranger", 100)], view(), at(110), "s")
+    assert found is not None
+    assert found.proof(view(), at(999)) is None
+    assert not found.unproved(at(999)).proved
+
+
+def test_a_change_that_is_no_deletion_waits_for_no_pod_and_is_not_proved() -> None:
+    patch = Mutation("PATCH", "/apis/apps/v1/namespaces/flametest/deployments/api/scale", 200, 1, 2)
+    found = injection("scale_deployment", [patch], view(workload(3)), at(1), "s")
+    assert found is not None
+    assert found.event.targets == (Target("Deployment", "flametest", "api", "d"),)
+    assert not found.deletion
+    assert found.unproved(at(2)).evidence == "no evidence is known for this fault"
+
+
+def test_an_eviction_counts_as_a_deletion() -> None:
+    evict = Mutation("POST", f"{PODS}/api-1/eviction", 201, 1 * MS, 2 * MS)
+    found = injection("drain_nodes", [evict], view(pod("api-1", "u1", 0)), at(3), "s")
+    assert found is not None
+    assert found.deletion
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        (f"{PODS}/api-1", ("Pod", "flametest", "api-1")),
+        ("/apis/apps/v1/namespaces/flametest/statefulsets/redis", ("StatefulSet", "flametest", "redis")),
+        ("/apis/networking.k8s.io/v1/namespaces/flametest/networkpolicies", ("networkpolicies", "flametest", "")),
+        ("/api/v1/nodes/sandbox-1", ("nodes", "", "sandbox-1")),
+        ("/api/v1/namespaces/flametest", ("namespaces", "", "flametest")),
+        ("/version", ("", "", "")),
+    ],
+)
+def test_a_path_names_its_object(path: str, target: tuple[str, str, str]) -> None:
+    assert target_of(path) == target
+
+
+@given(st.text())
+def test_no_path_breaks_the_reading(path: str) -> None:
+    assert len(target_of(path)) == 3
+
+
+def test_a_workload_is_ready_when_as_many_pods_as_desired_are_ready_and_stay() -> None:
+    pods = [pod(f"api-{number}", f"u{number}", 0) for number in range(3)]
+    seen = view(workload(3), *pods)
+    assert seen.is_ready("api")
+    seen.take(pod("api-0", "u0", 1, terminating=True))
+    assert not seen.is_ready("api")
+    seen.take(pod("api-3", "u3", 2, ready=False))
+    assert not seen.is_ready("api")
+    seen.take(pod("api-3", "u3", 3))
+    assert seen.is_ready("api")
+    seen.take(pod("api-0", "u0", 4, change=ChangeKind.DELETED))
+    assert seen.is_ready("api")
+    assert not seen.is_ready("unknown")

@@ -5,7 +5,6 @@ One event loop holds the API server, controllers, scheduler, agent, Service rule
 says so or vanishes, and as soon as any one part ends, with the reason in the log: a cluster is whole or gone.
 """
 
-import asyncio
 import gc
 import logging
 import os
@@ -16,9 +15,20 @@ from pathlib import Path
 import uvloop
 
 from flametest.sandbox import control
+from flametest.sandbox.apiserver import Registry
+from flametest.sandbox.bootstrap import DNS_PORT, bootstrap_objects
+from flametest.sandbox.controllers import ControllerManager
 from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.eventrecorder import EventRecorder
+from flametest.sandbox.hostlink import HostLink
 from flametest.sandbox.lifetime import Parts
+from flametest.sandbox.network.directory import Directory
+from flametest.sandbox.network.dns import Answerer, DnsServer
+from flametest.sandbox.network.nodeports import NodePorts
+from flametest.sandbox.network.pods import NamespacedPodNetwork
+from flametest.sandbox.network.services import ServiceRules
 from flametest.sandbox.settings import Settings
+from flametest.sandbox.store import Store
 
 __all__ = ["main"]
 
@@ -43,21 +53,37 @@ def main(arguments: list[str]) -> int:
 
 
 async def _run(settings: Settings, api: socket.socket, supervisor: socket.socket) -> int:
-    loop = asyncio.get_running_loop()
-    stop: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(supervisor, lambda: _hear(supervisor, stop))
+    link = HostLink(supervisor)
+    nodes = settings.node_list()
+    registry = Registry(Store(), root_certificate=settings.authority_file.read_text())
+    pod_network = NamespacedPodNetwork(nodes)
+    pod_network.prepare()
+    for resource, obj in bootstrap_objects(nodes[0].address):
+        registry.create(resource, obj)
     async with Parts() as parts:
+        _start_network(parts, settings, registry, link)
+        parts.start("controllers", ControllerManager(registry).run())
+        gc.collect()
         gc.freeze()
-        control.send(supervisor, {"type": "ready"})
-        await parts.run_until(stop)
+        link.announce_ready()
+        await parts.run_until(link.stop)
+    pod_network.close()
     return 0
 
 
-def _hear(supervisor: socket.socket, stop: "asyncio.Future[None]") -> None:
-    """Read one message of the supervisor; its end and its word are the two reasons to stop."""
-    message = control.receive(supervisor)
-    if (message is None or message.content["type"] == "stop") and not stop.done():
-        stop.set_result(None)
+def _start_network(parts: Parts, settings: Settings, registry: Registry, link: HostLink) -> None:
+    nodes = settings.node_list()
+    directory = Directory(registry)
+    rules = ServiceRules([node.address for node in nodes])
+    answerer = Answerer()
+    node_ports = NodePorts(
+        link.listen, EventRecorder(registry, "node-ports"), settings.node_port_address, nodes[0].address
+    )
+    for listener in (rules.update, answerer.update, node_ports.update):
+        directory.add_listener(listener)
+    parts.start("service directory", directory.run())
+    parts.start("name server", DnsServer(answerer, nodes[0].address, DNS_PORT).run())
+    parts.start("node ports", node_ports.run())
 
 
 if __name__ == "__main__":

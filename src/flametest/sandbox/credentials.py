@@ -40,6 +40,7 @@ class Credentials:
 
     def write(self, settings: Settings) -> None:
         """Write what the cluster process reads, each file with mode 0600."""
+        write_private(settings.authority_file, self.authority_certificate)
         write_private(settings.certificate_file, self.server_certificate)
         write_private(settings.key_file, self.server_key)
         write_private(settings.token_file, self.token)

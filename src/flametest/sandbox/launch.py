@@ -139,7 +139,7 @@ class Sandbox:
         _end_process(self.pid, self.start_ticks, STOP_SECONDS_MAX + 2)
         # The kernel kills init with the supervisor; this only waits for it to be done.
         _end_process(self.init_pid, self.init_start_ticks, 0)
-        for name in (STATE_FILE_NAME, "settings.json", "token", "server.key", "server.crt"):
+        for name in (STATE_FILE_NAME, "settings.json", "token", "server.key", "server.crt", "ca.crt"):
             (self.state_folder / name).unlink(missing_ok=True)
 
     def memory(self) -> int:

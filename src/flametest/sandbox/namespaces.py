@@ -12,6 +12,7 @@ Init is apart from the cluster process so that reaping orphans cannot take an ex
 asyncio waits for there.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -22,12 +23,13 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 from flametest.sandbox.errors import SandboxError
 
-__all__ = ["MountFlag", "lift_loopback", "mount", "privileged", "spawn", "unshare"]
+__all__ = ["MountFlag", "lift_loopback", "mount", "new_network_namespace", "privileged", "spawn", "unmount"]
 
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWUTS = 0x04000000
@@ -36,6 +38,7 @@ _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWPID = 0x20000000
 _CLONE_NEWNET = 0x40000000
 
+_MNT_DETACH = 2
 _PR_SET_PDEATHSIG = 1
 _CAP_NET_ADMIN = 12
 _CAP_SYS_ADMIN = 21
@@ -71,7 +74,7 @@ def privileged() -> bool:
     return False
 
 
-def unshare(flags: int) -> None:
+def _unshare(flags: int) -> None:
     """Leave the namespaces that ``flags`` (CLONE_NEW*) name for new ones; raises OSError."""
     if _libc.unshare(flags) != 0:
         code = ctypes.get_errno()
@@ -83,6 +86,29 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
     if _libc.mount(source.encode(), target.encode(), kind.encode() or None, flags, data.encode() or None) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"mount {kind or 'flags'} on {target}: {os.strerror(code)}")
+
+
+def unmount(target: str) -> None:
+    """Call umount2(2) with MNT_DETACH: at once out of sight, gone when nobody uses it any more; raises OSError."""
+    if _libc.umount2(target.encode(), _MNT_DETACH) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"unmount {target}: {os.strerror(code)}")
+
+
+@contextlib.contextmanager
+def new_network_namespace() -> Iterator[None]:
+    """Move the calling thread, and no other, into a new network namespace for as long as the context lasts."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _unshare(_CLONE_NEWNET)
+        try:
+            yield
+        finally:
+            if _libc.setns(home, _CLONE_NEWNET) != 0:
+                code = ctypes.get_errno()
+                raise OSError(code, f"setns: {os.strerror(code)}")
+    finally:
+        os.close(home)
 
 
 def lift_loopback() -> None:
@@ -105,7 +131,7 @@ def spawn(command: list[str], descriptors: tuple[int, ...]) -> int:
     try:
         if not privileged():
             _enter_user_namespace()
-        unshare(_CLONE_NEWPID)
+        _unshare(_CLONE_NEWPID)
     except OSError as error:
         raise SandboxError(f"the kernel refused the sandbox its namespaces: {error}", _REMEDY_NAMESPACES) from error
     report_reader, report_writer = os.pipe()
@@ -124,7 +150,7 @@ def spawn(command: list[str], descriptors: tuple[int, ...]) -> int:
 
 def _enter_user_namespace() -> None:
     uid, gid = os.getuid(), os.getgid()
-    unshare(_CLONE_NEWUSER)
+    _unshare(_CLONE_NEWUSER)
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
     Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
@@ -158,7 +184,7 @@ def _tie_to_parent(report: int) -> None:
 
 
 def _set_up_namespaces() -> None:
-    unshare(_CLONE_NEWNS | _CLONE_NEWNET | _CLONE_NEWIPC | _CLONE_NEWUTS)
+    _unshare(_CLONE_NEWNS | _CLONE_NEWNET | _CLONE_NEWIPC | _CLONE_NEWUTS)
     mount("none", "/", flags=MountFlag.RECURSIVE | MountFlag.PRIVATE)
     mount("proc", "/proc", "proc", MountFlag.NOSUID | MountFlag.NODEV | MountFlag.NOEXEC)
     mount("tmpfs", "/run", "tmpfs", MountFlag.NOSUID | MountFlag.NODEV, "mode=0755,size=64m")

@@ -59,6 +59,11 @@ class Settings:
     nodes: int
 
     @property
+    def authority_file(self) -> Path:
+        """Return where the certificate is by which clients know the API server."""
+        return Path(self.state_folder, "ca.crt")
+
+    @property
     def certificate_file(self) -> Path:
         """Return where the API server's certificate is."""
         return Path(self.state_folder, "server.crt")

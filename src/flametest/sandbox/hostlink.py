@@ -1,0 +1,71 @@
+"""The cluster process' line to its supervisor, which stayed in the host's network: `HostLink`.
+
+It lives as long as the cluster process. Over it come listeners of the host, for NodePorts, and the word to stop; the
+supervisor's end counts as that word too.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+
+from flametest.sandbox import control
+
+__all__ = ["HostLink"]
+
+_LISTEN_SECONDS_MAX = 5.0
+
+
+class HostLink:
+    """Messages to and from the supervisor, on the running event loop."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self._loop = asyncio.get_running_loop()
+        self._awaited: dict[int, asyncio.Future[int]] = {}
+        self.stop: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_reader(end, self._read)
+
+    def announce_ready(self) -> None:
+        """Tell the supervisor, and through it whoever started the sandbox, that it is ready."""
+        control.send(self._end, {"type": "ready"})
+
+    async def listen(self, port: int) -> int:
+        """Return a descriptor, the caller's own, of a socket that is bound to a port of the host's NodePort address.
+
+        It refuses connections until it is told to listen.
+
+        Raises:
+            OSError: the port cannot be bound; EADDRINUSE when another program has it.
+        """
+        if port in self._awaited:
+            raise OSError(errno.EALREADY, f"a listener for port {port} is being made")
+        answer = self._awaited[port] = self._loop.create_future()
+        try:
+            control.send(self._end, {"type": "listen", "port": port})
+            return await asyncio.wait_for(answer, _LISTEN_SECONDS_MAX)
+        finally:
+            del self._awaited[port]
+
+    def _read(self) -> None:
+        try:
+            message = control.receive(self._end)
+        except BlockingIOError:
+            return
+        if message is None or message.content["type"] == "stop":
+            self._loop.remove_reader(self._end)
+            if not self.stop.done():
+                self.stop.set_result(None)
+            return
+        self._take_listener(message)
+
+    def _take_listener(self, message: control.Message) -> None:
+        answer = self._awaited.get(message.content["port"])
+        if answer is None or answer.done():
+            if message.descriptor is not None:
+                os.close(message.descriptor)
+        elif message.descriptor is None:
+            code = message.content["error"]
+            answer.set_exception(OSError(code, os.strerror(code)))
+        else:
+            answer.set_result(message.descriptor)

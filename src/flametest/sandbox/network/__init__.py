@@ -1,0 +1,1 @@
+"""The network of a sandbox: pod namespaces, Service addresses, cluster DNS and NodePorts."""

@@ -22,7 +22,7 @@ from flametest.run.experiment import Experiment, load_experiment, override_limit
 from flametest.run.folder import RunFolder, RunInputs
 from flametest.run.progress import Progress
 from flametest.run.project import Project
-from flametest.run.scenario import LoadSize, run_scenario, stamp
+from flametest.run.scenario import LoadSize, Scene, run_scenario, stamp
 from flametest.run.versions import component_versions
 
 __all__ = ["RunOptions", "execute"]
@@ -53,6 +53,18 @@ class RunOptions:
     command: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What the steps of one run share once the system is deployed."""
+
+    options: RunOptions
+    project: Project
+    cluster: Cluster
+    progress: Progress
+    access: Access
+    client: KubeClient
+
+
 def execute(options: RunOptions, project: Project, cluster: Cluster, progress: Progress) -> tuple[Result, Path]:
     """Carry out a run and return its result and its folder.
 
@@ -61,15 +73,18 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
         KeyboardInterrupt: a signal ended it; what was recorded is in the folder, what was started is ended.
     """
     experiments = _experiments(options, project)
-    path = options.out or project.reports / time.strftime("%Y-%m-%dT%H-%M-%S")
-    with deployed(cluster, project, progress, keep=options.keep) as access:
-        with connect(access.kubeconfig, access.context) as client:
-            folder = RunFolder.create(path.absolute(), _inputs(options, project, cluster, access, client, experiments))
-            _record(folder, options, project, access, client, experiments, progress)
+    path = (options.out or project.reports / time.strftime("%Y-%m-%dT%H-%M-%S")).absolute()
+    with (
+        deployed(cluster, project, progress, keep=options.keep) as access,
+        connect(access.kubeconfig, access.context) as client,
+    ):
+        stage = _Stage(options, project, cluster, progress, access, client)
+        folder = RunFolder.create(path, _inputs(stage, experiments))
+        _record(stage, folder, experiments)
     with progress.step("analyse and report") as step:
         result = analyse(folder, project)
         folder.point_latest(project.reports)
-        step.saw(str(folder.path / "report.html"))
+        step.saw(f"{len(result.scenarios)} scenarios")
     return result, folder.path
 
 
@@ -82,67 +97,59 @@ def _experiments(options: RunOptions, project: Project) -> list[Experiment]:
     return experiments
 
 
-def _inputs(
-    options: RunOptions,
-    project: Project,
-    cluster: Cluster,
-    access: Access,
-    client: KubeClient,
-    experiments: list[Experiment],
-) -> RunInputs:
+def _inputs(stage: _Stage, experiments: list[Experiment]) -> RunInputs:
+    options = stage.options
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
     command = [*options.command, *([] if options.seed is not None else ["--seed", str(seed)])]
     return RunInputs(
         run_id=time.strftime("%Y-%m-%dT%H-%M-%S"),
-        cluster=cluster.name,
-        cluster_note=cluster.note,
+        cluster=stage.cluster.name,
+        cluster_note=stage.cluster.note,
         namespace=NAMESPACE,
-        url=access.url,
+        url=stage.access.url,
         suite="" if options.experiments else options.suite,
         seed=seed,
         command=shlex.join(command),
-        manifests_digest=project.manifests_digest(),
+        manifests_digest=stage.project.manifests_digest(),
         scenarios=tuple(experiment.name for experiment in experiments),
         limits=options.limits,
-        versions=component_versions(client.version()),
+        versions=component_versions(stage.client.version()),
     )
 
 
-def _record(
-    folder: RunFolder,
-    options: RunOptions,
-    project: Project,
-    access: Access,
-    client: KubeClient,
-    experiments: list[Experiment],
-    progress: Progress,
-) -> None:
+def _record(stage: _Stage, folder: RunFolder, experiments: list[Experiment]) -> None:
     inputs = folder.inputs()
     folder.note(RunStarted(stamp(), "", inputs.run_id, inputs.cluster, inputs.seed, inputs.command))
     reason = "completed"
     try:
         for experiment in experiments:
-            with progress.step(f"wait until the system is whole before {experiment.name}") as step:
-                with suppress(KubeError):  # the experiment's own hypothesis judges it: inconclusive, nothing injected
-                    client.wait_ready(NAMESPACE, timeout_seconds=READY_SECONDS, saw=step.saw)
-            _record_scenario(folder, options, project, access, experiment, progress)
+            _await_whole(stage, experiment)
+            _record_scenario(stage, folder, experiment)
     except BaseException as error:
         reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
         raise
     finally:
         folder.note(RunEnded(stamp(), "", reason))
         with suppress(KubeError):
-            client.collect_logs(NAMESPACE, folder.path / "logs")
+            stage.client.collect_logs(NAMESPACE, folder.path / "logs")
 
 
-def _record_scenario(
-    folder: RunFolder, options: RunOptions, project: Project, access: Access, experiment: Experiment, progress: Progress
-) -> None:
+def _await_whole(stage: _Stage, experiment: Experiment) -> None:
+    """Give the system time to be whole again; if it is not, the experiment's own hypothesis says so and stops it."""
+    with stage.progress.step(f"before {experiment.name}: wait until the system is whole") as step:
+        try:
+            stage.client.wait_ready(NAMESPACE, timeout_seconds=READY_SECONDS, saw=step.saw)
+        except KubeError as error:
+            step.saw(error.message)
+
+
+def _record_scenario(stage: _Stage, folder: RunFolder, experiment: Experiment) -> None:
     own = folder.scenario(experiment.name)
     (own / experiment.path.name).write_bytes(experiment.path.read_bytes())
+    scene = Scene(stage.access, stage.project.locustfile, stage.options.load, folder.inputs().seed)
     try:
-        with progress.step(f"experiment {experiment.name}") as step:
-            outcome = run_scenario(experiment, access, own, project.locustfile, options.load, step)
+        with stage.progress.step(f"experiment {experiment.name}") as step:
+            outcome = run_scenario(experiment, scene, own, step.saw)
             step.saw(f"{outcome.status}{', deviated' if outcome.deviated else ''}")
             if outcome.status == "failed":
                 folder.note(Noted(stamp(), experiment.name, outcome.tail))

@@ -1,0 +1,149 @@
+"""One HTTP/1.1 request on a connection, and the answer to it; no more of HTTP than a probe needs (RFC 9112).
+
+An answer counts when it is whole: one that breaks off in the middle is as useless to a user as none.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from flametest.load.errors import LoadError
+
+__all__ = ["Answer", "Entry", "MalformedAnswerError", "read_answer"]
+
+_HEADERS_MAX = 100
+_BODY_BYTES_MAX = 4 * 1024 * 1024
+
+
+class MalformedAnswerError(Exception):
+    """What came back is not HTTP, or more of it than a probe takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer.
+
+    Attributes:
+        status: the HTTP status.
+        served_by: X-Served-By; empty without it.
+        keeps: whether the connection may serve another request.
+    """
+
+    status: int
+    served_by: str
+    keeps: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where requests go: host, port, and the target of the request."""
+
+    host: str
+    port: int
+    target: str
+
+    @classmethod
+    def from_url(cls, url: str) -> "Entry":
+        """Return the entry of an ``http`` URL.
+
+        Raises:
+            LoadError: it is none.
+        """
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port or 80
+        except ValueError as error:
+            raise LoadError(f"entry {url!r} is no URL: {error}", "name one such as http://127.0.0.1:30080") from error
+        if parts.scheme != "http" or not host or not url.isascii() or any(character <= " " for character in url):
+            raise LoadError(f"entry {url!r}: expected an http URL", "name one such as http://127.0.0.1:30080")
+        return cls(host, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+
+    def request(self, connection: str) -> bytes:
+        """Return a GET request; ``connection`` is ``close`` or ``keep-alive``."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (
+            f"GET {self.target} HTTP/1.1\r\nHost: {host}:{self.port}\r\nUser-Agent: flametest-prober\r\n"
+            f"Accept: */*\r\nConnection: {connection}\r\n\r\n"
+        ).encode("ascii")
+
+
+async def read_answer(reader: asyncio.StreamReader) -> Answer:
+    """Return the answer to a GET request once it is whole.
+
+    Raises:
+        asyncio.IncompleteReadError: the connection ended before.
+        OSError: the connection broke.
+        MalformedAnswerError: it is not HTTP, or too long.
+    """
+    status, version, headers = await _head(reader)
+    while 100 <= status < 200:
+        status, version, headers = await _head(reader)
+    connection = headers.get("connection", "").lower()
+    keeps = "close" not in connection and (version == "HTTP/1.1" or "keep-alive" in connection)
+    delimited = await _body(reader, status, headers)
+    return Answer(status, headers.get("x-served-by", ""), keeps and delimited)
+
+
+async def _head(reader: asyncio.StreamReader) -> tuple[int, str, dict[str, str]]:
+    line = await _line(reader)
+    version, _, rest = line.partition(" ")
+    code = rest[:3]
+    if not version.startswith("HTTP/1.") or not (code.isascii() and code.isdigit() and len(code) == 3):
+        raise MalformedAnswerError(f"expected a status line, found {line[:80]!r}")
+    headers: dict[str, str] = {}
+    for _ in range(_HEADERS_MAX):
+        line = await _line(reader)
+        if not line:
+            return int(code), version, headers
+        name, _, value = line.partition(":")
+        headers[name.strip().lower()] = value.strip()
+    raise MalformedAnswerError(f"more than {_HEADERS_MAX} header lines")
+
+
+async def _line(reader: asyncio.StreamReader) -> str:
+    try:
+        return (await reader.readuntil(b"\n")).decode("latin-1").rstrip("\r\n")
+    except asyncio.LimitOverrunError as error:
+        raise MalformedAnswerError("a line is too long") from error
+
+
+async def _body(reader: asyncio.StreamReader, status: int, headers: dict[str, str]) -> bool:
+    """Read the body to its end; return whether something other than the connection's end told where that is."""
+    if status in (204, 304):
+        return True
+    if "chunked" in headers.get("transfer-encoding", "").lower():
+        await _chunks(reader)
+        return True
+    if (length := headers.get("content-length")) is not None:
+        await reader.readexactly(_size(length, 10))
+        return True
+    taken = 0
+    while block := await reader.read(65536):
+        taken += len(block)
+        if taken > _BODY_BYTES_MAX:
+            raise MalformedAnswerError(f"a body of more than {_BODY_BYTES_MAX} bytes")
+    return False
+
+
+async def _chunks(reader: asyncio.StreamReader) -> None:
+    left = _BODY_BYTES_MAX
+    while size := _size((await _line(reader)).partition(";")[0].strip(), 16):
+        left -= size
+        if left < 0:
+            raise MalformedAnswerError(f"a body of more than {_BODY_BYTES_MAX} bytes")
+        await reader.readexactly(size)
+        await _line(reader)
+    for _ in range(_HEADERS_MAX):
+        if not await _line(reader):
+            return
+    raise MalformedAnswerError(f"more than {_HEADERS_MAX} trailer lines")
+
+
+def _size(text: str, base: int) -> int:
+    try:
+        size = int(text, base)
+    except ValueError:
+        size = -1
+    if not 0 <= size <= _BODY_BYTES_MAX:
+        raise MalformedAnswerError(f"expected a size of at most {_BODY_BYTES_MAX} bytes, found {text[:40]!r}")
+    return size

@@ -1,0 +1,158 @@
+"""How a lane of the prober sends: on a fresh connection each time, or on one that is kept.
+
+Neither lane queues. The keep-alive lane does what a browser or a client's pool does: it uses the kept connection when
+that is idle, opens another when it is busy, and keeps one of them. A kept connection that hangs therefore costs the
+request that was on it, and the requests behind it are sent at their time, each judged by itself.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from flametest.load.exchange import Answer, Entry, MalformedAnswerError, read_answer
+from flametest.model.samples import Lane, Outcome, Sample
+
+__all__ = ["FreshLane", "KeepAliveLane", "Progress", "Sender", "probe"]
+
+
+@dataclass(slots=True)
+class _Connection:
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @property
+    def usable(self) -> bool:
+        """Return whether the other side has, as far as is known here, not ended it."""
+        return not (self.reader.at_eof() or self.writer.is_closing() or self.reader.exception())
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a request got: once any of it was sent, it may have taken effect."""
+
+    request_sent: bool = False
+
+
+class Sender(Protocol):
+    """A lane: `send` sends one request now. Several may be under way at once."""
+
+    lane: Lane
+
+    async def send(self, progress: Progress) -> Answer:
+        """Return the answer to one request; note in ``progress`` when the request goes out.
+
+        Raises:
+            OSError, asyncio.IncompleteReadError, MalformedAnswerError: there is no whole answer.
+        """
+
+    def close(self) -> None:
+        """Close what is kept."""
+
+
+class FreshLane:
+    """A connection of its own for each request."""
+
+    lane = Lane.FRESH
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+        self._request = entry.request("close")
+
+    async def send(self, progress: Progress) -> Answer:
+        """Connect, send, read the answer, close."""
+        connection = await _connect(self._entry)
+        try:
+            return await _exchange(connection, self._request, progress)
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Do nothing: nothing is kept."""
+
+
+class KeepAliveLane:
+    """One connection that is kept, and others for as long as that one is busy."""
+
+    lane = Lane.KEEPALIVE
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+        self._request = entry.request("keep-alive")
+        self._idle: _Connection | None = None
+
+    async def send(self, progress: Progress) -> Answer:
+        """Send on the kept connection, or on a new one when it is busy or gone; keep one afterwards."""
+        connection = self._take() or await _connect(self._entry)
+        kept = False
+        try:
+            answer = await _exchange(connection, self._request, progress)
+            kept = answer.keeps and self._idle is None
+        finally:
+            if kept:
+                self._idle = connection
+            else:
+                connection.close()
+        return answer
+
+    def close(self) -> None:
+        """Close the kept connection."""
+        if self._idle is not None:
+            self._idle.close()
+            self._idle = None
+
+    def _take(self) -> _Connection | None:
+        connection, self._idle = self._idle, None
+        if connection is not None and not connection.usable:
+            connection.close()
+            return None
+        return connection
+
+
+async def probe(
+    sender: Sender, name: str, intended_ns: int, timeout_seconds: float, clock_ns: Callable[[], int] = time.monotonic_ns
+) -> Sample:
+    """Send one request and return it as a sample, whatever became of it, after ``timeout_seconds`` at the latest."""
+    progress = Progress()
+    status, served_by, error = 0, "", ""
+    sent_ns = clock_ns()
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            answer = await sender.send(progress)
+        status, served_by = answer.status, answer.served_by
+        error = "" if status < 400 else "status"
+    except TimeoutError:
+        error = "timeout"
+    except ConnectionRefusedError:
+        error = "refused"
+    except (ConnectionError, asyncio.IncompleteReadError):
+        error = "reset"
+    except (OSError, MalformedAnswerError):
+        error = "other"
+    done_ns = clock_ns()
+    outcome = _outcome(error, progress)
+    return Sample(sender.lane, name, intended_ns, sent_ns, done_ns, outcome, status, served_by, error)
+
+
+def _outcome(error: str, progress: Progress) -> Outcome:
+    if not error:
+        return Outcome.OK
+    return Outcome.UNKNOWN if error in {"timeout", "reset"} and progress.request_sent else Outcome.FAILED
+
+
+async def _connect(entry: Entry) -> _Connection:
+    return _Connection(*await asyncio.open_connection(entry.host, entry.port))
+
+
+async def _exchange(connection: _Connection, request: bytes, progress: Progress) -> Answer:
+    progress.request_sent = True
+    connection.writer.write(request)
+    with contextlib.suppress(ConnectionError):
+        # A server may answer and close before it has read everything: the answer tells more than the broken write.
+        await connection.writer.drain()
+    return await read_answer(connection.reader)

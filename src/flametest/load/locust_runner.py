@@ -1,0 +1,168 @@
+"""The handle by which a run starts stock Locust, waits until it offers its rate, and ends it.
+
+Locust is a process of its own, started as anybody would start it, with `locust_export` beside the load test.
+"""
+
+import csv
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from flametest.load.child import Child
+from flametest.load.errors import LoadError
+from flametest.model.samples import SAMPLE_COLUMNS
+
+__all__ = ["LOAD_SAMPLES_FILE", "LoadOptions", "Locust"]
+
+LOAD_SAMPLES_FILE = "samples-load.csv"
+_LOG_FILE = "locust.log"
+_SAMPLES_VARIABLE = "FLAMETEST_LOAD_SAMPLES"  # as in locust_export, which can be imported in Locust's process only
+_ACHIEVED_MIN = 0.95
+_WINDOW_NS = 1_000_000_000
+_STOP_SECONDS = 10.0
+_POLL_SECONDS = 0.05
+_SENT_COLUMN = SAMPLE_COLUMNS.index("sent_ns")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """What is offered, and where.
+
+    Attributes:
+        users: Locust's users, each with connections of its own.
+        rate_per_user: requests a second that each of them offers.
+        url: the entry of the system under test.
+        locustfile: the load test.
+        seconds_max: Locust ends by itself after so long, should nobody end it.
+    """
+
+    users: int
+    rate_per_user: float
+    url: str
+    locustfile: Path
+    seconds_max: float = 3600.0
+
+    @property
+    def offered_per_second(self) -> float:
+        """Return the rate of all users together."""
+        return self.users * self.rate_per_user
+
+
+class Locust:
+    """Stock Locust that writes `LOAD_SAMPLES_FILE` into ``record_folder``, which exists.
+
+    As a context manager it starts on entry and ends on every way out.
+    """
+
+    def __init__(self, options: LoadOptions, record_folder: Path) -> None:
+        self._options = options
+        self._samples = record_folder / LOAD_SAMPLES_FILE
+        self._log = record_folder / _LOG_FILE
+        self._child: Child | None = None
+
+    def __enter__(self) -> "Locust":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the process; `wait_until_offered` tells when it is at its rate.
+
+        Raises:
+            LoadError: the load test is missing, the folder has samples already, or Locust cannot be started.
+        """
+        if not self._options.locustfile.is_file():
+            raise LoadError(f"load test {self._options.locustfile} does not exist", "name an existing Locust file")
+        if self._samples.exists():
+            raise LoadError(f"{self._samples} exists already", "record into a new folder")
+        environment = {
+            _SAMPLES_VARIABLE: str(self._samples),
+            "FLAMETEST_RATE_PER_USER": repr(self._options.rate_per_user),
+        }
+        self._child = Child("locust", self._command(), self._log, environment)
+
+    def check(self) -> None:
+        """Do nothing while it offers load.
+
+        Raises:
+            LoadError: it died; the message has its last words.
+        """
+        if self._child is not None:
+            self._child.check()
+
+    def wait_until_offered(self, timeout_seconds: float = 30.0) -> None:
+        """Return once it has offered, through one second, at least 95 % of its rate, whatever the answers were.
+
+        Raises:
+            LoadError: it died, or did not reach its rate in time.
+        """
+        achieved = _Achieved(self._samples)
+        wanted = _ACHIEVED_MIN * self._options.offered_per_second
+        deadline = time.monotonic() + timeout_seconds
+        while (found := achieved.per_second()) < wanted:
+            self.check()
+            if time.monotonic() >= deadline:
+                raise LoadError(
+                    f"locust did not offer {self._options.offered_per_second:g} requests a second within "
+                    f"{timeout_seconds:g} s, but {found:g}",
+                    f"lower the rate, or free the processor; see {self._log}",
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self) -> None:
+        """End it; every sample is then written. A second call does nothing."""
+        if self._child is not None:
+            child, self._child = self._child, None
+            child.stop(_STOP_SECONDS)
+
+    def _command(self) -> list[str]:
+        options = self._options
+        export = Path(__file__).with_name("locust_export.py")
+        # One -f with both files: Locust takes users from either. All users come at once, and spread out by themselves.
+        command = [sys.executable, "-m", "locust", "-f", f"{options.locustfile},{export}", "--headless"]
+        command += ["--host", options.url, "-u", str(options.users), "-r", str(options.users)]
+        command += ["-t", f"{max(1, round(options.seconds_max))}s", "--only-summary", "--exit-code-on-error", "0"]
+        return command
+
+
+class _Achieved:
+    """Follows a growing file of samples and tells the rate of its last second."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._sent_ns: deque[int] = deque()
+
+    def per_second(self) -> float:
+        """Return how many requests were sent in the last whole second of the file; 0 before it spans one."""
+        sent_ns = self._read()
+        self._sent_ns.extend(sent_ns)
+        if not self._sent_ns:
+            return 0.0
+        end_ns = max(self._sent_ns)
+        spans = end_ns - min(self._sent_ns) >= _WINDOW_NS
+        recent = [one for one in self._sent_ns if one > end_ns - _WINDOW_NS]
+        if spans:
+            # One older sample stays, as the evidence that the window is whole.
+            self._sent_ns = deque([end_ns - _WINDOW_NS, *recent])
+        return float(len(recent)) if spans else 0.0
+
+    def _read(self) -> list[int]:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                text = file.read()
+        except FileNotFoundError:
+            return []
+        whole = text[: text.rfind(b"\n") + 1]
+        header = self._offset == 0
+        self._offset += len(whole)
+        rows = list(csv.reader(whole.decode().splitlines()))
+        return [int(row[_SENT_COLUMN]) for row in rows[header:]]

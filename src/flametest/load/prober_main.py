@@ -1,0 +1,168 @@
+"""The prober's process: ``python -m flametest.load.prober_main URL SAMPLES --summary FILE``.
+
+Two lanes, each sending at a fixed interval on an absolute schedule, whatever became of the requests before (open
+loop). It runs until SIGTERM, SIGINT, the death of its parent or its own time limit, lets what is under way finish,
+and writes its summary, one JSON object. Standard library only, so that it starts at once and stays small.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from flametest.load.errors import LoadError
+from flametest.load.exchange import Entry
+from flametest.load.lanes import FreshLane, KeepAliveLane, Sender, probe
+from flametest.load.samplefile import FLUSH_SECONDS, SampleFile
+from flametest.load.schedule import Schedule, Slot
+
+__all__ = ["main"]
+
+# A sample whose time limit was noticed this late tells of a prober that did not run, not of the system under test.
+_STALL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    url: str
+    samples: Path
+    summary: Path
+    interval_ms: float
+    timeout_ms: float
+    seconds_max: float
+
+
+class _Prober:
+    """The running prober; one for its process."""
+
+    def __init__(self, options: _Options, file: SampleFile) -> None:
+        self._timeout_seconds = options.timeout_ms / 1000
+        self._interval_ns = round(options.interval_ms * 1e6)
+        self._file = file
+        entry = Entry.from_url(options.url)
+        self._name = f"GET {entry.target}"
+        self._senders: tuple[Sender, ...] = (FreshLane(entry), KeepAliveLane(entry))
+        self._stop = asyncio.Event()
+        self._probes: set[asyncio.Task[None]] = set()
+        # Twice as many as can be under way while every one keeps its time limit.
+        self._probes_max = 2 * len(self._senders) * (int(options.timeout_ms / options.interval_ms) + 1)
+        self._sent = 0
+        self._dropped = 0
+        self._lag_max_ns = 0
+
+    async def run(self, seconds_max: float) -> dict[str, int]:
+        """Probe until told to stop; return the summary."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        start_ns = time.monotonic_ns() + self._interval_ns
+        lanes = [
+            # Evenly shifted, so that the lanes do not disturb one another.
+            asyncio.create_task(
+                self._run_lane(sender, start_ns + number * self._interval_ns // len(self._senders)), name=sender.lane
+            )
+            for number, sender in enumerate(self._senders)
+        ]
+        watch = asyncio.create_task(self._keep_house(seconds_max), name="flush and watch the parent")
+        try:
+            await asyncio.gather(watch, *lanes)
+            if self._probes:
+                await asyncio.wait(self._probes)
+        finally:
+            for sender in self._senders:
+                sender.close()
+        return {
+            "interval_ns": self._interval_ns,
+            "sent": self._sent,
+            "dropped": self._dropped,
+            "send_lag_max_ns": self._lag_max_ns,
+        }
+
+    async def _run_lane(self, sender: Sender, start_ns: int) -> None:
+        schedule = Schedule(start_ns, self._interval_ns)
+        while not await self._stopped_within(schedule.seconds_to_next(time.monotonic_ns())):
+            slot = schedule.take(time.monotonic_ns())
+            self._dropped += slot.dropped
+            if len(self._probes) >= self._probes_max:
+                self._dropped += 1
+                continue
+            task = asyncio.create_task(self._probe(sender, slot), name=f"{sender.lane} {slot.intended_ns}")
+            self._probes.add(task)
+            task.add_done_callback(self._probes.discard)
+
+    async def _probe(self, sender: Sender, slot: Slot) -> None:
+        sample = await probe(sender, self._name, slot.intended_ns, self._timeout_seconds)
+        self._lag_max_ns = max(self._lag_max_ns, sample.sent_ns - sample.intended_ns)
+        late_seconds = (sample.done_ns - sample.sent_ns) / 1e9 - self._timeout_seconds
+        if sample.error == "timeout" and late_seconds > _STALL_SECONDS:
+            self._dropped += 1
+            self._lag_max_ns = max(self._lag_max_ns, round(late_seconds * 1e9))
+            return
+        self._sent += 1
+        self._file.append(sample)
+
+    async def _keep_house(self, seconds_max: float) -> None:
+        parent = os.getppid()
+        end = time.monotonic() + seconds_max
+        while not await self._stopped_within(FLUSH_SECONDS):
+            self._file.flush()
+            if os.getppid() != parent or time.monotonic() >= end:
+                self._stop.set()
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        """Wait for ``seconds`` or until told to stop; return whether told."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        return self._stop.is_set()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Probe until told to stop; return the exit code: 0, or 2 when an argument cannot be used."""
+    options = _parse(arguments)
+    # A late probe is a blurred figure, and probes cost next to nothing: ask to go first, where that is allowed.
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, -10)
+    gc.collect()
+    gc.freeze()
+    try:
+        with SampleFile(options.samples) as file:
+            summary = asyncio.run(_run(options, file))
+        options.summary.write_text(json.dumps(summary) + "\n")
+    except (LoadError, OSError) as error:
+        print(f"prober: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _run(options: _Options, file: SampleFile) -> dict[str, int]:
+    return await _Prober(options, file).run(options.seconds_max)
+
+
+def _parse(arguments: list[str] | None) -> _Options:
+    parser = argparse.ArgumentParser(prog="python -m flametest.load.prober_main", description=(__doc__ or "").strip())
+    parser.add_argument("url", help="what is asked for, such as http://127.0.0.1:30080/")
+    parser.add_argument("samples", type=Path, help="CSV file to write; must not exist")
+    parser.add_argument("--summary", type=Path, required=True, help="JSON file to write at the end")
+    parser.add_argument("--interval-ms", type=_positive, default=50.0)
+    parser.add_argument("--timeout-ms", type=_positive, default=1000.0)
+    parser.add_argument("--seconds-max", type=_positive, default=3600.0, help="ends by itself after so long")
+    return _Options(**vars(parser.parse_args(arguments)))
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a positive number, found {text!r}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""The controllers of the cluster, wired to one loop: what the cluster process starts.
+
+It lives as long as the cluster process. The order of the controllers is the order in which each sees a change: those
+that replace pods come first, so that nothing stands between a pod's end and its replacement.
+"""
+
+from random import Random
+
+from flametest.sandbox.controllers.claims import ClaimController
+from flametest.sandbox.controllers.deployment import DeploymentController
+from flametest.sandbox.controllers.disruption import DisruptionController
+from flametest.sandbox.controllers.endpoints import EndpointsController
+from flametest.sandbox.controllers.endpointslices import EndpointSliceController
+from flametest.sandbox.controllers.garbage import GarbageController
+from flametest.sandbox.controllers.loop import Controller, Loop
+from flametest.sandbox.controllers.namespaces import NamespaceController, ServiceAccountController
+from flametest.sandbox.controllers.nodes import NodeController
+from flametest.sandbox.controllers.replicaset import ReplicaSetController
+from flametest.sandbox.controllers.statefulset import StatefulSetController
+from flametest.sandbox.objects import Objects
+from flametest.sandbox.timestamps import Clock, utc_now
+
+__all__ = ["ControllerManager"]
+
+
+class ControllerManager:
+    """Runs all controllers.
+
+    Args:
+        objects: the state of the cluster.
+        clock: the present time.
+        random: the source of the suffixes of generated names; seed it to make them repeatable.
+    """
+
+    def __init__(self, objects: Objects, *, clock: Clock = utc_now, random: Random | None = None) -> None:
+        controllers: tuple[Controller, ...] = (
+            ReplicaSetController(),
+            StatefulSetController(),
+            EndpointSliceController(),
+            EndpointsController(),
+            DeploymentController(),
+            ClaimController(),
+            DisruptionController(),
+            NodeController(),
+            ServiceAccountController(),
+            GarbageController(),
+            NamespaceController(),
+        )
+        # Suffixes of names are no secrets.
+        self._loop = Loop(objects, controllers, clock=clock, random=random or Random())  # noqa: S311
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        await self._loop.run()

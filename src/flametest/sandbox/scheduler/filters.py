@@ -1,0 +1,122 @@
+"""Filters: on which nodes a pod may run at all, and in the real scheduler's words why not.
+
+Each filter takes the pod and one node; those that look at other nodes, too, are in `topology`.
+"""
+
+from decimal import Decimal
+
+from flametest.sandbox.labels import includes, requirement_holds
+from flametest.sandbox.objects import Object
+from flametest.sandbox.scheduler.view import NodeView, allocatable_of, host_ports_of, requests_of
+
+__all__ = [
+    "HOPELESS",
+    "fits_resources",
+    "is_schedulable",
+    "matches_affinity",
+    "matches_node_name",
+    "node_term_matches",
+    "ports_are_free",
+    "tolerates",
+    "tolerates_taints",
+]
+
+_UNSCHEDULABLE = "node(s) were unschedulable"
+_NODE_NAME = "node(s) didn't match the requested node name"
+_AFFINITY = "node(s) didn't match Pod's node affinity/selector"
+_PORTS = "node(s) didn't have free ports for the requested pod ports"
+_TAINT = "node(s) had untolerated taint"
+
+HOPELESS = (_UNSCHEDULABLE, _NODE_NAME, _AFFINITY, _TAINT)
+"""Beginnings of the reasons that removing other pods from the node would not help."""
+
+_PODS_EFFECTS = ("NoSchedule", "NoExecute")
+
+
+def tolerates(pod: Object, taint: Object) -> bool:
+    """Return whether one of the pod's tolerations covers a taint."""
+    return any(_covers(each, taint) for each in pod["spec"].get("tolerations") or [])
+
+
+def _covers(toleration: Object, taint: Object) -> bool:
+    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
+        return False
+    if toleration.get("key") and toleration["key"] != taint["key"]:
+        return False
+    if toleration.get("operator") == "Exists":
+        return True
+    return bool(toleration.get("key")) and (toleration.get("value") or "") == (taint.get("value") or "")
+
+
+def is_schedulable(pod: Object, view: NodeView) -> str | None:
+    """Refuse a cordoned node."""
+    if not view.node["spec"].get("unschedulable"):
+        return None
+    cordon = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+    return None if tolerates(pod, cordon) else _UNSCHEDULABLE
+
+
+def matches_node_name(pod: Object, view: NodeView) -> str | None:
+    """Refuse any node but the one that the pod asks for by name."""
+    name = pod["spec"].get("nodeName")
+    return _NODE_NAME if name and name != view.name else None
+
+
+def tolerates_taints(pod: Object, view: NodeView) -> str | None:
+    """Refuse a node with a taint that the pod does not tolerate; the first one is named."""
+    for taint in view.node["spec"].get("taints") or []:
+        if taint["effect"] in _PODS_EFFECTS and not tolerates(pod, taint):
+            return f"{_TAINT} {{{taint['key']}: {taint.get('value') or ''}}}"
+    return None
+
+
+def matches_affinity(pod: Object, view: NodeView) -> str | None:
+    """Refuse a node that the node selector or the required node affinity does not take in."""
+    spec = pod["spec"]
+    if not includes(view.labels, spec.get("nodeSelector") or {}):
+        return _AFFINITY
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    if required is None:
+        return None
+    return None if any(node_term_matches(term, view) for term in required["nodeSelectorTerms"]) else _AFFINITY
+
+
+def node_term_matches(term: Object, view: NodeView) -> bool:
+    """Return whether a node selector term takes in a node; an empty term takes in none."""
+    expressions, fields = term.get("matchExpressions") or [], term.get("matchFields") or []
+    by_field = {"metadata.name": view.name}
+    return (
+        bool(expressions or fields)
+        and all(requirement_holds(each, view.labels) for each in expressions)
+        and all(requirement_holds(each, by_field) for each in fields)
+    )
+
+
+def ports_are_free(pod: Object, view: NodeView) -> str | None:
+    """Refuse a node on which another pod has a port of the host that this one wants."""
+    wanted = host_ports_of(pod)
+    if not wanted:
+        return None
+    taken = {port for other in view.pods for port in host_ports_of(other)}
+    return _PORTS if any(_collide(one, other) for one in wanted for other in taken) else None
+
+
+def _collide(one: tuple[str, str, int], other: tuple[str, str, int]) -> bool:
+    anywhere = "0.0.0.0"  # noqa: S104 - the API's word for any address
+    same_address = one[0] == other[0] or anywhere in (one[0], other[0])
+    return same_address and one[1:] == other[1:]
+
+
+def fits_resources(pod: Object, view: NodeView) -> list[str]:
+    """Return what of a node does not suffice: nothing where the pod fits."""
+    allocatable = allocatable_of(view.node)
+    reasons = []
+    if len(view.pods) + 1 > allocatable.get("pods", Decimal("Infinity")):
+        reasons.append("Too many pods")
+    used = [requests_of(other) for other in view.pods]
+    for resource, amount in sorted(requests_of(pod).items()):
+        held = sum((each.get(resource, Decimal(0)) for each in used), Decimal(0))
+        if amount and amount + held > allocatable.get(resource, Decimal(0)):
+            reasons.append(f"Insufficient {resource}")
+    return reasons

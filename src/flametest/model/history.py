@@ -32,7 +32,7 @@ class HistoryError(ValueError):
 
 def encode(event: Event) -> str:
     """Return ``event`` as one line of JSON, without the line's end."""
-    return json.dumps({"kind": type(event).__name__} | _plain(event), separators=(",", ":"))
+    return json.dumps({"event": type(event).__name__} | _plain(event), separators=(",", ":"))
 
 
 def decode(line: str) -> Event:
@@ -43,8 +43,8 @@ def decode(line: str) -> Event:
     """
     try:
         raw = json.loads(line)
-        kind = _KINDS[raw["kind"]]
-        return _typed(kind, {key: value for key, value in raw.items() if key != "kind"})  # type: ignore[no-any-return]
+        kind = _KINDS[raw["event"]]
+        return _typed(kind, {key: value for key, value in raw.items() if key != "event"})  # type: ignore[no-any-return]
     except (ValueError, KeyError, TypeError) as error:
         raise HistoryError(f"not an event of a known kind: {line[:80]!r} ({error})") from error
 

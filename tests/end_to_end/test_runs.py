@@ -1,0 +1,220 @@
+"""Whole runs on the deployed system: verdicts, exit codes, files, and figures that an independent watch agrees with."""
+
+import csv
+import gzip
+import json
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+from tests.end_to_end.conftest import FLAMETEST, ROOT, System
+
+pytestmark = pytest.mark.sandbox
+
+NAMESPACE = "/api/v1/namespaces/flametest"
+API_PODS = f"{NAMESPACE}/pods?labelSelector=app%3Dapi"
+ENTRY_SERVICE = f"{NAMESPACE}/services/nginx"
+RECOVERY_AGREEMENT_SECONDS = 0.1
+
+
+@dataclass
+class IndependentWatch:
+    """Stamps, by nothing of Flametest's, when an api pod was told to go and when three were ready again."""
+
+    deleted_s: float | None = None
+    back_s: float | None = None
+    ready: set[str] = field(default_factory=set)
+
+    def see(self, event: dict[str, Any]) -> None:
+        """Take one watch event."""
+        now, pod = time.monotonic(), event["object"]
+        uid = pod["metadata"]["uid"]
+        conditions = {one["type"]: one["status"] for one in pod.get("status", {}).get("conditions", [])}
+        going = event["type"] == "DELETED" or "deletionTimestamp" in pod["metadata"]
+        if going or conditions.get("Ready") != "True":
+            self.ready.discard(uid)
+        else:
+            self.ready.add(uid)
+        if going and self.deleted_s is None:
+            self.deleted_s = now
+        if self.deleted_s is not None and self.back_s is None and len(self.ready) == 3:
+            self.back_s = now
+
+    @property
+    def recovery_seconds(self) -> float:
+        """Return what was seen."""
+        assert self.deleted_s is not None
+        assert self.back_s is not None
+        return self.back_s - self.deleted_s
+
+
+@contextmanager
+def watching(api: Callable[..., Any]) -> Iterator[IndependentWatch]:
+    """Watch the api pods in a thread."""
+    watch = IndependentWatch()
+    stream = api(f"{API_PODS}&watch=1&timeoutSeconds=120")
+
+    def follow() -> None:
+        for line in stream:
+            watch.see(json.loads(line))
+            if watch.back_s is not None:
+                return
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield watch
+        thread.join(10)
+    finally:
+        stream.close()
+
+
+def test_a_deleted_api_pod_passes_and_the_figures_agree_with_an_independent_watch(
+    system: System, api: Callable[..., Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    with watching(api) as watch:
+        done = system.flametest("run", "--experiment", "experiments/pod-delete-api.json", "--out", str(out))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PASSED: " in done.stdout
+    result = json.loads((out / "result.json").read_text())
+    jsonschema.validate(result, json.loads((ROOT / "docs" / "result.schema.json").read_text()))
+    (scenario,) = result["scenarios"]
+    criteria = {one["name"]: one for one in scenario["criteria"]}
+    assert criteria["recovery_seconds"]["value"] < 5
+    assert abs(criteria["recovery_seconds"]["value"] - watch.recovery_seconds) <= RECOVERY_AGREEMENT_SECONDS
+    assert [stage["name"] for stage in scenario["stages"]][:4] == ["detected", "rescheduled", "started", "ready"]
+    assert all(
+        stage["seconds"] is not None for stage in scenario["stages"] if stage["name"] in {"rescheduled", "ready"}
+    )
+    assert_folder_is_whole(out)
+    assert_journal_holds_the_figures(out / "scenarios" / "pod-delete-api" / "journal.json", criteria)
+
+
+def assert_folder_is_whole(out: Path) -> None:
+    page = (out / "report.html").read_text()
+    assert len(page.encode()) <= 300_000
+    assert "PASSED" in page
+    cases = ElementTree.parse(out / "junit.xml").findall(".//testcase")
+    assert cases
+    assert "pod-delete-api" in (out / "summary.md").read_text()
+    assert len((out / "history.jsonl").read_text().splitlines()) > 20
+    with gzip.open(out / "samples.csv.gz", "rt", newline="") as rows:
+        lanes = {row["lane"] for row in csv.DictReader(rows)}
+    assert lanes == {"prober-fresh", "prober-keepalive", "load"}
+    assert len(list((out / "logs").iterdir())) >= 7
+
+
+def assert_journal_holds_the_figures(journal: Path, criteria: dict[str, Any]) -> None:
+    after = json.loads(journal.read_text())["steady_states"]["after"]
+    figures = {run["activity"]["provider"].get("func"): run["output"] for run in after["probes"]}
+    assert figures["recovery_seconds"] == pytest.approx(criteria["recovery_seconds"]["value"], abs=0.001)
+    assert figures["outage_seconds"] is not None
+
+
+def test_a_limit_that_is_missed_is_named_and_ends_with_1(system: System, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = system.flametest(
+        *("run", "--experiment", "experiments/pod-delete-nginx.json", "--out", str(out)),
+        *("--limit", "recovery_seconds=0.001"),
+    )
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "FAILED: " in done.stdout
+    (scenario,) = json.loads((out / "result.json").read_text())["scenarios"]
+    missed = [one for one in scenario["criteria"] if one["verdict"] == "failed"]
+    assert [one["name"] for one in missed] == ["recovery_seconds"]
+    assert "0.001" in missed[0]["reason"]
+    before = {name: (out / name).read_bytes() for name in ("report.html", "junit.xml", "summary.md")}
+    assert system.flametest("report", str(out)).returncode == 1
+    assert {name: (out / name).read_bytes() for name in before} == before
+
+
+def test_a_system_that_is_not_healthy_is_not_broken_further(
+    system: System, api: Callable[..., Any], tmp_path: Path
+) -> None:
+    pods_before = uids(api)
+    with entry_selecting(api, {"app": "nobody"}):
+        done = system.flametest(
+            "run", "--experiment", "experiments/pod-delete-api.json", "--out", str(tmp_path / "run")
+        )
+
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "INCONCLUSIVE: " in done.stdout
+    assert uids(api) == pods_before
+    history = (tmp_path / "run" / "history.jsonl").read_text()
+    assert "FaultInjected" not in history
+
+
+@contextmanager
+def entry_selecting(api: Callable[..., Any], selector: dict[str, str]) -> Iterator[None]:
+    """Let the entry Service select something else for a while."""
+    kept = json.load(api(ENTRY_SERVICE))["spec"]["selector"]
+    patch = "application/merge-patch+json"
+    api(ENTRY_SERVICE, "PATCH", {"spec": {"selector": selector}}, patch).close()
+    try:
+        yield
+    finally:
+        api(ENTRY_SERVICE, "PATCH", {"spec": {"selector": kept}}, patch).close()
+
+
+def uids(api: Callable[..., Any]) -> set[str]:
+    """Return the uids of the api pods."""
+    return {pod["metadata"]["uid"] for pod in json.load(api(API_PODS))["items"]}
+
+
+def test_ctrl_c_ends_everything_that_was_started_and_exits_with_130(system: System, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run = subprocess.Popen(
+        [*FLAMETEST, "run", "--experiment", "experiments/pod-delete-api.json", "--out", str(out)],
+        env=system.environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    samples = out / "scenarios" / "pod-delete-api" / "samples-prober.csv"
+    deadline = time.monotonic() + 60
+    while not (samples.exists() and samples.stat().st_size > 1000):
+        assert time.monotonic() < deadline, "the prober did not start"
+        assert run.poll() is None, run.communicate()[0]
+    children = descendants(run.pid)
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=60)
+
+    assert run.returncode == 130, output
+    assert len(children) >= 3
+    assert [pid for pid in children if alive(pid)] == []
+    assert (out / "history.jsonl").read_text().splitlines()[-1].count("interrupted")
+    assert system.flametest("status").returncode == 0
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the pids of a process' children and of theirs."""
+    found: list[int] = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if parent == pid:
+            found += [int(stat.parent.name), *descendants(int(stat.parent.name))]
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Return whether a process of that pid runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,99 @@
+"""What a user does wrong is told in one clear line with its remedy, exit code 2, and leaves nothing running."""
+
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.end_to_end.conftest import FLAMETEST, ROOT, environment_of
+
+pytestmark = pytest.mark.sandbox
+
+ADDRESS = "127.0.0.42"
+
+
+def flametest(home: Path, *arguments: str, cwd: Path = ROOT, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command with a state folder of its own and make sure that no sandbox is left running."""
+    variables = environment_of(home, ADDRESS) | environment
+    done = subprocess.run(
+        [*FLAMETEST, *arguments], env=variables, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
+    status = subprocess.run(
+        [*FLAMETEST, "status"], env=variables, cwd=cwd, capture_output=True, text=True, timeout=30, check=False
+    )
+    try:
+        assert "no sandbox is running" in status.stderr
+    finally:
+        subprocess.run([*FLAMETEST, "down"], env=variables, cwd=cwd, capture_output=True, timeout=60, check=False)
+    return done
+
+
+def assert_one_clear_line(done: "subprocess.CompletedProcess[str]", *words: str) -> None:
+    assert done.returncode == 2, done.stdout + done.stderr
+    error, remedy = done.stderr.strip().splitlines()[-2:]
+    assert error.startswith("error: ")
+    assert remedy.startswith("remedy: ")
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_an_experiment_that_does_not_parse(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+
+    done = flametest(tmp_path / "home", "run", "--experiment", str(broken))
+
+    assert_one_clear_line(done, "broken.json", "line 1")
+
+
+def test_a_limit_that_is_not_understood(tmp_path: Path) -> None:
+    assert_one_clear_line(flametest(tmp_path / "home", "run", "--limit", "outage"), "'outage'")
+
+
+def test_a_suite_that_does_not_exist(tmp_path: Path) -> None:
+    assert_one_clear_line(flametest(tmp_path / "home", "run", "--suite", "none"), "'none'", "core")
+
+
+def test_a_manifest_that_is_broken(tmp_path: Path) -> None:
+    project = project_copy(tmp_path)
+    (project / "manifests" / "30-api.yaml").write_text("kind: [unclosed\n")
+
+    assert_one_clear_line(flametest(tmp_path / "home", "up", cwd=project), "30-api.yaml")
+
+
+def test_a_manifest_that_the_api_refuses(tmp_path: Path) -> None:
+    project = project_copy(tmp_path)
+    path = project / "manifests" / "30-api.yaml"
+    path.write_text(path.read_text().replace("replicas: 3", "replicas: many"))
+
+    assert_one_clear_line(flametest(tmp_path / "home", "up", cwd=project), "30-api.yaml", "replicas")
+
+
+def test_a_node_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server((ADDRESS, 30080)):
+        assert_one_clear_line(flametest(tmp_path / "home", "up"), ADDRESS, "30080")
+
+
+def test_a_tool_that_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "bin"
+    path.mkdir()
+    for tool in ("nsenter", "unshare"):
+        (path / tool).symlink_to(str(shutil.which(tool)))
+
+    done = flametest(tmp_path / "home", "up", PATH=str(path))
+
+    assert_one_clear_line(done, "bwrap", "bubblewrap")
+
+
+def test_nothing_runs(tmp_path: Path) -> None:
+    assert_one_clear_line(flametest(tmp_path / "home", "env"), "no sandbox is running", "flametest up")
+
+
+def project_copy(folder: Path) -> Path:
+    """Return a copy of the project's files that a deployment needs."""
+    project = folder / "project"
+    for name in ("manifests", "experiments", "services", "loadtests"):
+        shutil.copytree(ROOT / name, project / name)
+    return project

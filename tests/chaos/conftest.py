@@ -1,0 +1,288 @@
+"""A pretended cluster and entry over real HTTP, and stock ``chaos run`` against them as a process of its own.
+
+It exists for what a whole cluster never does on demand: refuse a deletion, or let a pod never come back. What a
+whole cluster does is tested on the sandbox.
+"""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from flametest.model.history import History
+
+Object = dict[str, Any]
+WAIT_SECONDS = 30
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+class PretendedCluster:
+    """A Deployment ``api`` with three pods; a deleted pod is replaced at once."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.ending = False
+        self.refuses_deletion = False
+        self.replaces = True
+        self.deleted: list[str] = []
+        self.log: list[tuple[int, str, str, Object]] = []
+        self.objects: dict[str, dict[str, Object]] = {"pods": {}, "deployments": {}}
+        self._numbers = itertools.count(1)
+        for _ in range(3):
+            self._add_pod()
+        selector = {"matchLabels": {"app": "api"}}
+        counts = {"replicas": 3, "readyReplicas": 3, "updatedReplicas": 3, "availableReplicas": 3}
+        self._put(
+            "deployments",
+            "ADDED",
+            {"metadata": meta("api"), "spec": {"replicas": 3, "selector": selector}, "status": counts},
+        )
+
+    def delete(self, name: str) -> Object | None:
+        """Let a pod go, and bring its replacement."""
+        with self.changed:
+            found = self.objects["pods"].get(name)
+            if found is None or self.refuses_deletion:
+                return None
+            self.deleted.append(name)
+            pod: Object = json.loads(json.dumps(found))
+            pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+            self._put("pods", "MODIFIED", pod)
+            self._put("pods", "DELETED", pod)
+            if self.replaces:
+                self._add_pod()
+            return pod
+
+    def ready_pods(self) -> list[str]:
+        """Return the names of the pods."""
+        with self.changed:
+            return sorted(self.objects["pods"])
+
+    def _add_pod(self) -> None:
+        name = f"api-{next(self._numbers)}"
+        status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        self._put(
+            "pods", "ADDED", {"metadata": meta(name), "spec": {"containers": [{"name": "api"}]}, "status": status}
+        )
+
+    def _put(self, plural: str, kind: str, obj: Object) -> None:
+        with self.changed:
+            version = next(self._numbers)
+            obj["metadata"]["resourceVersion"] = str(version)
+            if kind == "DELETED":
+                del self.objects[plural][obj["metadata"]["name"]]
+            else:
+                self.objects[plural][obj["metadata"]["name"]] = obj
+            self.log.append((version, plural, kind, obj))
+            self.changed.notify_all()
+
+
+def meta(name: str) -> Object:
+    """Return the metadata of an object of the app ``api``."""
+    return {
+        "name": name,
+        "namespace": "flametest",
+        "uid": f"uid-{name}",
+        "labels": {"app": "api"},
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+    }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: "_Server"
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        cluster = self.server.cluster
+        if url.path == "/":
+            pods = cluster.ready_pods()
+            self._answer({}, served_by=pods[next(self.server.requests) % len(pods)])
+            return
+        plural = url.path.rsplit("/", 1)[1]
+        query = parse_qs(url.query)
+        if "watch" in query:
+            self._watch(plural, int(query["resourceVersion"][0]))
+        else:
+            with cluster.changed:
+                version = cluster.log[-1][0]
+                items = list(cluster.objects.get(plural, {}).values())
+            self._answer({"kind": "List", "metadata": {"resourceVersion": str(version)}, "items": items})
+
+    def do_DELETE(self) -> None:
+        pod = self.server.cluster.delete(urlsplit(self.path).path.rsplit("/", 1)[1])
+        refusal = {"kind": "Status", "code": 403, "reason": "Forbidden", "message": "pods may not be deleted"}
+        self._answer(refusal if pod is None else pod, 403 if pod is None else 200)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the test's output clean."""
+
+    def _answer(self, body: object, status: int = 200, served_by: str = "") -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        if served_by:
+            self.send_header("X-Served-By", served_by)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _watch(self, plural: str, version: int) -> None:
+        cluster = self.server.cluster
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                with cluster.changed:
+                    while not cluster.ending and cluster.log[-1][0] <= version:
+                        cluster.changed.wait()
+                    if cluster.ending:
+                        return
+                    news = [entry for entry in cluster.log if entry[0] > version]
+                    version = cluster.log[-1][0]
+                for _, which, kind, obj in news:
+                    if which == plural:
+                        line = json.dumps({"type": kind, "object": obj}).encode() + b"\n"
+                        self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+                        self.wfile.flush()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, cluster: PretendedCluster) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.cluster = cluster
+        self.requests = itertools.count()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is no error of the server."""
+
+
+class ChaosRun:
+    """Stock ``chaos run`` of a pod-delete experiment made short, in a folder of its own."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = folder
+        self.document = short_experiment()
+        self.environment = {
+            "KUBECONFIG": str(self._write_kubeconfig(url)),
+            "KUBERNETES_CONTEXT": "pretended",
+            "FLAMETEST_URL": url,
+            "FLAMETEST_RECORD_DIR": str(folder / "record"),
+        }
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> "subprocess.Popen[str]":
+        """Start it."""
+        experiment = self.folder / "pod-delete-api.json"
+        experiment.write_text(json.dumps(self.document))
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "FLAMETEST"))}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "chaostoolkit", "--no-version-check", "run", str(experiment)],
+            cwd=self.folder,
+            env=inherited | self.environment | {"HOME": str(self.folder)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return self.process
+
+    def finish(self) -> str:
+        """Wait for its end, and return what it printed."""
+        process = self.process or self.start()
+        return process.communicate(timeout=WAIT_SECONDS)[0]
+
+    @property
+    def exit_code(self) -> int | None:
+        """Return its exit code."""
+        return None if self.process is None else self.process.returncode
+
+    @property
+    def journal(self) -> Object:
+        """Return the journal."""
+        journal: Object = json.loads((self.folder / "journal.json").read_text())
+        return journal
+
+    @property
+    def record(self) -> Path:
+        """Return the record folder."""
+        return self.folder / "record"
+
+    def history(self) -> History:
+        """Return what was recorded so far."""
+        with suppress(FileNotFoundError):
+            return History.from_lines((self.record / "history.jsonl").read_text().splitlines(keepends=True))
+        return History()
+
+    def end(self) -> None:
+        """End it if the test did not."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.process is not None and self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def _write_kubeconfig(self, url: str) -> Path:
+        path = self.folder / "kubeconfig"
+        named = {"name": "pretended"}
+        path.write_text(
+            json.dumps(
+                {
+                    "clusters": [named | {"cluster": {"server": url}}],
+                    "users": [named | {"user": {"token": "t"}}],
+                    "contexts": [named | {"context": {"cluster": "pretended", "user": "pretended"}}],
+                }
+            )
+        )
+        return path
+
+
+def short_experiment() -> Object:
+    """Return experiments/pod-delete-api.json with short waits, without the limit that needs hundreds of requests."""
+    document: Object = json.loads((EXPERIMENTS / "pod-delete-api.json").read_text())
+    baseline, _, recovery = document["method"]
+    baseline["provider"]["arguments"] = {"seconds": 0.5}
+    recovery["provider"]["arguments"] = {"timeout_seconds": 5, "hold_seconds": 0.5}
+    probes = document["steady-state-hypothesis"]["probes"]
+    probes[:] = [probe for probe in probes if probe["provider"].get("func") != "max_over_mean"]
+    return document
+
+
+@pytest.fixture
+def pretended() -> Iterator[tuple[PretendedCluster, str]]:
+    cluster = PretendedCluster()
+    server = _Server(cluster)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="pretended-cluster")
+    thread.start()
+    yield cluster, f"http://127.0.0.1:{server.server_address[1]}"
+    with cluster.changed:
+        cluster.ending = True
+        cluster.changed.notify_all()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def cluster(pretended: tuple[PretendedCluster, str]) -> PretendedCluster:
+    return pretended[0]
+
+
+@pytest.fixture
+def chaos_run(pretended: tuple[PretendedCluster, str], tmp_path: Path) -> Iterator[ChaosRun]:
+    run = ChaosRun(tmp_path, pretended[1])
+    yield run
+    run.end()

@@ -1,0 +1,192 @@
+"""Stock ``chaos run`` with the recorder: what is recorded, and that nothing is left running on any way out."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flametest.model.events import (
+    FaultInjected,
+    FaultProved,
+    Noted,
+    Phase,
+    PhaseStarted,
+    PodObserved,
+    ProberEnded,
+    ScenarioEnded,
+    ScenarioStarted,
+    WorkloadObserved,
+)
+
+WAIT_SECONDS = 30
+
+
+def wait_until(condition: Callable[[], object], run: Any) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < end
+        assert run.process.poll() is None, run.finish()
+        time.sleep(0.02)
+
+
+def processes_of(run: Any) -> list[int]:
+    """Return the processes that write into the record folder of a run."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(run.record).encode() in command:
+            found.append(int(pid))
+    return found
+
+
+def test_a_lone_run_is_measured_and_its_journal_holds_the_figures(cluster: Any, chaos_run: Any) -> None:
+    output = chaos_run.finish()
+    assert chaos_run.exit_code == 0, output
+    assert chaos_run.journal["status"] == "completed"
+    after = {
+        probe["activity"]["name"]: probe["output"] for probe in chaos_run.journal["steady_states"]["after"]["probes"]
+    }
+    assert after["every-api-pod-is-ready"] is True
+    assert after["users-felt-no-long-outage"] == 0.0
+    assert 0 <= after["the-ready-count-came-back-soon"] < 2
+    assert after["nearly-every-request-was-answered-well"] == 1.0
+    assert f"Flametest records into {chaos_run.record}" in output
+
+
+def test_the_history_tells_the_fault_its_target_and_its_proof(cluster: Any, chaos_run: Any) -> None:
+    chaos_run.finish()
+    history = chaos_run.history()
+    (fault,) = history.of(FaultInjected)
+    assert [(one.kind, one.name, one.uid) for one in fault.targets] == [
+        ("Pod", cluster.deleted[0], f"uid-{cluster.deleted[0]}")
+    ]
+    assert 0 < fault.acknowledged_ns - fault.sent_ns < 1e9
+    (proof,) = history.of(FaultProved)
+    assert proof.proved
+    (started,) = history.of(ScenarioStarted)
+    assert started.scenario == "pod-delete-api"
+    assert started.experiment.endswith("pod-delete-api.json")
+    (ended,) = history.of(ScenarioEnded)
+    assert (ended.status, ended.deviated) == ("completed", False)
+    assert [event.phase for event in history.of(PhaseStarted)] == [Phase.BASELINE, Phase.FAULT, Phase.RECOVERY]
+    assert history.of(ProberEnded)[0].sent > 0
+    assert len({pod.uid for pod in history.of(PodObserved)}) == 4
+    assert history.of(WorkloadObserved)[0].desired == 3
+    assert processes_of(chaos_run) == []
+
+
+def test_a_refused_deletion_interrupts_and_is_never_taken_for_a_fault(cluster: Any, chaos_run: Any) -> None:
+    cluster.refuses_deletion = True
+    output = chaos_run.finish()
+    assert chaos_run.exit_code == 1
+    assert chaos_run.journal["status"] == "interrupted"
+    assert "action 'delete-one-api-pod' failed, so the experiment proves nothing" in output
+    history = chaos_run.history()
+    assert history.of(FaultInjected) == []
+    assert "403" in history.of(Noted)[0].message
+    assert history.of(ScenarioEnded)[0].status == "interrupted"
+
+
+def test_a_workload_that_stays_short_of_a_pod_deviates(cluster: Any, chaos_run: Any) -> None:
+    cluster.replaces = False
+    chaos_run.document["method"][2]["provider"]["arguments"]["timeout_seconds"] = 1
+    chaos_run.finish()
+    assert chaos_run.exit_code == 1
+    assert chaos_run.journal["deviated"] is True
+    assert chaos_run.journal["run"][2]["output"]["held"] is False
+    assert chaos_run.history().of(ScenarioEnded)[0].status == "deviated"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_prober_and_record_and_injects_nothing(cluster: Any, chaos_run: Any, number: int) -> None:
+    chaos_run.document["method"][0]["provider"]["arguments"]["seconds"] = 600
+    chaos_run.start()
+    wait_until(lambda: chaos_run.history().of(PhaseStarted), chaos_run)
+    assert processes_of(chaos_run)
+    chaos_run.process.send_signal(number)
+    chaos_run.finish()
+    assert chaos_run.exit_code == 1
+    assert chaos_run.journal["status"] == "interrupted"
+    assert cluster.deleted == []
+    assert chaos_run.history().of(ScenarioEnded)[0].status == "interrupted"
+    assert chaos_run.history().of(ProberEnded)
+    assert processes_of(chaos_run) == []
+
+
+def test_a_prober_that_dies_interrupts_before_the_fault(cluster: Any, chaos_run: Any) -> None:
+    chaos_run.document["method"][0]["provider"]["arguments"]["seconds"] = 600
+    chaos_run.start()
+    wait_until(lambda: chaos_run.history().of(PhaseStarted), chaos_run)
+    (prober,) = processes_of(chaos_run)
+    os.kill(prober, signal.SIGKILL)
+    output = chaos_run.finish()
+    assert "the prober ended by itself" in output
+    assert chaos_run.journal["status"] == "interrupted"
+    assert cluster.deleted == []
+
+
+def refuse_context(run: Any) -> str:
+    run.environment["KUBERNETES_CONTEXT"] = ""
+    return "KUBERNETES_CONTEXT is not set"
+
+
+def refuse_unselective(run: Any) -> str:
+    del run.document["method"][1]["provider"]["arguments"]["label_selector"]
+    return "'delete-one-api-pod' selects every pod of the namespace"
+
+
+def refuse_workload(run: Any) -> str:
+    run.document["controls"][0]["provider"]["arguments"]["workload"] = "nobody"
+    return "holds no Deployment or StatefulSet 'nobody'"
+
+
+def refuse_cluster(run: Any) -> str:
+    kubeconfig = run.folder / "kubeconfig"
+    kubeconfig.write_text(kubeconfig.read_text().replace(run.environment["FLAMETEST_URL"], "http://127.0.0.1:1"))
+    return "the API of context 'pretended' at http://127.0.0.1:1 does not answer"
+
+
+def refuse_arguments(run: Any) -> str:
+    del run.document["controls"][0]["provider"]["arguments"]["scenario"]
+    return 'expected the argument "scenario"'
+
+
+@pytest.mark.parametrize(
+    "refuse", [refuse_context, refuse_unselective, refuse_workload, refuse_cluster, refuse_arguments]
+)
+def test_a_recorder_that_cannot_start_stops_the_experiment_with_one_clear_line(
+    cluster: Any, chaos_run: Any, refuse: Callable[[Any], str]
+) -> None:
+    says = refuse(chaos_run)
+    output = chaos_run.finish()
+    assert chaos_run.exit_code == 1
+    assert len([line for line in output.splitlines() if says in line]) == 1
+    assert "Traceback" not in output
+    assert cluster.deleted == []
+    assert processes_of(chaos_run) == []
+
+
+def test_an_entry_that_refuses_users_fails_the_hypothesis_before_anything_is_injected(
+    cluster: Any, chaos_run: Any
+) -> None:
+    chaos_run.environment["FLAMETEST_URL"] = "http://127.0.0.1:1"
+    chaos_run.finish()
+    assert chaos_run.exit_code == 1
+    assert chaos_run.journal["status"] == "failed"
+    assert cluster.deleted == []
+    assert chaos_run.history().of(ProberEnded)
+
+
+def test_without_a_record_folder_the_record_lies_below_reports(cluster: Any, chaos_run: Any) -> None:
+    del chaos_run.environment["FLAMETEST_RECORD_DIR"]
+    chaos_run.finish()
+    (record,) = (chaos_run.folder / "reports" / "experiments").iterdir()
+    assert record.name.startswith("pod-delete-api-")
+    assert {"history.jsonl", "samples-prober.csv"} <= {path.name for path in record.iterdir()}

@@ -8,10 +8,9 @@ by the resource version and comes back as None. So no owner acts twice on a chan
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from flametest.sandbox.errors import StatusError
 from flametest.sandbox.objects import Object, Objects, WatchEvent
 
-__all__ = ["Cache", "Reference", "Transition", "served_resources"]
+__all__ = ["Cache", "Reference", "Transition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +138,6 @@ class Cache:
     def __iter__(self) -> Iterator[Reference]:
         """Iterate over the references of all objects."""
         return (Reference(resource, *key) for resource, held in self._objects.items() for key in list(held))
-
-
-def served_resources(objects: Objects, resources: Iterable[str]) -> tuple[str, ...]:
-    """Return those of ``resources`` that the API serves, in order and once each."""
-    served = []
-    for resource in dict.fromkeys(resources):
-        try:
-            objects.list(resource, "default")
-        except StatusError:
-            continue
-        served.append(resource)
-    return tuple(served)
 
 
 def _key(obj: Object) -> tuple[str, str]:

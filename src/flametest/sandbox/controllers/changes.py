@@ -29,7 +29,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Make an object; one with generateName gets its name from the loop. ``note`` is recorded once it is made.
+    """Make an object; the API names one that has generateName. ``note`` is recorded once it is made.
 
     ``failure`` is recorded when it cannot be made, with ``{error}`` for the reason.
     """

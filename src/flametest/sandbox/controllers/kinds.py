@@ -1,12 +1,12 @@
 """The kinds that the controllers know: which resource serves a kind, and whether it lives in a namespace.
 
-Owner references name kinds, the state is reached by resources; garbage collection and the deletion of namespaces have
-to get from one to the other. A kind that is not listed is left alone.
+Owner references name kinds, the state is reached by resources; garbage collection has to
+get from one to the other. A kind that is not listed is left alone.
 """
 
 from dataclasses import dataclass
 
-__all__ = ["KINDS", "NAMESPACED", "Kind", "kind_named"]
+__all__ = ["KINDS", "Kind", "kind_named"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,6 @@ KINDS = (
     Kind("", "Node", "nodes", namespaced=False),
     Kind("", "PersistentVolume", "persistentvolumes", namespaced=False),
     Kind("storage.k8s.io", "StorageClass", "storageclasses.storage.k8s.io", namespaced=False),
-    Kind("rbac.authorization.k8s.io", "ClusterRole", "clusterroles.rbac.authorization.k8s.io", namespaced=False),
-    Kind(
-        "rbac.authorization.k8s.io",
-        "ClusterRoleBinding",
-        "clusterrolebindings.rbac.authorization.k8s.io",
-        namespaced=False,
-    ),
     Kind("apps", "Deployment", "deployments.apps"),
     Kind("apps", "StatefulSet", "statefulsets.apps"),
     Kind("apps", "DaemonSet", "daemonsets.apps"),
@@ -45,21 +38,13 @@ KINDS = (
     Kind("discovery.k8s.io", "EndpointSlice", "endpointslices.discovery.k8s.io"),
     Kind("networking.k8s.io", "NetworkPolicy", "networkpolicies.networking.k8s.io"),
     Kind("networking.k8s.io", "Ingress", "ingresses.networking.k8s.io"),
-    Kind("", "ReplicationController", "replicationcontrollers"),
-    Kind("", "PodTemplate", "podtemplates"),
     Kind("", "Pod", "pods"),
     Kind("", "PersistentVolumeClaim", "persistentvolumeclaims"),
     Kind("", "ConfigMap", "configmaps"),
     Kind("", "Secret", "secrets"),
     Kind("", "ServiceAccount", "serviceaccounts"),
-    Kind("", "LimitRange", "limitranges"),
-    Kind("", "ResourceQuota", "resourcequotas"),
-    Kind("rbac.authorization.k8s.io", "Role", "roles.rbac.authorization.k8s.io"),
-    Kind("rbac.authorization.k8s.io", "RoleBinding", "rolebindings.rbac.authorization.k8s.io"),
     Kind("coordination.k8s.io", "Lease", "leases.coordination.k8s.io"),
 )
-
-NAMESPACED = tuple(kind.resource for kind in KINDS if kind.namespaced)
 
 _BY_NAME = {(kind.group, kind.name): kind for kind in KINDS}
 

@@ -14,10 +14,9 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from random import Random
 from typing import Protocol
 
-from flametest.sandbox.cache import Cache, Reference, Transition, served_resources
+from flametest.sandbox.cache import Cache, Reference, Transition
 from flametest.sandbox.controllers.changes import Change, Create, Delete, Failure, Key, Note, Plan, Update
 from flametest.sandbox.errors import StatusError
 from flametest.sandbox.eventrecorder import EventRecorder
@@ -27,10 +26,6 @@ from flametest.sandbox.timestamps import Clock
 __all__ = ["Controller", "Loop", "RetryPolicy"]
 
 _log = logging.getLogger(__name__)
-
-# The alphabet of the API server's generated names: no vowels, and nothing that is easily misread.
-_SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_SUFFIX_LENGTH = 5
 
 
 class Controller(Protocol):
@@ -83,7 +78,6 @@ class _Writer:
 
     objects: Objects
     recorder: EventRecorder
-    random: Random
     learn: Callable[[Transition | None], None]
     cache: Cache
     written: dict[Reference, str] = field(default_factory=dict)
@@ -103,21 +97,13 @@ class _Writer:
 
     def _create(self, change: Create) -> None:
         try:
-            made = self.objects.create(change.resource, self._named(change.object))
+            made = self.objects.create(change.resource, copy.deepcopy(change.object))
         except StatusError as error:
             if change.failure is not None:
                 self._note(change.failure, "", str(error))
             raise
         self.learn(self.cache.put(change.resource, made))
         self._note(change.note, made["metadata"]["name"])
-
-    def _named(self, obj: Object) -> Object:
-        made = copy.deepcopy(obj)
-        metadata = made["metadata"]
-        if "name" not in metadata:
-            suffix = "".join(self.random.choice(_SUFFIX_ALPHABET) for _ in range(_SUFFIX_LENGTH))
-            metadata["name"] = metadata["generateName"] + suffix
-        return made
 
     def _write(self, resource: str, obj: Object, *, status: bool) -> None:
         wanted = copy.deepcopy(obj)
@@ -169,7 +155,6 @@ class Loop:
         objects: the state of the cluster.
         controllers: in the order in which a change is shown to them.
         clock: the present time, as conditions and deadlines see it.
-        random: the source of name suffixes.
         retry: how failures are retried.
     """
 
@@ -179,28 +164,25 @@ class Loop:
         controllers: Sequence[Controller],
         *,
         clock: Clock,
-        random: Random,
         retry: RetryPolicy = RetryPolicy(),
     ) -> None:
         self._objects = objects
         self._controllers = tuple(controllers)
         self._clock = clock
-        self._random = random
         self._retry = retry
         self._cache = Cache()
         self._queue: dict[tuple[int, Key], None] = {}
         self._progress: dict[tuple[int, Key], _Progress] = {}
         self._wake = asyncio.Event()
         self._recorders = [EventRecorder(objects, each.name, clock) for each in self._controllers]
-        self._resources: tuple[str, ...] = ()
-        self._listeners: dict[str, list[int]] = {}
+        self._resources = tuple(dict.fromkeys(resource for each in self._controllers for resource in each.watches))
+        self._listeners = {
+            resource: [index for index, each in enumerate(self._controllers) if resource in each.watches]
+            for resource in self._resources
+        }
 
     async def run(self) -> None:
         """Run until cancelled."""
-        wanted = [resource for each in self._controllers for resource in each.watches]
-        self._resources = served_resources(self._objects, wanted)
-        for resource in self._resources:
-            self._listeners[resource] = [i for i, each in enumerate(self._controllers) if resource in each.watches]
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._take_in(), name="controllers: watch")
@@ -277,7 +259,7 @@ class Loop:
             self._progress.pop(item, None)
 
     def _carry_out(self, index: int, plan: Plan) -> Failure | None:
-        writer = _Writer(self._objects, self._recorders[index], self._random, self._learn, self._cache)
+        writer = _Writer(self._objects, self._recorders[index], self._learn, self._cache)
         for change in plan.changes:
             try:
                 writer.carry_out(change)

@@ -4,8 +4,6 @@ It lives as long as the cluster process. The order of the controllers is the ord
 that replace pods come first, so that nothing stands between a pod's end and its replacement.
 """
 
-from random import Random
-
 from flametest.sandbox.controllers.claims import ClaimController
 from flametest.sandbox.controllers.deployment import DeploymentController
 from flametest.sandbox.controllers.disruption import DisruptionController
@@ -13,7 +11,6 @@ from flametest.sandbox.controllers.endpoints import EndpointsController
 from flametest.sandbox.controllers.endpointslices import EndpointSliceController
 from flametest.sandbox.controllers.garbage import GarbageController
 from flametest.sandbox.controllers.loop import Controller, Loop
-from flametest.sandbox.controllers.namespaces import NamespaceController, ServiceAccountController
 from flametest.sandbox.controllers.nodes import NodeController
 from flametest.sandbox.controllers.replicaset import ReplicaSetController
 from flametest.sandbox.controllers.statefulset import StatefulSetController
@@ -28,11 +25,10 @@ class ControllerManager:
 
     Args:
         objects: the state of the cluster.
-        clock: the present time.
-        random: the source of the suffixes of generated names; seed it to make them repeatable.
+        clock: the present time, as conditions and deadlines see it.
     """
 
-    def __init__(self, objects: Objects, *, clock: Clock = utc_now, random: Random | None = None) -> None:
+    def __init__(self, objects: Objects, *, clock: Clock = utc_now) -> None:
         controllers: tuple[Controller, ...] = (
             ReplicaSetController(),
             StatefulSetController(),
@@ -42,12 +38,9 @@ class ControllerManager:
             ClaimController(),
             DisruptionController(),
             NodeController(),
-            ServiceAccountController(),
             GarbageController(),
-            NamespaceController(),
         )
-        # Suffixes of names are no secrets.
-        self._loop = Loop(objects, controllers, clock=clock, random=random or Random())  # noqa: S311
+        self._loop = Loop(objects, controllers, clock=clock)
 
     async def run(self) -> None:
         """Run until cancelled."""

@@ -33,14 +33,14 @@ def measure(rows: list[Sample]) -> Outage:
 @pytest.mark.parametrize("how", ["503", "refused", "hanging"])
 @settings(max_examples=30, deadline=None)
 @given(
-    start=st.floats(min_value=5.1, max_value=6.0),
-    seconds=st.floats(min_value=0.06, max_value=6.0),
+    truth=st.tuples(st.floats(min_value=5.1, max_value=6.0), st.floats(min_value=0.06, max_value=6.0)),
     phase=PHASES,
     round_trip=st.floats(min_value=0.0005, max_value=0.03),
 )
 def test_the_bracket_covers_a_known_outage_and_its_middle_is_near(
-    lab: Laboratory, how: str, start: float, seconds: float, phase: float, round_trip: float
+    lab: Laboratory, how: str, truth: tuple[float, float], phase: float, round_trip: float
 ) -> None:
+    start, seconds = truth
     rows = lab.requests(
         Lane.FRESH, lambda at: start <= at < start + seconds, until=15, phase=phase, round_trip=round_trip, how=how
     )

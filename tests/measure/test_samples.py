@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flametest.measure.samples import Samples, SamplesError, read_samples
@@ -44,12 +44,14 @@ def by_sending(samples: list[Sample]) -> list[Sample]:
 
 
 @given(st.lists(st.lists(SAMPLES, max_size=8), max_size=3))
+@settings(deadline=None)
 def test_samples_of_several_files_come_back_sorted_by_sending(files: list[list[Sample]]) -> None:
     read = read_samples(*(lines(file) for file in files))
     assert rows(read) == by_sending([sample for file in files for sample in file])
 
 
 @given(st.lists(SAMPLES, min_size=1, max_size=6), st.data())
+@settings(deadline=None)
 def test_a_file_cut_off_anywhere_yields_its_whole_lines(samples: list[Sample], data: st.DataObject) -> None:
     text = "".join(lines(samples))
     cut = text[: data.draw(st.integers(min_value=0, max_value=len(text)))]
@@ -85,6 +87,7 @@ def test_an_empty_file_has_no_samples() -> None:
 
 
 @given(st.lists(SAMPLES, max_size=20))
+@settings(deadline=None)
 def test_selections_by_lane_and_outcome_part_the_samples(samples: list[Sample]) -> None:
     columns = Samples.of(samples)
     assert sum(len(columns.lane(lane)) for lane in Lane) == len(samples)
@@ -93,6 +96,7 @@ def test_selections_by_lane_and_outcome_part_the_samples(samples: list[Sample]) 
 
 
 @given(st.lists(SAMPLES, max_size=20), NANOSECONDS, NANOSECONDS)
+@settings(deadline=None)
 def test_a_selection_by_time_is_half_open(samples: list[Sample], start_ns: int, end_ns: int) -> None:
     chosen = Samples.of(samples).sent_between(start_ns, end_ns)
     assert rows(chosen) == [one for one in by_sending(samples) if start_ns <= one.sent_ns < end_ns]

@@ -56,9 +56,7 @@ def plainly(rows: list[Sample], offered: float, objectives: Objectives, t0_ns: i
     troubles=st.lists(st.tuples(st.integers(0, 199), st.sampled_from(["bad", "slow", "gone"])), max_size=30),
 )
 @settings(max_examples=60, deadline=None)
-def test_the_fast_search_agrees_with_the_plain_definition(
-    lab: Laboratory, troubles: list[tuple[int, str]]
-) -> None:
+def test_the_fast_search_agrees_with_the_plain_definition(lab: Laboratory, troubles: list[tuple[int, str]]) -> None:
     rows: list[Sample] = []
     trouble = dict(troubles)
     for index, row in enumerate(lab.requests(Lane.LOAD, lambda at: False, until=10, interval=0.05)):

@@ -12,6 +12,7 @@ from flametest.measure.figures import Figures
 from flametest.measure.objectives import Objectives
 from flametest.measure.samples import Samples
 from flametest.model.events import (
+    ChangeKind,
     FaultInjected,
     FaultProved,
     LoadEnded,
@@ -172,7 +173,7 @@ def _clock(history: History, objectives: Objectives) -> _Finding:
         return Verdict.INCONCLUSIVE, "the record has too few events to compare the clocks"
     offsets = [stamp.wall_s - stamp.monotonic_ns / _NS for stamp in stamps]
     drift = max(offsets) - min(offsets)
-    created = [pod for pod in history.of(PodObserved) if pod.change == "added" and pod.created_wall_s > 0]
+    created = [pod for pod in history.of(PodObserved) if pod.change is ChangeKind.ADDED and pod.created_wall_s > 0]
     # The API cuts its stamps to whole seconds, so up to one second of delay is its rounding.
     delays = [pod.at.wall_s - pod.created_wall_s for pod in created]
     odd = [delay for delay in delays if not -1.0 <= delay <= 2.0]

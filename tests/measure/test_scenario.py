@@ -1,0 +1,250 @@
+"""A scenario judged: limits decide, doubts make it inconclusive, and the sentence says it in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flametest.measure.samples import Samples
+from flametest.measure.scenario import ScenarioSpec, measure_scenario, summarise
+from flametest.model.events import (
+    Event,
+    FaultInjected,
+    FaultProved,
+    LoadEnded,
+    Phase,
+    PhaseStarted,
+    PodObserved,
+    ProberEnded,
+    ScenarioEnded,
+    Stamp,
+    WatchInterrupted,
+)
+from flametest.model.history import History
+from flametest.model.result import ScenarioResult
+from flametest.model.verdict import Bound, Limit, Verdict
+
+if TYPE_CHECKING:
+    from tests.measure.conftest import Laboratory
+
+SECOND_NS = 1_000_000_000
+LIMITS = (
+    Limit("outage_seconds", Bound.AT_MOST, 3.0),
+    Limit("recovery_seconds", Bound.AT_MOST, 5.0),
+    Limit("availability", Bound.AT_LEAST, 0.95),
+    Limit("p95_ms", Bound.AT_MOST, 250.0),
+    Limit("max_over_mean", Bound.AT_MOST, 1.25),
+)
+
+
+def specified(*limits: Limit) -> ScenarioSpec:
+    return ScenarioSpec("pod-delete-api", "A pod is deleted", "Teaches.", "api", limits or LIMITS)
+
+
+def judged(history: History, samples: Samples, *limits: Limit) -> ScenarioResult:
+    return measure_scenario(history, samples, specified(*limits))
+
+
+def changed(history: History, kind: type[Event], **changes: object) -> History:
+    """Return the history with the events of one kind changed."""
+    return History(replace(event, **changes) if isinstance(event, kind) else event for event in history)  # type: ignore[arg-type]
+
+
+def without(history: History, kind: type[Event]) -> History:
+    return History(event for event in history if not isinstance(event, kind))
+
+
+def test_a_recovery_within_its_limits_passes_and_says_so(lab: Laboratory) -> None:
+    result = judged(lab.deletion(), lab.samples())
+    assert result.verdict is Verdict.PASSED, [check for check in result.checks if check.verdict is not Verdict.PASSED]
+    assert result.sentence == (
+        "deleting 1 of 3 api pods was not felt by users; its replacement was ready after 1.9 s (± 0.01 s; limit 5 s)"
+    )
+    assert result.outage is not None
+    assert result.outage.total is None
+    assert result.findings == ()
+
+
+def test_a_missed_limit_fails_and_its_reason_names_both_figures(lab: Laboratory) -> None:
+    result = judged(lab.deletion(), lab.samples(lambda at: 30.1 <= at < 34.2))
+    outage = result.criterion("outage_seconds")
+    assert result.verdict is Verdict.FAILED
+    assert outage is not None
+    assert outage.reason == "4.1 s is over the limit of 3 s"
+    assert "was felt by users for 4.1 s" in result.sentence
+    assert result.findings[0].title == "User-visible outage: 4.1 s is over the limit of 3 s"
+
+
+def test_a_figure_just_over_its_limit_is_not_rounded_onto_it(lab: Laboratory) -> None:
+    recovery = judged(lab.deletion(), lab.samples(), Limit("recovery_seconds", Bound.AT_MOST, 1.88)).criterion(
+        "recovery_seconds"
+    )
+    assert recovery is not None
+    assert recovery.reason == "1.9000 s is over the limit of 1.88 s"
+
+
+def test_a_criterion_without_a_limit_informs_only(lab: Laboratory) -> None:
+    result = judged(lab.deletion(), lab.samples(lambda at: 30.1 <= at < 34.2), LIMITS[1])
+    outage = result.criterion("outage_seconds")
+    assert result.verdict is Verdict.PASSED
+    assert outage is not None
+    assert outage.reason == "4.1 s; no limit was set"
+
+
+def test_an_outage_without_an_end_never_passes(lab: Laboratory) -> None:
+    samples = lab.samples(lambda at: at > 89)
+    limits = (LIMITS[0],)
+    assert judged(lab.deletion(), samples, *limits).verdict is Verdict.INCONCLUSIVE
+    assert judged(lab.deletion(), lab.samples(lambda at: at > 80), *limits).verdict is Verdict.FAILED
+
+
+def test_pods_that_never_come_back_fail_the_recovery(lab: Laboratory) -> None:
+    history = History(event for event in lab.deletion() if not (isinstance(event, PodObserved) and event.uid == "d"))
+    recovery = judged(history, lab.samples()).criterion("recovery_seconds")
+    assert recovery is not None
+    assert recovery.verdict is Verdict.FAILED
+    assert recovery.reason.startswith("more than 60.1 s (it was not back when the watch ended")
+
+
+DOUBTS: dict[str, tuple[str, Callable[[History], History]]] = {
+    "the proof is missing": ("fault_proven", lambda history: without(history, FaultProved)),
+    "the proof failed": ("fault_proven", lambda history: changed(history, FaultProved, proved=False)),
+    "the record has no end": ("experiment_completed", lambda history: without(history, ScenarioEnded)),
+    "it was interrupted": (
+        "experiment_completed",
+        lambda history: changed(history, ScenarioEnded, status="interrupted"),
+    ),
+    "the load died": ("load_achieved", lambda history: changed(history, LoadEnded, reason="locust ended with 1")),
+    "the prober lagged": (
+        "prober_punctual",
+        lambda history: changed(history, ProberEnded, send_lag_max_ns=3 * 10**8),
+    ),
+    "the prober dropped": ("prober_punctual", lambda history: changed(history, ProberEnded, dropped=30)),
+    "the prober was killed": ("prober_punctual", lambda history: without(history, ProberEnded)),
+    "the clock was set": (
+        "clock_steady",
+        lambda history: changed(history, ScenarioEnded, at=Stamp(90_100_000_000, 1_000_095.0)),
+    ),
+    "the watch broke": (
+        "watches_whole",
+        lambda history: history.append(
+            WatchInterrupted(Stamp(31 * SECOND_NS, 1_000_031.0), "pod-delete-api", "pods", "410 Gone")
+        ),
+    ),
+    "no pod was watched": ("watches_whole", lambda history: without(history, PodObserved)),
+}
+
+
+@pytest.mark.parametrize("doubt", DOUBTS)
+def test_a_doubt_makes_it_inconclusive(lab: Laboratory, doubt: str) -> None:
+    name, spoil = DOUBTS[doubt]
+    result = judged(spoil(lab.deletion()), lab.samples(), LIMITS[0])
+    assert result.verdict is Verdict.INCONCLUSIVE
+    doubts = [check.name for check in result.checks if check.verdict is not Verdict.PASSED]
+    assert doubts[0] == name
+    assert set(doubts) - {name} <= {"hypothesis_held"}  # which nobody was asked for when there is no end
+    assert "in doubt" in result.sentence
+
+
+def test_a_load_under_95_percent_is_inconclusive(lab: Laboratory) -> None:
+    samples = lab.samples()
+    thin = samples.where((samples.lane_code != 2) | (samples.sent_ns // 25_000_000 % 10 != 0))
+    result = judged(lab.deletion(), thin, LIMITS[0])
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "90.0% of 40 requests a second" in result.sentence
+
+
+def test_a_system_that_was_failing_before_the_fault_is_inconclusive(lab: Laboratory) -> None:
+    result = judged(lab.deletion(), lab.samples(lambda at: 5 <= at < 8), LIMITS[0])
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "requests were good before the fault" in result.sentence
+
+
+def test_missing_samples_are_inconclusive(lab: Laboratory) -> None:
+    assert judged(lab.deletion(), Samples.of([])).verdict is Verdict.INCONCLUSIVE
+
+
+def test_an_empty_record_is_inconclusive() -> None:
+    result = judged(History(), Samples.of([]))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.series is None
+
+
+@pytest.mark.parametrize("status", ["failed", "completed"])
+def test_a_system_that_was_never_healthy_has_nothing_injected(lab: Laboratory, status: str) -> None:
+    result = judged(History([*lab.before(), *lab.ending(status)]), lab.samples(lambda at: at > 3))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.sentence == "the system was not healthy before the fault; nothing was injected"
+    assert all(one.value is None for one in result.criteria)
+
+
+def test_a_method_that_injects_nothing_tests_nothing(lab: Laboratory) -> None:
+    begun = PhaseStarted(Stamp(30 * SECOND_NS, 1_000_030.0), "pod-delete-api", Phase.FAULT)
+    history = without(lab.deletion(), FaultInjected).append(begun)
+    result = judged(history, lab.samples())
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.sentence == "nothing was injected, so nothing was tested"
+
+
+def test_a_hypothesis_that_fails_by_another_probe_fails_the_scenario(lab: Laboratory) -> None:
+    history = changed(lab.deletion(), ScenarioEnded, status="deviated", deviated=True)
+    assert judged(history, lab.samples()).verdict is Verdict.FAILED
+    looser = Limit("outage_seconds", Bound.AT_MOST, 9.0, source="--limit outage_seconds=9")
+    assert judged(history, lab.samples(), looser).verdict is Verdict.PASSED
+
+
+def test_marks_are_numbered_in_the_order_of_time(lab: Laboratory) -> None:
+    marks = judged(lab.deletion(), lab.samples(lambda at: 30.1 <= at < 32.5)).marks
+    assert [mark.number for mark in marks] == list(range(1, len(marks) + 1))
+    assert [mark.seconds for mark in marks] == sorted(mark.seconds for mark in marks)
+    assert {mark.label for mark in marks} == {
+        "injected",
+        "first failure",
+        "endpoint out",
+        "replacement ready",
+        "first success",
+        "steady",
+    }
+
+
+def test_the_charts_hold_every_request_of_the_load(lab: Laboratory) -> None:
+    result = judged(lab.deletion(), lab.samples(lambda at: 30.1 <= at < 34.2))
+    chart = result.series
+    assert chart is not None
+    lengths = {len(column) for column in (chart.offered, chart.good, chart.bad, chart.p50_ms, chart.p95_ms)}
+    assert lengths == {len(chart.p99_ms)}
+    assert sum(chart.good + chart.bad) * chart.bin_seconds == pytest.approx(90 * 40)
+    assert sum(chart.bad) * chart.bin_seconds == pytest.approx(4.1 * 40, abs=2)
+    assert [(round(step.seconds, 2), step.value) for step in chart.ready_pods[1:]] == [(0.02, 2), (1.9, 3)]
+    assert [(round(step.seconds, 2), step.value) for step in chart.ready_endpoints[1:]] == [(0.03, 2), (1.95, 3)]
+    lives = {life.name: [span.state for span in life.spans] for life in chart.pods}
+    assert lives["api-a"] == ["ready", "terminating"]
+    assert lives["api-d"] == ["pending", "running", "ready"]
+    assert all(
+        first.end_seconds == second.start_seconds
+        for life in chart.pods
+        for first, second in zip(life.spans, life.spans[1:], strict=False)
+    )
+
+
+def test_an_unknown_or_doubled_limit_is_refused() -> None:
+    with pytest.raises(ValueError, match="limit 'downtime' of pod-delete-api: expected one of outage_seconds"):
+        specified(Limit("downtime", Bound.AT_MOST, 1.0))
+    with pytest.raises(ValueError, match="expected one, found 2"):
+        specified(LIMITS[0], LIMITS[0])
+
+
+def test_a_run_is_as_bad_as_its_worst_scenario(lab: Laboratory) -> None:
+    good = judged(lab.deletion(), lab.samples())
+    bad = judged(lab.deletion(), lab.samples(lambda at: 30.1 <= at < 34.2))
+    doubtful = judged(lab.deletion(), Samples.of([]))
+    assert summarise([good]) == (Verdict.PASSED, good.sentence)
+    assert summarise([good, good]) == (Verdict.PASSED, "all 2 scenarios kept their limits; none was felt by users")
+    verdict, headline = summarise([good, doubtful, bad])
+    assert verdict is Verdict.FAILED
+    assert headline == f"1 of 3 scenarios missed a limit; pod-delete-api: {bad.sentence}"
+    assert summarise([good, doubtful])[0] is Verdict.INCONCLUSIVE
+    assert summarise([]) == (Verdict.INCONCLUSIVE, "no scenario was run")

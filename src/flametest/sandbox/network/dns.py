@@ -68,7 +68,7 @@ class Answerer:
         try:
             record = DNSRecord.parse(query)
         except (DNSError, ValueError, IndexError, struct.error):
-            return [DNSRecord(DNSHeader(qr=1, rcode=RCODE.FORMERR)).pack()[2:]]
+            return [bytes(DNSRecord(DNSHeader(qr=1, rcode=RCODE.FORMERR)).pack())[2:]]
         options = next((extra for extra in record.ar if extra.rtype == QTYPE.OPT), None)
         limit = 65535 if tcp else _UDP_BYTES_DEFAULT
         if options is not None and not tcp:
@@ -163,12 +163,12 @@ def _start_of_authority() -> RR:
 
 def _fit(reply: DNSRecord, limit_bytes: int) -> bytes:
     """Return the packed answer; one that is too long is only the question, marked so that it is asked over TCP."""
-    packed = cast(bytes, reply.pack())
+    packed = bytes(reply.pack())
     if len(packed) <= limit_bytes:
         return packed
     short = DNSRecord(reply.header, q=reply.q)
     short.header.tc = 1
-    truncated = cast(bytes, short.pack())
+    truncated = bytes(short.pack())
     reply.header.tc = 0
     return truncated
 

@@ -1,0 +1,96 @@
+"""Every experiment of the project is valid for Chaos Toolkit, says what it teaches, sets limits, and is bounded."""
+
+import importlib
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaoslib.experiment import ensure_experiment_is_valid
+
+from flametest.chaos.guard import refuse_unselective
+from flametest.measure.figures import CRITERIA
+
+FOLDER = Path(__file__).parents[2] / "experiments"
+FILES = sorted(FOLDER.glob("*.json"))
+SECONDS_MAX = 35  # of the waits of a scenario whose system recovers at once
+
+
+def load(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_text())
+    return document
+
+
+def activities(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*document["steady-state-hypothesis"]["probes"], *document["method"], *document["rollbacks"]]
+
+
+def measured(document: dict[str, Any]) -> dict[str, list[float]]:
+    """Return the range of each measured figure."""
+    return {
+        probe["provider"]["func"]: probe["tolerance"]["range"]
+        for probe in document["steady-state-hypothesis"]["probes"]
+        if probe["provider"].get("func") in CRITERIA
+    }
+
+
+def test_there_are_experiments() -> None:
+    assert {"pod-delete-api", "pod-delete-nginx"} <= {path.stem for path in FILES}
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def path(request: pytest.FixtureRequest) -> Path:
+    found: Path = request.param
+    return found
+
+
+def test_chaos_toolkit_finds_it_valid(path: Path) -> None:
+    ensure_experiment_is_valid(load(path))
+
+
+def test_it_says_what_it_is_and_what_it_teaches(path: Path) -> None:
+    document = load(path)
+    assert document["title"]
+    assert "teaches" in document["description"].lower()
+    assert document["tags"]
+
+
+def test_its_recorder_is_named_after_the_file_and_knows_the_workload(path: Path) -> None:
+    (control,) = load(path)["controls"]
+    assert control["provider"]["module"] == "flametest.chaos.controls"
+    assert control["provider"]["arguments"]["scenario"] == path.stem
+    assert control["provider"]["arguments"]["workload"]
+
+
+def test_it_limits_what_users_feel_and_how_long_recovery_takes(path: Path) -> None:
+    limits = measured(load(path))
+    assert {"outage_seconds", "recovery_seconds", "availability"} <= limits.keys()
+    assert all(low < high for low, high in limits.values())
+
+
+def test_what_it_calls_exists_and_takes_these_arguments(path: Path) -> None:
+    for activity in activities(load(path)):
+        provider = activity["provider"]
+        if provider["type"] == "python":
+            function = getattr(importlib.import_module(provider["module"]), provider["func"])
+            inspect.signature(function).bind(**provider.get("arguments", {}))
+
+
+def test_its_faults_are_selective(path: Path) -> None:
+    refuse_unselective(load(path), lambda value: value)
+
+
+def test_it_names_no_cluster_or_address_of_its_own(path: Path) -> None:
+    configuration = load(path)["configuration"]
+    assert configuration["entry_url"]["key"] == "FLAMETEST_URL"
+    assert configuration["namespace"]["key"] == "FLAMETEST_NAMESPACE"
+
+
+def test_its_waits_leave_time_for_a_baseline_and_for_a_relapse_but_are_bounded(path: Path) -> None:
+    arguments = {one["provider"]["func"]: one["provider"].get("arguments", {}) for one in load(path)["method"]}
+    baseline, recovery = arguments["observe_baseline"]["seconds"], arguments["await_recovery"]
+    assert baseline >= 5
+    assert recovery["hold_seconds"] >= 9  # three windows of steady state at 100 requests a second
+    assert recovery["timeout_seconds"] > recovery["hold_seconds"]
+    assert baseline + recovery["hold_seconds"] <= SECONDS_MAX

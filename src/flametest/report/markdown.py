@@ -11,7 +11,7 @@ __all__ = ["render_markdown"]
 
 _ICONS = {Verdict.PASSED: "✅", Verdict.FAILED: "❌", Verdict.INCONCLUSIVE: "⚠️"}
 _SPECIAL = re.compile(r"([\\`*_\[\]|~])")
-_LEADING = re.compile(r"^(\d*)([-#+=.)])")
+_LEADING = re.compile(r"^(\d*)([-#+=.)])(?=[\s=#-]|$)")
 
 
 def render_markdown(result: Result) -> str:

@@ -3,7 +3,7 @@
 from flametest.model.result import LifeSpan, PodLife, Series
 from flametest.report.format import shortened
 from flametest.report.svg.canvas import add, number, serialise
-from flametest.report.svg.frame import Entry, Frame, Panel, open_panel
+from flametest.report.svg.frame import HALO, Entry, Frame, Panel, open_panel
 from flametest.report.svg.patterns import dots, hatch
 
 __all__ = ["PODS_MAX", "draw_pod_lives"]
@@ -53,7 +53,7 @@ def _draw_key(panel: Panel, fills: dict[str, str]) -> None:
 
 def _draw_pod(panel: Panel, pod: PodLife, top: float, fills: dict[str, str]) -> None:
     frame, root = panel.frame, panel.root
-    name = add(root, "text", shortened(pod.name, 36 if frame.is_narrow else 27), fill="ink", font_size=10.5)
+    name = add(root, "text", shortened(pod.name, 36 if frame.is_narrow else 27), fill="ink", font_size=10.5, **HALO)
     name.set("font-family", "ui-monospace, monospace")
     if frame.is_narrow:
         place = {"x": 0, "y": top + 10}

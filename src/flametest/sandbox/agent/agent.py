@@ -1,0 +1,176 @@
+"""The agent: what the kubelet is on a real node, here for all nodes of the sandbox at once.
+
+It registers the nodes, keeps their heartbeats, and runs one `PodWorker` for each pod that is bound to one of them. To
+the API server it offers `PodAccess` (logs, exec). It reaches the cluster by `Objects`, the network by `PodNetwork` and
+processes by `PodRuntime`, and knows nothing of who stands behind them. `run` lasts until it is cancelled, and then
+ends every pod's processes without touching their objects.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+from collections.abc import AsyncIterator
+
+from flametest.sandbox.agent.images import Catalogue
+from flametest.sandbox.agent.nodes import NodeKeeper, machine
+from flametest.sandbox.agent.runtime import PodRuntime, StartError
+from flametest.sandbox.agent.settings import AgentSettings
+from flametest.sandbox.agent.state import ContainerRecord, Waiting
+from flametest.sandbox.agent.worker import PodWorker, Tools
+from flametest.sandbox.errors import StatusError, not_found
+from flametest.sandbox.eventrecorder import EventRecorder
+from flametest.sandbox.objects import Object, Objects, WatchEvent
+from flametest.sandbox.podaccess import ExecProcess, LogOptions
+from flametest.sandbox.podnetwork import PodNetwork
+from flametest.sandbox.timestamps import Clock, utc_now
+
+__all__ = ["Agent"]
+
+_log = logging.getLogger(__name__)
+_WATCHED = ("pods", "configmaps", "secrets", "persistentvolumeclaims")
+
+
+class Agent:
+    """Runs the pods of all nodes; implements `flametest.sandbox.podaccess.PodAccess`."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        network: PodNetwork,
+        runtime: PodRuntime,
+        settings: AgentSettings,
+        recorder: EventRecorder,
+        *,
+        clock: Clock = utc_now,
+        catalogue: Catalogue | None = None,
+    ) -> None:
+        """Prepare; nothing starts before `run`. ``catalogue`` finds images (None: the built-in ones only)."""
+        facts = machine(settings.state_folder)
+
+        def now() -> float:
+            return clock().timestamp()
+
+        self._objects = objects
+        self._settings = settings
+        self._nodes = {node.name: node for node in settings.nodes}
+        self._keeper = NodeKeeper(objects, settings, facts, recorder, now)
+        self._tools = Tools(
+            objects,
+            network,
+            runtime,
+            catalogue or Catalogue(),
+            recorder,
+            settings,
+            facts.resources(settings.pods_max),
+            now,
+        )
+        self._workers: dict[str, PodWorker] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        # Subscribed before anything is written, so that no change is missed.
+        events = self._objects.watch(*_WATCHED)
+        self._keeper.register()
+        heartbeats = asyncio.create_task(self._keeper.run(), name="heartbeats of nodes")
+        try:
+            async for event in events:
+                self._take(event)
+        finally:
+            heartbeats.cancel()
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(heartbeats, *self._tasks.values(), return_exceptions=True)
+            if isinstance(events, AsyncIterator) and hasattr(events, "aclose"):
+                await events.aclose()
+
+    def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
+        """Return the pieces of a container's log; raises `StatusError` at once when there is none."""
+        worker, record = self._container(namespace, pod, container)
+        log = worker.log(record.name, previous=options.previous)
+        if log is None:
+            if options.previous:
+                message = f'previous terminated container "{container}" in pod "{pod}" not found'
+            else:
+                reason = record.state.reason if isinstance(record.state, Waiting) else "ContainerCreating"
+                message = f'container "{container}" in pod "{pod}" is waiting to start: {reason}'
+            raise StatusError(400, "BadRequest", message)
+        return log.read(options)
+
+    async def execute(
+        self, namespace: str, pod: str, container: str, command: list[str], *, stdin: bool, tty: bool
+    ) -> ExecProcess:
+        """Start a command in a running container."""
+        _, record = self._container(namespace, pod, container)
+        try:
+            if not record.running:
+                raise StartError(f'container not found ("{container}")')
+            return await self._tools.runtime.execute(record.container_id, command, stdin=stdin, tty=tty)
+        except StartError as error:
+            raise StatusError(500, "InternalError", f"Internal error occurred: {error}") from error
+
+    def _container(self, namespace: str, pod: str, container: str) -> tuple[PodWorker, ContainerRecord]:
+        stored = self._objects.get("pods", namespace, pod)
+        if stored is None:
+            raise not_found("pods", pod)
+        worker = self._workers.get(str(stored["metadata"]["uid"]))
+        names = [str(each["name"]) for each in stored["spec"]["containers"]]
+        names += [str(each["name"]) for each in stored["spec"].get("initContainers") or []]
+        if container not in names:
+            raise StatusError(400, "BadRequest", f"container {container} is not valid for pod {pod}")
+        record = None if worker is None else worker.record(container)
+        if worker is None or record is None:
+            message = f'container "{container}" in pod "{pod}" is waiting to start: ContainerCreating'
+            raise StatusError(400, "BadRequest", message)
+        return worker, record
+
+    def _take(self, event: WatchEvent) -> None:
+        """Hand a change to the workers that it is about."""
+        if event.resource == "pods":
+            self._take_pod(event)
+            return
+        if event.resource == "persistentvolumeclaims" and event.type == "DELETED":
+            self._drop_claim(event.object)
+        namespace = event.object["metadata"].get("namespace")
+        for worker in self._workers.values():
+            if worker.pod["metadata"].get("namespace") == namespace:
+                worker.kick()
+
+    def _take_pod(self, event: WatchEvent) -> None:
+        pod = event.object
+        uid = str(pod["metadata"]["uid"])
+        worker = self._workers.get(uid)
+        if event.type == "DELETED":
+            if worker is not None:
+                worker.vanish()
+        elif worker is not None:
+            worker.update(pod)
+        elif pod["spec"].get("nodeName") in self._nodes and not _is_over(pod):
+            self._begin(uid, pod)
+
+    def _begin(self, uid: str, pod: Object) -> None:
+        worker = PodWorker(pod, self._nodes[pod["spec"]["nodeName"]], self._tools)
+        self._workers[uid] = worker
+        task = asyncio.create_task(worker.run(), name=f"pod {pod['metadata']['namespace']}/{pod['metadata']['name']}")
+        self._tasks[uid] = task
+        task.add_done_callback(lambda done: self._end(uid, done))
+
+    def _end(self, uid: str, task: "asyncio.Task[None]") -> None:
+        self._workers.pop(uid, None)
+        self._tasks.pop(uid, None)
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("%s failed", task.get_name(), exc_info=error)
+
+    def _drop_claim(self, claim: Object) -> None:
+        """Delete what a claim held; the protection of claims in use is the controllers' business."""
+        folder = os.path.join(self._settings.state_folder, "claims", str(claim["metadata"]["uid"]))
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+
+
+def _is_over(pod: Object) -> bool:
+    """Return whether a pod has ended before this agent began, so that there is nothing to run or to end."""
+    ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    return ended and "deletionTimestamp" not in pod["metadata"]

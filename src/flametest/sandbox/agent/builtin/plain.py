@@ -1,0 +1,53 @@
+"""Images without a server: busybox (the machine's shell and tools) and python (the interpreter of the sandbox)."""
+
+import os
+import platform
+import sys
+
+from flametest.sandbox.agent.builtin.binaries import PATH, Tag, version_notice
+from flametest.sandbox.agent.image import Bind, Image, TextFile
+
+__all__ = ["busybox", "python"]
+
+
+def busybox(tag: str) -> Image | None:
+    """Return a shell with the machine's tools."""
+    if Tag.parse(tag) is None and tag not in ("musl", "glibc", "uclibc"):
+        return None
+    return Image(f"busybox:{tag}", environment=(("PATH", PATH),), command=("sh",))
+
+
+def python(tag: str) -> Image | None:
+    """Return the interpreter that runs the sandbox, with all that is installed beside it."""
+    parsed = Tag.parse(tag)
+    if parsed is None:
+        return None
+    version = platform.python_version()
+    executable = sys.executable
+    wrapper = f'#!/bin/sh\nexec {executable} "$@"\n'
+    names = ("python", "python3", f"python3.{sys.version_info.minor}")
+    folder = os.path.dirname(executable)
+    return Image(
+        f"python:{tag}",
+        environment=(
+            ("PATH", PATH if folder in PATH.split(":") else f"{folder}:{PATH}"),
+            ("LANG", "C.UTF-8"),
+            ("PYTHON_VERSION", version),
+        ),
+        command=("python3",),
+        binds=tuple(Bind(source, target) for source, target in _prefixes()),
+        files=()
+        if folder.startswith("/usr/")
+        else tuple(TextFile(f"/usr/local/bin/{n}", wrapper, 0o755) for n in names),
+        notice=version_notice("Python", parsed.version, version),
+    )
+
+
+def _prefixes() -> list[tuple[str, str]]:
+    """Return the folders that the interpreter needs, at their own paths, links of the way included."""
+    found: dict[str, str] = {}
+    real = os.path.dirname(os.path.dirname(os.path.realpath(sys.executable)))
+    for prefix in (sys.prefix, sys.base_prefix, real):
+        if prefix != "/usr":
+            found[prefix] = os.path.realpath(prefix)
+    return [(source, target) for target, source in sorted(found.items())]

@@ -1,0 +1,81 @@
+"""Child processes of the agent, awaited through their pidfd.
+
+The event loop's own subprocess support needs a thread a child (plain asyncio) or a hand in SIGCHLD (uvloop); a pidfd
+needs neither, and a child here is one file descriptor. The one who creates a `Child` awaits or kills it.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+
+__all__ = ["Child", "shell_code"]
+
+
+def shell_code(return_code: int) -> int:
+    """Return an exit code as shells and Kubernetes tell it: 128 + n for one who was ended by signal n."""
+    return 128 - return_code if return_code < 0 else return_code
+
+
+class Child:
+    """A process that was started, in a session of its own so that a Ctrl-C at the terminal does not reach it.
+
+    Attributes:
+        pid: of the process, in the agent's own process namespace.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        environment: dict[str, str],
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.DEVNULL,
+        stderr: int = subprocess.DEVNULL,
+        pass_fds: Sequence[int] = (),
+        session: bool = True,
+    ) -> None:
+        """Start the process, in a session of its own unless told otherwise; the caller closes its descriptors.
+
+        Raises:
+            OSError: the program does not exist, or the machine is out of processes.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._process = subprocess.Popen(
+            arguments,
+            env=environment,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=tuple(pass_fds),
+            start_new_session=session,
+        )
+        self.pid = self._process.pid
+        self._pidfd = os.pidfd_open(self.pid)
+        self._ended: asyncio.Future[int] = self._loop.create_future()
+        self._loop.add_reader(self._pidfd, self._on_end)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._ended.done()
+
+    async def wait(self) -> int:
+        """Return the exit code, 128 + n after signal n."""
+        return await asyncio.shield(self._ended)
+
+    def signal(self, number: int) -> None:
+        """Send a signal; nothing happens when the process has ended."""
+        if not self._ended.done():
+            # The process is our child and not yet reaped, so its number cannot have been given to another.
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.signal(signal.SIGKILL)
+
+    def _on_end(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._ended.set_result(shell_code(self._process.wait()))

@@ -1,0 +1,131 @@
+"""Commands that run inside a container beside its process 1: `kubectl exec`, exec probes and hooks.
+
+A `Command` is an `ExecProcess` over a child process (`nsenter` into the container's namespaces). Whoever started it
+reads its output to the end and awaits it, or kills it; nothing of it outlives the container.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from flametest.sandbox.agent.children import Child
+
+__all__ = ["Command"]
+
+_CHUNK_BYTES = 64 * 1024
+
+
+class Command:
+    """A running command with its streams; with a terminal, standard output and error are one."""
+
+    def __init__(self, arguments: Sequence[str], environment: dict[str, str], *, stdin: bool, tty: bool) -> None:
+        """Start the command; raises OSError when the program does not exist."""
+        if tty:
+            master, slave = os.openpty()
+            given, theirs = (slave, slave, slave), {slave}
+            self._stdin: int | None = os.dup(master)
+            self._streams = {master: 1}
+        else:
+            stdin_read, stdin_write = os.pipe()
+            stdout_read, stdout_write = os.pipe()
+            stderr_read, stderr_write = os.pipe()
+            given = (stdin_read, stdout_write, stderr_write)
+            theirs = set(given)
+            self._stdin = stdin_write
+            self._streams = {stdout_read: 1, stderr_read: 2}
+        for descriptor in (*self._streams, self._stdin):
+            os.set_blocking(descriptor, False)
+        try:
+            self._child = Child(
+                arguments, environment=environment, stdin=given[0], stdout=given[1], stderr=given[2], session=not tty
+            )
+        except OSError:
+            self.release()
+            raise
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        if not stdin:
+            self.close_stdin()
+
+    async def write(self, data: bytes) -> None:
+        """Write to standard input, as fast as it is read; what comes after its end is dropped."""
+        loop = asyncio.get_running_loop()
+        while data and self._stdin is not None:
+            try:
+                data = data[os.write(self._stdin, data) :]
+            except BlockingIOError:
+                await _ready(loop.add_writer, loop.remove_writer, (self._stdin,))
+            except OSError:
+                self.close_stdin()
+
+    def close_stdin(self) -> None:
+        """End standard input."""
+        if self._stdin is not None:
+            os.close(self._stdin)
+            self._stdin = None
+
+    async def output(self) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield (stream, bytes) until both streams end; not read faster than it is taken."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._streams:
+                ready = await _ready(loop.add_reader, loop.remove_reader, tuple(self._streams))
+                for descriptor in ready:
+                    if data := _read(descriptor):
+                        yield self._streams[descriptor], data
+                    elif data is not None:
+                        del self._streams[descriptor]
+                        os.close(descriptor)
+        finally:
+            self.release()
+
+    async def wait(self) -> int:
+        """Return the exit code."""
+        return await self._child.wait()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._child.kill()
+
+    def release(self) -> None:
+        """Close the streams; for those who do not read the output to its end."""
+        self.close_stdin()
+        for descriptor in self._streams:
+            os.close(descriptor)
+        self._streams = {}
+
+
+def _read(descriptor: int) -> bytes | None:
+    """Return what is there, empty at the end, None when there is nothing yet."""
+    try:
+        return os.read(descriptor, _CHUNK_BYTES)
+    except BlockingIOError:
+        return None
+    except OSError:
+        # A terminal whose other side is closed answers with an input/output error.
+        return b""
+
+
+async def _ready(add: Callable[..., Any], remove: Callable[[int], Any], descriptors: tuple[int, ...]) -> list[int]:
+    """Return those of the descriptors that can be read or written without waiting."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    found: list[int] = []
+
+    def note(descriptor: int) -> None:
+        found.append(descriptor)
+        remove(descriptor)
+        if not future.done():
+            future.set_result(None)
+
+    for descriptor in descriptors:
+        add(descriptor, note, descriptor)
+    try:
+        await future
+    finally:
+        for descriptor in descriptors:
+            with contextlib.suppress(ValueError):
+                remove(descriptor)
+    return found

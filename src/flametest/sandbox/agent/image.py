@@ -1,0 +1,84 @@
+"""What an image is to the sandbox: configuration and the parts of a root folder, with no layers and no registry.
+
+The catalogue (`images`) makes images out of Dockerfiles and built-in entries; a pod runtime reads them. An image is
+immutable and may be shared by any number of containers; it lives as long as its catalogue.
+"""
+
+import signal
+from dataclasses import dataclass, field
+
+__all__ = ["Bind", "Folder", "Image", "Link", "TextFile"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A file or folder of the machine that a container sees at ``target``."""
+
+    source: str
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A symbolic link at ``path`` that points to ``target``."""
+
+    path: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """A small file that the image itself brings."""
+
+    path: str
+    text: str
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """An empty folder, gone when the container ends; a volatile one (VOLUME) is writable on a read-only root too."""
+
+    path: str
+    mode: int = 0o755
+    volatile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image, ready to run.
+
+    Attributes:
+        reference: the name by which pods ask for it.
+        environment: variables, in order.
+        entrypoint: what ``command`` of a container replaces.
+        command: what ``args`` of a container replaces.
+        working_directory: absolute; made when it does not exist.
+        user: numeric user id; 0 is root.
+        group: numeric group id.
+        user_name: the name of ``user`` in the container's passwd file; empty for none.
+        home: the home folder of that user.
+        stop_signal: what asks process 1 to end.
+        binds: parts of the machine that the container sees.
+        links: symbolic links.
+        files: files that the image brings.
+        folders: writable folders.
+        notice: how the image differs from the one that its name promises; empty for not at all.
+    """
+
+    reference: str
+    environment: tuple[tuple[str, str], ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    working_directory: str = "/"
+    user: int = 0
+    group: int = 0
+    user_name: str = ""
+    home: str = "/root"
+    stop_signal: int = field(default=int(signal.SIGTERM))
+    binds: tuple[Bind, ...] = ()
+    links: tuple[Link, ...] = ()
+    files: tuple[TextFile, ...] = ()
+    folders: tuple[Folder, ...] = ()
+    notice: str = ""

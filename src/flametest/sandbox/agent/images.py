@@ -1,0 +1,116 @@
+"""The catalogue of images: what `image:` of a container may name, in place of a registry.
+
+Three sources, first match wins: images handed over by the caller, the images of the repository's
+``manifests/images.toml`` (read from their Dockerfile), and the built-in entries for the official images of redis,
+postgres, nginx, busybox and python. The catalogue lives as long as the agent; Dockerfiles are read again when they
+have changed.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flametest.sandbox.agent import builtin
+from flametest.sandbox.agent.dockerfile import DockerfileError, read_dockerfile
+from flametest.sandbox.agent.image import Image
+from flametest.sandbox.errors import SandboxError
+
+__all__ = ["Catalogue", "PullError", "normal_reference"]
+
+
+class PullError(Exception):
+    """An image cannot be had; the message is shown in events and in the container's status."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An image of images.toml."""
+
+    context: Path
+    dockerfile: Path
+
+
+def normal_reference(reference: str) -> tuple[str, str]:
+    """Return a reference as (name, tag): without the default registry, ``latest`` where there is no tag.
+
+    A digest is not a tag: it is left out, since the sandbox has no registry that could honour it.
+    """
+    name, _, _digest = reference.partition("@")
+    head, slash, last = name.rpartition("/")
+    last, _, tag = last.partition(":")
+    name = head + slash + last
+    for prefix in ("docker.io/", "index.docker.io/", "registry-1.docker.io/", "library/"):
+        name = name.removeprefix(prefix)
+    return name, tag or "latest"
+
+
+class Catalogue:
+    """Finds images by reference."""
+
+    def __init__(self, images_file: Path | None = None, extra: Mapping[str, Image] | None = None) -> None:
+        """Read ``images_file`` (format: ``[[image]]`` with name, context relative to the repository, dockerfile).
+
+        Raises:
+            SandboxError: the file does not parse.
+        """
+        self._extra = {normal_reference(name): image for name, image in (extra or {}).items()}
+        self._entries = {} if images_file is None else _entries(images_file)
+        self._read: dict[tuple[str, str], tuple[float, Image]] = {}
+        self._built_in: dict[tuple[str, str], Image | None] = {}
+
+    def image(self, reference: str) -> Image:
+        """Return an image.
+
+        Raises:
+            PullError: nothing has that name, or its Dockerfile cannot be used.
+        """
+        name = normal_reference(reference)
+        if name in self._extra:
+            return self._extra[name]
+        if name in self._entries:
+            return self._from_dockerfile(reference, name)
+        if name not in self._built_in:
+            self._built_in[name] = builtin.find(*name)
+        found = self._built_in[name]
+        if found is None:
+            full = f"docker.io/{name[0]}:{name[1]}"
+            raise PullError(
+                f'failed to pull and unpack image "{full}": failed to resolve image: {full}: not found '
+                "(the sandbox runs the images of manifests/images.toml, "
+                f"and {', '.join(builtin.NAMES)} from binaries that are installed)"
+            )
+        return found
+
+    def _from_dockerfile(self, reference: str, name: tuple[str, str]) -> Image:
+        entry = self._entries[name]
+        try:
+            changed = max(_changed(entry.dockerfile), _changed(entry.context / "requirements.txt"))
+            known = self._read.get(name)
+            if known is None or known[0] != changed:
+                image = read_dockerfile(reference, entry.context, entry.dockerfile, self.image)
+                known = self._read[name] = (changed, image)
+        except DockerfileError as error:
+            raise PullError(f'failed to build image "{reference}" from {entry.dockerfile}: {error}') from error
+        return known[1]
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _entries(images_file: Path) -> dict[tuple[str, str], _Entry]:
+    remedy = 'each [[image]] needs name = "repository:tag" and context = "folder", both text'
+    try:
+        content = tomllib.loads(images_file.read_text(encoding="utf-8"))
+        root = images_file.resolve().parent.parent
+        entries = {}
+        for image in content.get("image", []):
+            context = root / image["context"]
+            entries[normal_reference(image["name"])] = _Entry(context, context / image.get("dockerfile", "Dockerfile"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SandboxError(f"cannot read {images_file}: {error}", remedy) from error
+    return entries

@@ -1,0 +1,317 @@
+"""Pods as real processes: the runtime that starts containers with bubblewrap inside the pod's network namespace.
+
+A container is one bubblewrap process and, as process 1 of a process namespace of its own, the container's command.
+When the command ends, the kernel ends all else in that namespace; when the agent ends, bubblewrap's
+``--die-with-parent`` ends the command. So nothing outlives its pod, and nothing outlives the agent.
+Used by the `Agent` of a real sandbox; lives as long as it.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flametest.sandbox.agent.children import Child
+from flametest.sandbox.agent.execs import Command
+from flametest.sandbox.agent.image import Image
+from flametest.sandbox.agent.root import CAPABILITIES, RootFiles, group_text, passwd_text, root_arguments
+from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox, StartError
+from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.podaccess import ExecProcess
+
+__all__ = ["ProcessRuntime"]
+
+_CHUNK_BYTES = 64 * 1024
+_START_SECONDS_MAX = 10.0
+_NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
+
+
+@dataclass(slots=True)
+class _Container:
+    """A container that was started and not yet forgotten."""
+
+    options: ContainerOptions
+    child: Child
+    pid: int
+    pidfd: int
+    ended: asyncio.Task[int] = field(init=False)
+
+
+class ProcessRuntime:
+    """Runs containers as processes of this machine."""
+
+    def __init__(self, folder: str) -> None:
+        """Look for the programs that are needed. ``folder`` is the runtime's own, for files that images bring.
+
+        Raises:
+            SandboxError: bubblewrap or nsenter is not installed.
+        """
+        self._bwrap = _program("bwrap", "bubblewrap")
+        self._nsenter = _program("nsenter", "util-linux")
+        self._setpriv = shutil.which("setpriv")
+        self._setsid = shutil.which("setsid")
+        self._identity = _identity(self._bwrap)
+        self._folder = folder
+        self._pods: dict[str, PodSandbox] = {}
+        self._containers: dict[str, _Container] = {}
+        self._image_files: dict[Image, tuple[tuple[str, str], ...]] = {}
+
+    async def prepare(self, pod: PodSandbox) -> None:
+        """Write the files of /etc that the pod's containers share."""
+        folder = os.path.join(pod.folder, "etc")
+        os.makedirs(folder, exist_ok=True)
+        texts = {
+            "hosts": pod.hosts,
+            "hostname": pod.hostname + "\n",
+            "resolv.conf": pod.resolver,
+            "nsswitch.conf": _NSSWITCH,
+        }
+        for name, text in texts.items():
+            _write(os.path.join(folder, name), text)
+        self._pods[pod.uid] = pod
+
+    async def start(self, container: ContainerOptions) -> None:
+        """Start a container and return when its command runs; raises StartError."""
+        pod = self._pods[container.pod_uid]
+        arguments = self._arguments(pod, container)
+        status_read, status_write = os.pipe()
+        pipes = (os.pipe(), os.pipe())
+        try:
+            child = Child(
+                [*arguments[0], "--json-status-fd", str(status_write), "--", *arguments[1]],
+                environment=dict(container.environment),
+                stdout=pipes[0][1],
+                stderr=pipes[1][1],
+                pass_fds=(status_write,),
+            )
+        except OSError as error:
+            _close(status_read, *(read for read, _ in pipes))
+            raise StartError(f"cannot start a process for container {container.name}: {error}") from error
+        finally:
+            _close(status_write, *(write for _, write in pipes))
+        outputs = {pipes[0][0]: 1, pipes[1][0]: 2}
+        try:
+            async with asyncio.timeout(_START_SECONDS_MAX):
+                running = await self._running(container, child, status_read, pipes[1][0])
+        except BaseException:
+            child.kill()
+            _close(status_read, *outputs)
+            raise
+        running.ended = asyncio.create_task(
+            self._follow(running, outputs, status_read), name=f"container {container.name} of pod {pod.uid}"
+        )
+        self._containers[container.id] = running
+
+    async def wait(self, container_id: str) -> int:
+        """Return the exit code of a container, once its log is complete."""
+        return await asyncio.shield(self._containers[container_id].ended)
+
+    def signal(self, container_id: str, number: int) -> None:
+        """Signal the container's process 1."""
+        container = self._containers.get(container_id)
+        if container is not None and not container.ended.done():
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(container.pidfd, number)
+
+    async def execute(self, container_id: str, command: list[str], *, stdin: bool, tty: bool) -> ExecProcess:
+        """Start a command in a container's namespaces, with its environment and working directory."""
+        container = self._containers.get(container_id)
+        if container is None or container.ended.done():
+            raise StartError(f"container {container_id} does not run")
+        options = container.options
+        enter = [self._nsenter, "-t", str(container.pid), "-m", "-p", "-n", "-i", "-u"]
+        if options.user or options.group:
+            enter += ["-U", "--preserve-credentials"]
+        enter += ["--wdns=" + options.working_directory, "--"]
+        if self._setpriv is not None:
+            enter += [self._setpriv, "--pdeathsig", "KILL"]
+            if not options.user and not options.group:
+                bounding = ",".join(["-all", *(f"+{name}" for name in CAPABILITIES)])
+                enter += ["--bounding-set", bounding]
+            enter.append("--")
+        environment = dict(options.environment)
+        if tty:
+            environment.setdefault("TERM", "xterm")
+            if self._setsid is not None:
+                enter = [self._setsid, "--ctty", *enter]
+        try:
+            return Command([*enter, *command], environment, stdin=stdin, tty=tty)
+        except OSError as error:
+            raise StartError(f"cannot start a process in container {options.name}: {error}") from error
+
+    async def remove(self, pod_uid: str) -> None:
+        """End the pod's processes and forget it."""
+        mine = [found for found in self._containers.values() if found.options.pod_uid == pod_uid]
+        for container in mine:
+            self.signal(container.options.id, signal.SIGKILL)
+        for container in mine:
+            await asyncio.shield(container.ended)
+            os.close(container.pidfd)
+            del self._containers[container.options.id]
+        self._pods.pop(pod_uid, None)
+
+    def _arguments(self, pod: PodSandbox, container: ContainerOptions) -> tuple[list[str], list[str]]:
+        """Return the command line up to bubblewrap's options, and that of the container."""
+        enter = [self._nsenter, f"--net={pod.namespace_path}", "--"] if pod.namespace_path else []
+        files = RootFiles((*self._etc_files(pod, container), *self._files_of(container.image)))
+        return [*enter, self._bwrap, *root_arguments(pod, container, files)], list(container.arguments)
+
+    def _etc_files(self, pod: PodSandbox, container: ContainerOptions) -> list[tuple[str, str]]:
+        shared = os.path.join(pod.folder, "etc")
+        own = os.path.join(shared, container.name)
+        os.makedirs(own, exist_ok=True)
+        _write(os.path.join(own, "passwd"), passwd_text(container.image, container.user, container.group))
+        _write(os.path.join(own, "group"), group_text(container.image, container.user, container.group))
+        mounted = {mount.target for mount in container.mounts}
+        found = [(f"/etc/{name}", f"{shared}/{name}") for name in ("hosts", "hostname", "resolv.conf", "nsswitch.conf")]
+        found += [(f"/etc/{name}", f"{own}/{name}") for name in ("passwd", "group")]
+        return [(target, source) for target, source in found if target not in mounted]
+
+    def _files_of(self, image: Image) -> tuple[tuple[str, str], ...]:
+        """Return the image's own files as (target, source), written when the image is first used."""
+        found = self._image_files.get(image)
+        if found is None:
+            folder = os.path.join(self._folder, f"image-{len(self._image_files)}")
+            os.makedirs(folder, exist_ok=True)
+            made = []
+            for number, file in enumerate(image.files):
+                source = os.path.join(folder, str(number))
+                _write(source, file.text)
+                os.chmod(source, file.mode)
+                made.append((file.path, source))
+            found = self._image_files[image] = tuple(made)
+        return found
+
+    async def _running(self, container: ContainerOptions, child: Child, status: int, stderr: int) -> _Container:
+        """Return the container when its command runs."""
+        pid = await _child_pid(status)
+        if pid is None:
+            await child.wait()
+            raise StartError(_reason(stderr, container.arguments[0]))
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            await child.wait()
+            raise StartError(_reason(stderr, container.arguments[0])) from None
+        # Between its start and the command, bubblewrap's child builds the root; nothing tells the moment of the
+        # command but the program that the process runs. It takes some milliseconds, so looking is cheap.
+        while not child.ended:
+            with contextlib.suppress(OSError):
+                if _identity(f"/proc/{pid}/exe") != self._identity:
+                    return _Container(container, child, pid, pidfd)
+            await asyncio.sleep(0.002)
+        reason = _peeked_failure(stderr)
+        if await child.wait() == 1 and reason:
+            os.close(pidfd)
+            raise StartError(_translated(reason, container.arguments[0]))
+        return _Container(container, child, pid, pidfd)
+
+    @staticmethod
+    async def _follow(container: _Container, outputs: dict[int, int], status: int) -> int:
+        """Copy output into the log until the container ends; return its exit code."""
+        loop = asyncio.get_running_loop()
+        log = container.options.log
+
+        def copy(descriptor: int) -> None:
+            # One piece a turn of the event loop: the pipe holds the container up when it writes faster.
+            if _copy(descriptor, outputs[descriptor], log.write) == 0:
+                loop.remove_reader(descriptor)
+
+        for descriptor in outputs:
+            os.set_blocking(descriptor, False)
+            loop.add_reader(descriptor, copy, descriptor)
+        try:
+            return await container.child.wait()
+        finally:
+            for descriptor, stream in outputs.items():
+                loop.remove_reader(descriptor)
+                while _copy(descriptor, stream, log.write) > 0:
+                    pass
+            _close(status, *outputs)
+            log.close()
+
+
+def _program(name: str, package: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise SandboxError(f"the program {name} is not installed", f"install the package {package}")
+    return path
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _copy(descriptor: int, stream: int, write: Callable[[int, bytes], None]) -> int:
+    """Copy one piece of output; return its bytes, 0 at the end, -1 when there is nothing yet."""
+    try:
+        data = os.read(descriptor, _CHUNK_BYTES)
+    except BlockingIOError:
+        return -1
+    except OSError:
+        return 0
+    if data:
+        write(stream, data)
+    return len(data)
+
+
+async def _child_pid(status: int) -> int | None:
+    """Return the process that bubblewrap started, or None when it ended before it could."""
+    loop = asyncio.get_running_loop()
+    os.set_blocking(status, False)
+    text = b""
+    while b"\n" not in text:
+        readable: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(status, _resolve, readable)
+        try:
+            await readable
+        finally:
+            loop.remove_reader(status)
+        data = os.read(status, 4096)
+        if not data:
+            return None
+        text += data
+    return int(json.loads(text.split(b"\n")[0])["child-pid"])
+
+
+def _resolve(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _peeked_failure(stderr: int) -> str:
+    """Return bubblewrap's own last words, or nothing when the output is that of the command."""
+    os.set_blocking(stderr, False)
+    try:
+        text = os.read(stderr, 4096).decode(errors="replace")
+    except OSError:
+        return ""
+    return text.strip() if text.startswith("bwrap: ") else ""
+
+
+def _reason(stderr: int, program: str) -> str:
+    return _translated(_peeked_failure(stderr), program) or "the container's root could not be built"
+
+
+def _translated(text: str, program: str) -> str:
+    if "execvp" in text and "No such file" in text:
+        where = "no such file or directory" if "/" in program else "executable file not found in $PATH"
+        return f'exec: "{program}": {where}'
+    if "execvp" in text and "Permission denied" in text:
+        return f'exec: "{program}": permission denied'
+    return text

@@ -1,0 +1,175 @@
+"""What a container sees of the machine, as arguments of bubblewrap. Reads folders' listings; starts nothing.
+
+A container gets a root of its own: the machine's programs and libraries read-only, a generated /etc, fresh /proc,
+/dev, /tmp and /run, and what its image and volumes bring. Home folders, the sandbox's state, /usr/local and the rest
+of /etc and /var are not there. Called by the process runtime for each container that starts.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from flametest.sandbox.agent.image import Bind, Image
+from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox
+
+__all__ = ["CAPABILITIES", "RootFiles", "group_text", "passwd_text", "root_arguments"]
+
+# What a container engine leaves to a container's root.
+CAPABILITIES = (
+    "chown",
+    "dac_override",
+    "fowner",
+    "fsetid",
+    "kill",
+    "mknod",
+    "net_bind_service",
+    "net_raw",
+    "setfcap",
+    "setgid",
+    "setpcap",
+    "setuid",
+    "sys_chroot",
+    "audit_write",
+)
+
+_SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_USR_FOLDERS = (*_SYSTEM_FOLDERS, "libexec", "share")
+# Without the machine's time zone: images are in UTC.
+_ETC_ENTRIES = (
+    "alternatives",
+    "ca-certificates",
+    "debian_version",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "os-release",
+    "pki",
+    "protocols",
+    "services",
+    "ssl",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RootFiles:
+    """Files on the machine that the runtime has written for a container: target in the container to source."""
+
+    sources: tuple[tuple[str, str], ...]
+
+
+def passwd_text(image: Image, user: int, group: int) -> str:
+    """Return /etc/passwd for a container that runs as ``user``."""
+    lines = ["root:x:0:0:root:/root:/bin/sh", "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin"]
+    if user not in (0, 65534):
+        name = image.user_name if image.user_name and user == image.user else f"user{user}"
+        lines.append(f"{name}:x:{user}:{group}::{image.home if name == image.user_name else '/'}:/bin/sh")
+    return "\n".join(lines) + "\n"
+
+
+def group_text(image: Image, user: int, group: int) -> str:
+    """Return /etc/group for a container that runs as ``group``."""
+    lines = ["root:x:0:", "nogroup:x:65534:"]
+    if group not in (0, 65534):
+        name = image.user_name if image.user_name and user == image.user else f"group{group}"
+        lines.append(f"{name}:x:{group}:")
+    return "\n".join(lines) + "\n"
+
+
+def root_arguments(pod: PodSandbox, container: ContainerOptions, files: RootFiles) -> list[str]:
+    """Return bubblewrap's options for a container, all but the descriptors and the command."""
+    targets = _targets(container, files)
+    arguments = [
+        *("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--as-pid-1"),
+        *("--hostname", pod.hostname),
+    ]
+    if container.user or container.group:
+        arguments += ["--unshare-user", "--uid", str(container.user), "--gid", str(container.group)]
+    else:
+        arguments += ["--cap-drop", "ALL"]
+        for capability in CAPABILITIES:
+            arguments += ["--cap-add", f"CAP_{capability.upper()}"]
+    arguments += _system(targets)
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--symlink", "../run", "/var/run"]
+    for folder in ("/run", "/var/log", "/var/lib", "/var/cache", "/sys", "/root"):
+        arguments += ["--dir", folder]
+    for folder in ("/tmp", "/var/tmp"):  # noqa: S108 - inside the container
+        arguments += ["--perms", "1777", "--dir", folder]
+    arguments += _contents(container, files, targets)
+    if container.read_only_root:
+        arguments += ["--remount-ro", "/"]
+    return [*arguments, "--chdir", container.working_directory]
+
+
+def _targets(container: ContainerOptions, files: RootFiles) -> tuple[str, ...]:
+    """Return every path that has to exist in the container beside what the machine has."""
+    image = container.image
+    return (
+        container.working_directory,
+        *(target for target, _ in files.sources),
+        *(bind.target for bind in (*image.binds, *container.mounts)),
+        *(link.path for link in image.links),
+        *(folder.path for folder in image.folders),
+    )
+
+
+def _system(targets: tuple[str, ...]) -> Iterator[str]:
+    yield from ("--dir", "/usr", "--dir", "/usr/local")
+    for name in _USR_FOLDERS:
+        yield from _entry(f"/usr/{name}", f"/usr/{name}", targets)
+    for name in _SYSTEM_FOLDERS:
+        yield from _entry(f"/{name}", f"/{name}", targets)
+    yield from ("--dir", "/etc")
+    for name in _ETC_ENTRIES:
+        yield from _entry(f"/etc/{name}", f"/etc/{name}", targets)
+
+
+def _entry(source: str, target: str, targets: Iterable[str]) -> Iterator[str]:
+    """Yield what shows ``source`` read-only at ``target``.
+
+    A place for something below it that the machine does not have cannot be made in a read-only folder, so such a
+    folder is made anew and its entries are shown one by one.
+    """
+    if os.path.islink(source):
+        yield from ("--symlink", os.readlink(source), target)
+        return
+    if not os.path.exists(source):
+        return
+    inner = [path for path in targets if path.startswith(target + "/")]
+    if not any(not os.path.lexists(source + path[len(target) :]) for path in inner):
+        yield from ("--ro-bind", source, target)
+        return
+    yield from ("--dir", target)
+    with os.scandir(source) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            yield from _entry(entry.path, f"{target}/{entry.name}", inner)
+
+
+def _contents(container: ContainerOptions, files: RootFiles, targets: tuple[str, ...]) -> Iterator[str]:
+    """Yield what image and volumes bring, outer paths before inner ones."""
+    parts: list[tuple[str, list[str]]] = []
+    image = container.image
+    for bind in image.binds:
+        others = [path for path in targets if path != bind.target]
+        parts.append((bind.target, list(_bind(bind, others))))
+    for folder in image.folders:
+        kind = "--tmpfs" if folder.volatile else "--dir"
+        parts.append((folder.path, ["--perms", f"{folder.mode:04o}", kind, folder.path]))
+    for link in image.links:
+        parts.append((link.path, ["--symlink", link.target, link.path]))
+    for target, source in files.sources:
+        parts.append((target, ["--ro-bind", source, target]))
+    for mount in container.mounts:
+        parts.append((mount.target, ["--ro-bind" if mount.read_only else "--bind", mount.source, mount.target]))
+    parts.append((container.working_directory, ["--dir", container.working_directory]))
+    # The sort keeps the order of equal paths, so that a volume lies over what the image has at the same place.
+    for _, arguments in sorted(parts, key=lambda part: part[0].rstrip("/").split("/")):
+        yield from arguments
+
+
+def _bind(bind: Bind, targets: list[str]) -> Iterator[str]:
+    if not bind.read_only:
+        yield from ("--bind", bind.source, bind.target)
+    elif os.path.islink(bind.source):
+        yield from ("--ro-bind", os.path.realpath(bind.source), bind.target)
+    else:
+        yield from _entry(bind.source, bind.target, targets)

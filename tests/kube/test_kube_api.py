@@ -71,3 +71,15 @@ def test_an_answer_that_is_no_json_object_is_no_kubernetes_api(scripted_api: Any
     scripted_api.handlers = [lambda exchange: exchange.answer("hello")]
     with pytest.raises(ApiUnreachableError, match="no JSON object"):
         scripted_client.api.get("/version")
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_a_cluster_on_loopback(
+    scripted_api: Any, scripted_client: KubeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    scripted_api.handlers = [lambda exchange: exchange.answer({"major": "1"})]
+    with connect(tmp_path / "kubeconfig", "scripted") as client:
+        assert client.api.get("/version") == {"major": "1"}

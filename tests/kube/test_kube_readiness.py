@@ -64,7 +64,7 @@ class Cluster:
 
     def wait(self, timeout_seconds: float, saw: Callable[[str], None] | None = None) -> Any:
         return wait_ready(
-            self,  # type: ignore[arg-type]
+            self,
             "flametest",
             timeout_seconds,
             saw,

@@ -5,6 +5,7 @@ its generated classes aside: they differ between versions, and a watch that stam
 One `Api` serves all threads of a process and lives as long as its owner; `Api.close` ends it.
 """
 
+import ipaddress
 import json
 import os
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from flametest.kube.errors import ApiUnreachableError, ContextError, rejection
 from flametest.kube.resources import Object
@@ -59,6 +60,8 @@ def open_api(kubeconfig: Path | str, context: str) -> "Api":
             f"context {context!r} of kubeconfig {kubeconfig} cannot be used: {error}",
             "list the contexts with `kubectl config get-contexts`",
         ) from error
+    if _is_loopback(configuration.host):
+        configuration.proxy = None  # as kubectl does: a proxy of the environment cannot reach this machine's loopback
     return Api(client.ApiClient(configuration), context)
 
 
@@ -205,3 +208,11 @@ class Api:
             f"the API of context {self.context!r} at {self.server} does not answer: {reason}",
             "is the cluster running? `flametest status` tells",
         )
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from flametest.kube.api import Api
 from flametest.kube.errors import NotReadyError
-from flametest.kube.resources import DEPLOYMENTS, EVENTS, PODS, STATEFUL_SETS, Object
+from flametest.kube.resources import DEPLOYMENTS, EVENTS, PODS, STATEFUL_SETS, Object, Reader
 
 __all__ = ["Readiness", "explain", "readiness", "wait_ready", "workloads_of"]
 
@@ -65,7 +64,7 @@ def readiness(workload: Object) -> Readiness:
 
 
 def wait_ready(
-    api: Api,
+    api: Reader,
     namespace: str,
     timeout_seconds: float,
     saw: Callable[[str], None] | None = None,
@@ -121,7 +120,7 @@ def explain(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
     return lines
 
 
-def workloads_of(api: Api, namespace: str) -> tuple[Readiness, ...]:
+def workloads_of(api: Reader, namespace: str) -> tuple[Readiness, ...]:
     """Return how each Deployment and StatefulSet of ``namespace`` stands now.
 
     Raises:
@@ -135,7 +134,7 @@ def workloads_of(api: Api, namespace: str) -> tuple[Readiness, ...]:
     )
 
 
-def _not_ready(api: Api, namespace: str, timeout_seconds: float, workloads: Sequence[Readiness]) -> NotReadyError:
+def _not_ready(api: Reader, namespace: str, timeout_seconds: float, workloads: Sequence[Readiness]) -> NotReadyError:
     if not workloads:
         return NotReadyError(
             f"namespace {namespace!r} holds no Deployment and no StatefulSet after {timeout_seconds:g} s",

@@ -39,7 +39,7 @@ def in_namespaces() -> InNamespaces:
             "--mount-proc",
         ]
         done = subprocess.run(
-            [*isolate, sys.executable, "-c", _RUNNER, code.co_filename, code.co_name],
+            [*isolate, "--mount-proc", sys.executable, "-c", _RUNNER, code.co_filename, code.co_name],
             capture_output=True,
             text=True,
             timeout=60,

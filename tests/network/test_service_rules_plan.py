@@ -166,7 +166,7 @@ def test_commands_lead_from_each_state_to_the_next(states: list[dict[str, Any]])
         kernel.run(commands(now, wanted))
         now = wanted
         assert kernel.chains == {chain: [rule] for chain, rule in now.chains.items()}
-        held = {name: {key: value for key, value in values.items()} for name, values in kernel.elements.items()}
+        held = kernel.elements
         assert held.get("services", {}) == {key: f"goto {chain}" for key, chain in now.services.items()}
         assert held.get("node-ports", {}) == {key: f"goto {chain}" for key, chain in now.node_ports.items()}
         assert set(held.get("cluster-addresses", {})) == now.cluster_addresses

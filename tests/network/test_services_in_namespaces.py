@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +46,14 @@ while True:
 """
 
 
+def start_listener(namespace_path: str, name: str, protocol: str) -> "subprocess.Popen[str]":
+    command = ["nsenter", f"--net={namespace_path}", sys.executable, "-c", LISTENER, name, protocol]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "listening\n"
+    return process
+
+
 @contextlib.asynccontextmanager
 async def pods(*names: str, protocol: str = "tcp") -> AsyncIterator[tuple[NamespacedPodNetwork, dict[str, str]]]:
     """Run listeners in pods of their own; yields their addresses by name."""
@@ -55,11 +63,7 @@ async def pods(*names: str, protocol: str = "tcp") -> AsyncIterator[tuple[Namesp
     for number, name in enumerate(names):
         pod = await network.attach(name, NODES[number % len(NODES)].pod_range)
         addresses[name] = pod.ip
-        command = ["nsenter", f"--net={pod.namespace_path}", sys.executable, "-c", LISTENER, name, protocol]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "listening\n"
-        processes.append(process)
+        processes.append(start_listener(pod.namespace_path, name, protocol))
     yield network, addresses
     for process in processes:
         process.kill()
@@ -220,7 +224,7 @@ def attachments() -> Any:
         again = await network.attach("a", NODES[0].pod_range)
         await network.detach("a")
         await network.detach("a")
-        gone = not Path(first.namespace_path).exists()
+        gone = not os.path.exists(first.namespace_path)  # noqa: ASYNC240
         second = await network.attach("b", NODES[0].pod_range)
         other_node = await network.attach("c", NODES[1].pod_range)
         links = sorted(name for _, name in socket.if_nameindex() if name.startswith("pod"))
@@ -249,7 +253,7 @@ def churn() -> Any:
             await asyncio.gather(*(network.detach(uid) for uid in uids))
         left = [name for _, name in socket.if_nameindex() if name.startswith("pod")]
         network.close()
-        return left, [path.name for path in Path("/run/netns").iterdir()]
+        return left, os.listdir("/run/netns")
 
     return asyncio.run(scenario())
 

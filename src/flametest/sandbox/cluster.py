@@ -5,6 +5,7 @@ One event loop holds the API server, controllers, scheduler, agent, Service rule
 says so or vanishes, and as soon as any one part ends, with the reason in the log: a cluster is whole or gone.
 """
 
+import asyncio
 import gc
 import logging
 import os
@@ -15,19 +16,22 @@ from pathlib import Path
 import uvloop
 
 from flametest.sandbox import control
+from flametest.sandbox.agent import Agent, AgentSettings, Catalogue, ProcessRuntime
 from flametest.sandbox.apiserver import Registry
-from flametest.sandbox.bootstrap import DNS_PORT, bootstrap_objects
+from flametest.sandbox.apiserver.bootstrap import bootstrap
+from flametest.sandbox.bootstrap import DNS_PORT, system_endpoint_slices
 from flametest.sandbox.controllers import ControllerManager
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.eventrecorder import EventRecorder
 from flametest.sandbox.hostlink import HostLink
 from flametest.sandbox.lifetime import Parts
-from flametest.sandbox.network.directory import Directory
+from flametest.sandbox.network.directory import ENDPOINT_SLICES, Directory
 from flametest.sandbox.network.dns import Answerer, DnsServer
 from flametest.sandbox.network.nodeports import NodePorts
 from flametest.sandbox.network.pods import NamespacedPodNetwork
 from flametest.sandbox.network.services import ServiceRules
-from flametest.sandbox.settings import Settings
+from flametest.sandbox.scheduler import Scheduler
+from flametest.sandbox.settings import DNS_ADDRESS, KUBERNETES_ADDRESS, Settings
 from flametest.sandbox.store import Store
 
 __all__ = ["main"]
@@ -53,22 +57,56 @@ def main(arguments: list[str]) -> int:
 
 
 async def _run(settings: Settings, api: socket.socket, supervisor: socket.socket) -> int:
-    link = HostLink(supervisor)
     nodes = settings.node_list()
+    link = HostLink(supervisor)
     registry = Registry(Store(), root_certificate=settings.authority_file.read_text())
+    bootstrap(registry, api_address=KUBERNETES_ADDRESS, dns_address=DNS_ADDRESS)
+    for endpoint_slice in system_endpoint_slices(nodes[0].address):
+        registry.create(ENDPOINT_SLICES, endpoint_slice)
     pod_network = NamespacedPodNetwork(nodes)
     pod_network.prepare()
-    for resource, obj in bootstrap_objects(nodes[0].address):
-        registry.create(resource, obj)
+    agent = _make_agent(settings, registry, pod_network)
     async with Parts() as parts:
         _start_network(parts, settings, registry, link)
+        parts.start("agent", agent.run())
+        parts.start("scheduler", Scheduler(registry).run())
         parts.start("controllers", ControllerManager(registry).run())
+        await parts.run_until(asyncio.create_task(_nodes_ready(registry, len(nodes)), name="wait for nodes"))
         gc.collect()
+        # What is there now stays for good: no collection need look at it again.
         gc.freeze()
         link.announce_ready()
         await parts.run_until(link.stop)
     pod_network.close()
     return 0
+
+
+def _make_agent(settings: Settings, registry: Registry, pod_network: NamespacedPodNetwork) -> Agent:
+    settings.pods_folder.mkdir(mode=0o700, exist_ok=True)
+    return Agent(
+        registry,
+        pod_network,
+        ProcessRuntime(str(settings.pods_folder)),
+        AgentSettings(
+            state_folder=str(settings.pods_folder),
+            nodes=tuple(settings.node_list()),
+            service_account_token=settings.token_file.read_text(),
+            api_certificate=settings.authority_file.read_text(),
+        ),
+        EventRecorder(registry, "kubelet"),
+        catalogue=Catalogue(Path(settings.images_file) if settings.images_file else None),
+    )
+
+
+async def _nodes_ready(registry: Registry, count: int) -> None:
+    """Return when so many nodes are Ready."""
+    ready: set[str] = set()
+    async for event in registry.watch("nodes"):
+        conditions = event.object.get("status", {}).get("conditions") or []
+        if any(one["type"] == "Ready" and one["status"] == "True" for one in conditions):
+            ready.add(event.object["metadata"]["name"])
+        if len(ready) >= count:
+            return
 
 
 def _start_network(parts: Parts, settings: Settings, registry: Registry, link: HostLink) -> None:

@@ -70,6 +70,13 @@ def test_the_rows_behind_a_chart_hold_the_worst_bin(badness: list[float], rows_m
         assert max(badness[index] for index in kept) == max(badness)
 
 
+def test_thinning_leaves_jumps_where_they_were() -> None:
+    plateau = [(float(x), 40.0 if 200 <= x < 212 else 0.0 + x % 2) for x in range(480)]
+    kept = thin(plateau, 60)
+    assert len(kept) <= 60
+    assert {(199.0, 1.0), (200.0, 40.0), (211.0, 40.0), (212.0, 0.0)} <= set(kept)
+
+
 def test_a_line_breaks_where_nothing_was_measured() -> None:
     assert runs([(0, 1.0), (1, None), (2, 3.0), (3, 4.0), (4, None)]) == [[(0, 1.0)], [(2, 3.0), (3, 4.0)]]
     assert runs([(0, None)]) == []
@@ -85,8 +92,9 @@ def test_a_line_breaks_where_nothing_was_measured() -> None:
 def test_a_path_leads_to_where_its_points_are(points: list[tuple[float, float]]) -> None:
     path = line_path(sorted(points))
     start, _, steps = path[1:].partition("l")
-    numbers = [float(one) for one in re.findall(r"-?(?:\d+\.\d|\.\d|\d+)", steps)]
-    x, y = (float(one) for one in start.replace(".", " .", 0).split())
+    number = re.compile(r"-?(?:\d+\.\d|\.\d|\d+)")
+    numbers = [float(one) for one in number.findall(steps)]
+    x, y = (float(one) for one in number.findall(start))
     ends = itertools.accumulate(zip(numbers[::2], numbers[1::2], strict=True), lambda a, b: (a[0] + b[0], a[1] + b[1]))
     *_, (dx, dy) = ends
     last = sorted(points)[-1]

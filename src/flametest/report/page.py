@@ -43,7 +43,8 @@ def render_html(result: Result) -> str:
     Long series are thinned to their peaks, so that the size holds; a run of dozens of scenarios may exceed it.
     """
     page = ""
-    for detail in _DETAILS:
+    # Where to begin saves renderings: each scenario needs some 45 KB at the least and 100 KB at the most.
+    for detail in _DETAILS[min(len(result.scenarios) // 3, len(_DETAILS) - 1) :]:
         page = _render(result, detail)
         if len(page.encode()) <= _BYTES_MAX:
             break

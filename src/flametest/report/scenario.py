@@ -67,6 +67,7 @@ class ScenarioView:
         served: who served.
         figures: further figures, as pairs of a term and its text.
         pods_left_out: pods that the chart of their lives leaves out.
+        is_thinned: whether lines have fewer points than the series.
     """
 
     anchor: str
@@ -80,6 +81,7 @@ class ScenarioView:
     served: tuple[ServedTable, ...]
     figures: tuple[tuple[str, str], ...]
     pods_left_out: int
+    is_thinned: bool
 
 
 def view(result: Result, index: int, detail: Detail) -> ScenarioView:
@@ -109,6 +111,7 @@ def view(result: Result, index: int, detail: Detail) -> ScenarioView:
         served=served_tables(scenario),
         figures=tuple(_figures(scenario)),
         pods_left_out=max(0, len(series.pods) - PODS_MAX) if series is not None else 0,
+        is_thinned=series is not None and len(series.offered) > detail.points_max,
     )
 
 
@@ -157,7 +160,7 @@ def _latency(summaries: tuple[LatencySummary, ...]) -> Table | None:
         )
         for one in summaries
     )
-    return Table("phases", "Latency by phase", ("phase", "samples", "p50", "p95", "p99", "highest"), rows)
+    return Table("phases", "Latency by phase", ("phase", "samples", "p50", "p95", "p99", "max"), rows)
 
 
 def _figures(scenario: ScenarioResult) -> list[tuple[str, str]]:

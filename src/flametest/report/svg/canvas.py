@@ -61,9 +61,13 @@ def picture(key: str, width: float, height: float, title: str, description: str)
             "role": "img",
             "aria-labelledby": f"{key}-title {key}-desc",
             "font-family": "system-ui, sans-serif",
-            "font-size": "12",
+            "font-size": "11",
         },
     )
+    # What most texts have is said once, for all of them.
+    muted = swatch("muted")
+    if muted is not None:
+        root.set("fill", muted.light)
     add(root, "title", title, id=f"{key}-title")
     add(root, "desc", description, id=f"{key}-desc")
     add(root, "rect", width=width, height=height, fill="surface")

@@ -108,7 +108,7 @@ class Panel:
         left, right = number(self.frame.left), number(self.frame.right)
         grid = "".join(f"M{left} {number(y)}H{right}" for y, _ in ticks)
         add(self.root, "path", d=grid, stroke="line", stroke_width=0.7)
-        group = add(self.root, "g", fill="muted", text_anchor="end", font_size=11)
+        group = add(self.root, "g", text_anchor="end")
         for y, label in ticks:
             add(group, "text", label, x=self.frame.left - 6, y=y + 4)
 
@@ -139,7 +139,7 @@ class Panel:
         x, y = (0.0, 31.0) if self.frame.is_narrow else (2.0, self.top + 26)
         for entry in entries:
             self._sample(entry, x, y)
-            add(self.root, "text", entry.label, x=x + 25, y=y + 4, fill="muted", font_size=11)
+            add(self.root, "text", entry.label, x=x + 25, y=y + 4)
             if self.frame.is_narrow:
                 x += 36 + len(entry.label) * 7
             else:
@@ -149,7 +149,7 @@ class Panel:
         if entry.pattern:
             add(
                 self.root, "rect", x=x, y=y - 5, width=18, height=10, rx=2,
-                fill=entry.pattern, stroke=entry.role, stroke_width=1,
+                fill=entry.pattern, stroke=entry.role,
             )  # fmt: skip
         else:
             self.line([(x, y), (x + 18, y)], entry.role, entry.stroke, 2)
@@ -217,7 +217,7 @@ def _draw_band(panel: Panel, top: float, is_first: bool) -> None:
     height = panel.bottom + 8 - top
     add(panel.root, "rect", x=start, y=top, width=max(2.0, end - start), height=height, fill="band")
     if is_first and end - start > 60:
-        add(panel.root, "text", "fault", x=end - 5, y=top + 11, fill="muted", font_size=11, text_anchor="end")
+        add(panel.root, "text", "fault", x=end - 5, y=top + 11, text_anchor="end")
 
 
 def _draw_ticks(panel: Panel, top: float, is_last: bool) -> None:
@@ -228,12 +228,12 @@ def _draw_ticks(panel: Panel, top: float, is_last: bool) -> None:
     if not is_last:
         return
     edge = f"M{number(frame.left)} {number(panel.bottom + 8)}H{number(frame.right)}"
-    add(root, "path", d=edge, stroke="muted", stroke_width=1)
-    group = add(root, "g", fill="muted", text_anchor="middle", font_size=11)
+    add(root, "path", d=edge, stroke="muted")
+    group = add(root, "g", text_anchor="middle")
     for seconds in ticks:
         add(group, "text", moment(seconds), x=frame.x(seconds), y=panel.bottom + 20)
     label = "seconds from injection"
-    add(root, "text", label, x=frame.right, y=panel.bottom + 36, fill="muted", text_anchor="end", font_size=11)
+    add(root, "text", label, x=frame.right, y=panel.bottom + 36, text_anchor="end")
 
 
 def _draw_marks(panel: Panel, top: float, plot_top: float) -> None:
@@ -243,7 +243,7 @@ def _draw_marks(panel: Panel, top: float, plot_top: float) -> None:
     joints = zip(true_places, places, strict=True)
     leaders = "".join(f"M{number(x)} {number(plot_top)}L{number(place)} {number(top + 18)}" for x, place in joints)
     add(root, "path", d=leaders, stroke="muted", fill="none", stroke_width=0.8)
-    group = add(root, "g", fill="ink", text_anchor="middle", font_size=11, font_weight="700")
+    group = add(root, "g", fill="ink", text_anchor="middle", font_weight="700")
     for mark, place in zip(frame.marks, places, strict=True):
         badge = add(group, "g")
         add(badge, "title", f"{mark.label}, {signed_seconds(mark.seconds)}")

@@ -55,9 +55,9 @@ def _draw_line(
     found = runs([(middle + index * series.bin_seconds, value) for index, value in enumerate(values)])
     total = sum(len(run) for run in found)
     for run in found:
-        kept = thin(run, max(2, panel.frame.points_max * len(run) // total))
-        points = [(panel.frame.x(seconds), scale(value)) for seconds, value in kept]
-        panel.line(points, pen.role, pen.stroke, pen.width)
+        placed = [(panel.frame.x(seconds), scale(value)) for seconds, value in run]
+        kept = thin(placed, panel.frame.points_max * len(run) // total)
+        panel.line(kept, pen.role, pen.stroke, pen.width)
     return scale(found[-1][-1][1]) if found else None
 
 
@@ -67,7 +67,7 @@ def _draw_limit(panel: Panel, y: float, limit_ms: float) -> None:
         panel.root, "line", x1=left, x2=right, y1=y, y2=y, stroke="failed", stroke_width=1.4, stroke_dasharray="9 3 2 3"
     )
     text = f"p95 limit {exact(limit_ms, 'ms')}"
-    add(panel.root, "text", text, x=left + 5, y=y - 5, fill="failed", font_size=11, font_weight="600", **HALO)
+    add(panel.root, "text", text, x=left + 5, y=y - 5, fill="failed", font_weight="600", **HALO)
 
 
 def _describe(limit_ms: float | None) -> str:

@@ -45,15 +45,22 @@ def _draw_key(panel: Panel, fills: dict[str, str]) -> None:
     for entry in entries:
         add(
             panel.root, "rect", x=x, y=8, width=18, height=10, rx=2,
-            fill=entry.pattern, stroke=entry.role, stroke_width=1,
+            fill=entry.pattern, stroke=entry.role,
         )  # fmt: skip
-        add(panel.root, "text", entry.label, x=x + 24, y=17, fill="muted", font_size=11)
+        add(panel.root, "text", entry.label, x=x + 24, y=17)
         x += 46 + len(entry.label) * 7
 
 
 def _draw_pod(panel: Panel, pod: PodLife, top: float, fills: dict[str, str]) -> None:
     frame, root = panel.frame, panel.root
-    name = add(root, "text", shortened(pod.name, 36 if frame.is_narrow else 27), fill="ink", font_size=10.5, **HALO)
+    name = add(
+        root,
+        "text",
+        shortened(pod.name, 36 if frame.is_narrow else 27),
+        fill="ink",
+        font_size=10.5,
+        **(HALO if frame.is_narrow else {}),
+    )
     name.set("font-family", "ui-monospace, monospace")
     if frame.is_narrow:
         place = {"x": 0, "y": top + 10}
@@ -66,7 +73,7 @@ def _draw_pod(panel: Panel, pod: PodLife, top: float, fills: dict[str, str]) -> 
         name.set(attribute, number(value))
     for span in pod.spans:
         _draw_span(panel, pod, span, top, fills)
-    add(root, "text", shortened(pod.node, 10), x=frame.right + 9, y=top + 11, fill="muted", font_size=11)
+    add(root, "text", shortened(pod.node, 10), x=frame.right + 9, y=top + 11)
 
 
 def _draw_span(panel: Panel, pod: PodLife, span: LifeSpan, top: float, fills: dict[str, str]) -> None:
@@ -77,5 +84,5 @@ def _draw_span(panel: Panel, pod: PodLife, span: LifeSpan, top: float, fills: di
     add(group, "title", f"{pod.name}: {span.state} for {span.end_seconds - span.start_seconds:.2f} s")
     add(
         group, "rect", x=start, y=top, width=max(1.2, end - start), height=14, rx=2,
-        fill=fills[role], stroke=role, stroke_width=1,
+        fill=fills[role], stroke=role,
     )  # fmt: skip

@@ -43,7 +43,8 @@ def draw_rates(series: Series, frame: Frame) -> str:
 def _place(values: tuple[float, ...], series: Series, frame: Frame, scale: Linear) -> list[tuple[float, float]]:
     middle = series.start_seconds + series.bin_seconds / 2
     points = [(middle + index * series.bin_seconds, value) for index, value in enumerate(values)]
-    return [(frame.x(seconds), scale(value)) for seconds, value in thin(points, frame.points_max)] or [(frame.left, 0)]
+    placed = [(frame.x(seconds), scale(value)) for seconds, value in points]
+    return list(thin(placed, frame.points_max))
 
 
 def _area(panel: Panel, points: list[tuple[float, float]], floor: float, fill: str, *, opacity: float) -> None:

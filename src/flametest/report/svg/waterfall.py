@@ -1,5 +1,7 @@
 """The recovery as a waterfall: each stage begins where the one before it ended, with whiskers for its error."""
 
+from dataclasses import dataclass
+
 from flametest.model.measures import Stage
 from flametest.model.result import ScenarioResult
 from flametest.report.format import exact, figure, moment
@@ -11,6 +13,13 @@ __all__ = ["draw_waterfall", "stage_value"]
 _TITLE = "Recovery, stage by stage"
 
 
+@dataclass(frozen=True, slots=True)
+class _Layers:
+    bars: Element
+    whiskers: Element
+    dots: Element
+
+
 def draw_waterfall(scenario: ScenarioResult, key: str, *, is_narrow: bool) -> str:
     """Return the waterfall as SVG, on an axis of its own that begins at the injection."""
     width, left, right, row = (400, 4, 390, 44) if is_narrow else (960, 262, 820, 30)
@@ -20,13 +29,17 @@ def draw_waterfall(scenario: ScenarioResult, key: str, *, is_narrow: bool) -> st
     root = picture(f"{key}-waterfall-{'n' if is_narrow else 'w'}", width, bottom + 40, _TITLE, described + ".")
     scale = Linear(0, max(*ends, 0.0, 0.1) * 1.02 if ends else 1.0, left, right)
     _draw_axis(root, scale, bottom, 5 if is_narrow else 9)
+    texts = add(root, "g", fill="ink", font_size=12)
+    bars = add(root, "g", fill="good", fill_opacity="0.3")
+    whiskers = add(root, "g", stroke="ink", fill="none", stroke_width=1.2)
+    dots = add(root, "g", fill="good", stroke="surface")
     before = 0.0
     for index, stage in enumerate(scenario.stages):
         top = index * row
-        _draw_texts(root, scenario, stage, top, is_narrow)
+        _draw_texts(texts, stage.title, stage_value(scenario, stage), top, is_narrow)
         middle = top + (30 if is_narrow else 17)
         if stage.seconds is not None:
-            _draw_bar(root, scale, before, stage, middle)
+            _draw_stage(_Layers(bars, whiskers, dots), scale, before, stage, middle)
             before = max(before, stage.seconds)
         elif _is_censored(scenario, stage):
             _draw_arrow(root, scale(before), right, middle)
@@ -50,40 +63,28 @@ def _draw_axis(root: Element, scale: Linear, bottom: float, wanted: int) -> None
     ticks = time_ticks(0, scale.high, wanted)
     grid = "".join(f"M{number(scale(seconds))} 2V{number(bottom)}" for seconds in ticks)
     add(root, "path", d=grid, stroke="grid", stroke_width=0.8)
-    add(root, "path", d=f"M{number(scale.start)} {number(bottom)}H{number(scale.end)}", stroke="muted", stroke_width=1)
-    group = add(root, "g", fill="muted", font_size=11, text_anchor="middle")
+    add(root, "path", d=f"M{number(scale.start)} {number(bottom)}H{number(scale.end)}", stroke="muted")
+    group = add(root, "g", text_anchor="middle")
     for seconds in ticks:
         add(group, "text", moment(seconds), x=scale(seconds), y=bottom + 15)
     label = "seconds from injection"
-    add(root, "text", label, x=scale.end, y=bottom + 32, fill="muted", font_size=11, text_anchor="end")
+    add(root, "text", label, x=scale.end, y=bottom + 32, text_anchor="end")
 
 
-def _draw_texts(root: Element, scenario: ScenarioResult, stage: Stage, top: float, is_narrow: bool) -> None:
+def _draw_texts(texts: Element, title: str, value: str, top: float, is_narrow: bool) -> None:
     x, y, end = (4, top + 16, 390) if is_narrow else (2, top + 21, 956)
-    add(root, "text", stage.title, x=x, y=y, fill="ink")
-    value = stage_value(scenario, stage)
-    role = "ink" if stage.seconds is not None else "muted"
-    add(root, "text", value, x=end, y=y, fill=role, font_weight="600", text_anchor="end")
+    add(texts, "text", title, x=x, y=y)
+    add(texts, "text", value, x=end, y=y, font_weight="600", text_anchor="end")
 
 
-def _draw_bar(root: Element, scale: Linear, before: float, stage: Stage, middle: float) -> None:
+def _draw_stage(layers: _Layers, scale: Linear, before: float, stage: Stage, middle: float) -> None:
     seconds = stage.seconds or 0.0
     start, end = scale(min(before, seconds)), scale(seconds)
-    add(
-        root,
-        "rect",
-        x=start,
-        y=middle - 5,
-        width=max(1.0, end - start),
-        height=10,
-        fill="good",
-        fill_opacity="0.3",
-        rx=1.5,
-    )
+    add(layers.bars, "rect", x=start, y=middle - 5, width=max(1.0, end - start), height=10)
     low, high = scale(seconds - stage.uncertainty_seconds), scale(seconds + stage.uncertainty_seconds)
-    whiskers = f"M{number(low)} {number(middle - 5)}v10m0 -5H{number(high)}m0 -5v10"
-    add(root, "path", d=whiskers, stroke="ink", fill="none", stroke_width=1.2)
-    add(root, "circle", cx=end, cy=middle, r=3.6, fill="good", stroke="surface", stroke_width=1)
+    path = f"M{number(low)} {number(middle - 5)}v10m0-5H{number(high)}m0-5v10"
+    add(layers.whiskers, "path", d=path)
+    add(layers.dots, "circle", cx=end, cy=middle, r=3.6)
 
 
 def _draw_arrow(root: Element, start: float, end: float, middle: float) -> None:

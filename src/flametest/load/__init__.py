@@ -7,6 +7,7 @@ schedule       when the next request is due; pure
 exchange       one HTTP request on a connection, and the answer to it
 locust_runner  the handle by which a run starts stock Locust, waits for its rate, and ends it
 locust_export  what Locust loads beside the load test, to write samples
+locust_sample  what Locust says of a request, as a sample; pure
 samplefile     the CSV file of samples, written while they come
 child          a child process with a log, ended for certain
 errors         the error tree

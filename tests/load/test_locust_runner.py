@@ -1,0 +1,134 @@
+"""Stock Locust with the project's load test, as a run uses it and as anybody may."""
+
+import ast
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flametest.load import LoadError, LoadOptions, Locust
+from flametest.measure.samples import Samples, read_samples
+
+USERS, RATE_PER_USER = 10, 5.0
+
+
+def options(target: Any, locustfile: Path, **changes: Any) -> LoadOptions:
+    """Return a load of fifty requests a second."""
+    base: dict[str, Any] = {"users": USERS, "rate_per_user": RATE_PER_USER, "url": target.url}
+    return LoadOptions(**(base | {"locustfile": locustfile} | changes))
+
+
+def recorded(folder: Path) -> Samples:
+    """Return what Locust's export wrote."""
+    with (folder / "samples-load.csv").open(newline="") as file:
+        return read_samples(file)
+
+
+def achieved_per_second(samples: Samples) -> float:
+    """Return the rate between the first second and the last."""
+    sent = samples.sent_ns
+    low, high = sent[0] + 500_000_000, sent[-1] - 500_000_000
+    return float(((sent >= low) & (sent < high)).sum() / ((high - low) / 1e9))
+
+
+def test_the_offered_rate_is_reached_and_kept_with_every_request_exported(
+    target: Any, tmp_path: Path, locustfile: Path
+) -> None:
+    with Locust(options(target, locustfile), tmp_path) as locust:
+        locust.wait_until_offered()
+        threading.Event().wait(1.5)
+        locust.check()
+    samples = recorded(tmp_path)
+    assert samples.good.all()
+    assert set(samples.names) == {"GET /", "GET /hits", "GET /visits", "POST /visits"}
+    assert samples.pods == ("target",)
+    assert len(target.requests) == len(samples)
+    assert achieved_per_second(samples) == pytest.approx(USERS * RATE_PER_USER, rel=0.05)
+    # The starts of all users interleave evenly: no bursts.
+    gaps_ms = np.diff(np.sort(samples.intended_ns)) / 1e6
+    assert gaps_ms.max() <= 2.7 * 1000 / (USERS * RATE_PER_USER)
+
+
+def test_a_slow_system_is_asked_as_often_as_a_quick_one(target: Any, tmp_path: Path, locustfile: Path) -> None:
+    target.mode, target.delay_seconds = "slow", 0.9
+    with Locust(options(target, locustfile), tmp_path) as locust:
+        locust.wait_until_offered()
+        threading.Event().wait(1.0)
+    samples = recorded(tmp_path)
+    assert achieved_per_second(samples) == pytest.approx(USERS * RATE_PER_USER, rel=0.06)
+    assert samples.send_lag_seconds_max < 0.5
+    assert samples.latency_ms.min() >= 900
+
+
+def test_requests_to_a_system_that_is_away_are_offered_and_recorded_too(
+    target: Any, tmp_path: Path, locustfile: Path
+) -> None:
+    target.refuse()
+    with Locust(options(target, locustfile), tmp_path) as locust:
+        locust.wait_until_offered()
+    samples = recorded(tmp_path)
+    assert samples.bad.all()
+    assert samples.errors == ("refused",)
+
+
+def test_a_load_test_that_cannot_be_read_is_explained(target: Any, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("this is no Python\n")
+    with Locust(options(target, broken), tmp_path) as locust, pytest.raises(LoadError, match="SyntaxError"):
+        locust.wait_until_offered()
+
+
+def test_a_load_that_ended_by_itself_is_noticed(target: Any, tmp_path: Path, locustfile: Path) -> None:
+    short = options(target, locustfile, seconds_max=1, rate_per_user=0.1)
+    with Locust(short, tmp_path) as locust, pytest.raises(LoadError, match="ended by itself with code 0"):
+        locust.wait_until_offered()
+
+
+def test_a_load_test_that_does_not_reach_its_rate_is_said_to(target: Any, tmp_path: Path) -> None:
+    lazy = tmp_path / "lazy.py"
+    lazy.write_text(
+        "from locust import FastHttpUser, constant\n"
+        "class Lazy(FastHttpUser):\n"
+        "    wait_time = constant(0.4)\n"
+        "    tasks = [lambda user: user.client.get('/, and so on')]\n"
+    )
+    with (
+        Locust(options(target, lazy, users=2), tmp_path) as locust,
+        pytest.raises(LoadError, match=r"did not offer 10 requests a second within 3 s, but [1-9]"),
+    ):
+        locust.wait_until_offered(timeout_seconds=3)
+    samples = recorded(tmp_path)
+    assert samples.names == ("GET /, and so on",)
+    assert (samples.intended_ns == samples.sent_ns).all()
+
+
+def test_a_load_test_that_is_missing_is_named(target: Any, tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match=r"nowhere\.py does not exist"):
+        Locust(options(target, tmp_path / "nowhere.py"), tmp_path).start()
+
+
+def test_the_load_test_runs_with_stock_locust_and_knows_nothing_of_flametest(
+    target: Any, tmp_path: Path, locustfile: Path
+) -> None:
+    modules = {
+        name.name.split(".")[0]
+        for node in ast.walk(ast.parse(locustfile.read_text()))
+        if isinstance(node, ast.Import)
+        for name in node.names
+    }
+    assert "flametest" not in modules
+    command = [sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "--host", target.url]
+    command += ["-u", "2", "-r", "2", "-t", "2s", "--rate-per-user", "10"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FLAMETEST_")}
+    outcome = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert "Aggregated" in outcome.stdout + outcome.stderr
+    assert 10 <= len(target.requests) <= 42
+    assert not list(tmp_path.iterdir())

@@ -154,8 +154,8 @@ class Api:
         return _ask(self.admin_port, method, "/faults", {"Content-Type": "application/json"}, faults)
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """Return what it logged so far."""
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
+        """Return what it logged so far, in whole lines."""
+        return [json.loads(line) for line in self._log.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
 def _ask(port: int, method: str, path: str, headers: Mapping[str, str], body: Any = None) -> Answer:

@@ -50,7 +50,8 @@ def test_a_malformed_request_is_answered_with_the_name_of_the_pod(api: Any) -> N
 
 def test_the_request_id_of_the_client_is_kept_and_logged(api: Any) -> None:
     assert api.ask("GET", "/", {"X-Request-ID": "from-a-test:1"}).headers["x-request-id"] == "from-a-test:1"
-    line = next(line for line in api.log_lines() if line.get("request_id") == "from-a-test:1")
+    _wait_for(lambda: bool(_lines(api, "from-a-test:1")))  # it is written once the answer is on its way
+    (line,) = _lines(api, "from-a-test:1")
     assert (line["method"], line["path"], line["status"], line["pod"]) == ("GET", "/", 200, "api-shared")
 
 
@@ -218,6 +219,10 @@ def test_a_setting_that_cannot_be_used_is_named_with_what_was_expected(environme
     (name,) = environment
     with pytest.raises(SettingsError, match=f"{name}: expected .*, found "):
         Settings.from_environment(environment)
+
+
+def _lines(api: Any, request_id: str) -> list[Any]:
+    return [line for line in api.log_lines() if line.get("request_id") == request_id]
 
 
 def _assert_friendly_503(answer: Any, dependency: str) -> None:

@@ -29,6 +29,7 @@ from flametest.sandbox.supervisor import STATE_FILE_NAME, STOP_SECONDS_MAX, proc
 
 __all__ = ["Sandbox", "SandboxOptions", "default_home", "find", "start"]
 
+_KILL_SECONDS_MAX = 10.0
 _START_SECONDS_MAX = 30.0
 _LOCK_SECONDS_MAX = 60.0
 _LOG_LINES_SHOWN = 15
@@ -128,15 +129,15 @@ class Sandbox:
         """Return whether the supervisor lives."""
         return process_start_ticks(self.pid) == self.start_ticks
 
-    def stop(self) -> None:
-        """End the sandbox and everything in it: gracefully, and by SIGKILL when that takes too long.
+    def stop(self, grace_seconds: float = STOP_SECONDS_MAX + 2) -> None:
+        """End the sandbox and everything in it: gracefully, and by SIGKILL when that takes longer than the grace.
 
         Returns when the last process is gone; a sandbox that is gone already is no error.
 
         Raises:
             SandboxError: a process could not be ended.
         """
-        _end_process(self.pid, self.start_ticks, STOP_SECONDS_MAX + 2)
+        _end_process(self.pid, self.start_ticks, grace_seconds)
         # The kernel kills init with the supervisor; this only waits for it to be done.
         _end_process(self.init_pid, self.init_start_ticks, 0)
         for name in (STATE_FILE_NAME, "settings.json", "token", "server.key", "server.crt", "ca.crt"):
@@ -318,11 +319,13 @@ def _end_process(pid: int, start_ticks: int, grace_seconds: float) -> None:
     try:
         if process_start_ticks(pid) != start_ticks:
             return
-        if grace_seconds > 0 and _signal_and_wait(descriptor, signal.SIGTERM, grace_seconds):
-            return
-        if not _signal_and_wait(descriptor, signal.SIGKILL, STOP_SECONDS_MAX):
-            message = f"process {pid} of the sandbox did not end within {STOP_SECONDS_MAX:.0f} s of SIGKILL"
+        ended = grace_seconds > 0 and _signal_and_wait(descriptor, signal.SIGTERM, grace_seconds)
+        if not ended and not _signal_and_wait(descriptor, signal.SIGKILL, _KILL_SECONDS_MAX):
+            message = f"process {pid} of the sandbox did not end within {_KILL_SECONDS_MAX:.0f} s of SIGKILL"
             raise SandboxError(message, f"look at it with `cat /proc/{pid}/stack /proc/{pid}/status`")
+        # Only the process that started the sandbox is its parent, and has to take its exit status.
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
     finally:
         os.close(descriptor)
 

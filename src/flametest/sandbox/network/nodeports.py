@@ -78,6 +78,7 @@ class NodePorts:
         self._open: dict[int, bool] = {}
         self._told: set[tuple[str, int]] = set()
         self._changed = asyncio.Event()
+        self.forwarder_pid = 0
 
     def update(self, snapshot: Snapshot) -> None:
         """Take in what there is now; `run` follows."""
@@ -90,6 +91,7 @@ class NodePorts:
         with here, there:
             here.setblocking(False)
             process = _start_forwarder(there.fileno())
+            self.forwarder_pid = process.pid
             there.close()
             loop = asyncio.get_running_loop()
             ended: asyncio.Future[None] = loop.create_future()

@@ -47,9 +47,13 @@ def home() -> Iterator[Path]:
 @pytest.fixture
 def python() -> str:
     """Return an interpreter that nobody can run, with this one's packages."""
-    version = f"import sys; sys.exit(sys.version_info[:2] != {tuple(sys.version_info[:2])})"
+    # The first program still has rights of root's that its own children lack, hence the look at itself.
+    code = (
+        "import os, sys, flametest.sandbox.cluster; "
+        f"sys.exit(sys.version_info[:2] != {sys.version_info[:2]} or not os.access(sys.executable, os.X_OK))"
+    )
     for candidate in (sys.executable, "/usr/bin/python3"):
-        probe = [*AS_NOBODY, candidate, "-c", f"import flametest.sandbox.cluster; {version}"]
+        probe = [*AS_NOBODY, candidate, "-c", code]
         if subprocess.run(probe, env=environment(), capture_output=True, check=False).returncode == 0:
             return candidate
     pytest.skip("no interpreter of this version and its packages can be read by an ordinary user")

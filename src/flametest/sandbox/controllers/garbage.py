@@ -113,9 +113,9 @@ class GarbageController:
         """Return the object itself if it has owners or is being deleted, what depends on it, and owners that wait."""
         keys: list[Key] = []
         after = transition.after
-        if after is not None and (after["metadata"].get("ownerReferences") or is_being_deleted(after)):
+        if after is not None and _marks(after) not in ([], _marks(transition.before)):
             keys.append(_key(transition.reference))
-        if after is None or _is_waiting(after):
+        if after is None or (_is_waiting(after) and _marks(after) != _marks(transition.before)):
             uid = transition.states[0]["metadata"].get("uid", "")
             keys += [_key(each) for each in cache.dependents(uid)]
         if after is None:
@@ -133,6 +133,12 @@ class GarbageController:
         found = ((each, cache.get(each.resource, each.namespace, each.name)) for each in cache.dependents(uid))
         dependents = tuple(Dependent(each.resource, held, _blocks(held, uid)) for each, held in found if held)
         return plan(Observed(resource, obj, owners, dependents))
+
+
+def _marks(obj: Object | None) -> list[object]:
+    """Return what of an object concerns garbage collection: owners, finalizers, deletion; most changes touch none."""
+    metadata = obj["metadata"] if obj else {}
+    return [metadata[field] for field in ("ownerReferences", "finalizers", "deletionTimestamp") if metadata.get(field)]
 
 
 def _key(reference: Reference) -> Key:

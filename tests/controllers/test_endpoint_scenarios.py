@@ -79,12 +79,8 @@ async def test_endpoints_name_pod_node_and_port(cluster: SmallCluster) -> None:
     (only,) = cluster.pods()
     held = cluster.get("endpoints", "web")
     assert held["metadata"]["labels"] == {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}
-    reference = {
-        "kind": "Pod",
-        "namespace": "default",
-        "name": only["metadata"]["name"],
-        "uid": only["metadata"]["uid"],
-    }
+    metadata = only["metadata"]
+    reference = {"kind": "Pod", "namespace": "default", "name": metadata["name"], "uid": metadata["uid"]}
     assert held["subsets"] == [
         {
             "addresses": [

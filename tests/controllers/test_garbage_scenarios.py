@@ -51,6 +51,7 @@ async def test_a_foreground_deletion_goes_from_the_bottom_up(cluster: SmallClust
     cluster.agent.may_end = lambda pod: True
     cluster.agent.look_at_all()
     await cluster.until(lambda: not exists(cluster, "web", DEPLOYMENTS))
+    await cluster.settled()
     gone = [event.resource for event in cluster.seen if event.type == "DELETED" and event.resource != "events"]
     assert gone == ["pods", "pods", REPLICA_SETS, DEPLOYMENTS]
 

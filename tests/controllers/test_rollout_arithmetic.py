@@ -29,6 +29,9 @@ def rolling(replicas: int, surge: int | str, unavailable: int | str) -> Object:
     return deployment(replicas=replicas, strategy=strategy)
 
 
+deployments = st.builds(rolling, wanted_counts, amounts, amounts)
+
+
 def a_set(name: str, size: int, available: int = 0, annotations: dict[str, str] | None = None) -> Object:
     metadata: dict[str, Any] = {"name": name, "creationTimestamp": f"2026-01-01T00:00:{len(name):02}Z"}
     metadata["annotations"] = annotations or {}
@@ -57,12 +60,7 @@ def test_defaults_of_three_replicas_are_one_more_and_none_less() -> None:
     assert fence_posts("25%", "25%", 3) == (1, 0)
 
 
-@given(
-    st.builds(rolling, wanted_counts, amounts, amounts),
-    st.integers(0, 12),
-    st.lists(st.integers(0, 6), max_size=3),
-    st.data(),
-)
+@given(deployments, st.integers(0, 12), st.lists(st.integers(0, 6), max_size=3), st.data())
 def test_no_step_of_a_rolling_update_breaks_its_bounds(
     owner: Object, new: int, old: list[int], data: st.DataObject
 ) -> None:

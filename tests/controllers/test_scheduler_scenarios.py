@@ -24,10 +24,8 @@ async def test_replicas_go_to_different_nodes_and_the_binding_is_told(cluster: S
     await cluster.until(lambda: len(cluster.ready_pods()) == 3)
     assert {pod["spec"]["nodeName"] for pod in cluster.pods()} == {"sandbox-1", "sandbox-2", "sandbox-3"}
     messages = {event["message"] for event in cluster.events("Scheduled")}
-    assert messages == {
-        f"Successfully assigned default/{pod['metadata']['name']} to {pod['spec']['nodeName']}"
-        for pod in cluster.pods()
-    }
+    bound = {pod["metadata"]["name"]: pod["spec"]["nodeName"] for pod in cluster.pods()}
+    assert messages == {f"Successfully assigned default/{name} to {node}" for name, node in bound.items()}
 
 
 async def test_a_pod_that_fits_nowhere_waits_and_is_bound_when_a_node_comes(cluster: SmallCluster) -> None:

@@ -3,6 +3,8 @@
 from tests.controllers.small_cluster import SmallCluster
 from tests.controllers.workloads import stateful_set
 
+from flametest.sandbox.objects import Object
+
 SETS = "statefulsets.apps"
 CLAIMS = "persistentvolumeclaims"
 
@@ -21,11 +23,16 @@ def versions(cluster: SmallCluster) -> dict[str, str]:
     }
 
 
+def is_new(cluster: SmallCluster, before: Object) -> bool:
+    found = cluster.registry.get("pods", "default", "db-0")
+    return found is not None and bool(found["metadata"]["uid"] != before["metadata"]["uid"])
+
+
 def is_settled(cluster: SmallCluster) -> bool:
     found = cluster.get(SETS, "db")
     status, wanted = found.get("status", {}), found["spec"]["replicas"]
     observed = status.get("observedGeneration") == found["metadata"]["generation"]
-    return observed and status.get("replicas") == wanted and status.get("readyReplicas", 0) == wanted
+    return bool(observed and status.get("replicas") == wanted and status.get("readyReplicas", 0) == wanted)
 
 
 async def test_pods_are_made_one_after_another_when_the_one_before_is_ready(cluster: SmallCluster) -> None:
@@ -68,9 +75,7 @@ async def test_a_deleted_pod_comes_back_under_its_name_with_its_claim(cluster: S
     await cluster.until(lambda: is_settled(cluster))
     before, volume = cluster.get("pods", "db-0"), cluster.get(CLAIMS, "data-db-0")["spec"]["volumeName"]
     cluster.registry.delete("pods", "default", "db-0")
-    await cluster.until(
-        lambda: is_settled(cluster) and cluster.get("pods", "db-0")["metadata"]["uid"] != before["metadata"]["uid"]
-    )
+    await cluster.until(lambda: is_settled(cluster) and is_new(cluster, before))
     assert cluster.get(CLAIMS, "data-db-0")["spec"]["volumeName"] == volume
 
 
@@ -131,9 +136,7 @@ async def test_a_failed_pod_is_replaced(cluster: SmallCluster) -> None:
     await cluster.until(lambda: is_settled(cluster))
     before = cluster.get("pods", "db-0")
     cluster.registry.update_status("pods", {**before, "status": {**before["status"], "phase": "Failed"}})
-    await cluster.until(
-        lambda: is_settled(cluster) and cluster.get("pods", "db-0")["metadata"]["uid"] != before["metadata"]["uid"]
-    )
+    await cluster.until(lambda: is_settled(cluster) and is_new(cluster, before))
 
 
 async def test_the_volume_goes_with_its_claim(cluster: SmallCluster) -> None:

@@ -272,7 +272,7 @@ def scenario(
         checks=checks,
         outage=Outage(bracket, bracket, stretches, 0.05, 0.012, True),
         stages=_stages(ready_again, first_success, steady, pods[-1].name),
-        steady=SteadyState(steady, 10.0, 30.0, 60.0, "" if steady is not None else "p95 stayed over 250 ms"),
+        steady=SteadyState(steady, 10.0, 30.0, 60.0, "" if steady is not None else "p95 stayed over 250 ms", 30.04),
         availability=Availability(7_211, 7_211 - bad, bad, availability, outage_seconds / 3, bad / 3.1e6, 0.99),
         latency=(
             LatencySummary(Phase.BASELINE, 2_403, 4.1, 10.9, 23.8, 61.2),

@@ -3,13 +3,14 @@
 All renderers share this, so that the page, the pull request's summary and JUnit say the same in the same words.
 """
 
+import math
 from dataclasses import dataclass
 
 from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Verdict
 from flametest.report.format import NO_OUTAGE, NOT_MEASURED, exact, figure, limit_text
 
-__all__ = ["WORDS", "Shown", "display_unit", "show"]
+__all__ = ["WORDS", "Shown", "beyond", "display_unit", "show"]
 
 # The verdicts in the words of the headline.
 WORDS: dict[Verdict, str] = {
@@ -45,11 +46,12 @@ def show(result: Result, scenario: ScenarioResult, criterion: Criterion) -> Show
     """Return the texts of a criterion of ``scenario``."""
     unit = display_unit(criterion)
     value, is_figure = _value(scenario, criterion, unit)
+    before = result.previous.get(f"{scenario.name}/{criterion.name}")
     return Shown(
         criterion=criterion,
         value=value,
         limit=limit_text(criterion.limit, unit) if criterion.limit else "",
-        change=_change(result.previous.get(f"{scenario.name}/{criterion.name}"), criterion, unit),
+        change="" if value.startswith(">") else _change(before, criterion, unit),
         is_figure=is_figure,
     )
 
@@ -59,22 +61,43 @@ def display_unit(criterion: Criterion) -> str:
     return "share" if criterion.unit == "ratio" and criterion.name in _SHARES else criterion.unit
 
 
+def beyond(scenario: ScenarioResult, name: str) -> str:
+    """Return what a figure without an end in sight is known to exceed, such as ``> 60 s``; empty where there is none.
+
+    An outage that had not ended exceeds the low end of its bracket, a recovery that was not seen the end of the watch.
+    """
+    outage, steady = scenario.outage, scenario.steady
+    known: float | None = None
+    if name == "outage_seconds" and outage is not None and outage.total is not None and not outage.recovered:
+        known = outage.total.low
+    elif name == "steady_seconds" and steady is not None and steady.seconds is None:
+        known = steady.after_seconds
+    elif name == "recovery_seconds" and any(
+        stage.name == "ready" and stage.seconds is None for stage in scenario.stages
+    ):
+        known = max((end for _, _, end in scenario.phases), default=None)
+    if known is None or known <= 0:
+        return ""
+    steps = 100 if known < 10 else 10
+    return f">\N{NO-BREAK SPACE}{exact(math.floor(known * steps) / steps, 's')}"
+
+
 def _value(scenario: ScenarioResult, criterion: Criterion, unit: str) -> tuple[str, bool]:
     if criterion.name == "outage_seconds" and _felt_nothing(scenario, criterion):
         return NO_OUTAGE, False
-    if criterion.value is not None:
-        text = figure(criterion.value, unit, uncertainty=criterion.uncertainty, limit=criterion.limit)
-        return text, text != NOT_MEASURED
-    steady = scenario.steady
-    if criterion.name == "steady_seconds" and steady is not None and steady.seconds is None:
-        return f">\N{NO-BREAK SPACE}{exact(steady.horizon_seconds, 's')}", True
-    return NOT_MEASURED, False
+    is_judged = criterion.value is not None or criterion.verdict is not Verdict.PASSED
+    if (censored := beyond(scenario, criterion.name)) and is_judged:
+        return censored, True
+    if criterion.value is None:
+        return NOT_MEASURED, False
+    text = figure(criterion.value, unit, uncertainty=criterion.uncertainty, limit=criterion.limit)
+    return text, text != NOT_MEASURED
 
 
 def _felt_nothing(scenario: ScenarioResult, criterion: Criterion) -> bool:
-    if scenario.outage is not None:
-        return scenario.outage.total is None
-    return criterion.value == 0
+    # Where nothing was injected the prober saw no outage either, but the criterion has no value to show.
+    is_clean = scenario.outage is None or scenario.outage.total is None
+    return is_clean and criterion.value == 0
 
 
 def _change(before: float | None, criterion: Criterion, unit: str) -> str:

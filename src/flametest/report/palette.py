@@ -8,7 +8,7 @@ stands a word, a shape, a pattern or a dash.
 
 from dataclasses import dataclass
 
-__all__ = ["GROUNDS", "GROUPS_WITH_TEXT", "SWATCHES", "Swatch", "contrast", "swatch"]
+__all__ = ["GROUNDS", "SWATCHES", "TEXT_COLOURS", "Swatch", "contrast", "swatch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ GROUNDS: tuple[Swatch, ...] = (
 )
 
 # Used for text or for thin lines with a label: at least 4.5 to 1 on every ground.
-GROUPS_WITH_TEXT: tuple[Swatch, ...] = (
+TEXT_COLOURS: tuple[Swatch, ...] = (
     Swatch("ink", "#1b2027", "#e9ebee"),
     Swatch("muted", "#57606b", "#a7b0bb"),
     Swatch("link", "#1d5aa8", "#86bbf7"),
@@ -63,7 +63,7 @@ _QUIET: tuple[Swatch, ...] = (
     Swatch("stone", "#eef0f2", "#262c33"),
 )
 
-SWATCHES: tuple[Swatch, ...] = (*GROUNDS, *GROUPS_WITH_TEXT, *_SHAPES, *_QUIET)
+SWATCHES: tuple[Swatch, ...] = (*GROUNDS, *TEXT_COLOURS, *_SHAPES, *_QUIET)
 
 _BY_ROLE = {one.role: one for one in SWATCHES}
 

@@ -69,9 +69,14 @@ class Frame:
         """Return the right edge of the plot."""
         return self.width - (76 if self.is_narrow else 78)
 
+    @property
+    def scale(self) -> Linear:
+        """Return the scale from seconds to pixels."""
+        return Linear(self.start_seconds, self.end_seconds, self.left, self.right)
+
     def x(self, seconds: float) -> float:
         """Return the pixel of a moment."""
-        return Linear(self.start_seconds, self.end_seconds, self.left, self.right)(seconds)
+        return self.scale(seconds)
 
     def ticks(self) -> tuple[float, ...]:
         """Return the moments that the axis names."""

@@ -53,9 +53,10 @@ def _draw_line(
     """Draw one percentile; return the pixel at which it ends, None without a value."""
     middle = series.start_seconds + series.bin_seconds / 2
     found = runs([(middle + index * series.bin_seconds, value) for index, value in enumerate(values)])
+    x = panel.frame.scale
     total = sum(len(run) for run in found)
     for run in found:
-        placed = [(panel.frame.x(seconds), scale(value)) for seconds, value in run]
+        placed = [(x(seconds), scale(value)) for seconds, value in run]
         kept = thin(placed, panel.frame.points_max * len(run) // total)
         panel.line(kept, pen.role, pen.stroke, pen.width)
     return scale(found[-1][-1][1]) if found else None

@@ -43,7 +43,8 @@ def draw_rates(series: Series, frame: Frame) -> str:
 def _place(values: tuple[float, ...], series: Series, frame: Frame, scale: Linear) -> list[tuple[float, float]]:
     middle = series.start_seconds + series.bin_seconds / 2
     points = [(middle + index * series.bin_seconds, value) for index, value in enumerate(values)]
-    placed = [(frame.x(seconds), scale(value)) for seconds, value in points]
+    x = frame.scale
+    placed = [(x(seconds), scale(value)) for seconds, value in points]
     return list(thin(placed, frame.points_max))
 
 

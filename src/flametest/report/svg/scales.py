@@ -37,8 +37,9 @@ class Logarithmic:
 
     def __call__(self, value: float) -> float:
         """Return the pixel of ``value``; what is not positive stands at ``low``."""
-        line = Linear(math.log10(self.low), math.log10(self.high), self.start, self.end)
-        return line(math.log10(max(value, self.low)))
+        low, high = math.log10(self.low), math.log10(self.high)
+        part = (math.log10(min(max(value, self.low), self.high)) - low) / (high - low)
+        return self.start + part * (self.end - self.start)
 
 
 def linear_ticks(high: float, wanted: int = 4) -> tuple[float, ...]:

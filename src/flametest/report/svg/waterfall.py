@@ -4,11 +4,15 @@ from dataclasses import dataclass
 
 from flametest.model.measures import Stage
 from flametest.model.result import ScenarioResult
-from flametest.report.format import exact, figure, moment
+from flametest.report.figures import beyond
+from flametest.report.format import figure, moment
 from flametest.report.svg.canvas import Element, add, number, picture, serialise
 from flametest.report.svg.scales import Linear, time_ticks
 
 __all__ = ["draw_waterfall", "stage_value"]
+
+# Stages that a criterion times: not seen, they lie beyond the end of the watch.
+_CRITERIA = {"ready": "recovery_seconds", "steady": "steady_seconds"}
 
 _TITLE = "Recovery, stage by stage"
 
@@ -41,7 +45,7 @@ def draw_waterfall(scenario: ScenarioResult, key: str, *, is_narrow: bool) -> st
         if stage.seconds is not None:
             _draw_stage(_Layers(bars, whiskers, dots), scale, before, stage, middle)
             before = max(before, stage.seconds)
-        elif _is_censored(scenario, stage):
+        elif stage.name in _CRITERIA:
             _draw_arrow(root, scale(before), right, middle)
     return serialise(root)
 
@@ -50,13 +54,7 @@ def stage_value(scenario: ScenarioResult, stage: Stage) -> str:
     """Return when a stage was reached, or that it was not."""
     if stage.seconds is not None:
         return figure(stage.seconds, "s", uncertainty=stage.uncertainty_seconds or None)
-    if _is_censored(scenario, stage) and scenario.steady is not None:
-        return f">\N{NO-BREAK SPACE}{exact(scenario.steady.horizon_seconds, 's')}"
-    return "not seen"
-
-
-def _is_censored(scenario: ScenarioResult, stage: Stage) -> bool:
-    return stage.name == "steady" and scenario.steady is not None and scenario.steady.seconds is None
+    return (beyond(scenario, _CRITERIA[stage.name]) if stage.name in _CRITERIA else "") or "not seen"
 
 
 def _draw_axis(root: Element, scale: Linear, bottom: float, wanted: int) -> None:

@@ -1,0 +1,74 @@
+"""The answers of the server as HTTP responses: objects, lists, tables, failures. Stored bytes go out as they are."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from flametest.sandbox.apiserver.registry import Listing
+from flametest.sandbox.apiserver.requests import continue_token
+from flametest.sandbox.apiserver.resources import Resource
+from flametest.sandbox.apiserver.warnings import header_value
+from flametest.sandbox.errors import StatusError
+from flametest.sandbox.objects import Object
+from flametest.sandbox.store import Record
+
+__all__ = ["answer", "answer_bytes", "failure", "item_bytes", "list_bytes", "list_metadata", "success", "text"]
+
+
+def answer_bytes(data: bytes, status: int = 200, warnings: Iterable[str] = ()) -> web.Response:
+    """Return a response with a JSON body."""
+    response = web.Response(body=data, status=status, content_type="application/json")
+    for warning in warnings:
+        response.headers.add("Warning", header_value(warning))
+    return response
+
+
+def answer(content: Any, status: int = 200, warnings: Iterable[str] = ()) -> web.Response:
+    """Return a response with an object as its body."""
+    return answer_bytes(orjson.dumps(content), status, warnings)
+
+
+def text(content: str, status: int = 200) -> web.Response:
+    """Return a plain text."""
+    return web.Response(text=content, status=status, content_type="text/plain")
+
+
+def failure(error: StatusError) -> web.Response:
+    """Return the response of a failure."""
+    response = answer(error.to_object(), error.code)
+    if error.code == 429:
+        response.headers["Retry-After"] = "10"
+    return response
+
+
+def success(details: Object | None = None, status: int = 200) -> web.Response:
+    """Return a Status that tells of a success; a status other than 200 is shown in it as well."""
+    content: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+    if details is not None:
+        content["details"] = details
+    if status != 200:
+        content["code"] = status
+    return answer(content, status)
+
+
+def list_metadata(listing: Listing) -> Object:
+    """Return the metadata of a list: its version, and the token of the next page if there is one."""
+    metadata: Object = {"resourceVersion": str(listing.version)}
+    if listing.last_key is not None:
+        metadata["continue"] = continue_token(listing.version, listing.last_key)
+    return metadata
+
+
+def item_bytes(resource: Resource, record: Record) -> bytes:
+    """Return a stored object as lists show it: without kind and apiVersion, which stored bytes begin with."""
+    head = len(f'{{"kind":"{resource.kind}","apiVersion":"{resource.api_version}",')
+    return b"{" + record.data[head:]
+
+
+def list_bytes(resource: Resource, listing: Listing) -> bytes:
+    """Return the JSON of a list."""
+    head = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": list_metadata(listing)}
+    items = b",".join(item_bytes(resource, record) for record in listing.records)
+    return orjson.dumps(head)[:-1] + b',"items":[' + items + b"]}"

@@ -1,0 +1,114 @@
+"""The OpenAPI documents: enough for ``kubectl apply`` to have the server validate, and for ``kubectl explain``.
+
+kubectl 1.29 and later looks in the document of a group for the PATCH of a kind: with a query parameter
+``fieldValidation`` it leaves validation to the server. The schemas come from the slice and have no descriptions.
+"""
+
+from functools import cache
+
+import orjson
+
+from flametest.sandbox.apiserver.discovery import GROUP_VERSIONS, VERSION
+from flametest.sandbox.apiserver.resources import CATALOGUE, Resource
+from flametest.sandbox.apiserver.schema import FieldType, ObjectType, object_type, type_of_kind
+from flametest.sandbox.objects import Object
+
+__all__ = ["document", "index"]
+
+_SCALARS: dict[str, Object] = {
+    "string": {"type": "string"},
+    "boolean": {"type": "boolean"},
+    "int32": {"type": "integer", "format": "int32"},
+    "int64": {"type": "integer", "format": "int64"},
+    "number": {"type": "number"},
+    "quantity": {"oneOf": [{"type": "string"}, {"type": "number"}]},
+    "intstr": {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]},
+    "any": {"type": "object"},
+}
+
+
+def _path(group: str, version: str) -> str:
+    return f"apis/{group}/{version}" if group else f"api/{version}"
+
+
+@cache
+def index() -> Object:
+    """Return the answer of ``/openapi/v3``: where the document of each group and version is."""
+    paths = (_path(group, version) for group, version in GROUP_VERSIONS)
+    return {"paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={VERSION}"} for path in paths}}
+
+
+def _operation(resource: Resource, action: str) -> Object:
+    names = ("dryRun", "fieldManager", "fieldValidation", "force")
+    return {
+        "operationId": f"{action}{resource.kind}",
+        "parameters": [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names],
+        "responses": {"200": {"description": "OK"}},
+        "x-kubernetes-action": action,
+        "x-kubernetes-group-version-kind": {
+            "group": resource.group,
+            "kind": resource.kind,
+            "version": resource.version,
+        },
+    }
+
+
+def _schema_name(name: str) -> str:
+    prefix = "io.k8s.apimachinery.pkg." if name.startswith("apis.") else "io.k8s.api."
+    return prefix + name
+
+
+def _schema_of(field: FieldType, pending: list[str]) -> Object:
+    if field.kind == "object":
+        pending.append(field.type_name)
+        return {"allOf": [{"$ref": f"#/components/schemas/{_schema_name(field.type_name)}"}]}
+    if field.element is not None:
+        element = _schema_of(field.element, pending)
+        if field.kind == "list":
+            return {"type": "array", "items": element}
+        return {"type": "object", "additionalProperties": element}
+    return _SCALARS[field.kind]
+
+
+def _type_schema(of: ObjectType, pending: list[str]) -> Object:
+    properties = {name: _schema_of(field, pending) for name, field in of.fields.items()}
+    schema: Object = {"type": "object", "properties": properties}
+    if of.required:
+        schema["required"] = sorted(of.required)
+    return schema
+
+
+def _schemas(resources: list[Resource]) -> Object:
+    schemas: Object = {}
+    pending: list[str] = []
+    for resource in resources:
+        of = type_of_kind(resource.group, resource.version, resource.kind)
+        kind = {"group": resource.group, "kind": resource.kind, "version": resource.version}
+        schema = {**_type_schema(of, pending), "x-kubernetes-group-version-kind": [kind]}
+        schemas[_schema_name(of.name)] = schema
+    while pending:
+        name = pending.pop()
+        if _schema_name(name) not in schemas:
+            schemas[_schema_name(name)] = {}
+            schemas[_schema_name(name)] = _type_schema(object_type(name), pending)
+    return schemas
+
+
+def document(group: str, version: str) -> bytes | None:
+    """Return the JSON of the document of a group and version; None for what is not served."""
+    if (group, version) not in GROUP_VERSIONS:
+        return None
+    resources = [r for r in CATALOGUE if (r.group, r.version) == (group, version)]
+    paths: Object = {}
+    for resource in resources:
+        scope = "namespaces/{namespace}/" if resource.namespaced else ""
+        path = f"/{_path(group, version)}/{scope}{resource.plural}/{{name}}"
+        paths[path] = {"patch": _operation(resource, "patch"), "put": _operation(resource, "put")}
+    return orjson.dumps(
+        {
+            "openapi": "3.0.0",
+            "info": {"title": "Kubernetes", "version": VERSION},
+            "paths": paths,
+            "components": {"schemas": _schemas(resources)},
+        }
+    )

@@ -1,0 +1,222 @@
+"""The HTTP server: who may ask, which part answers, and that every failure is a Status.
+
+One `ApiServer` lives as long as the cluster process. It serves an already listening socket, because the socket is made
+outside of the cluster's own network namespace.
+"""
+
+import asyncio
+import hmac
+import logging
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from flametest.sandbox.apiserver import answers, discovery, openapi
+from flametest.sandbox.apiserver.failures import (
+    bad_request,
+    forbidden,
+    method_not_allowed,
+    too_large,
+    unauthorized,
+)
+from flametest.sandbox.apiserver.handlers import Call, Handlers
+from flametest.sandbox.apiserver.registry import Registry
+from flametest.sandbox.apiserver.requests import Target, is_true, parse_object, parse_target
+from flametest.sandbox.apiserver.reviews import REVIEW_PATHS, review
+from flametest.sandbox.errors import SandboxError, StatusError
+from flametest.sandbox.podaccess import PodAccess
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.http_parser import RawRequestMessage
+    from aiohttp.streams import StreamReader
+    from aiohttp.web_protocol import RequestHandler
+
+__all__ = ["BODY_BYTES_MAX", "ApiServer"]
+
+BODY_BYTES_MAX = 3 * 1024 * 1024
+"""The largest body that is read, as with a real API server."""
+
+CLOSE_SECONDS = 1.0
+"""How long connections may take to end; what streams is ended before."""
+
+HEALTH_PATHS = frozenset(("/healthz", "/livez", "/readyz"))
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_log = logging.getLogger(__name__)
+
+
+class ApiServer:
+    """Serves a registry over HTTP.
+
+    Args:
+        registry: the state.
+        token: the bearer token that clients have to bring.
+        pod_access: how to reach into pods; None where no agent runs.
+        ssl_context: for TLS; None for plain HTTP.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        token: str,
+        pod_access: PodAccess | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._token = token.encode()
+        self._handlers = Handlers(registry, pod_access)
+        self._ssl_context = ssl_context
+        self._runner: web.ServerRunner | None = None
+        self._running: set[asyncio.Task[object]] = set()
+        self._address = ""
+
+    async def serve(self, sock: socket.socket) -> None:
+        """Begin to serve a listening socket; returns when requests are taken.
+
+        Raises:
+            SandboxError: it serves already.
+        """
+        if self._runner is not None:
+            raise SandboxError("the API server serves already: make another one")
+        self._address = "{}:{}".format(*sock.getsockname()[:2])
+        # A client that goes away cancels its handler, so that a quiet watch of a dead client does not stay.
+        server = web.Server(
+            self._answer, request_factory=_request, handler_cancellation=True, access_log=None, keepalive_timeout=300.0
+        )
+        self._runner = web.ServerRunner(server, shutdown_timeout=CLOSE_SECONDS)
+        await self._runner.setup()
+        await web.SockSite(self._runner, sock, ssl_context=self._ssl_context).start()
+
+    async def close(self) -> None:
+        """End every open request, watches and logs included, then the listener; closing twice is no error."""
+        if self._runner is None:
+            return
+        for task in list(self._running):
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running, timeout=CLOSE_SECONDS)
+        await self._runner.cleanup()
+        self._runner = None
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        task = asyncio.current_task()
+        if task is not None:
+            self._running.add(task)
+        try:
+            return await self._route(request)
+        except StatusError as error:
+            return answers.failure(error)
+        except web.HTTPRequestEntityTooLarge:
+            return answers.failure(too_large(BODY_BYTES_MAX))
+        except (ConnectionError, web.HTTPException):
+            raise
+        except UnicodeError:
+            return answers.failure(bad_request("the request is not valid UTF-8"))
+        except Exception:
+            _log.exception("answering %s %s failed", request.method, request.path)
+            return answers.failure(StatusError(500, "InternalError", "an internal error occurred; the log has it"))
+        finally:
+            if task is not None:
+                self._running.discard(task)
+
+    async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.path
+        if path in HEALTH_PATHS:
+            return answers.text("ok")
+        target, missing = None, None
+        try:
+            target = parse_target(path)
+        except StatusError as error:
+            missing = error
+        self._authorise(request, target)
+        if missing is not None:
+            raise missing
+        if target is not None:
+            return await self._handlers.handle(Call(request, target))
+        if path in REVIEW_PATHS:
+            if request.method != "POST":
+                raise method_not_allowed()
+            body = parse_object(await request.read(), request.headers.get("Content-Type", ""))
+            return answers.answer(review(body), 201)
+        return self._document(path)
+
+    def _authorise(self, request: web.BaseRequest, target: Target | None) -> None:
+        """Check the token.
+
+        Raises:
+            StatusError: 403 without one, 401 for a wrong one.
+        """
+        header = request.headers.get("Authorization", "")
+        if not header:
+            raise _anonymous(request, target)
+        scheme, _, token = header.partition(" ")
+        right = hmac.compare_digest(token.strip().encode(errors="surrogateescape"), self._token)
+        if scheme.lower() != "bearer" or not right:
+            raise unauthorized()
+
+    def _document(self, path: str) -> web.Response:
+        """Answer with a discovery document."""
+        parts = path.strip("/").split("/")
+        document = None
+        match parts:
+            case ["version"]:
+                document = discovery.version_info()
+            case ["api"]:
+                document = discovery.api_versions(self._address)
+            case ["apis"]:
+                document = discovery.groups()
+            case ["api", version]:
+                document = discovery.resource_list("", version)
+            case ["apis", group]:
+                document = discovery.group(group)
+            case ["apis", group, version]:
+                document = discovery.resource_list(group, version)
+            case ["openapi", "v3"]:
+                document = openapi.index()
+            case ["openapi", "v3", "api", version]:
+                return _openapi("", version)
+            case ["openapi", "v3", "apis", group, version]:
+                return _openapi(group, version)
+            case _:
+                pass
+        return answers.text("404 page not found\n", 404) if document is None else answers.answer(document)
+
+
+def _request(
+    message: "RawRequestMessage",
+    payload: "StreamReader",
+    protocol: "RequestHandler",
+    writer: "AbstractStreamWriter",
+    task: "asyncio.Task[None]",
+) -> web.BaseRequest:
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=BODY_BYTES_MAX)
+
+
+def _openapi(group: str, version: str) -> web.Response:
+    content = openapi.document(group, version)
+    return answers.text("404 page not found\n", 404) if content is None else answers.answer_bytes(content)
+
+
+def _anonymous(request: web.BaseRequest, target: Target | None) -> StatusError:
+    """Return the 403 for a request without a token, which says what was not allowed."""
+    user = 'User "system:anonymous" cannot'
+    if target is None:
+        return forbidden(f'forbidden: {user} {request.method.lower()} path "{request.path}"', {})
+    resource = target.resource
+    verb = _VERBS.get(request.method, "get" if target.name else "list")
+    if verb == "list" and is_true(request.query, "watch"):
+        verb = "watch"
+    if verb == "delete" and not target.name:
+        verb = "deletecollection"
+    details = {"kind": resource.plural}
+    if target.name:
+        details["name"] = target.name
+    if resource.group:
+        details["group"] = resource.group
+    shown = f"{resource.plural}/{target.subresource}" if target.subresource else resource.plural
+    about = f'{resource.name} "{target.name}"' if target.name else resource.name
+    scope = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
+    text = f'{about} is forbidden: {user} {verb} resource "{shown}" in API group "{resource.group}" {scope}'
+    return forbidden(text, details)

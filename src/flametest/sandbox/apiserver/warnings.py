@@ -1,0 +1,104 @@
+"""Fields that the sandbox stores but does not act on: each use comes back as a Warning header.
+
+The table is what ``docs/sandbox.md`` lists. A path leads through a pod's spec, ``*`` through the items of a list.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from flametest.sandbox.apiserver.resources import Resource
+from flametest.sandbox.objects import Object
+
+__all__ = ["KIND_NOTES", "POD_FIELDS", "SUPPORTED_VOLUMES", "header_value", "warnings_for"]
+
+_CONTAINER_FIELDS = {
+    "ports.*.hostPort": "ports of nodes are opened by Services of type NodePort only",
+    "resources.limits": "limits are not enforced",
+    "resources.claims": "there are no devices",
+    "volumeDevices": "there are no block devices",
+    "volumeMounts.*.mountPropagation": "mounts do not propagate",
+    "livenessProbe.grpc": "probes by gRPC are not run",
+    "readinessProbe.grpc": "probes by gRPC are not run",
+    "startupProbe.grpc": "probes by gRPC are not run",
+    "securityContext.privileged": "a container gets no privileges over this machine",
+    "securityContext.seLinuxOptions": "SELinux is left as the machine has it",
+    "securityContext.appArmorProfile": "AppArmor is left as the machine has it",
+    "securityContext.procMount": "the default is used",
+}
+
+POD_FIELDS = {
+    "hostNetwork": "every pod has a network of its own",
+    "hostPID": "every container has processes of its own",
+    "hostIPC": "every container has its own IPC",
+    "shareProcessNamespace": "containers of a pod do not share their processes",
+    "hostAliases": "names come from the cluster's DNS",
+    "runtimeClassName": "there is one runtime",
+    "priorityClassName": "nothing is preempted",
+    "readinessGates": "nothing sets such conditions",
+    "resourceClaims": "there are no devices",
+    "ephemeralContainers": "they are not started",
+    "setHostnameAsFQDN": "the hostname is the pod's name",
+    **{f"containers.*.{path}": reason for path, reason in _CONTAINER_FIELDS.items()},
+    **{f"initContainers.*.{path}": reason for path, reason in _CONTAINER_FIELDS.items()},
+}
+"""Path in a pod's spec, and what holds instead."""
+
+SUPPORTED_VOLUMES = frozenset(
+    ("configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret", "name")
+)
+
+KIND_NOTES = {
+    "Ingress": "no controller serves ingresses here",
+    "HorizontalPodAutoscaler": "no controller scales here",
+}
+"""Kinds that are stored and checked, and nothing more."""
+
+_TEMPLATES = {
+    "Pod": ("spec",),
+    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
+    **dict.fromkeys(
+        ("DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet"),
+        ("spec", "template", "spec"),
+    ),
+}
+
+
+def warnings_for(resource: Resource, obj: Object) -> list[str]:
+    """Return a warning for each field of an object that the sandbox does not act on."""
+    warnings = [f"{resource.kind}: {KIND_NOTES[resource.kind]}"] if resource.kind in KIND_NOTES else []
+    if resource.kind == "Service" and obj.get("spec", {}).get("type") == "LoadBalancer":
+        warnings.append("spec.type: a load balancer gets no external address in the sandbox, but its node port works")
+    path = _TEMPLATES.get(resource.kind)
+    if path is None:
+        return warnings
+    spec: Any = obj
+    for part in path:
+        spec = spec.get(part, {}) if isinstance(spec, dict) else {}
+    prefix = ".".join(path)
+    return warnings + list(dict.fromkeys(_of_pod(spec, prefix)))
+
+
+def _of_pod(spec: Object, prefix: str) -> Iterator[str]:
+    for path, reason in POD_FIELDS.items():
+        if _is_set(spec, path.split(".")):
+            yield f"{prefix}.{path}: not supported by the sandbox: {reason}"
+    for volume in spec.get("volumes", ()):
+        for kind in volume.keys() - SUPPORTED_VOLUMES:
+            name = volume.get("name", "")
+            yield f"{prefix}.volumes[{name}].{kind}: volumes of this kind are not supported by the sandbox"
+
+
+def _is_set(value: Any, path: list[str]) -> bool:
+    """Return whether a path leads to anything but an absent, false or empty value."""
+    if not path:
+        return bool(value)
+    if path[0] == "*":
+        return isinstance(value, list) and any(_is_set(item, path[1:]) for item in value)
+    return isinstance(value, dict) and _is_set(value.get(path[0]), path[1:])
+
+
+def header_value(text: str) -> str:
+    """Return the value of a Warning header (RFC 7234) for a text."""
+    printable = "".join(char if " " <= char <= "~" else "?" for char in text)
+    quoted = printable.replace("\\", "\\\\").replace('"', '\\"')
+    return f'299 - "{quoted}"'

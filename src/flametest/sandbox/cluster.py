@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import socket
+import ssl
 import sys
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from flametest.sandbox import control
 from flametest.sandbox.agent import Agent, AgentSettings, Catalogue, ProcessRuntime
 from flametest.sandbox.apiserver import Registry
 from flametest.sandbox.apiserver.bootstrap import bootstrap
-from flametest.sandbox.bootstrap import DNS_PORT, system_endpoint_slices
+from flametest.sandbox.apiserver.server import ApiServer
+from flametest.sandbox.bootstrap import API_INNER_PORT, DNS_PORT, system_endpoint_slices
 from flametest.sandbox.controllers import ControllerManager
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.eventrecorder import EventRecorder
@@ -72,6 +74,7 @@ async def _run(settings: Settings, api: socket.socket, supervisor: socket.socket
         parts.start("scheduler", Scheduler(registry).run())
         parts.start("controllers", ControllerManager(registry).run())
         await parts.run_until(asyncio.create_task(_nodes_ready(registry, len(nodes)), name="wait for nodes"))
+        await _start_api(parts, settings, registry, agent, api)
         gc.collect()
         # What is there now stays for good: no collection need look at it again.
         gc.freeze()
@@ -96,6 +99,27 @@ def _make_agent(settings: Settings, registry: Registry, pod_network: NamespacedP
         EventRecorder(registry, "kubelet"),
         catalogue=Catalogue(Path(settings.images_file) if settings.images_file else None),
     )
+
+
+async def _start_api(parts: Parts, settings: Settings, registry: Registry, agent: Agent, api: socket.socket) -> None:
+    """Serve the host on the socket that the supervisor bound there, and pods on the first node's address."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(settings.certificate_file, settings.key_file)
+    token = settings.token_file.read_text()
+    inner = socket.create_server((settings.node_list()[0].address, API_INNER_PORT))
+    for name, listener in (("API server", api), ("API server for pods", inner)):
+        listener.setblocking(False)
+        server = ApiServer(registry, token, agent, context)
+        await server.serve(listener)
+        parts.start(name, _hold(server))
+
+
+async def _hold(server: ApiServer) -> None:
+    """Keep a server that serves until cancelled, then close it."""
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        await server.close()
 
 
 async def _nodes_ready(registry: Registry, count: int) -> None:

@@ -1,9 +1,16 @@
-"""An API server whose answers a test writes, for broken connections and refusals that a whole one never gives."""
+"""Two API servers: the sandbox's own with its controllers but without pods, and one whose answers a test writes.
 
+The second is for broken connections and refusals that a whole one never gives.
+"""
+
+import asyncio
 import json
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -12,6 +19,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from flametest.kube import KubeClient, connect
+from flametest.sandbox.apiserver import ApiServer, Registry, bootstrap
+from flametest.sandbox.controllers import ControllerManager
+from flametest.sandbox.credentials import CONTEXT_NAME, kubeconfig, make_credentials
+from flametest.sandbox.store import Store
 
 Handler = Callable[["Exchange"], None]
 
@@ -133,3 +144,58 @@ def write_kubeconfig(path: Path, server: str) -> Path:
         )
     )
     return path
+
+
+class LiveApi:
+    """The sandbox's API server, with TLS, and its controllers, on a loop in a thread of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        url = "https://{}:{}".format(*self._listener.getsockname())
+        credentials = make_credentials(["127.0.0.1"], datetime.now(UTC))
+        self._token = credentials.token
+        self.kubeconfig = folder / "kubeconfig"
+        self.kubeconfig.write_text(kubeconfig(credentials, url, "default"))
+        (folder / "crt").write_text(credentials.server_certificate)
+        (folder / "key").write_text(credentials.server_key)
+        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._context.load_cert_chain(folder / "crt", folder / "key")
+        self._ready = threading.Event()
+        self._stop: Callable[[], object] = print
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="live-api")
+        self._thread.start()
+        assert self._ready.wait(20)
+
+    def close(self) -> None:
+        """End it."""
+        self._stop()
+        self._thread.join()
+
+    async def _run(self) -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._stop = lambda: loop.call_soon_threadsafe(stop.set)
+        registry = Registry(Store())
+        bootstrap(registry)
+        server = ApiServer(registry, self._token, ssl_context=self._context)
+        self._listener.setblocking(False)
+        await server.serve(self._listener)
+        controllers = asyncio.create_task(ControllerManager(registry).run(), name="controllers")
+        self._ready.set()
+        await stop.wait()
+        controllers.cancel()
+        await asyncio.gather(controllers, return_exceptions=True)
+        await server.close()
+
+
+@pytest.fixture(scope="session")
+def live_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveApi]:
+    api = LiveApi(tmp_path_factory.mktemp("live-api"))
+    yield api
+    api.close()
+
+
+@pytest.fixture
+def live_client(live_api: LiveApi) -> Iterator[KubeClient]:
+    with connect(live_api.kubeconfig, CONTEXT_NAME) as client:
+        yield client

@@ -67,7 +67,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 
 
 def test_the_annotation_is_written_byte_for_byte_as_kubectl_writes_it() -> None:
-    # As `kubectl apply` v1.33 stored it for this object.
+    # That kubectl itself agrees is tested where there is one, in test_kube_apply.py.
     obj = {
         "apiVersion": "v1",
         "kind": "ConfigMap",

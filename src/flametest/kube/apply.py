@@ -92,7 +92,7 @@ def apply(
             applied = _apply_one(api, resource, manifest)
         except ApiRejectedError as error:
             raise ManifestError(
-                f"{manifest.source}: {manifest.kind} {manifest.name!r} was refused: {error.message}",
+                f"{manifest.source}: {manifest.kind} {manifest.name!r} was refused: {error.told}",
                 error.remedy or "mend the manifest",
             ) from error
         done.append(applied)

@@ -47,12 +47,14 @@ class ApiRejectedError(KubeError):
     Attributes:
         code: the HTTP status.
         reason: the API's machine-readable reason, such as ``Invalid``; empty when it gave none.
+        told: the API's own message, which is a part of this one's.
     """
 
-    def __init__(self, message: str, remedy: str = "", *, code: int, reason: str = "") -> None:
+    def __init__(self, message: str, remedy: str = "", *, code: int, reason: str = "", told: str = "") -> None:
         super().__init__(message, remedy)
         self.code = code
         self.reason = reason
+        self.told = told or message
 
 
 class NotFoundError(ApiRejectedError):
@@ -97,4 +99,5 @@ def rejection(code: int, body: bytes, action: str) -> ApiRejectedError:
     except (ValueError, KeyError, TypeError, AttributeError):
         pass  # Proxies before an API server answer with text of their own, which is then the message.
     kind = _BY_CODE.get(code, ApiRejectedError)
-    return kind(f"{action} was answered with {code}: {message}", _REMEDIES.get(code, ""), code=code, reason=reason)
+    text = f"{action} was answered with {code}: {message}"
+    return kind(text, _REMEDIES.get(code, ""), code=code, reason=reason, told=message)

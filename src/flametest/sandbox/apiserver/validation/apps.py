@@ -50,7 +50,9 @@ def _check_workload(spec: Object) -> list[Cause]:
     if not causes and not matches_selector(selector or {}, labels):
         detail = "`selector` does not match template `labels`"
         causes.append(bad_value("spec.template.metadata.labels", labels, detail))
-    causes += check_template(spec["template"], "spec.template")
+    # A StatefulSet gives each pod a volume for each of its claim templates.
+    claims = [claim.get("metadata", {}).get("name", "") for claim in spec.get("volumeClaimTemplates", ())]
+    causes += check_template(spec["template"], "spec.template", claims)
     restart_policy = spec["template"]["spec"].get("restartPolicy")
     if restart_policy != "Always":
         causes.append(unsupported_value("spec.template.spec.restartPolicy", restart_policy, ("Always",)))

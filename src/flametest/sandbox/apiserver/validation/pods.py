@@ -1,6 +1,6 @@
 """What is refused of pods and of pod templates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flametest.sandbox.apiserver.failures import (
@@ -33,10 +33,10 @@ _MUTABLE_TEXT = (
 )
 
 
-def check_template(template: Object, field: str) -> list[Cause]:
-    """Return the faults of a pod template."""
+def check_template(template: Object, field: str, claims: Iterable[str] = ()) -> list[Cause]:
+    """Return the faults of a pod template; ``claims`` are volumes that its workload adds to each pod."""
     labels = template.get("metadata", {}).get("labels", {})
-    return check_labels(labels, f"{field}.metadata.labels") + _check_spec(template["spec"], f"{field}.spec")
+    return check_labels(labels, f"{field}.metadata.labels") + _check_spec(template["spec"], f"{field}.spec", claims)
 
 
 def check_pod(pod: Object) -> list[Cause]:
@@ -44,8 +44,8 @@ def check_pod(pod: Object) -> list[Cause]:
     return _check_spec(pod["spec"], "spec")
 
 
-def _check_spec(spec: Object, field: str) -> list[Cause]:
-    volumes = {volume.get("name", "") for volume in spec.get("volumes", ())}
+def _check_spec(spec: Object, field: str, claims: Iterable[str] = ()) -> list[Cause]:
+    volumes = {volume.get("name", "") for volume in spec.get("volumes", ())} | set(claims)
     causes = list(_check_volumes(spec.get("volumes", []), f"{field}.volumes"))
     if not spec.get("containers"):
         causes.append(required(f"{field}.containers"))

@@ -7,7 +7,6 @@ ends every pod's processes without touching their objects.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import shutil
@@ -68,6 +67,9 @@ class Agent:
         )
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._removals: set[asyncio.Task[None]] = set()
+        # Pods whose work is done while a finalizer still holds their object.
+        self._done: set[str] = set()
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -82,7 +84,7 @@ class Agent:
             heartbeats.cancel()
             for task in self._tasks.values():
                 task.cancel()
-            await asyncio.gather(heartbeats, *self._tasks.values(), return_exceptions=True)
+            await asyncio.gather(heartbeats, *self._tasks.values(), *self._removals, return_exceptions=True)
             if isinstance(events, AsyncIterator) and hasattr(events, "aclose"):
                 await events.aclose()
 
@@ -143,11 +145,12 @@ class Agent:
         uid = str(pod["metadata"]["uid"])
         worker = self._workers.get(uid)
         if event.type == "DELETED":
+            self._done.discard(uid)
             if worker is not None:
                 worker.vanish()
         elif worker is not None:
             worker.update(pod)
-        elif pod["spec"].get("nodeName") in self._nodes and not _is_over(pod):
+        elif pod["spec"].get("nodeName") in self._nodes and uid not in self._done and not _is_over(pod):
             self._begin(uid, pod)
 
     def _begin(self, uid: str, pod: Object) -> None:
@@ -158,16 +161,21 @@ class Agent:
         task.add_done_callback(lambda done: self._end(uid, done))
 
     def _end(self, uid: str, task: "asyncio.Task[None]") -> None:
-        self._workers.pop(uid, None)
+        worker = self._workers.pop(uid, None)
         self._tasks.pop(uid, None)
         if not task.cancelled() and (error := task.exception()):
+            # The next change of the object begins anew.
             _log.error("%s failed", task.get_name(), exc_info=error)
+        elif worker is not None and not worker.gone:
+            self._done.add(uid)
 
     def _drop_claim(self, claim: Object) -> None:
         """Delete what a claim held; the protection of claims in use is the controllers' business."""
         folder = os.path.join(self._settings.state_folder, "claims", str(claim["metadata"]["uid"]))
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(folder)
+        # In a thread, since a database has many files.
+        removal = asyncio.create_task(asyncio.to_thread(shutil.rmtree, folder, True), name=f"removal of {folder}")
+        self._removals.add(removal)
+        removal.add_done_callback(self._removals.discard)
 
 
 def _is_over(pod: Object) -> bool:

@@ -104,6 +104,7 @@ class ProcessRuntime:
         running.ended = asyncio.create_task(
             self._follow(running, outputs, status_read), name=f"container {container.name} of pod {pod.uid}"
         )
+        self._forget_ended(container.pod_uid, container.name)
         self._containers[container.id] = running
 
     async def wait(self, container_id: str) -> int:
@@ -150,9 +151,14 @@ class ProcessRuntime:
             self.signal(container.options.id, signal.SIGKILL)
         for container in mine:
             await asyncio.shield(container.ended)
-            os.close(container.pidfd)
             del self._containers[container.options.id]
         self._pods.pop(pod_uid, None)
+
+    def _forget_ended(self, pod_uid: str, name: str) -> None:
+        """Drop what a container was before its restart."""
+        for key, found in list(self._containers.items()):
+            if found.options.pod_uid == pod_uid and found.options.name == name and found.ended.done():
+                del self._containers[key]
 
     def _arguments(self, pod: PodSandbox, container: ContainerOptions) -> tuple[list[str], list[str]]:
         """Return the command line up to bubblewrap's options, and that of the container."""
@@ -227,6 +233,7 @@ class ProcessRuntime:
         try:
             return await container.child.wait()
         finally:
+            os.close(container.pidfd)
             for descriptor, stream in outputs.items():
                 loop.remove_reader(descriptor)
                 while _copy(descriptor, stream, log.write) > 0:

@@ -161,9 +161,17 @@ def _contents(container: ContainerOptions, files: RootFiles, targets: tuple[str,
     for mount in container.mounts:
         parts.append((mount.target, ["--ro-bind" if mount.read_only else "--bind", mount.source, mount.target]))
     parts.append((container.working_directory, ["--dir", container.working_directory]))
+    # Made first and by name: the folders that bubblewrap makes on the way to a bind are closed to others.
+    above = {parent for path, _ in parts for parent in _parents(path)}
+    parts[:0] = [(parent, ["--dir", parent]) for parent in above]
     # The sort keeps the order of equal paths, so that a volume lies over what the image has at the same place.
     for _, arguments in sorted(parts, key=lambda part: part[0].rstrip("/").split("/")):
         yield from arguments
+
+
+def _parents(path: str) -> Iterator[str]:
+    while (path := os.path.dirname(path)) not in ("/", ""):
+        yield path
 
 
 def _bind(bind: Bind, targets: list[str]) -> Iterator[str]:

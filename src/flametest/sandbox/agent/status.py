@@ -147,8 +147,8 @@ def _conditions(old: list[Object], facts: list[_Condition], generation: int | No
         value = "True" if fact.true else "False"
         known = before.get(fact.type)
         changed = known is None or known.get("status") != value
-        condition: Object = {"lastProbeTime": None}
-        condition["lastTransitionTime"] = api_time(now) if changed or known is None else known["lastTransitionTime"]
+        since = api_time(now) if changed or known is None else known["lastTransitionTime"]
+        condition: Object = {"lastTransitionTime": since}
         if fact.message:
             condition["message"] = fact.message
         if generation is not None:
@@ -168,7 +168,8 @@ def _container_status(record: ContainerRecord) -> Object:
     status["imageID"] = f"sandbox://{image}" if record.container_id else ""
     status["lastState"] = {} if record.last is None else _state(record.last)
     status["name"] = record.name
-    status["ready"] = record.ready
+    done = isinstance(record.state, Terminated) and record.state.exit_code == 0
+    status["ready"] = done if record.role is Role.INIT else record.ready
     status["restartCount"] = record.restarts
     status["started"] = record.started and record.running
     status["state"] = _state(record.state)

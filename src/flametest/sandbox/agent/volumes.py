@@ -62,24 +62,28 @@ class Volumes:
             VolumeError: something that a volume needs is missing.
         """
         for volume in context.pod["spec"].get("volumes") or []:
-            name = volume["name"]
-            folder = os.path.join(self.folder, "volumes", name)
-            if "persistentVolumeClaim" in volume:
-                self.made[name] = self._claim(context, volume["persistentVolumeClaim"])
-            elif "emptyDir" in volume or len(volume) == 1:
-                os.makedirs(folder, exist_ok=True)
-                os.chmod(folder, 0o777)  # noqa: S103 - as the kubelet makes it
-                self.made[name] = Volume(folder, False)
-            elif "hostPath" in volume:
-                raise VolumeError(
-                    f'volume "{name}": hostPath is not offered by the sandbox; use an emptyDir or a claim'
-                )
-            else:
-                payload = payload_of(context, volume, self.token, self.certificate)
-                if self._payloads.get(name) != payload:
-                    write_atomically(folder, payload)
-                    self._payloads[name] = payload
-                self.made[name] = Volume(folder, True)
+            try:
+                self._make(context, volume)
+            except VolumeError as error:
+                raise VolumeError(f'"{volume["name"]}" : {error}') from error
+
+    def _make(self, context: PodContext, volume: Object) -> None:
+        name = volume["name"]
+        folder = os.path.join(self.folder, "volumes", name)
+        if "persistentVolumeClaim" in volume:
+            self.made[name] = self._claim(context, volume["persistentVolumeClaim"])
+        elif "emptyDir" in volume or len(volume) == 1:
+            os.makedirs(folder, exist_ok=True)
+            os.chmod(folder, 0o777)  # noqa: S103 - as the kubelet makes it
+            self.made[name] = Volume(folder, False)
+        elif "hostPath" in volume:
+            raise VolumeError("hostPath is not offered by the sandbox; use an emptyDir or a claim")
+        else:
+            payload = payload_of(context, volume, self.token, self.certificate)
+            if self._payloads.get(name) != payload:
+                write_atomically(folder, payload)
+                self._payloads[name] = payload
+            self.made[name] = Volume(folder, True)
 
     def _claim(self, context: PodContext, source: Object) -> Volume:
         name = source["claimName"]

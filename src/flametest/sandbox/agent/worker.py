@@ -80,6 +80,7 @@ class PodWorker:
         self._address = ""
         self._gone = False
         self._deadline: float | None = None
+        self._grace_seconds = 0.0
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._probers: dict[str, Prober] = {}
@@ -100,6 +101,11 @@ class PodWorker:
             if isinstance(record.state, Waiting) and record.state.reason == "CreateContainerConfigError":
                 record.retry_at = 0.0
         self._wake.set()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the object is gone."""
+        return self._gone
 
     @property
     def node_name(self) -> str:
@@ -176,7 +182,7 @@ class PodWorker:
                 self._volumes.make(self._context())
                 return True
             except VolumeError as error:
-                self._warn("FailedMount", f"MountVolume.SetUp failed: {error}")
+                self._warn("FailedMount", f"MountVolume.SetUp failed for volume {error}")
             await self._pause(self._tools.settings.volume_retry_seconds)
         return False
 
@@ -206,7 +212,8 @@ class PodWorker:
             return
         self._stop_tasks()
         self._progress = replace(self._progress, over=True, sandbox_ready=False)
-        self._publish()
+        if (self.pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
+            self._publish()
         await self._tools.runtime.remove(self._uid)
         if not self.terminating:
             await self._tools.network.detach(self._uid)
@@ -226,15 +233,14 @@ class PodWorker:
 
     def _facts(self, now: float) -> PodFacts:
         spec, metadata, settings = self.pod["spec"], self.pod["metadata"], self._tools.settings
-        grace_seconds = float(
-            metadata.get("deletionGracePeriodSeconds") or spec.get("terminationGracePeriodSeconds", 30)
-        )
+        wanted = metadata.get("deletionGracePeriodSeconds")
+        grace_seconds = float(spec.get("terminationGracePeriodSeconds", 30) if wanted is None else wanted)
         limit = self._active_until()
         if limit is not None and now >= limit and not self._progress.reason:
             message = "Pod was active on the node longer than the specified deadline"
             self._progress = replace(self._progress, reason="DeadlineExceeded", message=message)
         if self.terminating:
-            self._shorten(now + grace_seconds)
+            self._shorten(now, grace_seconds)
         return PodFacts(
             spec.get("restartPolicy", "Always"),
             grace_seconds,
@@ -243,11 +249,14 @@ class PodWorker:
             settings.backoff_seconds_max,
         )
 
-    def _shorten(self, deadline: float) -> None:
-        """Bring deadlines forward when the pod is deleted again with a shorter grace period."""
-        self._deadline = deadline if self._deadline is None else min(deadline, self._deadline)
+    def _shorten(self, now: float, grace_seconds: float) -> None:
+        """Set the deadline of a deletion; bring it forward when the pod is deleted again with less grace."""
+        if self._deadline is not None and grace_seconds >= self._grace_seconds:
+            return
+        self._grace_seconds = grace_seconds
+        self._deadline = now + grace_seconds if self._deadline is None else min(now + grace_seconds, self._deadline)
         for record in self.records:
-            if record.stop is not None and not record.stop.asked:
+            if record.stop is not None:
                 record.stop.deadline = min(record.stop.deadline, self._deadline)
 
     def _active_until(self) -> float | None:
@@ -299,15 +308,15 @@ class PodWorker:
         self._spawn(self._await_exit(record, options.id), f"end of container {record.name} of pod {self._name}")
         if hook := (record.spec.get("lifecycle") or {}).get("postStart"):
             await self._post_start(record, hook)
-        if record.running:
+        if record.running and not record.unhealthy:
             self._probe(record)
 
     def _note_restart(self, record: ContainerRecord) -> None:
         """Count a restart and set what the next one is held back."""
         ended = record.state if isinstance(record.state, Terminated) else record.last
-        if ended is None or not record.container_id:
+        if ended is None or isinstance(record.state, Running):
             return
-        if isinstance(record.state, Terminated) or record.state == _crash_loop(record, self.pod):
+        if isinstance(record.state, Terminated) or record.state.reason == "CrashLoopBackOff":
             record.last = ended
             facts = self._facts(self._tools.now())
             record.backoff_seconds = next_backoff_seconds(record, ended.finished_at, facts)
@@ -373,7 +382,8 @@ class PodWorker:
         deadline = self._tools.now() + grace_seconds
         if self._deadline is not None:
             deadline = min(deadline, self._deadline)
-        record.stop = Stop(deadline, hook)
+        # Without grace there is nothing to ask for.
+        record.stop = Stop(deadline, hook, asked=grace_seconds <= 0)
         self._normal("Killing", record.unhealthy or f"Stopping container {record.name}", record)
 
     def _begin_hook(self, record: ContainerRecord) -> None:

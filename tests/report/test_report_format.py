@@ -5,7 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flametest.model.verdict import Bound, Limit
-from flametest.report.format import count, duration, exact, figure, limit_text, moment, plain, shortened, signed_seconds
+from flametest.report.format import (
+    count,
+    duration,
+    exact,
+    figure,
+    limit_text,
+    moment,
+    plain,
+    sentence,
+    shortened,
+    signed_seconds,
+)
 
 NBSP = "\N{NO-BREAK SPACE}"
 
@@ -81,3 +92,8 @@ def test_a_shortened_name_fits_and_keeps_both_ends(text: str, length: int) -> No
     assert len(short) <= length
     assert short[0] == plain(text)[0]
     assert short[-1] == plain(text)[-1]
+
+
+def test_a_sentence_begins_with_a_capital_ends_with_a_stop_and_keeps_units_at_their_figures() -> None:
+    assert sentence("felt for 1.5 s (± 0.1 s)") == f"Felt for 1.5{NBSP}s (±{NBSP}0.1{NBSP}s)."
+    assert [sentence(text) for text in ("Done.", "Why?", "")] == ["Done.", "Why?", ""]

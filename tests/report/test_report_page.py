@@ -101,7 +101,7 @@ def test_no_outage_is_said_in_words_and_never_as_zero() -> None:
 
 
 def test_a_steady_state_that_was_not_reached_is_shown_as_longer_than_the_watch() -> None:
-    assert "> 30 s" in Page(render_html(inconclusive_result())).text
+    assert "> 30.04 s" in Page(render_html(inconclusive_result())).text
 
 
 def test_an_outage_that_had_not_ended_is_shown_as_longer_than_what_was_seen() -> None:
@@ -109,7 +109,7 @@ def test_an_outage_that_had_not_ended_is_shown_as_longer_than_what_was_seen() ->
     assert one.outage is not None
     endless = dataclasses.replace(one, outage=dataclasses.replace(one.outage, recovered=False))
     text = Page(render_html(dataclasses.replace(passed_result(), scenarios=(endless,)))).text
-    assert "> 12.3 s failed" in text
+    assert "> 12.33 s failed" in text
     assert "not over when the watch ended" in text
 
 

@@ -78,8 +78,7 @@ def beyond(scenario: ScenarioResult, name: str) -> str:
         known = max((end for _, _, end in scenario.phases), default=None)
     if known is None or known <= 0:
         return ""
-    steps = 100 if known < 10 else 10
-    return f">\N{NO-BREAK SPACE}{exact(math.floor(known * steps) / steps, 's')}"
+    return f">\N{NO-BREAK SPACE}{exact(math.floor(known * 100) / 100, 's')}"
 
 
 def _value(scenario: ScenarioResult, criterion: Criterion, unit: str) -> tuple[str, bool]:

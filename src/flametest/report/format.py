@@ -21,6 +21,7 @@ __all__ = [
     "moment",
     "percent",
     "plain",
+    "sentence",
     "shortened",
     "signed_seconds",
     "utc",
@@ -32,6 +33,7 @@ NOT_MEASURED = "not measured"
 _SPACE = "\N{NO-BREAK SPACE}"
 _MINUS = "\N{MINUS SIGN}"
 _DECIMALS_MAX = 4
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|min)\b|%)|(?<=[±≤≥>]) (?=\d)")
 # Control characters, halves of surrogate pairs and marks that turn the direction of writing: none can be shown,
 # some cannot be written to a file, and the last make a name look like another.
 _UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -84,9 +86,16 @@ def figure(value: float, unit: str, *, uncertainty: float | None = None, limit: 
     return text + _suffix(unit)
 
 
-def exact(value: float, unit: str) -> str:
-    """Return a figure that was set, not measured, without needless zeros, such as ``10 s`` or ``0.5 ms``."""
-    return _signed(_trimmed(value * 100 if unit == "share" else value)) + _suffix(unit)
+def exact(value: float, unit: str, decimals: int = _DECIMALS_MAX) -> str:
+    """Return a figure without needless zeros and without an error, such as ``10 s`` or ``0.5 ms``."""
+    return _signed(_trimmed(value * 100 if unit == "share" else value, decimals)) + _suffix(unit)
+
+
+def sentence(text: str) -> str:
+    """Return ``text`` with a capital at its start and a full stop at its end, and no unit parted from its figure."""
+    text = _BEFORE_UNIT.sub(_SPACE, text.strip())
+    ending = "" if text.endswith((".", "!", "?", "…")) or not text else "."
+    return f"{text[:1].upper()}{text[1:]}{ending}"
 
 
 def percent(ratio: float) -> str:

@@ -5,7 +5,7 @@ import re
 from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Verdict
 from flametest.report.figures import WORDS, Shown, show
-from flametest.report.format import duration, plain, utc
+from flametest.report.format import duration, plain, sentence, utc
 
 __all__ = ["render_markdown"]
 
@@ -19,7 +19,7 @@ def render_markdown(result: Result) -> str:
     lines = [
         f"## {_ICONS[result.verdict]} {WORDS[result.verdict]}: resilience of {_text(result.namespace)}",
         "",
-        _text(result.headline[:1].upper() + result.headline[1:]),
+        _text(sentence(result.headline)),
         "",
     ]
     for scenario in result.scenarios:
@@ -37,7 +37,7 @@ def _scenario(result: Result, scenario: ScenarioResult) -> list[str]:
     lines = [
         f"### {_ICONS[scenario.verdict]} {_text(scenario.name)}: {scenario.verdict}",
         "",
-        _text(scenario.sentence),
+        _text(sentence(scenario.sentence)),
         "",
     ]
     if scenario.criteria:
@@ -46,7 +46,7 @@ def _scenario(result: Result, scenario: ScenarioResult) -> list[str]:
         lines.append("")
     doubts = [check for check in scenario.checks if check.verdict is not Verdict.PASSED]
     lines += [f"- {_ICONS[one.verdict]} {_text(one.title)}: {_text(one.detail)} ({one.verdict})" for one in doubts]
-    lines += [f"- **{_text(one.title)}** {_text(one.advice)}" for one in scenario.findings]
+    lines += [f"- **{_text(one.title)}**: {_text(sentence(one.advice))}" for one in scenario.findings]
     return [*lines, ""] if doubts or scenario.findings else lines
 
 

@@ -16,7 +16,7 @@ from flametest.model.result import Result
 from flametest.model.verdict import Verdict, worst
 from flametest.report.cards import cards
 from flametest.report.figures import WORDS
-from flametest.report.format import count, duration, plain, utc
+from flametest.report.format import count, duration, plain, sentence, utc
 from flametest.report.matrix import matrix
 from flametest.report.palette import SWATCHES
 from flametest.report.scenario import Detail, view
@@ -82,7 +82,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         finalize=_showable,
     )
-    environment.filters |= {"utc": utc, "duration": duration}
+    environment.filters |= {"duration": duration, "sentence": sentence, "utc": utc}
     environment.tests["safe_link"] = _is_safe_link
     return environment
 

@@ -83,6 +83,11 @@ class ScenarioView:
     pods_left_out: int
     is_thinned: bool
 
+    @property
+    def has_changes(self) -> bool:
+        """Return whether any criterion changed from the last run."""
+        return any(one.change for one in self.criteria)
+
 
 def view(result: Result, index: int, detail: Detail) -> ScenarioView:
     """Return how the scenario at ``index`` is shown."""
@@ -175,9 +180,9 @@ def _figures(scenario: ScenarioResult) -> list[tuple[str, str]]:
         found.extend(_availability_figures(scenario.availability))
     steady = scenario.steady
     if steady is not None:
-        windows = f"windows of {exact(steady.window_seconds, 's')}, good for {exact(steady.hold_seconds, 's')}"
+        windows = f"windows of {exact(steady.window_seconds, 's', 1)}, good for {exact(steady.hold_seconds, 's', 1)}"
         ending = f"; not reached: {steady.reason}" if steady.seconds is None and steady.reason else ""
-        found.append(("Steady state", f"{windows}; watched for {exact(steady.horizon_seconds, 's')}{ending}"))
+        found.append(("Steady state", f"{windows}; watched for {exact(steady.horizon_seconds, 's', 1)}{ending}"))
     return found
 
 

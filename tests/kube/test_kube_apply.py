@@ -37,6 +37,12 @@ def deployment(where: str, image: str = "one", replicas: int = 2) -> str:
     )
 
 
+def service(where: str) -> str:
+    spec = {"selector": {"app": "a"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]}
+    metadata = {"name": "a", "namespace": where}
+    return json.dumps({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "manifests"
@@ -51,16 +57,17 @@ def write(folder: Path, **files: str) -> Path:
 
 
 def test_what_is_missing_is_created_and_the_second_time_nothing_changes(live_client: KubeClient, folder: Path) -> None:
-    write(folder, a=namespace("first"), b=config_map("first", key="< & >"), c=deployment("first"))
+    write(folder, a=namespace("first"), b=config_map("first"), c=deployment("first"), d=service("first"))
     seen: list[Applied] = []
     changes = live_client.apply(folder, seen.append)
-    assert changes.summary() == "3 created"
+    assert changes.summary() == "4 created"
     assert [(one.kind, one.namespace, one.name) for one in seen] == [
         ("Namespace", "", "first"),
         ("ConfigMap", "first", "c"),
         ("Deployment", "first", "a"),
+        ("Service", "first", "a"),
     ]
-    assert live_client.apply(folder).summary() == "3 unchanged"
+    assert live_client.apply(folder).summary() == "4 unchanged"
 
 
 def test_what_differs_is_configured_and_what_is_gone_from_the_manifest_goes(

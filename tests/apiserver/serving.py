@@ -1,33 +1,65 @@
 """A real API server on a loopback port, in a thread of its own, for tests; run by hand it serves until Ctrl-C.
 
-    python tests/apiserver/serving.py --port 8901 --token secret
+python tests/apiserver/serving.py --port 8901
 """
 
 import argparse
 import asyncio
 import random
 import socket
+import ssl
+import tempfile
 import threading
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from flametest.sandbox.apiserver import ApiServer, Registry, bootstrap
 from flametest.sandbox.podaccess import PodAccess
 
-__all__ = ["TOKEN", "ServerThread"]
+__all__ = ["TOKEN", "ServerThread", "self_signed"]
 
 TOKEN = "secret"
+
+
+def self_signed() -> ssl.SSLContext:
+    """Return a TLS context with a certificate for loopback that is good for a day; kubectl sends tokens by TLS only."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "flametest tests")])
+    now = datetime.now(UTC)
+    names = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).add_extension(names, critical=False)
+    builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
+    certificate = builder.sign(key, hashes.SHA256())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "server.pem"
+        no_password = serialization.NoEncryption()
+        encodings = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        path.write_bytes(key.private_bytes(*encodings, no_password))
+        with path.open("ab") as file:
+            file.write(certificate.public_bytes(serialization.Encoding.PEM))
+        context.load_cert_chain(path)
+    return context
 
 
 class ServerThread:
     """A server that is up inside its ``with`` block; ``call`` runs a function on its loop."""
 
-    def __init__(self, pod_access: PodAccess | None = None, port: int = 0, token: str = TOKEN) -> None:
+    def __init__(self, pod_access: PodAccess | None = None, port: int = 0, *, tls: bool = False) -> None:
         self._sock = socket.create_server(("127.0.0.1", port))
-        self.url = f"http://127.0.0.1:{self._sock.getsockname()[1]}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._sock.getsockname()[1]}"
         self.registry = Registry(rng=random.Random(1))
         self.loop = asyncio.new_event_loop()
-        self._server = ApiServer(self.registry, token, pod_access)
+        self._server = ApiServer(self.registry, TOKEN, pod_access, self_signed() if tls else None)
         self._thread = threading.Thread(target=self.loop.run_forever, name="api-server", daemon=True)
 
     def __enter__(self) -> Self:
@@ -50,10 +82,9 @@ def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8901)
-    parser.add_argument("--token", default=TOKEN)
     arguments = parser.parse_args()
-    with ServerThread(port=arguments.port, token=arguments.token) as server:
-        print(server.url, flush=True)
+    with ServerThread(port=arguments.port, tls=True) as server:
+        print(f"{server.url} token {TOKEN}", flush=True)
         threading.Event().wait()
 
 

@@ -21,6 +21,9 @@ __all__ = ["Path", "apply_configuration", "fields_of", "merge", "track_update"]
 
 Path = tuple[str, ...]
 
+_KEY_DEFAULTS = {"protocol": "TCP"}
+"""What identifies an item where it leaves the field out, because the server would fill it in."""
+
 _UNOWNED = (
     ("f:apiVersion",),
     ("f:kind",),
@@ -44,7 +47,8 @@ def _json(value: Any) -> str:
 
 
 def _item_key(item: Any, field: FieldType) -> str:
-    return "k:" + _json({name: item[name] for name in field.map_keys if name in item})
+    keys = {name: item.get(name, _KEY_DEFAULTS.get(name)) for name in field.map_keys}
+    return "k:" + _json({name: value for name, value in keys.items() if value is not None})
 
 
 def _walk_object(obj: Object, of: ObjectType, at: Path) -> Iterator[tuple[Path, Any]]:
@@ -171,7 +175,9 @@ def _remove(value: Any, path: Path) -> None:
             del value[name]
     elif head.startswith("k:") and isinstance(value, list):
         keys = orjson.loads(head[2:])
-        for item in [i for i in value if all(i.get(name) == wanted for name, wanted in keys.items())]:
+        for item in [
+            i for i in value if all(i.get(name, _KEY_DEFAULTS.get(name)) == wanted for name, wanted in keys.items())
+        ]:
             if rest:
                 _remove(item, rest)
             else:

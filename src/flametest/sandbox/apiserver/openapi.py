@@ -1,7 +1,8 @@
 """The OpenAPI documents: enough for ``kubectl apply`` to have the server validate, and for ``kubectl explain``.
 
 kubectl 1.29 and later looks in the document of a group for the PATCH of a kind: with a query parameter
-``fieldValidation`` it leaves validation to the server. The schemas come from the slice and have no descriptions.
+``fieldValidation`` it leaves validation to the server, and where strategic merge patches are taken it works out its
+patches by the hints of the schemas. These come from the slice and have no descriptions.
 """
 
 from functools import cache
@@ -9,6 +10,7 @@ from functools import cache
 import orjson
 
 from flametest.sandbox.apiserver.discovery import GROUP_VERSIONS, VERSION
+from flametest.sandbox.apiserver.patching import PATCH_TYPES
 from flametest.sandbox.apiserver.resources import CATALOGUE, Resource
 from flametest.sandbox.apiserver.schema import FieldType, ObjectType, object_type, type_of_kind
 from flametest.sandbox.objects import Object
@@ -40,7 +42,9 @@ def index() -> Object:
 
 def _operation(resource: Resource, action: str) -> Object:
     names = ("dryRun", "fieldManager", "fieldValidation", "force")
+    body_types = PATCH_TYPES if action == "patch" else ("application/json",)
     return {
+        "requestBody": {"content": {media_type: {"schema": {"type": "object"}} for media_type in body_types}},
         "operationId": f"{action}{resource.kind}",
         "parameters": [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names],
         "responses": {"200": {"description": "OK"}},
@@ -65,9 +69,19 @@ def _schema_of(field: FieldType, pending: list[str]) -> Object:
     if field.element is not None:
         element = _schema_of(field.element, pending)
         if field.kind == "list":
-            return {"type": "array", "items": element}
+            return {"type": "array", "items": element, **_merge_hints(field)}
         return {"type": "object", "additionalProperties": element}
     return _SCALARS[field.kind]
+
+
+def _merge_hints(field: FieldType) -> Object:
+    """Return how a strategic merge patch treats a list, by which kubectl works out its patches."""
+    hints: Object = {}
+    if field.merge_key:
+        hints["x-kubernetes-patch-merge-key"] = field.merge_key
+    if field.strategies:
+        hints["x-kubernetes-patch-strategy"] = ",".join(field.strategies)
+    return hints
 
 
 def _type_schema(of: ObjectType, pending: list[str]) -> Object:

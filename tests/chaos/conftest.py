@@ -22,7 +22,7 @@ import pytest
 from flametest.model.history import History
 
 Object = dict[str, Any]
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
@@ -176,14 +176,22 @@ class ChaosRun:
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
-        self.document = short_experiment()
+        self.document = short_experiment("pod-delete-api", seconds=0.5, timeout_seconds=5)
         self.environment = {
             "KUBECONFIG": str(self._write_kubeconfig(url)),
             "KUBERNETES_CONTEXT": "pretended",
             "FLAMETEST_URL": url,
             "FLAMETEST_RECORD_DIR": str(folder / "record"),
         }
+        self.workload = "api"
+        self.output = ""
         self.process: subprocess.Popen[str] | None = None
+
+    def relax(self, figure: str, limits: list[float]) -> None:
+        """Give a figure of the hypothesis another range."""
+        for probe in self.document["steady-state-hypothesis"]["probes"]:
+            if probe["provider"].get("func") == figure:
+                probe["tolerance"]["range"] = limits
 
     def start(self) -> "subprocess.Popen[str]":
         """Start it."""
@@ -250,12 +258,12 @@ class ChaosRun:
         return path
 
 
-def short_experiment() -> Object:
-    """Return experiments/pod-delete-api.json with short waits, without the limit that needs hundreds of requests."""
-    document: Object = json.loads((EXPERIMENTS / "pod-delete-api.json").read_text())
+def short_experiment(name: str, seconds: float, timeout_seconds: float) -> Object:
+    """Return an experiment with short waits, without the limit that needs hundreds of requests."""
+    document: Object = json.loads((EXPERIMENTS / f"{name}.json").read_text())
     baseline, _, recovery = document["method"]
-    baseline["provider"]["arguments"] = {"seconds": 0.5}
-    recovery["provider"]["arguments"] = {"timeout_seconds": 5, "hold_seconds": 0.5}
+    baseline["provider"]["arguments"] = {"seconds": seconds}
+    recovery["provider"]["arguments"] = {"timeout_seconds": timeout_seconds, "hold_seconds": seconds}
     probes = document["steady-state-hypothesis"]["probes"]
     probes[:] = [probe for probe in probes if probe["provider"].get("func") != "max_over_mean"]
     return document

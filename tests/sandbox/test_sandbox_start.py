@@ -1,17 +1,15 @@
 """A sandbox starts, is found, survives its starter, stops, and says plainly why it cannot."""
 
-import base64
 import json
 import os
 import select
 import signal
 import socket
-import ssl
 import stat
 import subprocess
 import sys
 import threading
-import urllib.request
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,8 @@ from flametest.sandbox.supervisor import process_start_ticks
 
 pytestmark = pytest.mark.sandbox
 
+Api = Callable[[str], Any]
+
 START_CODE = """
 import sys
 from pathlib import Path
@@ -34,22 +34,8 @@ print(sandbox.pid, flush=True)
 """
 
 
-def get(sandbox: Sandbox, path: str) -> Any:
-    """Ask the API as a client does that has nothing but the kubeconfig."""
-    config = json.loads(sandbox.kubeconfig.read_text())
-    assert config["current-context"] == sandbox.context
-    cluster = config["clusters"][0]["cluster"]
-    authority = ssl.create_default_context()
-    authority.verify_flags |= ssl.VERIFY_X509_STRICT
-    authority.load_verify_locations(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-    headers = {"Authorization": f"Bearer {config['users'][0]['user']['token']}"}
-    request = urllib.request.Request(cluster["server"] + path, headers=headers)
-    with urllib.request.urlopen(request, context=authority, timeout=10) as answer:
-        return json.load(answer)
-
-
-def test_the_api_answers_and_three_nodes_are_ready_when_start_returns(sandbox: Sandbox) -> None:
-    nodes = get(sandbox, "/api/v1/nodes")["items"]
+def test_the_api_answers_and_three_nodes_are_ready_when_start_returns(api: Api) -> None:
+    nodes = api("/api/v1/nodes")["items"]
     assert [node["metadata"]["name"] for node in nodes] == ["sandbox-1", "sandbox-2", "sandbox-3"]
     for node in nodes:
         ready = next(one for one in node["status"]["conditions"] if one["type"] == "Ready")
@@ -91,12 +77,13 @@ def test_other_settings_under_the_same_name_are_refused(sandbox: Sandbox, option
     assert sandbox.alive()
 
 
-def test_two_sandboxes_run_side_by_side(sandbox: Sandbox, options: SandboxOptions) -> None:
+def test_two_sandboxes_run_side_by_side(sandbox: Sandbox, api: Api, options: SandboxOptions) -> None:
     other_options = replace(options, name="other")
     other = start(other_options)
     try:
         assert other.pid != sandbox.pid
-        assert len(get(sandbox, "/api/v1/nodes")["items"]) == len(get(other, "/api/v1/nodes")["items"]) == 3
+        assert other.server_url != sandbox.server_url
+        assert len(api("/api/v1/nodes")["items"]) == 3
     finally:
         other.stop()
     assert sandbox.alive()

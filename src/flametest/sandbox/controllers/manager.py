@@ -5,11 +5,14 @@ that replace pods come first, so that nothing stands between a pod's end and its
 """
 
 from flametest.sandbox.controllers.claims import ClaimController
+from flametest.sandbox.controllers.cronjob import CronJobController
+from flametest.sandbox.controllers.daemonset import DaemonSetController
 from flametest.sandbox.controllers.deployment import DeploymentController
 from flametest.sandbox.controllers.disruption import DisruptionController
 from flametest.sandbox.controllers.endpoints import EndpointsController
 from flametest.sandbox.controllers.endpointslices import EndpointSliceController
 from flametest.sandbox.controllers.garbage import GarbageController
+from flametest.sandbox.controllers.job import JobController
 from flametest.sandbox.controllers.loop import Controller, Loop
 from flametest.sandbox.controllers.nodes import NodeController
 from flametest.sandbox.controllers.replicaset import ReplicaSetController
@@ -32,9 +35,12 @@ class ControllerManager:
         controllers: tuple[Controller, ...] = (
             ReplicaSetController(),
             StatefulSetController(),
+            DaemonSetController(),
+            JobController(),
             EndpointSliceController(),
             EndpointsController(),
             DeploymentController(),
+            CronJobController(),
             ClaimController(),
             DisruptionController(),
             NodeController(),

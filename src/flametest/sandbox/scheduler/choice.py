@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from flametest.sandbox.objects import Object
+from flametest.sandbox.placement import term_selects_node, tolerates
 from flametest.sandbox.scheduler.filters import (
     HOPELESS,
     fits_resources,
     is_schedulable,
     matches_affinity,
     matches_node_name,
-    node_term_matches,
     ports_are_free,
-    tolerates,
     tolerates_taints,
 )
 from flametest.sandbox.scheduler.topology import Affinities, Spread
@@ -133,14 +132,14 @@ def _stretched(scores: Sequence[float]) -> list[float]:
 
 
 def _shunned(pod: Object, view: NodeView) -> int:
-    taints = view.node["spec"].get("taints") or []
-    return sum(taint["effect"] == "PreferNoSchedule" and not tolerates(pod, taint) for taint in taints)
+    taints, tolerations = view.node["spec"].get("taints") or [], pod["spec"].get("tolerations") or []
+    return sum(taint["effect"] == "PreferNoSchedule" and not tolerates(tolerations, taint) for taint in taints)
 
 
 def _liking(pod: Object, view: NodeView) -> int:
     affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
     preferred = affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or []
-    return sum(int(each["weight"]) for each in preferred if node_term_matches(each["preference"], view))
+    return sum(int(each["weight"]) for each in preferred if term_selects_node(each["preference"], view.node))
 
 
 def _room(pod: Object, view: NodeView) -> float:

@@ -5,8 +5,8 @@ Each filter takes the pod and one node; those that look at other nodes, too, are
 
 from decimal import Decimal
 
-from flametest.sandbox.labels import includes, requirement_holds
 from flametest.sandbox.objects import Object
+from flametest.sandbox.placement import selects_node, tolerates, untolerated_taint
 from flametest.sandbox.scheduler.view import NodeView, allocatable_of, host_ports_of, requests_of
 
 __all__ = [
@@ -15,9 +15,7 @@ __all__ = [
     "is_schedulable",
     "matches_affinity",
     "matches_node_name",
-    "node_term_matches",
     "ports_are_free",
-    "tolerates",
     "tolerates_taints",
 ]
 
@@ -33,27 +31,12 @@ HOPELESS = (_UNSCHEDULABLE, _NODE_NAME, _AFFINITY, _TAINT)
 _PODS_EFFECTS = ("NoSchedule", "NoExecute")
 
 
-def tolerates(pod: Object, taint: Object) -> bool:
-    """Return whether one of the pod's tolerations covers a taint."""
-    return any(_covers(each, taint) for each in pod["spec"].get("tolerations") or [])
-
-
-def _covers(toleration: Object, taint: Object) -> bool:
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    if toleration.get("key") and toleration["key"] != taint["key"]:
-        return False
-    if toleration.get("operator") == "Exists":
-        return True
-    return bool(toleration.get("key")) and (toleration.get("value") or "") == (taint.get("value") or "")
-
-
 def is_schedulable(pod: Object, view: NodeView) -> str | None:
     """Refuse a cordoned node."""
     if not view.node["spec"].get("unschedulable"):
         return None
     cordon = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
-    return None if tolerates(pod, cordon) else _UNSCHEDULABLE
+    return None if tolerates(pod["spec"].get("tolerations") or [], cordon) else _UNSCHEDULABLE
 
 
 def matches_node_name(pod: Object, view: NodeView) -> str | None:
@@ -64,33 +47,13 @@ def matches_node_name(pod: Object, view: NodeView) -> str | None:
 
 def tolerates_taints(pod: Object, view: NodeView) -> str | None:
     """Refuse a node with a taint that the pod does not tolerate; the first one is named."""
-    for taint in view.node["spec"].get("taints") or []:
-        if taint["effect"] in _PODS_EFFECTS and not tolerates(pod, taint):
-            return f"{_TAINT} {{{taint['key']}: {taint.get('value') or ''}}}"
-    return None
+    taint = untolerated_taint(pod["spec"], view.node, _PODS_EFFECTS)
+    return f"{_TAINT} {{{taint['key']}: {taint.get('value') or ''}}}" if taint else None
 
 
 def matches_affinity(pod: Object, view: NodeView) -> str | None:
     """Refuse a node that the node selector or the required node affinity does not take in."""
-    spec = pod["spec"]
-    if not includes(view.labels, spec.get("nodeSelector") or {}):
-        return _AFFINITY
-    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
-    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
-    if required is None:
-        return None
-    return None if any(node_term_matches(term, view) for term in required["nodeSelectorTerms"]) else _AFFINITY
-
-
-def node_term_matches(term: Object, view: NodeView) -> bool:
-    """Return whether a node selector term takes in a node; an empty term takes in none."""
-    expressions, fields = term.get("matchExpressions") or [], term.get("matchFields") or []
-    by_field = {"metadata.name": view.name}
-    return (
-        bool(expressions or fields)
-        and all(requirement_holds(each, view.labels) for each in expressions)
-        and all(requirement_holds(each, by_field) for each in fields)
-    )
+    return None if selects_node(pod["spec"], view.node) else _AFFINITY
 
 
 def ports_are_free(pod: Object, view: NodeView) -> str | None:

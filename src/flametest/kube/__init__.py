@@ -12,6 +12,7 @@ namespaces   wait for a namespace, delete one with everything in it
 readiness    wait until every Deployment and StatefulSet is ready, or say why not
 watch        follow a kind, each change stamped on receipt
 stamps       when exactly a mutating request was sent and answered
+warnings     what the cluster itself says is wrong
 logs         fetch the logs of all pods into files
 errors       the error tree
 """

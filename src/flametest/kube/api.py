@@ -19,11 +19,9 @@ from flametest.kube.errors import ApiUnreachableError, ContextError, rejection
 from flametest.kube.resources import Object
 from flametest.kube.stamps import stamped
 
-__all__ = ["APPLY", "JSON", "MERGE_PATCH", "STRATEGIC_MERGE_PATCH", "Api", "open_api"]
+__all__ = ["APPLY", "JSON", "Api", "open_api"]
 
 JSON = "application/json"
-MERGE_PATCH = "application/merge-patch+json"
-STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 
 CONNECT_SECONDS = 5.0

@@ -15,6 +15,7 @@ from flametest.kube.manifests import Manifest
 from flametest.kube.namespaces import delete_namespace
 from flametest.kube.readiness import Readiness, wait_ready, workloads_of
 from flametest.kube.resources import Resource
+from flametest.kube.warnings import Warned, warnings_of
 from flametest.kube.watch import Change, Watch
 
 __all__ = ["KubeClient", "connect"]
@@ -78,6 +79,14 @@ class KubeClient:
             KubeError: the API is unreachable or refused.
         """
         return workloads_of(self.api, namespace)
+
+    def warnings(self, namespace: str, kind: str) -> tuple[Warned, ...]:
+        """Return the Warning events about objects of ``kind``; see `flametest.kube.warnings`.
+
+        Raises:
+            KubeError: the API is unreachable or refused.
+        """
+        return warnings_of(self.api, namespace, kind)
 
     def version(self) -> str:
         """Return what the API server calls its version, such as ``v1.36.2``.

@@ -1,16 +1,21 @@
 """Deploying the system under test: start the cluster, apply the manifests, wait until every pod is Ready."""
 
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flametest.clusters import Access, Cluster
-from flametest.kube import connect
+from flametest.clusters import Access, Cluster, ClusterError
+from flametest.kube import KubeClient, connect
 from flametest.run.progress import Progress
 from flametest.run.project import Project
 
 __all__ = ["NAMESPACE", "deploy", "deployed"]
 
 NAMESPACE = "flametest"
+ENTRY_SECONDS = 15.0  # pods are Ready by then; what is left is for the node port to follow
+POLL_SECONDS = 0.1
 READY_SECONDS = 120.0  # a slow machine that has to make a database cluster first; a broken manifest is told earlier
 
 
@@ -31,11 +36,48 @@ def deploy(cluster: Cluster, project: Project, progress: Progress) -> Access:
             step.saw(changes.summary())
         with progress.step("wait for every pod to be Ready") as step:
             client.wait_ready(NAMESPACE, timeout_seconds=READY_SECONDS, saw=step.saw)
+        with progress.step("reach the entry") as step:
+            _await_entry(client, access.url, fresh=not running)
+            step.saw(access.url)
     except BaseException:
         if not running:
             cluster.down()
         raise
     return access
+
+
+def _await_entry(client: KubeClient, url: str, *, fresh: bool) -> None:
+    """Return when the entry answers.
+
+    On a cluster that has just been started, an answer from a port that another program holds does not count; on one
+    that was running, the warning about the port may be an old one.
+
+    Raises:
+        ClusterError: it does not, with what the cluster says about its Services.
+    """
+    end = time.monotonic() + ENTRY_SECONDS
+    while True:
+        warned = client.warnings(NAMESPACE, "Service")
+        taken = fresh and any(one.reason == "NodePortUnavailable" for one in warned)
+        if taken or time.monotonic() >= end:
+            said = "; ".join(f"Service {one.name}: {one.message}" for one in warned)
+            raise ClusterError(
+                f"the entry {url} does not answer{': ' if said else ''}{said}",
+                "free its address and port, or mend the entry Service, and try again",
+            )
+        if _answers(url):
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=ENTRY_SECONDS) as answer:  # noqa: S310 (the cluster's own entry)
+            return bool(answer.status < 500)
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except OSError:
+        return False
 
 
 @contextmanager

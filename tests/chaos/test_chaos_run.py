@@ -184,6 +184,25 @@ def test_an_entry_that_refuses_users_fails_the_hypothesis_before_anything_is_inj
     assert chaos_run.history().of(ProberEnded)
 
 
+def test_a_system_that_is_not_whole_is_left_alone_and_that_is_a_failure(cluster: Any, chaos_run: Any) -> None:
+    cluster.objects["deployments"]["api"]["spec"]["replicas"] = 4
+    output = chaos_run.finish()
+    assert chaos_run.exit_code == 1
+    assert "nothing was injected, so nothing was tested" in output
+    assert chaos_run.journal["status"] == "failed"
+    assert chaos_run.journal["steady_states"]["before"]["steady_state_met"] is False
+    assert cluster.deleted == []
+    assert chaos_run.history().of(ScenarioEnded)[0].status == "failed"
+
+
+def test_a_selector_that_matches_no_pod_is_a_failure(cluster: Any, chaos_run: Any) -> None:
+    chaos_run.document["method"][1]["provider"]["arguments"] = {"name_pattern": "^nobody$", "ns": "flametest"}
+    output = chaos_run.finish()
+    assert chaos_run.exit_code == 1
+    assert "no fault was injected, so there is nothing to recover from" in output
+    assert chaos_run.journal["status"] == "interrupted"
+
+
 def test_without_a_record_folder_the_record_lies_below_reports(cluster: Any, chaos_run: Any) -> None:
     del chaos_run.environment["FLAMETEST_RECORD_DIR"]
     chaos_run.finish()

@@ -13,7 +13,7 @@ failed, a SIGTERM included, which would let an experiment without a fault pass. 
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -113,9 +113,18 @@ def after_activity_control(context: Mapping[str, Any], state: Mapping[str, Any] 
         raise InterruptExecution(f"action {context.get('name')!r} failed, so the experiment proves nothing: {reason}")
 
 
-def after_experiment_control(state: Mapping[str, Any] | None = None, **_: Any) -> None:
-    """End the recorder; ``state`` is the journal."""
-    journal = state or {}
+def after_experiment_control(
+    context: Mapping[str, Any], state: MutableMapping[str, Any] | None = None, **_: Any
+) -> None:
+    """End the recorder; ``state`` is the journal.
+
+    A system that was not in its steady state before the fault is left alone, and Chaos Toolkit calls that
+    "completed", with exit code 0. Nothing was tested, so the journal's status becomes "failed".
+    """
+    journal = {} if state is None else state
+    if journal.get("status") == "completed" and not context.get("dry") and not session.current().injected:
+        logger.error("nothing was injected, so nothing was tested: the experiment failed")
+        journal["status"] = "failed"
     deviated = bool(journal.get("deviated"))
     _end("deviated" if deviated else str(journal.get("status") or "aborted"), deviated)
 

@@ -5,6 +5,7 @@ Format: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/q
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 __all__ = ["quantity"]
 
@@ -28,6 +29,8 @@ _FACTORS = {
 }
 
 
+# The same few amounts are asked for by every pod, and read again at every choice of a node.
+@lru_cache(maxsize=1024)
 def quantity(text: str | float) -> Decimal:
     """Return the amount in base units (cores, bytes, pieces).
 

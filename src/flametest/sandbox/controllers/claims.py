@@ -1,7 +1,7 @@
 """Persistent volume claims: each gets a volume of its own as soon as it asks, and the volume goes with the claim.
 
-This is what a dynamic provisioner does on a real cluster. The volume is a folder that the agent keeps under the name
-of the volume; nothing here touches the disk.
+This is what a dynamic provisioner does on a real cluster. The volume is a folder that the agent keeps for the claim,
+named by its uid; nothing here touches the disk.
 """
 
 from collections.abc import Iterable
@@ -83,7 +83,7 @@ def _volume(claim: Object) -> Object:
                 "uid": metadata["uid"],
             },
             "persistentVolumeReclaimPolicy": "Delete",
-            "hostPath": {"path": f"/var/lib/flametest/volumes/{name}", "type": "DirectoryOrCreate"},
+            "hostPath": {"path": f"/var/lib/flametest/claims/{metadata['uid']}", "type": "DirectoryOrCreate"},
             "volumeMode": spec.get("volumeMode") or "Filesystem",
         },
     }

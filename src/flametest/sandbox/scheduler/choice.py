@@ -145,13 +145,15 @@ def _liking(pod: Object, view: NodeView) -> int:
 def _room(pod: Object, view: NodeView) -> float:
     """Return how much of a node would stay free, in per cent, as the mean over processor and memory."""
     allocatable = allocatable_of(view.node)
+    counted = [_counted(each) for each in (*view.pods, pod)]
     shares = []
-    for resource, default in _DEFAULT_REQUESTS.items():
+    for resource in _DEFAULT_REQUESTS:
         total = allocatable.get(resource, Decimal(0))
-        used = sum((_counted(each, resource, default) for each in (*view.pods, pod)), Decimal(0))
+        used = sum((each[resource] for each in counted), Decimal(0))
         shares.append(max(float((total - used) / total), 0.0) * _SCORE_MAX if total else 0.0)
     return sum(shares) / len(shares)
 
 
-def _counted(pod: Object, resource: str, default: Decimal) -> Decimal:
-    return requests_of(pod).get(resource) or default * len(pod["spec"]["containers"])
+def _counted(pod: Object) -> Requests:
+    requests, containers = requests_of(pod), len(pod["spec"]["containers"])
+    return {name: requests.get(name) or default * containers for name, default in _DEFAULT_REQUESTS.items()}

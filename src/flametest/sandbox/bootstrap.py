@@ -1,29 +1,36 @@
 """Where the Services that every cluster has lead to: the API and the name server, on the first node's address.
 
 The Services themselves are made by `flametest.sandbox.apiserver.bootstrap`. They have no selector, so their
-EndpointSlices are made here, by the side of what serves them. Pure: `system_endpoint_slices` says what to create.
+endpoints are made here, by the side of what serves them. Pure: `system_endpoints` says what to create.
 """
 
 from flametest.sandbox.objects import Object
 
-__all__ = ["API_INNER_PORT", "DNS_PORT", "system_endpoint_slices"]
+__all__ = ["API_INNER_PORT", "DNS_PORT", "system_endpoints"]
 
 API_INNER_PORT = 6443
 """Port of the first node's address on which pods reach the API."""
 
 DNS_PORT = 53
 
+_ENDPOINT_SLICES = "endpointslices.discovery.k8s.io"
 
-def system_endpoint_slices(node_address: str) -> list[Object]:
-    """Return the EndpointSlices of the Services ``kubernetes`` and ``kube-dns``."""
+
+def system_endpoints(node_address: str) -> list[tuple[str, Object]]:
+    """Return (resource, object) pairs: EndpointSlices and Endpoints of the Services ``kubernetes`` and ``kube-dns``."""
+    dns = [_port("dns", "UDP", DNS_PORT), _port("dns-tcp", "TCP", DNS_PORT)]
     return [
-        _slice("default", "kubernetes", node_address, [("https", "TCP", API_INNER_PORT)]),
-        _slice("kube-system", "kube-dns", node_address, [("dns", "UDP", DNS_PORT), ("dns-tcp", "TCP", DNS_PORT)]),
+        *_endpoints("default", "kubernetes", node_address, [_port("https", "TCP", API_INNER_PORT)]),
+        *_endpoints("kube-system", "kube-dns", node_address, dns),
     ]
 
 
-def _slice(namespace: str, service: str, address: str, ports: list[tuple[str, str, int]]) -> Object:
-    return {
+def _port(name: str, protocol: str, number: int) -> Object:
+    return {"name": name, "protocol": protocol, "port": number}
+
+
+def _endpoints(namespace: str, service: str, address: str, ports: list[Object]) -> list[tuple[str, Object]]:
+    endpoint_slice = {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {
@@ -33,5 +40,16 @@ def _slice(namespace: str, service: str, address: str, ports: list[tuple[str, st
         },
         "addressType": "IPv4",
         "endpoints": [{"addresses": [address], "conditions": {"ready": True, "serving": True, "terminating": False}}],
-        "ports": [{"name": name, "protocol": protocol, "port": port} for name, protocol, port in ports],
+        "ports": ports,
     }
+    endpoints = {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {
+            "name": service,
+            "namespace": namespace,
+            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+        },
+        "subsets": [{"addresses": [{"ip": address}], "ports": ports}],
+    }
+    return [(_ENDPOINT_SLICES, endpoint_slice), ("endpoints", endpoints)]

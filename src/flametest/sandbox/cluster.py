@@ -21,13 +21,13 @@ from flametest.sandbox.agent import Agent, AgentSettings, Catalogue, ProcessRunt
 from flametest.sandbox.apiserver import Registry
 from flametest.sandbox.apiserver.bootstrap import bootstrap
 from flametest.sandbox.apiserver.server import ApiServer
-from flametest.sandbox.bootstrap import API_INNER_PORT, DNS_PORT, system_endpoint_slices
+from flametest.sandbox.bootstrap import API_INNER_PORT, DNS_PORT, system_endpoints
 from flametest.sandbox.controllers import ControllerManager
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.eventrecorder import EventRecorder
 from flametest.sandbox.hostlink import HostLink
 from flametest.sandbox.lifetime import Parts
-from flametest.sandbox.network.directory import ENDPOINT_SLICES, Directory
+from flametest.sandbox.network.directory import Directory
 from flametest.sandbox.network.dns import Answerer, DnsServer
 from flametest.sandbox.network.nodeports import NodePorts
 from flametest.sandbox.network.pods import NamespacedPodNetwork
@@ -63,8 +63,8 @@ async def _run(settings: Settings, api: socket.socket, supervisor: socket.socket
     link = HostLink(supervisor)
     registry = Registry(Store(), root_certificate=settings.authority_file.read_text())
     bootstrap(registry, api_address=KUBERNETES_ADDRESS, dns_address=DNS_ADDRESS)
-    for endpoint_slice in system_endpoint_slices(nodes[0].address):
-        registry.create(ENDPOINT_SLICES, endpoint_slice)
+    for resource, obj in system_endpoints(nodes[0].address):
+        registry.create(resource, obj)
     pod_network = NamespacedPodNetwork(nodes)
     pod_network.prepare()
     agent = _make_agent(settings, registry, pod_network)

@@ -34,6 +34,7 @@ _START_SECONDS_MAX = 30.0
 _LOCK_SECONDS_MAX = 60.0
 _LOG_LINES_SHOWN = 15
 _KUBECONFIG_NAME = "kubeconfig"
+_LOCK_NAME = "lock"
 _LOG_NAME = "sandbox.log"
 _PACKAGE_NAME = b"flametest.sandbox."
 
@@ -140,8 +141,7 @@ class Sandbox:
         _end_process(self.pid, self.start_ticks, grace_seconds)
         # The kernel kills init with the supervisor; this only waits for it to be done.
         _end_process(self.init_pid, self.init_start_ticks, 0)
-        for name in (STATE_FILE_NAME, "settings.json", "token", "server.key", "server.crt", "ca.crt"):
-            (self.state_folder / name).unlink(missing_ok=True)
+        _clear(self.state_folder, keep=(_LOCK_NAME, _LOG_NAME))
 
     def memory(self) -> int:
         """Return the memory of the sandbox's own processes in bytes: the sum of their proportional set sizes (PSS).
@@ -153,11 +153,17 @@ class Sandbox:
 
 def find(options: SandboxOptions) -> Sandbox | None:
     """Return the sandbox that these options name if it lives."""
+    sandbox = _read_state(options)
+    return sandbox if sandbox is not None and sandbox.alive() else None
+
+
+def _read_state(options: SandboxOptions) -> Sandbox | None:
+    """Return the sandbox that was last started in this folder, alive or not; None for no trace of one."""
     folder = options.state_folder
     try:
         state = json.loads((folder / STATE_FILE_NAME).read_text())
         settings = Settings.from_json((folder / "settings.json").read_text())
-        sandbox = Sandbox(
+        return Sandbox(
             state_folder=folder,
             server_url=f"https://{settings.api_address}:{state['api_port']}",
             node_port_address=settings.node_port_address,
@@ -168,7 +174,6 @@ def find(options: SandboxOptions) -> Sandbox | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return sandbox if sandbox.alive() else None
 
 
 def start(options: SandboxOptions) -> Sandbox:
@@ -179,26 +184,37 @@ def start(options: SandboxOptions) -> Sandbox:
     """
     _check(options)
     folder = options.state_folder
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    with _locked(folder / "lock", options.name):
-        if (sandbox := find(options)) is not None:
-            _check_same(options, sandbox)
-            return sandbox
-        _clear(folder)
-        settings = options.settings()
-        credentials = make_credentials(
-            [options.api_address, *(node.address for node in settings.node_list())],
-            datetime.datetime.now(datetime.UTC),
-        )
-        credentials.write(settings)
-        write_private(folder / "settings.json", settings.to_json())
-        _launch(folder)
-        started = find(options)
-        if started is None:
-            raise SandboxError("the sandbox ended as soon as it was ready", f"read {folder / _LOG_NAME}")
-        write_private(started.kubeconfig, kubeconfig(credentials, started.server_url, options.namespace))
-        return started
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        with _locked(folder / _LOCK_NAME, options.name):
+            return _start_locked(options, folder)
+    except OSError as error:
+        message = f"the state folder {folder} cannot be used: {error}"
+        raise SandboxError(message, "set FLAMETEST_HOME to a folder that is yours and has room") from error
+
+
+def _start_locked(options: SandboxOptions, folder: Path) -> Sandbox:
+    if (sandbox := find(options)) is not None:
+        _check_same(options, sandbox)
+        return sandbox
+    if (stale := _read_state(options)) is not None:
+        # It was killed, perhaps a moment ago: the kernel may still be taking its listeners away.
+        stale.stop()
+    _clear(folder, keep=(_LOCK_NAME,))
+    settings = options.settings()
+    credentials = make_credentials(
+        [options.api_address, *(node.address for node in settings.node_list())],
+        datetime.datetime.now(datetime.UTC),
+    )
+    credentials.write(settings)
+    write_private(folder / "settings.json", settings.to_json())
+    _launch(folder)
+    started = find(options)
+    if started is None:
+        raise SandboxError("the sandbox ended as soon as it was ready", f"read {folder / _LOG_NAME}")
+    write_private(started.kubeconfig, kubeconfig(credentials, started.server_url, options.namespace))
+    return started
 
 
 def _check(options: SandboxOptions) -> None:
@@ -239,10 +255,10 @@ def _locked(path: Path, name: str) -> Iterator[None]:
         yield
 
 
-def _clear(folder: Path) -> None:
-    """Remove what a sandbox that was killed left in its folder."""
-    for path in folder.iterdir():
-        if path.name == "lock":
+def _clear(folder: Path, keep: tuple[str, ...]) -> None:
+    """Remove what a sandbox left in its folder: credentials, the state file, and the data of its pods."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name in keep:
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -288,8 +304,7 @@ def _launch(folder: Path) -> None:
 
 
 def _await_ready(report: Any, folder: Path) -> None:
-    ready, _, _ = select.select([report], [], [], _START_SECONDS_MAX)
-    if not ready:
+    if not _readable(report.fileno(), _START_SECONDS_MAX):
         message = f"the sandbox was not ready within {_START_SECONDS_MAX:.0f} s{_log_tail(folder)}"
         raise SandboxError(message, f"read {folder / _LOG_NAME}")
     line = report.readline()
@@ -333,7 +348,14 @@ def _end_process(pid: int, start_ticks: int, grace_seconds: float) -> None:
 def _signal_and_wait(descriptor: int, number: signal.Signals, seconds: float) -> bool:
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(descriptor, number)
-    return bool(select.select([descriptor], [], [], seconds)[0])
+    return _readable(descriptor, seconds)
+
+
+def _readable(descriptor: int, seconds: float) -> bool:
+    """Wait until a descriptor can be read or has ended, at most so long; returns whether it came to that."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 def _own_processes(supervisor_pid: int) -> list[int]:

@@ -12,8 +12,6 @@ __all__ = [
     "CLUSTER_DOMAIN",
     "DNS_ADDRESS",
     "KUBERNETES_ADDRESS",
-    "NODE_RANGE",
-    "POD_RANGE",
     "SERVICE_RANGE",
     "NodeSettings",
     "Settings",
@@ -21,8 +19,6 @@ __all__ = [
 
 CLUSTER_DOMAIN = "cluster.local"
 SERVICE_RANGE = "10.96.0.0/16"
-POD_RANGE = "10.244.0.0/16"
-NODE_RANGE = "10.240.0.0/24"
 KUBERNETES_ADDRESS = "10.96.0.1"
 DNS_ADDRESS = "10.96.0.10"
 

@@ -6,6 +6,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable
+from pathlib import Path
 
 from flametest.sandbox.network.conntrack import forget_udp
 from flametest.sandbox.network.directory import Snapshot
@@ -17,6 +18,19 @@ __all__ = ["ServiceRules"]
 _log = logging.getLogger(__name__)
 
 
+# Connections that ended are remembered for 120 s by default: under load that fills the kernel's table, which then
+# drops what is new. The setting is there only once a rule uses connection tracking.
+_TIME_WAIT_SETTING = Path("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait")
+_TIME_WAIT_SECONDS = 10
+
+
+def _shorten_memory() -> None:
+    try:
+        _TIME_WAIT_SETTING.write_text(str(_TIME_WAIT_SECONDS))
+    except OSError as error:
+        _log.warning("connections that ended stay in the kernel's table for its own time: %s", error)
+
+
 class ServiceRules:
     """The rules of one cluster, in the network namespace of the thread that made it."""
 
@@ -24,6 +38,7 @@ class ServiceRules:
         """Make the table; raises SandboxError when the kernel refuses it."""
         self._nftables = Nftables()
         self._nftables.run(base(node_addresses))
+        _shorten_memory()
         self._ruleset = Ruleset()
         self._flushes: set[asyncio.Task[None]] = set()
 

@@ -226,8 +226,11 @@ class ChaosRun:
 
     @property
     def record(self) -> Path:
-        """Return the record folder."""
-        return self.folder / "record"
+        """Return the record folder: the one that was named, or the only one below reports."""
+        if "FLAMETEST_RECORD_DIR" in self.environment:
+            return self.folder / "record"
+        (record,) = (self.folder / "reports" / "experiments").iterdir()
+        return record
 
     def history(self) -> History:
         """Return what was recorded so far."""

@@ -63,4 +63,11 @@ def test_what_the_environment_leaves_out_has_a_default() -> None:
     settings = read_settings({"KUBERNETES_CONTEXT": "sandbox"})
     assert (settings.namespace, settings.url) == ("flametest", "http://127.0.0.1:30080")
     assert settings.record_folder is None
+    assert settings.seed is None
     assert read_settings({"KUBERNETES_CONTEXT": "c", "FLAMETEST_RECORD_DIR": "a/b"}).record_folder == Path("a/b")
+
+
+def test_a_seed_is_a_whole_number() -> None:
+    assert read_settings({"KUBERNETES_CONTEXT": "c", "FLAMETEST_SEED": "42"}).seed == 42
+    with pytest.raises(RecorderError, match="FLAMETEST_SEED is 'x'; expected a whole number"):
+        read_settings({"KUBERNETES_CONTEXT": "c", "FLAMETEST_SEED": "x"})

@@ -6,6 +6,7 @@ thread, in which Chaos Toolkit runs, waits for what they show. What goes wrong i
 raised in the main thread at its next check, because a record with a hole in it must not pass for a whole one.
 """
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -57,6 +58,7 @@ class Recorder:
         self.scenario = scenario
         self.folder: Path = settings.record_folder or lone_folder(scenario.name, time.time())
         self._settings = settings
+        self._seed = random.SystemRandom().randrange(2**31) if settings.seed is None else settings.seed
         self._record: Record | None = None
         self._prober: Prober | None = None
         self._exits = ExitStack()
@@ -83,6 +85,7 @@ class Recorder:
         self._exits.callback(self._record.close)
         self._exits.callback(self._note_end)
         self.note(ScenarioStarted(_now(), self.scenario.name, self.scenario.title, self.scenario.experiment))
+        self.note(Noted(_now(), self.scenario.name, f"random choices start from FLAMETEST_SEED={self._seed}"))
         client = self._exits.enter_context(connect(self._settings.kubeconfig, self._settings.context))
         for resource in WATCHED:
             self._start_watch(client, resource)
@@ -124,7 +127,12 @@ class Recorder:
 
     @contextmanager
     def injecting(self, fault: str) -> Iterator[None]:
-        """Stamp what an action sends while the block runs; note the fault that it injected, if it injected one."""
+        """Stamp what an action sends while the block runs; note the fault that it injected, if it injected one.
+
+        The process' random numbers begin anew from the seed, so that an action draws the same places in its list of
+        candidates whatever was drawn before it. (Names are new in each deployment; places are all that can recur.)
+        """
+        random.seed(f"{self._seed} {self.scenario.name} {fault}")
         with stamp_mutations() as mutations:
             yield
         if mutations:

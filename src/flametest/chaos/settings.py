@@ -33,21 +33,28 @@ class Settings:
     record_folder: Path | None
     """FLAMETEST_RECORD_DIR; None for a lone ``chaos run``, which records below ``reports/experiments``."""
 
+    seed: int | None
+    """FLAMETEST_SEED; what random choices of actions start from, None to draw one."""
+
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Return what ``environment`` says.
 
     Raises:
-        RecorderError: no context is named.
+        RecorderError: no context is named, or the seed is no whole number.
     """
     context = environment.get("KUBERNETES_CONTEXT", "")
     if not context:
         raise RecorderError("KUBERNETES_CONTEXT is not set, so no cluster is chosen", REMEDY)
     folder = environment.get("FLAMETEST_RECORD_DIR", "")
+    seed = environment.get("FLAMETEST_SEED", "")
+    if seed and not (seed.isascii() and seed.isdigit()):
+        raise RecorderError(f"FLAMETEST_SEED is {seed!r}; expected a whole number", "unset it to have one drawn")
     return Settings(
         kubeconfig=environment.get("KUBECONFIG") or str(Path.home() / ".kube" / "config"),
         context=context,
         namespace=environment.get("FLAMETEST_NAMESPACE") or "flametest",
         url=environment.get("FLAMETEST_URL") or "http://127.0.0.1:30080",
         record_folder=Path(folder) if folder else None,
+        seed=int(seed) if seed else None,
     )

@@ -22,7 +22,6 @@ pytestmark = pytest.mark.sandbox
 
 NAMESPACE = "/api/v1/namespaces/flametest"
 API_PODS = f"{NAMESPACE}/pods?labelSelector=app%3Dapi"
-ENTRY_SERVICE = f"{NAMESPACE}/services/nginx"
 RECOVERY_AGREEMENT_SECONDS = 0.1
 
 
@@ -143,29 +142,36 @@ def test_a_limit_that_is_missed_is_named_and_ends_with_1(system: System, tmp_pat
 def test_a_system_that_is_not_healthy_is_not_broken_further(
     system: System, api: Callable[..., Any], tmp_path: Path
 ) -> None:
-    pods_before = uids(api)
-    with entry_selecting(api, {"app": "nobody"}):
+    with api_pod_that_cannot_be_replaced(api):
+        pods_before = uids(api)
         done = system.flametest(
             "run", "--experiment", "experiments/pod-delete-api.json", "--out", str(tmp_path / "run")
         )
+        pods_after = uids(api)
 
     assert done.returncode == 3, done.stdout + done.stderr
     assert "INCONCLUSIVE: " in done.stdout
-    assert uids(api) == pods_before
-    history = (tmp_path / "run" / "history.jsonl").read_text()
-    assert "FaultInjected" not in history
+    assert pods_after == pods_before
+    assert "FaultInjected" not in (tmp_path / "run" / "history.jsonl").read_text()
 
 
 @contextmanager
-def entry_selecting(api: Callable[..., Any], selector: dict[str, str]) -> Iterator[None]:
-    """Let the entry Service select something else for a while."""
-    kept = json.load(api(ENTRY_SERVICE))["spec"]["selector"]
+def api_pod_that_cannot_be_replaced(api: Callable[..., Any]) -> Iterator[None]:
+    """Delete an api pod while no node takes new ones; let them again in the end."""
+    nodes = [node["metadata"]["name"] for node in json.load(api("/api/v1/nodes"))["items"]]
     patch = "application/merge-patch+json"
-    api(ENTRY_SERVICE, "PATCH", {"spec": {"selector": selector}}, patch).close()
+    for node in nodes:
+        api(f"/api/v1/nodes/{node}", "PATCH", {"spec": {"unschedulable": True}}, patch).close()
     try:
+        api(f"{NAMESPACE}/pods/{json.load(api(API_PODS))['items'][0]['metadata']['name']}", "DELETE").close()
+        with api(f"{API_PODS}&watch=1&timeoutSeconds=30") as events:
+            for line in events:
+                if json.loads(line)["type"] == "DELETED":
+                    break
         yield
     finally:
-        api(ENTRY_SERVICE, "PATCH", {"spec": {"selector": kept}}, patch).close()
+        for node in nodes:
+            api(f"/api/v1/nodes/{node}", "PATCH", {"spec": {"unschedulable": None}}, patch).close()
 
 
 def uids(api: Callable[..., Any]) -> set[str]:

@@ -23,27 +23,60 @@ def deploy(cluster: Cluster, project: Project, progress: Progress) -> Access:
     """Bring the system up on ``cluster`` and return how it is reached; what runs already is brought up to date.
 
     Raises:
-        FlametestError: the cluster or a manifest is at fault. A cluster that this call started is ended again.
+        FlametestError: the cluster or a manifest is at fault, or the system does not get Ready. A cluster that this
+            call started is ended again.
     """
-    running = cluster.find() is not None
+    fresh = cluster.find() is None
+    with _ended_on_failure(cluster, fresh):
+        access = _apply(cluster, project, progress, fresh=fresh)
+        with connect(access.kubeconfig, access.context) as client:
+            with progress.step("wait for every pod to be Ready") as step:
+                client.wait_ready(NAMESPACE, timeout_seconds=READY_SECONDS, saw=step.saw)
+            with progress.step("reach the entry") as step:
+                _await_entry(client, access.url, fresh=fresh)
+                step.saw(access.url)
+    return access
+
+
+@contextmanager
+def deployed(cluster: Cluster, project: Project, progress: Progress, *, keep: bool) -> Iterator[Access]:
+    """Deploy for the time of a run: what was not running before is ended afterwards, unless ``keep``.
+
+    A system that was running before is brought up to date, but need not be healthy: that is the experiments' to judge.
+    """
+    fresh = cluster.find() is None
+    if not fresh:
+        yield _apply(cluster, project, progress, fresh=False)
+        return
+    access = deploy(cluster, project, progress)
     try:
-        with progress.step(f"start the {cluster.name}") as step:
-            access = cluster.up()
-            step.saw("it runs already" if running else f"context {access.context}")
-        client = connect(access.kubeconfig, access.context)
-        with progress.step("apply the manifests") as step:
-            changes = client.apply(project.manifests)
-            step.saw(changes.summary())
-        with progress.step("wait for every pod to be Ready") as step:
-            client.wait_ready(NAMESPACE, timeout_seconds=READY_SECONDS, saw=step.saw)
-        with progress.step("reach the entry") as step:
-            _await_entry(client, access.url, fresh=not running)
-            step.saw(access.url)
+        yield access
+    finally:
+        if not keep:
+            with progress.step(f"end the {cluster.name}"):
+                cluster.down()
+
+
+def _apply(cluster: Cluster, project: Project, progress: Progress, *, fresh: bool) -> Access:
+    with progress.step(f"start the {cluster.name}") as step:
+        access = cluster.up()
+        step.saw(f"context {access.context}" if fresh else "it runs already")
+    with (
+        progress.step("apply the manifests") as step,
+        connect(access.kubeconfig, access.context) as client,
+    ):
+        step.saw(client.apply(project.manifests).summary())
+    return access
+
+
+@contextmanager
+def _ended_on_failure(cluster: Cluster, fresh: bool) -> Iterator[None]:
+    try:
+        yield
     except BaseException:
-        if not running:
+        if fresh:
             cluster.down()
         raise
-    return access
 
 
 def _await_entry(client: KubeClient, url: str, *, fresh: bool) -> None:
@@ -78,16 +111,3 @@ def _answers(url: str) -> bool:
         return error.code < 500
     except OSError:
         return False
-
-
-@contextmanager
-def deployed(cluster: Cluster, project: Project, progress: Progress, *, keep: bool) -> Iterator[Access]:
-    """Deploy for the time of a run: what was not running before is ended afterwards, unless ``keep``."""
-    running = cluster.find() is not None
-    access = deploy(cluster, project, progress)
-    try:
-        yield access
-    finally:
-        if not running and not keep:
-            with progress.step(f"end the {cluster.name}"):
-                cluster.down()

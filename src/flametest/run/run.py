@@ -17,7 +17,7 @@ from flametest.kube import KubeClient, KubeError, connect
 from flametest.model.events import Noted, RunEnded, RunStarted
 from flametest.model.result import Result
 from flametest.run.analyse import analyse
-from flametest.run.deploy import NAMESPACE, READY_SECONDS, deployed
+from flametest.run.deploy import NAMESPACE, deployed
 from flametest.run.experiment import Experiment, load_experiment, override_limits, parse_limit, suite_files
 from flametest.run.folder import RunFolder, RunInputs
 from flametest.run.progress import Progress
@@ -26,6 +26,8 @@ from flametest.run.scenario import LoadSize, Scene, run_scenario, stamp
 from flametest.run.versions import component_versions
 
 __all__ = ["RunOptions", "execute"]
+
+WHOLE_SECONDS = 20.0  # a fault's aftermath is over by then, or the system does not heal by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ def _await_whole(stage: _Stage, experiment: Experiment) -> None:
     """Give the system time to be whole again; if it is not, the experiment's own hypothesis says so and stops it."""
     with stage.progress.step(f"before {experiment.name}: wait until the system is whole") as step:
         try:
-            stage.client.wait_ready(NAMESPACE, timeout_seconds=READY_SECONDS, saw=step.saw)
+            stage.client.wait_ready(NAMESPACE, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
         except KubeError as error:
             step.saw(error.message)
 

@@ -172,6 +172,24 @@ def test_a_list_that_is_refused_is_an_error_and_nothing_runs(scripted_api: Any, 
     watch.stop()
 
 
+def test_what_cannot_be_read_does_not_end_the_watch_unseen(scripted_api: Any, scripted_client: KubeClient) -> None:
+    def speaks_nonsense(exchange: Any) -> None:
+        exchange.begin_stream()
+        exchange.send_chunk(b'{"type": "ADDED"}\n')
+
+    def goes_on(exchange: Any) -> None:
+        exchange.begin_stream()
+        exchange.send_event("ADDED", pod("a", 8))
+        scripted_api.ended.wait(30)
+
+    scripted_api.handlers = [listed(7), speaks_nonsense, goes_on]
+    told = Told()
+    watch = started(scripted_client, told)
+    assert told.next() == (ChangeKind.ADDED, "a")
+    assert "broke" in told.interruptions.get(timeout=WAIT_SECONDS)
+    watch.stop()
+
+
 @given(st.lists(st.text(alphabet='ab{}"ü', min_size=1), max_size=8), st.data())
 def test_lines_do_not_depend_on_how_the_stream_was_cut(lines: list[str], data: st.DataObject) -> None:
     stream = "".join(f"{line}\n" for line in lines).encode()

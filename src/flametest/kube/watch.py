@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flametest.kube.api import Api
-from flametest.kube.errors import ApiRejectedError, GoneError, KubeError
+from flametest.kube.errors import ApiRejectedError, GoneError
 from flametest.kube.resources import Object, Resource
 from flametest.model.events import ChangeKind, Stamp
 
@@ -68,7 +68,6 @@ class Watch:
         on_interruption: Callable[[str], None],
     ) -> None:
         self._api = api
-        self._resource = resource
         self._path = resource.path(namespace)
         self._on_change = on_change
         self._on_interruption = on_interruption
@@ -79,11 +78,6 @@ class Watch:
         self._response: Any = None
         self._response_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"watch-{resource.plural}", daemon=True)
-
-    @property
-    def resource(self) -> Resource:
-        """Return the kind that is followed."""
-        return self._resource
 
     def start(self) -> None:
         """List what exists (each object is told as ``listed`` before this returns), then follow in a thread.
@@ -106,20 +100,26 @@ class Watch:
     def _run(self) -> None:
         retry_seconds = RETRY_SECONDS_MIN
         while not self._stopping.is_set():
+            begin = time.monotonic()
             try:
-                if not self._version:
-                    self._list()
-                for line, at in self._lines():
-                    retry_seconds = RETRY_SECONDS_MIN
-                    self._take(line, at)
+                self._follow()
             except GoneError as error:
                 self._version = ""
                 self._broken = f"listed anew, since the last version is too old: {error.message}"
-            except (KubeError, OSError, ValueError) as error:
+            except Exception as error:  # of whatever kind: a thread that ended unseen would leave a hole
                 self._broken = self._broken or f"the connection broke: {error}"
-            # Also after a stream that ended well: a server that ends each at once must not be asked without a pause.
-            self._stopping.wait(retry_seconds)
-            retry_seconds = min(retry_seconds * 2, RETRY_SECONDS_MAX)
+            # A watch that lasted goes on without a gap; a server that ends each at once is asked ever more rarely.
+            if time.monotonic() - begin > RETRY_SECONDS_MAX:
+                retry_seconds = RETRY_SECONDS_MIN
+            else:
+                self._stopping.wait(retry_seconds)
+                retry_seconds = min(retry_seconds * 2, RETRY_SECONDS_MAX)
+
+    def _follow(self) -> None:
+        if not self._version:
+            self._list()
+        for line, at in self._lines():
+            self._take(line, at)
 
     def _list(self) -> None:
         listed = self._api.get(self._path)

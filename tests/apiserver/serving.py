@@ -5,16 +5,19 @@ python tests/apiserver/serving.py --port 8901
 
 import argparse
 import asyncio
+import http.client
+import json
 import random
 import socket
 import ssl
 import tempfile
 import threading
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -24,7 +27,7 @@ from cryptography.x509.oid import NameOID
 from flametest.sandbox.apiserver import ApiServer, Registry, bootstrap
 from flametest.sandbox.podaccess import PodAccess
 
-__all__ = ["TOKEN", "ServerThread", "self_signed"]
+__all__ = ["TOKEN", "Answer", "Client", "ServerThread", "self_signed"]
 
 TOKEN = "secret"
 
@@ -56,7 +59,8 @@ class ServerThread:
 
     def __init__(self, pod_access: PodAccess | None = None, port: int = 0, *, tls: bool = False) -> None:
         self._sock = socket.create_server(("127.0.0.1", port))
-        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._sock.getsockname()[1]}"
+        self.port: int = self._sock.getsockname()[1]
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
         self.registry = Registry(rng=random.Random(1))
         self.loop = asyncio.new_event_loop()
         self._server = ApiServer(self.registry, TOKEN, pod_access, self_signed() if tls else None)
@@ -76,6 +80,55 @@ class ServerThread:
         self._thread.join(10)
         self.loop.close()
         self._sock.close()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server said."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+    warnings: list[str]
+
+
+class Client:
+    """Requests over one connection; a body that is no JSON comes back as ``{"text": ...}``."""
+
+    def __init__(self, server: ServerThread) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
+    def call(
+        self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None, *, raw: bytes = b""
+    ) -> Answer:
+        """Send a request with the token and return the answer."""
+        sent = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", **(headers or {})}
+        data = raw or (None if body is None else json.dumps(body).encode())
+        self._connection.request(method, path, data, {name: value for name, value in sent.items() if value})
+        response = self._connection.getresponse()
+        content = response.read()
+        try:
+            parsed = json.loads(content) if content else None
+        except ValueError:
+            parsed = {"text": content.decode(errors="replace")}
+        warnings = response.headers.get_all("Warning") or []
+        return Answer(response.status, parsed, dict(response.headers), warnings)
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """Send a GET."""
+        return self.call("GET", path, None, headers)
+
+    def post(self, path: str, body: object) -> Answer:
+        """Send a POST."""
+        return self.call("POST", path, body)
+
+    def patch(self, path: str, body: object, kind: str) -> Answer:
+        """Send a PATCH of a kind, such as ``merge-patch+json``."""
+        return self.call("PATCH", path, body, {"Content-Type": f"application/{kind}"})
 
 
 def main() -> None:

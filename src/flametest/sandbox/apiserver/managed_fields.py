@@ -164,6 +164,13 @@ def _merge_items(live: list[Any], applied: list[Any], field: FieldType) -> list[
     return [*kept, *merged.values()]
 
 
+def _remove_all(obj: Object, paths: frozenset[Path] | set[Path]) -> None:
+    """Remove paths; what lies below one of them goes with it, so that an item keeps its keys until it is found."""
+    for path in sorted(paths, key=len):
+        if not any(path[:end] in paths for end in range(1, len(path))):
+            _remove(obj, path)
+
+
 def _remove(value: Any, path: Path) -> None:
     """Remove the path from a value, and parents that it leaves empty; a path that is not there is no error."""
     head, rest = path[0], path[1:]
@@ -244,8 +251,7 @@ def apply_configuration(
     merged: Object = merge(live, applied, FieldType("object", of.name))
     if mine is not None:
         foreign = {path[:end] for owner in others for path in owner.fields for end in range(1, len(path) + 1)}
-        for path in sorted(mine.fields - wanted.keys() - foreign, key=len, reverse=True):
-            _remove(merged, path)
+        _remove_all(merged, mine.fields - wanted.keys() - foreign)
     entries = [entry for entry in (_kept(owner, taken) for owner in others) if entry is not None]
     mine_entry = _entry(resource, manager, "Apply", frozenset(wanted), now)
     if mine is not None and mine.fields == wanted.keys():

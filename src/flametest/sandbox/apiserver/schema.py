@@ -15,9 +15,11 @@ from typing import Any
 import orjson
 
 from flametest.sandbox.apiserver.failures import bad_request
+from flametest.sandbox.apiserver.quantities import parse_quantity
 
 __all__ = ["FieldType", "ObjectType", "normalise", "object_type", "type_of_kind"]
 
+QUANTITY_TEXT = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 SLICE_FILE = "schemas.json.gz"
 
 
@@ -218,11 +220,13 @@ def _number(value: Any, path: str) -> Any:
 
 
 def _quantity(value: Any, path: str) -> Any:
-    if type(value) is str:
-        return value
-    if type(value) in (int, float):
-        return str(value)
-    raise _wrong(value, path, "resource.Quantity")
+    if type(value) not in (str, int, float):
+        raise _wrong(value, path, "resource.Quantity")
+    try:
+        parse_quantity(str(value))
+    except ValueError:
+        raise _WrongTypeError(f"{path.lstrip('.')}: {QUANTITY_TEXT}") from None
+    return str(value)
 
 
 def _int_or_string(value: Any, path: str) -> Any:

@@ -186,8 +186,4 @@ def quality_of_service(spec: Object) -> str:
 
 
 def _equal(limits: dict[str, str], requests: dict[str, str]) -> bool:
-    try:
-        return all(parse_quantity(limits[name]) == parse_quantity(requests[name]) for name in limits)
-    except ValueError:
-        # The validation that follows names the broken quantity.
-        return False
+    return all(parse_quantity(limits[name]) == parse_quantity(requests[name]) for name in limits)

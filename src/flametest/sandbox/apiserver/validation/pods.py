@@ -1,7 +1,6 @@
 """What is refused of pods and of pod templates."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from flametest.sandbox.apiserver.failures import (
     Cause,
@@ -202,19 +201,15 @@ def _check_handler(handler: Object, path: str, kinds: tuple[str, ...]) -> Iterat
 
 
 def _check_resources(resources: Object, path: str) -> Iterator[Cause]:
-    values: dict[str, dict[str, Any]] = {}
+    limits = resources.get("limits", {})
+    for name, request in resources.get("requests", {}).items():
+        if name in limits and parse_quantity(request) > parse_quantity(limits[name]):
+            detail = f"must be less than or equal to {name} limit of {limits[name]}"
+            yield bad_value(f"{path}.requests", request, detail)
     for kind in ("limits", "requests"):
-        values[kind] = {}
-        for name, text in resources.get(kind, {}).items():
-            try:
-                values[kind][name] = parse_quantity(text)
-            except ValueError:
-                yield bad_value(f"{path}.{kind}[{name}]", text, "must be a quantity, such as 100m or 64Mi")
-    for name, request in values["requests"].items():
-        limit = values["limits"].get(name)
-        if limit is not None and request > limit:
-            detail = f"must be less than or equal to {name} limit of {resources['limits'][name]}"
-            yield bad_value(f"{path}.requests", resources["requests"][name], detail)
+        for name, quantity in resources.get(kind, {}).items():
+            if parse_quantity(quantity) < 0:
+                yield bad_value(f"{path}.{kind}[{name}]", quantity, "must be greater than or equal to 0")
 
 
 def _check_spread(constraints: list[Object], field: str) -> list[Cause]:

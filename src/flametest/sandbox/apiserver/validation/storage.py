@@ -18,12 +18,7 @@ def _check_modes(spec: Object) -> list[Cause]:
 def _check_size(text: str | None, field: str) -> list[Cause]:
     if text is None:
         return [required(field)]
-    try:
-        if parse_quantity(text) > 0:
-            return []
-    except ValueError:
-        return [bad_value(field, text, "must be a quantity, such as 1Gi")]
-    return [bad_value(field, text, "must be greater than zero")]
+    return [] if parse_quantity(text) > 0 else [bad_value(field, text, "must be greater than zero")]
 
 
 def check_claim(claim: Object) -> list[Cause]:

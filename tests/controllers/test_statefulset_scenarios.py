@@ -1,8 +1,15 @@
 """StatefulSets: order, names, claims, rolling updates and partitions."""
 
-from tests.controllers.small_cluster import SmallCluster
-from tests.controllers.workloads import stateful_set
+from datetime import UTC, datetime
 
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.controllers.small_cluster import SmallCluster
+from tests.controllers.workloads import pod, stateful_set
+
+from flametest.sandbox.controllers.changes import Create, Delete
+from flametest.sandbox.controllers.metadata import controller_reference
+from flametest.sandbox.controllers.statefulset import Observed, plan
 from flametest.sandbox.objects import Object
 
 SETS = "statefulsets.apps"
@@ -147,3 +154,34 @@ async def test_the_volume_goes_with_its_claim(cluster: SmallCluster) -> None:
     assert cluster.registry.list("persistentvolumes")
     cluster.registry.delete(CLAIMS, "default", "data-db-0")
     await cluster.until(lambda: not cluster.registry.list("persistentvolumes"))
+
+
+states = st.sampled_from(["absent", "pending", "ready", "ending", "failed"])
+
+
+@given(st.integers(0, 4), st.lists(states, min_size=6, max_size=6))
+def test_an_ordered_set_takes_at_most_one_step_and_only_when_all_before_are_ready(
+    replicas: int, found: list[str]
+) -> None:
+    owner = stateful_set(replicas=replicas)
+    owner["metadata"] |= {"uid": "uid-owner", "generation": 1}
+    pods = [_in_state(f"db-{ordinal}", owner, state) for ordinal, state in enumerate(found) if state != "absent"]
+    changes = plan(Observed(owner, tuple(pods), frozenset(), (), datetime(2026, 1, 2, tzinfo=UTC))).changes
+    made = [change.object["metadata"]["name"] for change in changes if isinstance(change, Create)]
+    made = [name for name in made if name.startswith("db-") and name[3:].isdecimal()]
+    ended = [change.reference.name for change in changes if isinstance(change, Delete)]
+    assert len(made) + len(ended) <= 1
+    for name in made:
+        ordinal = int(name[3:])
+        assert found[ordinal] == "absent"
+        assert all(state == "ready" for state in found[:ordinal])
+
+
+def _in_state(name: str, owner: Object, state: str) -> Object:
+    made = pod(name, node="sandbox-1", labels={"app": "db"}, ready=state == "ready")
+    made["metadata"]["ownerReferences"] = [controller_reference(owner)]
+    if state == "failed":
+        made["status"]["phase"] = "Failed"
+    if state == "ending":
+        made["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    return made

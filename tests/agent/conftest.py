@@ -5,6 +5,7 @@ import contextlib
 import copy
 import itertools
 import os
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -131,12 +132,43 @@ class StandInNetwork:
         self.attached.discard(pod_uid)
 
 
+class NamespaceNetwork:
+    """`PodNetwork` that gives each pod a network namespace with nothing but loopback."""
+
+    def __init__(self) -> None:
+        self.attached: dict[str, str] = {}
+
+    async def attach(self, pod_uid: str, pod_range: str) -> PodAddress:
+        name = f"flametest-agent-{os.getpid()}-{pod_uid}"
+        await asyncio.to_thread(self._make, name)
+        self.attached[pod_uid] = name
+        return PodAddress("127.0.0.1", f"/run/netns/{name}")
+
+    async def detach(self, pod_uid: str) -> None:
+        name = self.attached.get(pod_uid)
+        if name is not None:
+            await asyncio.to_thread(subprocess.run, ["ip", "netns", "delete", name], check=True)
+            del self.attached[pod_uid]
+
+    @staticmethod
+    def _make(name: str) -> None:
+        subprocess.run(["ip", "netns", "add", name], check=True)
+        subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
+
+
 class Bench:
     """An agent that runs, and what a test asks of it."""
 
-    def __init__(self, runtime: PodRuntime, folder: Path, catalogue: Catalogue, **settings: Any) -> None:
+    def __init__(
+        self,
+        runtime: PodRuntime,
+        folder: Path,
+        catalogue: Catalogue,
+        network: StandInNetwork | NamespaceNetwork | None = None,
+        **settings: Any,
+    ) -> None:
         self.objects = StandInObjects()
-        self.network = StandInNetwork()
+        self.network = network or StandInNetwork()
         self.runtime = runtime
         self.folder = folder
         options = AgentSettings(state_folder=str(folder), nodes=NODES, **settings)
@@ -215,6 +247,16 @@ class Bench:
 @pytest.fixture
 def bench_class() -> type[Bench]:
     return Bench
+
+
+@pytest.fixture
+def namespace_network() -> NamespaceNetwork:
+    return NamespaceNetwork()
+
+
+@pytest.fixture
+def stand_in_objects() -> StandInObjects:
+    return StandInObjects()
 
 
 @pytest.fixture

@@ -32,8 +32,8 @@ class LogLine:
 
 
 def parse_line(line: bytes) -> LogLine | None:
-    """Return a line of the file in parts, or None for one that is not whole."""
-    parts = line.rstrip(b"\n").split(b" ", 3)
+    """Return a line of the file (without its newline) in parts, or None for one that is not whole."""
+    parts = line.split(b" ", 3)
     if len(parts) < 4:
         return None
     return LogLine(parts[0], parts[3] + (b"\n" if parts[2] == b"F" else b""))
@@ -206,7 +206,8 @@ class _Budget:
 
     def _texts(self, chunk: bytes) -> Iterator[bytes]:
         whole = b""
-        for raw in chunk.splitlines(keepends=True):
+        # Not by splitlines, which would also end a line at a carriage return of the output.
+        for raw in chunk.split(b"\n"):
             line = parse_line(raw)
             if line is None or line.stamp < self._since:
                 continue

@@ -49,7 +49,9 @@ class MemoryRuntime:
         signals: (container's name, signal) for every signal that was sent, in order.
     """
 
-    def __init__(self, programs: Mapping[tuple[str, ...], Program] | Callable[[ContainerOptions], Program]) -> None:
+    def __init__(
+        self, programs: Mapping[tuple[str, ...], Program] | Callable[[ContainerOptions], Program | None]
+    ) -> None:
         """Take the programs by command line, or a function that finds them; an unknown command cannot start."""
         self._programs = programs
         self._pods: dict[str, PodSandbox] = {}

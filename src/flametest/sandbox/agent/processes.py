@@ -197,12 +197,12 @@ class ProcessRuntime:
         pid = await _child_pid(status)
         if pid is None:
             await child.wait()
-            raise StartError(_reason(stderr, container.arguments[0]))
+            raise StartError(_translated(_last_words(stderr), container.arguments[0]))
         try:
             pidfd = os.pidfd_open(pid)
         except ProcessLookupError:
             await child.wait()
-            raise StartError(_reason(stderr, container.arguments[0])) from None
+            raise StartError(_translated(_last_words(stderr), container.arguments[0])) from None
         # Between its start and the command, bubblewrap's child builds the root; nothing tells the moment of the
         # command but the program that the process runs. It takes some milliseconds, so looking is cheap.
         while not child.ended:
@@ -210,10 +210,13 @@ class ProcessRuntime:
                 if _identity(f"/proc/{pid}/exe") != self._identity:
                     return _Container(container, child, pid, pidfd)
             await asyncio.sleep(0.002)
-        reason = _peeked_failure(stderr)
-        if await child.wait() == 1 and reason:
-            os.close(pidfd)
-            raise StartError(_translated(reason, container.arguments[0]))
+        if await child.wait() == 1:
+            words = _last_words(stderr)
+            if words.startswith(b"bwrap: "):
+                os.close(pidfd)
+                raise StartError(_translated(words, container.arguments[0]))
+            # It was the command that ended so fast; what it said belongs to the log.
+            container.log.write(2, words)
         return _Container(container, child, pid, pidfd)
 
     @staticmethod
@@ -301,24 +304,21 @@ def _resolve(future: "asyncio.Future[None]") -> None:
         future.set_result(None)
 
 
-def _peeked_failure(stderr: int) -> str:
-    """Return bubblewrap's own last words, or nothing when the output is that of the command."""
+def _last_words(stderr: int) -> bytes:
+    """Return what is in the pipe of an ended process."""
     os.set_blocking(stderr, False)
     try:
-        text = os.read(stderr, 4096).decode(errors="replace")
+        return os.read(stderr, _CHUNK_BYTES)
     except OSError:
-        return ""
-    return text.strip() if text.startswith("bwrap: ") else ""
+        return b""
 
 
-def _reason(stderr: int, program: str) -> str:
-    return _translated(_peeked_failure(stderr), program) or "the container's root could not be built"
-
-
-def _translated(text: str, program: str) -> str:
+def _translated(words: bytes, program: str) -> str:
+    """Return bubblewrap's last words as a container engine would put them."""
+    text = words.decode(errors="replace").strip()
     if "execvp" in text and "No such file" in text:
         where = "no such file or directory" if "/" in program else "executable file not found in $PATH"
         return f'exec: "{program}": {where}'
     if "execvp" in text and "Permission denied" in text:
         return f'exec: "{program}": permission denied'
-    return text
+    return text or "the container's root could not be built"

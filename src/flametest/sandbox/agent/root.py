@@ -7,7 +7,7 @@ of /etc and /var are not there. Called by the process runtime for each container
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flametest.sandbox.agent.image import Bind, Image
 from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox
@@ -77,6 +77,7 @@ def group_text(image: Image, user: int, group: int) -> str:
 
 def root_arguments(pod: PodSandbox, container: ContainerOptions, files: RootFiles) -> list[str]:
     """Return bubblewrap's options for a container, all but the descriptors and the command."""
+    container, files = _without_hidden(container, files)
     targets = _targets(container, files)
     arguments = [
         *("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--as-pid-1"),
@@ -98,6 +99,24 @@ def root_arguments(pod: PodSandbox, container: ContainerOptions, files: RootFile
     if container.read_only_root:
         arguments += ["--remount-ro", "/"]
     return [*arguments, "--chdir", container.working_directory]
+
+
+def _without_hidden(container: ContainerOptions, files: RootFiles) -> tuple[ContainerOptions, RootFiles]:
+    """Return both without what a volume covers: a volume shows its own contents only."""
+    covers = [mount.target for mount in container.mounts]
+
+    def seen(path: str) -> bool:
+        return not any(path == cover or path.startswith(cover + "/") for cover in covers)
+
+    image = container.image
+    shown = replace(
+        image,
+        binds=tuple(bind for bind in image.binds if seen(bind.target)),
+        links=tuple(link for link in image.links if seen(link.path)),
+        folders=tuple(folder for folder in image.folders if seen(folder.path)),
+    )
+    sources = tuple((target, source) for target, source in files.sources if seen(target))
+    return replace(container, image=shown), RootFiles(sources)
 
 
 def _targets(container: ContainerOptions, files: RootFiles) -> tuple[str, ...]:

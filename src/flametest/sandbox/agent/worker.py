@@ -168,6 +168,7 @@ class PodWorker:
     async def _attach(self) -> PodAddress | None:
         """Return the pod's address; tries again while the network refuses and the pod is wanted."""
         while not self.terminating:
+            self._wake.clear()
             try:
                 return await self._tools.network.attach(self._uid, self._node.pod_range)
             except SandboxError as error:
@@ -178,6 +179,7 @@ class PodWorker:
     async def _make_volumes(self) -> bool:
         """Make the volumes as soon as their sources are there; return False when the pod is deleted meanwhile."""
         while not self.terminating:
+            self._wake.clear()
             try:
                 self._volumes.make(self._context())
                 return True

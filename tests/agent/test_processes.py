@@ -1,0 +1,236 @@
+"""Containers as real processes: what they see, who they are, and that nothing of them is left."""
+
+import asyncio
+import os
+import pwd
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flametest.sandbox.agent.image import Bind, Folder, Image, TextFile
+from flametest.sandbox.agent.logs import LogFile
+from flametest.sandbox.agent.processes import ProcessRuntime
+from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox, StartError
+from flametest.sandbox.podaccess import LogOptions
+
+pytestmark = pytest.mark.sandbox
+
+PATH = (("PATH", "/usr/local/bin:/usr/bin:/bin"),)
+IMAGE = Image(
+    "x",
+    files=(TextFile("/usr/local/bin/hello", "#!/bin/sh\necho hello\n", 0o755), TextFile("/usr/share/web/page", "page")),
+    folders=(Folder("/var/cache/web"), Folder("/data", 0o777, volatile=True)),
+)
+HOSTS = "127.0.0.1 localhost\n10.244.1.2 web-0\n"
+
+
+class Pod:
+    """A pod whose containers a test starts one by one."""
+
+    def __init__(self, runtime: ProcessRuntime, folder: Path) -> None:
+        self.runtime = runtime
+        self.folder = folder
+        self.count = 0
+
+    async def start(self, script: str, *, image: Image = IMAGE, **options: Any) -> ContainerOptions:
+        if not self.count:
+            sandbox = PodSandbox("uid", "web-0", str(self.folder), "", HOSTS, "nameserver 10.96.0.10\n")
+            await self.runtime.prepare(sandbox)
+        self.count += 1
+        log = LogFile(str(self.folder / f"{self.count}.log"), time.time)
+        arguments = options.pop("arguments", ("sh", "-c", script))
+        container = ContainerOptions(
+            id=str(self.count),
+            pod_uid="uid",
+            name="main",
+            image=image,
+            arguments=arguments,
+            log=log,
+            environment=PATH,
+            **options,
+        )
+        await self.runtime.start(container)
+        return container
+
+    async def text(self, script: str, **options: Any) -> str:
+        container = await self.start(script, **options)
+        await self.runtime.wait(container.id)
+        return b"".join([piece async for piece in container.log.read(LogOptions())]).decode()
+
+
+def mine() -> list[str]:
+    """Return the command lines of this test process's descendants."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()]
+    family = {str(os.getpid())}
+    for pid, parent, _ in rows:
+        if parent in family:
+            family.add(pid)
+    return [args for pid, parent, args in rows if parent in family and not args.startswith("ps ")]
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> Iterator[Pod]:
+    (tmp_path / "pod").mkdir()
+    mounts = Path("/proc/self/mountinfo").read_text()
+    yield Pod(ProcessRuntime(str(tmp_path / "runtime")), tmp_path / "pod")
+    assert mine() == []
+    assert Path("/proc/self/mountinfo").read_text() == mounts
+
+
+async def test_the_command_is_process_1_under_the_pods_name_with_its_files(pod: Pod) -> None:
+    text = await pod.text("echo $$; hostname; cat /etc/hosts /etc/resolv.conf; hello; cat /usr/share/web/page")
+    assert text == f"1\nweb-0\n{HOSTS}nameserver 10.96.0.10\nhello\npage\n"
+    await pod.runtime.remove("uid")
+
+
+async def test_homes_state_and_configuration_of_the_machine_are_out_of_sight(pod: Pod, tmp_path: Path) -> None:
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    text = await pod.text(
+        f"ls -A {home} /home /var/lib /usr/local {tmp_path} /etc/shadow 2>/dev/null; ls /proc | grep -c ^[0-9]"
+    )
+    shown = [line for line in text.splitlines() if line and not line.endswith(":")]
+    assert shown[:-1] == ["bin"]
+    assert int(shown[-1]) <= 4
+    await pod.runtime.remove("uid")
+
+
+@pytest.mark.parametrize("user", [0, 10001])
+async def test_a_container_runs_as_its_user_and_may_write_where_it_should(pod: Pod, tmp_path: Path, user: int) -> None:
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    mounts = (Bind(str(volume), "/mnt/deep/volume", read_only=False), Bind(str(volume), "/mnt/fixed"))
+    text = await pod.text(
+        "id -u; for place in /tmp /data /var/cache/web /mnt/deep/volume /mnt/fixed /usr/bin; do "
+        "touch $place/file 2>/dev/null && echo $place; done",
+        user=user,
+        group=user,
+        mounts=mounts,
+    )
+    assert text.split() == [str(user), "/tmp", "/data", "/var/cache/web", "/mnt/deep/volume"]
+    assert (volume / "file").exists()
+    await pod.runtime.remove("uid")
+
+
+async def test_a_read_only_root_leaves_volumes_writable_only(pod: Pod) -> None:
+    text = await pod.text(
+        "for place in / /tmp /run /var/cache/web /data /dev/shm; do touch $place/file 2>/dev/null && echo $place; done",
+        read_only_root=True,
+    )
+    assert text.split() == ["/data", "/dev/shm"]
+    await pod.runtime.remove("uid")
+
+
+async def test_standard_output_can_be_opened_by_its_path(pod: Pod) -> None:
+    text = await pod.text("echo out >/dev/stdout; echo err >/dev/stderr", user=101, group=101)
+    assert sorted(text.split()) == ["err", "out"]
+    await pod.runtime.remove("uid")
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 0", 0), ("exit 42", 42), ("kill -9 $$; sleep 9 & kill -9 $!; exit 7", 7)]
+)
+async def test_the_exit_code_is_that_of_the_command(pod: Pod, script: str, code: int) -> None:
+    container = await pod.start(script)
+    assert await pod.runtime.wait(container.id) == code
+    await pod.runtime.remove("uid")
+
+
+async def test_signals_reach_process_1_and_a_kill_ends_all_of_it(pod: Pod) -> None:
+    container = await pod.start("trap 'exit 5' TERM; sleep 100 & while :; do sleep 0.02; done")
+    # The shell may not have set its trap yet, and process 1 is deaf to a signal that it has no handler for.
+    ended = asyncio.ensure_future(pod.runtime.wait(container.id))
+    while not ended.done():
+        pod.runtime.signal(container.id, 15)
+        await asyncio.sleep(0.01)
+    assert ended.result() == 5
+    container = await pod.start("sleep 100 & sleep 100")
+    pod.runtime.signal(container.id, 15)
+    pod.runtime.signal(container.id, 9)
+    assert await pod.runtime.wait(container.id) == 137
+    pod.runtime.signal(container.id, 9)
+    await pod.runtime.remove("uid")
+
+
+async def test_removing_a_pod_ends_its_processes(pod: Pod) -> None:
+    for _ in range(2):
+        await pod.start("sleep 100 & sleep 100")
+    assert len(mine()) >= 4
+    await pod.runtime.remove("uid")
+    assert mine() == []
+
+
+async def test_what_cannot_be_started_says_why(pod: Pod) -> None:
+    for arguments, message in (
+        (("nothing",), 'exec: "nothing": executable file not found in \\$PATH'),
+        (("/no/where",), 'exec: "/no/where": no such file or directory'),
+        (("/etc/hosts",), 'exec: "/etc/hosts": permission denied'),
+    ):
+        with pytest.raises(StartError, match=message):
+            await pod.start("", arguments=arguments)
+    with pytest.raises(StartError, match="source"):
+        await pod.start("", mounts=(Bind("/no/such/source", "/x"),))
+
+
+async def test_a_start_that_is_given_up_leaves_nothing(pod: Pod) -> None:
+    task = asyncio.ensure_future(pod.start("sleep 100"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    while mine():
+        await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("user", [0, 10001])
+async def test_a_command_inside_sees_the_container_and_gives_its_code(pod: Pod, user: int) -> None:
+    container = await pod.start("sleep 100", user=user, group=user, working_directory="/data")
+    process = await pod.runtime.execute(
+        container.id, ["sh", "-c", "id -u; pwd; cat; echo no >&2; exit 4"], stdin=True, tty=False
+    )
+    await process.write(b"typed\n")
+    process.close_stdin()
+    parts: dict[int, bytes] = {1: b"", 2: b""}
+    async for stream, data in process.output():
+        parts[stream] += data
+    assert await process.wait() == 4
+    assert parts == {1: f"{user}\n/data\ntyped\n".encode(), 2: b"no\n"}
+    await pod.runtime.remove("uid")
+
+
+async def test_a_command_with_a_terminal_has_one(pod: Pod) -> None:
+    container = await pod.start("sleep 100")
+    process = await pod.runtime.execute(
+        container.id, ["sh", "-c", "test -t 0 && test -t 1 && echo terminal"], stdin=True, tty=True
+    )
+    assert b"".join([data async for _, data in process.output()]) == b"terminal\r\n"
+    assert await process.wait() == 0
+    await pod.runtime.remove("uid")
+
+
+async def test_a_command_that_is_killed_does_not_live_on_in_the_container(pod: Pod) -> None:
+    container = await pod.start("sleep 100")
+    process = await pod.runtime.execute(container.id, ["sleep", "99"], stdin=False, tty=False)
+    while not any(args == "sleep 99" for args in mine()):
+        await asyncio.sleep(0.005)
+    process.kill()
+    assert await process.wait() == 137
+    assert [part async for part in process.output()] == []
+    while any(args == "sleep 99" for args in mine()):
+        await asyncio.sleep(0.005)
+    await pod.runtime.remove("uid")
+    with pytest.raises(StartError, match="does not run"):
+        await pod.runtime.execute(container.id, ["true"], stdin=False, tty=False)
+
+
+async def test_much_output_is_bounded_by_the_log_and_loses_no_last_line(pod: Pod) -> None:
+    container = await pod.start("i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done")
+    assert await pod.runtime.wait(container.id) == 0
+    text = b"".join([piece async for piece in container.log.read(LogOptions(tail_lines=1))])
+    assert text == b"line 1999\n"
+    await pod.runtime.remove("uid")

@@ -95,6 +95,8 @@ async def until_refused(port: int) -> None:
                 _, writer = await asyncio.open_connection(HOST, port)
             except ConnectionRefusedError:
                 return
+            except ConnectionResetError:
+                continue  # it waited to be accepted when the port began to refuse
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()

@@ -19,7 +19,7 @@ import pytest
 from flametest.sandbox import requirements
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.launch import Sandbox, SandboxOptions, find, start
-from flametest.sandbox.supervisor import process_start_ticks
+from flametest.sandbox.processes import process_start_ticks
 
 pytestmark = pytest.mark.sandbox
 

@@ -9,6 +9,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import socket
 import ssl
 import sys
@@ -38,12 +39,15 @@ from flametest.sandbox.store import Store
 
 __all__ = ["main"]
 
+_OPEN_FILES_MAX = 65_536
+
 _log = logging.getLogger(__name__)
 
 
 def main(arguments: list[str]) -> int:
     """Run the cluster until it is told to stop; returns the exit code."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _raise_file_limit()
     settings = Settings.from_json(Path(arguments[0]).read_text())
     api = socket.socket(fileno=int(arguments[1]))
     supervisor = socket.socket(fileno=int(arguments[2]))
@@ -58,13 +62,20 @@ def main(arguments: list[str]) -> int:
         return 1
 
 
+def _raise_file_limit() -> None:
+    """Let this process, and pods after it, open as many files as container runtimes let them."""
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = _OPEN_FILES_MAX if hard_limit == resource.RLIM_INFINITY else min(hard_limit, _OPEN_FILES_MAX)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard_limit))
+
+
 async def _run(settings: Settings, api: socket.socket, supervisor: socket.socket) -> int:
     nodes = settings.node_list()
     link = HostLink(supervisor)
     registry = Registry(Store(), root_certificate=settings.authority_file.read_text())
     bootstrap(registry, api_address=KUBERNETES_ADDRESS, dns_address=DNS_ADDRESS)
-    for resource, obj in system_endpoints(nodes[0].address):
-        registry.create(resource, obj)
+    for plural, obj in system_endpoints(nodes[0].address):
+        registry.create(plural, obj)
     pod_network = NamespacedPodNetwork(nodes)
     pod_network.prepare()
     agent = _make_agent(settings, registry, pod_network)

@@ -10,9 +10,7 @@ import datetime
 import fcntl
 import json
 import os
-import select
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -24,19 +22,24 @@ from typing import Any
 from flametest.sandbox import requirements
 from flametest.sandbox.credentials import CONTEXT_NAME, kubeconfig, make_credentials, write_private
 from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.processes import (
+    end_process,
+    own_processes,
+    process_start_ticks,
+    proportional_set_bytes,
+    readable,
+)
 from flametest.sandbox.settings import Settings
-from flametest.sandbox.supervisor import STATE_FILE_NAME, STOP_SECONDS_MAX, process_start_ticks
+from flametest.sandbox.supervisor import STATE_FILE_NAME, STOP_SECONDS_MAX
 
 __all__ = ["Sandbox", "SandboxOptions", "default_home", "find", "start"]
 
-_KILL_SECONDS_MAX = 10.0
 _START_SECONDS_MAX = 30.0
 _LOCK_SECONDS_MAX = 60.0
 _LOG_LINES_SHOWN = 15
 _KUBECONFIG_NAME = "kubeconfig"
 _LOCK_NAME = "lock"
 _LOG_NAME = "sandbox.log"
-_PACKAGE_NAME = b"flametest.sandbox."
 
 
 def default_home() -> Path:
@@ -138,9 +141,9 @@ class Sandbox:
         Raises:
             SandboxError: a process could not be ended.
         """
-        _end_process(self.pid, self.start_ticks, grace_seconds)
+        end_process(self.pid, self.start_ticks, grace_seconds)
         # The kernel kills init with the supervisor; this only waits for it to be done.
-        _end_process(self.init_pid, self.init_start_ticks, 0)
+        end_process(self.init_pid, self.init_start_ticks, 0)
         _clear(self.state_folder, keep=(_LOCK_NAME, _LOG_NAME))
 
     def memory(self) -> int:
@@ -148,7 +151,7 @@ class Sandbox:
 
         Processes of pods do not count. A page that several processes share counts once in all.
         """
-        return sum(_proportional_set_bytes(pid) for pid in _own_processes(self.pid))
+        return sum(proportional_set_bytes(pid) for pid in own_processes(self.pid))
 
 
 def find(options: SandboxOptions) -> Sandbox | None:
@@ -304,7 +307,7 @@ def _launch(folder: Path) -> None:
 
 
 def _await_ready(report: Any, folder: Path) -> None:
-    if not _readable(report.fileno(), _START_SECONDS_MAX):
+    if not readable(report.fileno(), _START_SECONDS_MAX):
         message = f"the sandbox was not ready within {_START_SECONDS_MAX:.0f} s{_log_tail(folder)}"
         raise SandboxError(message, f"read {folder / _LOG_NAME}")
     line = report.readline()
@@ -323,61 +326,3 @@ def _log_tail(folder: Path) -> str:
         return ""
     shown = lines[-_LOG_LINES_SHOWN:]
     return "; the end of its log:\n  " + "\n  ".join(shown) if shown else ""
-
-
-def _end_process(pid: int, start_ticks: int, grace_seconds: float) -> None:
-    """End exactly the process that started at that time, and wait for it to be gone."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        if process_start_ticks(pid) != start_ticks:
-            return
-        ended = grace_seconds > 0 and _signal_and_wait(descriptor, signal.SIGTERM, grace_seconds)
-        if not ended and not _signal_and_wait(descriptor, signal.SIGKILL, _KILL_SECONDS_MAX):
-            message = f"process {pid} of the sandbox did not end within {_KILL_SECONDS_MAX:.0f} s of SIGKILL"
-            raise SandboxError(message, f"look at it with `cat /proc/{pid}/stack /proc/{pid}/status`")
-        # Only the process that started the sandbox is its parent, and has to take its exit status.
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-    finally:
-        os.close(descriptor)
-
-
-def _signal_and_wait(descriptor: int, number: signal.Signals, seconds: float) -> bool:
-    with contextlib.suppress(ProcessLookupError):
-        signal.pidfd_send_signal(descriptor, number)
-    return _readable(descriptor, seconds)
-
-
-def _readable(descriptor: int, seconds: float) -> bool:
-    """Wait until a descriptor can be read or has ended, at most so long; returns whether it came to that."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
-
-
-def _own_processes(supervisor_pid: int) -> list[int]:
-    """Return the supervisor and all below it that run a program of this package."""
-    found: list[int] = []
-    pending = [supervisor_pid]
-    while pending:
-        pid = pending.pop()
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            children = [task.joinpath("children").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
-        except OSError:
-            continue
-        if _PACKAGE_NAME in command:
-            found.append(pid)
-            pending.extend(int(child) for of_task in children for child in of_task.split())
-    return found
-
-
-def _proportional_set_bytes(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))

@@ -25,28 +25,15 @@ from typing import Any
 
 from flametest.sandbox import control, namespaces
 from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.processes import process_start_ticks
 from flametest.sandbox.settings import Settings
 
-__all__ = ["STATE_FILE_NAME", "STOP_SECONDS_MAX", "main", "process_start_ticks"]
+__all__ = ["STATE_FILE_NAME", "STOP_SECONDS_MAX", "main"]
 
 STATE_FILE_NAME = "sandbox.json"
 STOP_SECONDS_MAX = 5.0
 
 _BACKLOG = 1024
-
-
-def process_start_ticks(pid: int) -> int | None:
-    """Return when a process started, in clock ticks since the machine did (proc(5), field 22 of stat); None if gone.
-
-    Together with the pid it names a process for good: pids come again, the pair does not. A zombie counts as gone.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    # The second field is the program's name in parentheses and may itself hold spaces and parentheses.
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else int(fields[19])
 
 
 @dataclass(slots=True)

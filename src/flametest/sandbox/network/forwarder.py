@@ -40,10 +40,10 @@ def main(arguments: list[str]) -> int:
     """Forward until the control socket ends; returns the exit code."""
     end = socket.socket(fileno=int(arguments[0]))
     end.setblocking(False)
-    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
+    files_max, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     gc.freeze()
-    return uvloop.run(_Forwarder(end, min(_CONNECTIONS_MAX, (hard_limit - 64) // 2)).run())
+    # A connection takes two descriptors; the rest are for listeners and the loop.
+    return uvloop.run(_Forwarder(end, min(_CONNECTIONS_MAX, (files_max - 64) // 2)).run())
 
 
 class _Port:

@@ -1,6 +1,7 @@
 """The small cluster that scenario tests of controllers run against."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
@@ -17,7 +18,7 @@ def node_names() -> Iterable[str]:
 
 
 @pytest.fixture
-async def cluster(node_names: Iterable[str]) -> AsyncIterator[SmallCluster]:
+async def cluster(node_names: Iterable[str], caplog: pytest.LogCaptureFixture) -> AsyncIterator[SmallCluster]:
     registry = Registry()
     for namespace in ("default", "kube-system", "kube-node-lease"):
         registry.create("namespaces", {"metadata": {"name": namespace}})
@@ -32,3 +33,5 @@ async def cluster(node_names: Iterable[str]) -> AsyncIterator[SmallCluster]:
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(result, asyncio.CancelledError) for result in results), results
+    # A controller that stumbles is logged and goes on; here that has to fail the test.
+    assert not [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR]

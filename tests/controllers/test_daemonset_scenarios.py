@@ -84,3 +84,23 @@ async def test_a_new_template_replaces_one_pod_after_the_other(cluster: SmallClu
         )
     )
     assert all(event.object["status"].get("numberUnavailable", 0) <= 1 for event in cluster.seen_of(SETS, start))
+
+
+async def test_a_rollback_renumbers_the_old_revision(cluster: SmallCluster) -> None:
+    cluster.create(SETS, daemon_set())
+    await cluster.until(lambda: status_of(cluster).get("numberAvailable") == 3)
+
+    def version(text: str) -> None:
+        cluster.patch(SETS, "watch", lambda obj: obj["spec"]["template"]["metadata"].update(annotations={"v": text}))
+
+    for generation, text in enumerate(("1", "2", "1"), start=2):
+        version(text)
+        await cluster.until(
+            lambda generation=generation: (
+                status_of(cluster).get("observedGeneration") == generation  # type: ignore[misc]
+                and status_of(cluster).get("updatedNumberScheduled") == 3
+                and status_of(cluster).get("numberAvailable") == 3
+            )
+        )
+    revisions = sorted(each["revision"] for each in cluster.registry.list("controllerrevisions.apps", "default"))
+    assert revisions == [1, 3, 4]

@@ -85,3 +85,11 @@ async def test_a_pod_waits_for_its_claim(cluster: SmallCluster) -> None:
     }
     cluster.create("persistentvolumeclaims", claim)
     await cluster.until(lambda: node_of(cluster, "claimant"))
+
+
+async def test_a_node_without_a_spec_takes_pods(cluster: SmallCluster) -> None:
+    for name in ("sandbox-1", "sandbox-2", "sandbox-3"):
+        cluster.registry.delete("nodes", "", name)
+    cluster.create("nodes", {key: value for key, value in node_object("bare").items() if key != "spec"})
+    cluster.create("pods", bare("first"))
+    await cluster.until(lambda: node_of(cluster, "first") == "bare")

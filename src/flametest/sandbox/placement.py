@@ -30,7 +30,7 @@ def untolerated_taint(pod_spec: Object, node: Object, effects: Iterable[str]) ->
     """Return the first taint of a node, of these effects, that a pod does not tolerate; None for none."""
     wanted = set(effects)
     tolerations: list[Object] = pod_spec.get("tolerations") or []
-    taints: list[Object] = node["spec"].get("taints") or []
+    taints: list[Object] = (node.get("spec") or {}).get("taints") or []
     return next((each for each in taints if each["effect"] in wanted and not tolerates(tolerations, each)), None)
 
 

@@ -233,9 +233,10 @@ class DaemonSetController:
             return own_keys(transition)
         if transition.resource == "pods":
             return keys_of_controllers(transition, "DaemonSet")
+        if transition.resource != "nodes":
+            return ()  # Revisions are looked up only.
         # What a node takes is looked at when it comes, goes or changes; a heartbeat changes nothing of that.
-        same = len(transition.states) == 2 and len({_admission(state) for state in transition.states}) == 1
-        if transition.resource != "nodes" or same:
+        if len(transition.states) == 2 and len({_admission(state) for state in transition.states}) == 1:
             return ()
         return [key_of(each) for each in cache.objects_of(RESOURCE)]
 
@@ -251,4 +252,4 @@ class DaemonSetController:
 
 def _admission(node: Object) -> tuple[str, str]:
     """Return what of a node decides which pods it takes; the rest changes with every heartbeat."""
-    return repr(sorted(labels_of(node).items())), repr(node["spec"].get("taints") or [])
+    return repr(sorted(labels_of(node).items())), repr((node.get("spec") or {}).get("taints") or [])

@@ -84,7 +84,7 @@ def _is_healthy(pod: Object) -> bool:
 
 def _expectations(observed: Observed, pods: int) -> tuple[int, int]:
     """Return how many pods there should be, and how many of them have to stay healthy."""
-    spec = observed.budget["spec"]
+    spec: Object = observed.budget.get("spec") or {}
     minimum, maximum = spec.get("minAvailable"), spec.get("maxUnavailable")
     if maximum is not None:
         expected = observed.scale or 0
@@ -145,7 +145,7 @@ class DisruptionController:
 
 
 def _selects(budget: Object, pod: Object) -> bool:
-    return selector_matches(budget["spec"].get("selector"), labels_of(pod))
+    return selector_matches((budget.get("spec") or {}).get("selector"), labels_of(pod))
 
 
 def _scale(pods: Iterable[Object], cache: Cache) -> int | None:

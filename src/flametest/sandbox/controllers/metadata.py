@@ -101,7 +101,7 @@ def with_status(obj: Object, status: Object) -> Object:
 
 def with_spec(obj: Object, **fields: Any) -> Object:
     """Return the object with some fields of its spec replaced."""
-    return {**obj, "spec": {**obj["spec"], **fields}}
+    return {**obj, "spec": {**(obj.get("spec") or {}), **fields}}
 
 
 def with_annotations(obj: Object, annotations: Mapping[str, str]) -> Object:

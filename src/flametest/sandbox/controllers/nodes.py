@@ -49,7 +49,7 @@ def plan(observed: Observed) -> Plan:
         message = f"Node {node['metadata']['name']} status is now: NodeNotReady"
         changes += [UpdateStatus("nodes", node), Note(node, "NodeNotReady", message)]
     taints = _taints(node, observed.now)
-    if taints != (node["spec"].get("taints") or []):
+    if taints != ((node.get("spec") or {}).get("taints") or []):
         changes.append(Update("nodes", with_spec(node, taints=taints)))
     wait = None if silence_seconds is None or lost else _GRACE_SECONDS - silence_seconds
     return Plan(tuple(changes), wait)
@@ -78,11 +78,12 @@ def _unknown(condition: Object, now: datetime) -> Object:
 
 
 def _taints(node: Object, now: datetime) -> list[Object]:
-    held: list[Object] = node["spec"].get("taints") or []
+    spec: Object = node.get("spec") or {}
+    held: list[Object] = spec.get("taints") or []
     ready = (condition_of(node, "Ready") or {}).get("status", "Unknown")
     wanted = {"False": [_NOT_READY], "Unknown": [_UNREACHABLE]}.get(ready, [])
     pairs = [(key, effect) for key in wanted for effect in ("NoSchedule", "NoExecute")]
-    if node["spec"].get("unschedulable"):
+    if spec.get("unschedulable"):
         pairs.append((_UNSCHEDULABLE, "NoSchedule"))
     kept = [each for each in held if each["key"] not in _OWN_TAINTS or (each["key"], each["effect"]) in pairs]
     have = {(each["key"], each["effect"]) for each in kept}

@@ -132,7 +132,8 @@ def _stretched(scores: Sequence[float]) -> list[float]:
 
 
 def _shunned(pod: Object, view: NodeView) -> int:
-    taints, tolerations = view.node["spec"].get("taints") or [], pod["spec"].get("tolerations") or []
+    taints = (view.node.get("spec") or {}).get("taints") or []
+    tolerations = pod["spec"].get("tolerations") or []
     return sum(taint["effect"] == "PreferNoSchedule" and not tolerates(tolerations, taint) for taint in taints)
 
 

@@ -33,7 +33,7 @@ _PODS_EFFECTS = ("NoSchedule", "NoExecute")
 
 def is_schedulable(pod: Object, view: NodeView) -> str | None:
     """Refuse a cordoned node."""
-    if not view.node["spec"].get("unschedulable"):
+    if not (view.node.get("spec") or {}).get("unschedulable"):
         return None
     cordon = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
     return None if tolerates(pod["spec"].get("tolerations") or [], cordon) else _UNSCHEDULABLE

@@ -200,7 +200,7 @@ def _is_heartbeat(transition: Transition) -> bool:
         return False
 
     def relevant(node: Object) -> tuple[object, ...]:
-        return node["spec"], node["metadata"].get("labels"), (node.get("status") or {}).get("allocatable")
+        return node.get("spec"), node["metadata"].get("labels"), (node.get("status") or {}).get("allocatable")
 
     return relevant(before) == relevant(after)
 

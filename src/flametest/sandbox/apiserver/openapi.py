@@ -40,21 +40,21 @@ def index() -> Object:
     return {"paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={VERSION}"} for path in paths}}
 
 
-def _operation(resource: Resource, action: str) -> Object:
+def _operation(kind: Object, action: str) -> Object:
     names = ("dryRun", "fieldManager", "fieldValidation", "force")
     body_types = PATCH_TYPES if action == "patch" else ("application/json",)
     return {
         "requestBody": {"content": {media_type: {"schema": {"type": "object"}} for media_type in body_types}},
-        "operationId": f"{action}{resource.kind}",
+        "operationId": f"{action}{kind['kind']}",
         "parameters": [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names],
         "responses": {"200": {"description": "OK"}},
         "x-kubernetes-action": action,
-        "x-kubernetes-group-version-kind": {
-            "group": resource.group,
-            "kind": resource.kind,
-            "version": resource.version,
-        },
+        "x-kubernetes-group-version-kind": kind,
     }
+
+
+def _kind(resource: Resource) -> Object:
+    return {"group": resource.group, "kind": resource.kind, "version": resource.version}
 
 
 def _schema_name(name: str) -> str:
@@ -97,8 +97,7 @@ def _schemas(resources: list[Resource]) -> Object:
     pending: list[str] = []
     for resource in resources:
         of = type_of_kind(resource.group, resource.version, resource.kind)
-        kind = {"group": resource.group, "kind": resource.kind, "version": resource.version}
-        schema = {**_type_schema(of, pending), "x-kubernetes-group-version-kind": [kind]}
+        schema = {**_type_schema(of, pending), "x-kubernetes-group-version-kind": [_kind(resource)]}
         schemas[_schema_name(of.name)] = schema
     while pending:
         name = pending.pop()
@@ -117,7 +116,7 @@ def document(group: str, version: str) -> bytes | None:
     for resource in resources:
         scope = "namespaces/{namespace}/" if resource.namespaced else ""
         path = f"/{_path(group, version)}/{scope}{resource.plural}/{{name}}"
-        paths[path] = {"patch": _operation(resource, "patch"), "put": _operation(resource, "put")}
+        paths[path] = {action: _operation(_kind(resource), action) for action in ("patch", "put")}
     return orjson.dumps(
         {
             "openapi": "3.0.0",

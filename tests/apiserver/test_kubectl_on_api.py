@@ -1,0 +1,101 @@
+"""kubectl works on the bare API server: applying, reading, scaling, explaining. Skipped where there is no kubectl."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.apiserver.objects import config_map, deployment, service
+from tests.apiserver.serving import TOKEN, ServerThread
+
+KUBECTL = shutil.which("kubectl")
+pytestmark = pytest.mark.skipif(KUBECTL is None, reason="there is no kubectl on this machine")
+
+Kubectl = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerThread]:
+    with ServerThread(tls=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def kubectl(server: ServerThread, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    folder = tmp_path_factory.mktemp("kubectl")
+    cluster = {"server": server.url, "insecure-skip-tls-verify": True}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "tests", "cluster": cluster}],
+        "users": [{"name": "tests", "user": {"token": TOKEN}}],
+        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
+        "current-context": "tests",
+    }
+    (folder / "config").write_text(json.dumps(config))
+    environment = {"HOME": str(folder), "KUBECONFIG": str(folder / "config"), "PATH": "/usr/bin:/bin"}
+
+    def run(*arguments: str) -> str:
+        command = [str(KUBECTL), *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+        return done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    budget: dict[str, Any] = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "web"},
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "web"}}},
+    }
+    objects = [
+        {"apiVersion": "v1", "kind": "ConfigMap", **config_map()},
+        {"apiVersion": "apps/v1", "kind": "Deployment", **deployment()},
+        {"apiVersion": "v1", "kind": "Service", **service(type="NodePort")},
+        budget,
+    ]
+    path = tmp_path_factory.mktemp("manifest") / "all.yaml"
+    path.write_text(yaml.safe_dump_all(objects))
+    return path
+
+
+def test_applying_creates_and_then_changes_nothing(kubectl: Kubectl, manifest: Path) -> None:
+    created = kubectl("apply", "-f", str(manifest))
+    assert created.count(" created") == 4, created
+    unchanged = kubectl("apply", "-f", str(manifest))
+    assert unchanged.count(" unchanged") == 4, unchanged
+
+
+def test_get_reads_as_on_any_cluster(kubectl: Kubectl, manifest: Path) -> None:
+    kubectl("apply", "-f", str(manifest))
+    lines = kubectl("get", "deployments,svc", "-o", "wide").splitlines()
+    assert lines[0].split() == ["NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE", "CONTAINERS", "IMAGES", "SELECTOR"]
+    assert lines[1].split()[:4] == ["deployment.apps/web", "0/2", "0", "0"]
+    assert "EXTERNAL-IP" in lines[3]
+
+
+def test_scale_restart_describe_and_delete(kubectl: Kubectl, manifest: Path) -> None:
+    kubectl("apply", "-f", str(manifest))
+    assert kubectl("scale", "deployment/web", "--replicas=5") == "deployment.apps/web scaled\n"
+    assert kubectl("rollout", "restart", "deployment/web") == "deployment.apps/web restarted\n"
+    assert "5 desired" in kubectl("describe", "deployment", "web")
+    assert kubectl("delete", "-f", str(manifest)).count(" deleted") == 4
+
+
+def test_an_unknown_field_stops_an_apply(kubectl: Kubectl, tmp_path: Path) -> None:
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "bogus": 1, **config_map("odd")}))
+    assert 'unknown field "bogus"' in kubectl("apply", "-f", str(path))
+
+
+def test_server_side_apply_and_explain(kubectl: Kubectl, manifest: Path) -> None:
+    applied = kubectl("apply", "--server-side", "--force-conflicts", "-f", str(manifest))
+    assert applied.count("serverside-applied") == 4, applied
+    assert "image" in kubectl("explain", "pod.spec.containers")

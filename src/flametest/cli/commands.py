@@ -82,11 +82,7 @@ def show_status(cluster: str) -> int:
 def print_environment(cluster: str) -> int:
     """Print exports for a shell."""
     access = _running(_cluster(cluster, _project()))
-    for name, value in (
-        ("KUBECONFIG", str(access.kubeconfig)),
-        ("KUBERNETES_CONTEXT", access.context),
-        ("FLAMETEST_URL", access.url),
-    ):
+    for name, value in access.environment(os.environ).items():
         click.echo(f"export {name}={shlex.quote(value)}")
     return ExitCode.PASSED
 

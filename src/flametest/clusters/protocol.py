@@ -3,9 +3,11 @@
 Implementers must not touch the user's own kubeconfig or current context, and must bound every wait.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from flametest.model.errors import FlametestError
 
@@ -44,6 +46,24 @@ class Access:
     kubeconfig: Path
     context: str
     url: str
+
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables that point kubectl, Chaos Toolkit, Locust and the recorder at the cluster.
+
+        Args:
+            inherited: the present environment; where it names a proxy, the cluster's loopback addresses are taken
+                from it, since no proxy can reach them.
+        """
+        loopback = {"127.0.0.1", "localhost", urlsplit(self.url).hostname or ""}
+        exempt = {name for name in inherited.get("NO_PROXY", inherited.get("no_proxy", "")).split(",") if name}
+        without_proxy = ",".join(sorted((exempt | loopback) - {""}))
+        return {
+            "KUBECONFIG": str(self.kubeconfig),
+            "KUBERNETES_CONTEXT": self.context,
+            "FLAMETEST_URL": self.url,
+            "NO_PROXY": without_proxy,
+            "no_proxy": without_proxy,
+        }
 
 
 class Cluster(Protocol):

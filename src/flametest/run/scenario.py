@@ -1,5 +1,6 @@
 """One scenario of a run: the load, and beside it one experiment by stock Chaos Toolkit."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -52,9 +53,7 @@ def run_scenario(experiment: Experiment, scene: Scene, folder: Path, saw: Callab
         LoadError: the load could not be brought up, or died.
     """
     environment = {
-        "KUBECONFIG": str(scene.access.kubeconfig),
-        "KUBERNETES_CONTEXT": scene.access.context,
-        "FLAMETEST_URL": scene.access.url,
+        **scene.access.environment(os.environ),
         "FLAMETEST_NAMESPACE": NAMESPACE,
         "FLAMETEST_RECORD_DIR": str(folder),
         "FLAMETEST_SEED": str(scene.seed),

@@ -114,8 +114,8 @@ def test_it_ends_when_its_starter_is_killed_before_it_is_ready(options: SandboxO
 def test_a_state_file_of_another_process_is_not_taken_for_a_sandbox(options: SandboxOptions) -> None:
     folder = options.state_folder
     folder.mkdir(parents=True)
-    (folder / "settings.json").write_text(options.settings().to_json())
-    state = {"pid": os.getpid(), "start_ticks": 1, "init_pid": os.getpid(), "init_start_ticks": 1, "api_port": 1}
+    pids = {"pid": os.getpid(), "start_ticks": 1, "init_pid": os.getpid(), "init_start_ticks": 1}
+    state = pids | {"server_url": "https://127.0.0.1:1", "node_port_address": "127.0.0.1"}
     (folder / "sandbox.json").write_text(json.dumps(state))
     assert find(options) is None
     assert start(options).alive()
@@ -163,9 +163,14 @@ def test_a_crash_at_the_start_shows_the_end_of_the_log(options: SandboxOptions, 
     assert not _supervisors_of(options)
 
 
-def test_names_and_folders_that_cannot_be_are_refused(options: SandboxOptions) -> None:
+def test_options_that_cannot_be_are_refused(options: SandboxOptions) -> None:
     with pytest.raises(SandboxError, match="expected letters, digits and dashes"):
         start(replace(options, name="../escape"))
+    with pytest.raises(SandboxError, match="expected 1 to 200"):
+        start(replace(options, nodes=0))
+    for address in ("0.0.0.0", "192.168.1.1", "localhost"):
+        with pytest.raises(SandboxError, match="expected a loopback address"):
+            start(replace(options, node_port_address=address))
     with pytest.raises(SandboxError, match="below /run"):
         start(replace(options, home=Path("/run/flametest")))
     with pytest.raises(SandboxError, match=r"does not exist"):

@@ -8,6 +8,7 @@ pid and start time, so that a stale file is never taken for a sandbox that lives
 import contextlib
 import datetime
 import fcntl
+import ipaddress
 import json
 import os
 import shutil
@@ -40,6 +41,8 @@ _LOG_LINES_SHOWN = 15
 _KUBECONFIG_NAME = "kubeconfig"
 _LOCK_NAME = "lock"
 _LOG_NAME = "sandbox.log"
+_SETTINGS_NAME = "settings.json"
+_NODES_MAX = 200
 
 
 def default_home() -> Path:
@@ -165,11 +168,10 @@ def _read_state(options: SandboxOptions) -> Sandbox | None:
     folder = options.state_folder
     try:
         state = json.loads((folder / STATE_FILE_NAME).read_text())
-        settings = Settings.from_json((folder / "settings.json").read_text())
         return Sandbox(
             state_folder=folder,
-            server_url=f"https://{settings.api_address}:{state['api_port']}",
-            node_port_address=settings.node_port_address,
+            server_url=state["server_url"],
+            node_port_address=state["node_port_address"],
             pid=state["pid"],
             start_ticks=state["start_ticks"],
             init_pid=state["init_pid"],
@@ -211,7 +213,7 @@ def _start_locked(options: SandboxOptions, folder: Path) -> Sandbox:
         datetime.datetime.now(datetime.UTC),
     )
     credentials.write(settings)
-    write_private(folder / "settings.json", settings.to_json())
+    write_private(folder / _SETTINGS_NAME, settings.to_json())
     _launch(folder)
     started = find(options)
     if started is None:
@@ -223,6 +225,13 @@ def _start_locked(options: SandboxOptions, folder: Path) -> Sandbox:
 def _check(options: SandboxOptions) -> None:
     if not options.name or not all(letter.isalnum() or letter == "-" for letter in options.name):
         raise SandboxError(f"sandbox name {options.name!r}: expected letters, digits and dashes", "choose another name")
+    if not 1 <= options.nodes <= _NODES_MAX:
+        message = f"{options.nodes} nodes: expected 1 to {_NODES_MAX}"
+        raise SandboxError(message, "choose another number of nodes")
+    for address in (options.api_address, options.node_port_address):
+        if not _is_loopback(address):
+            message = f"address {address}: expected a loopback address, since a sandbox serves this machine alone"
+            raise SandboxError(message, "choose one of 127.0.0.0/8")
     if options.state_folder.is_relative_to("/run"):
         message = f"the state folder {options.state_folder} is below /run, which the sandbox has for itself"
         raise SandboxError(message, "set FLAMETEST_HOME to a folder elsewhere")
@@ -234,9 +243,15 @@ def _check(options: SandboxOptions) -> None:
         raise SandboxError(f"the sandbox needs what is not here: {message}", requirements.remedy(missing))
 
 
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.IPv4Address(address).is_loopback
+    except ValueError:
+        return False
+
+
 def _check_same(options: SandboxOptions, sandbox: Sandbox) -> None:
-    settings = Settings.from_json((sandbox.state_folder / "settings.json").read_text())
-    if settings != options.settings():
+    if (sandbox.state_folder / _SETTINGS_NAME).read_text() != options.settings().to_json():
         message = f"a sandbox named {options.name} runs already, with other settings (pid {sandbox.pid})"
         raise SandboxError(message, "stop it first with `flametest down`, or choose another name")
 
@@ -275,7 +290,7 @@ def _launch(folder: Path) -> None:
     descriptor = os.open(folder / _LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "flametest.sandbox.supervisor", str(folder / "settings.json"), str(writer)],
+            [sys.executable, "-P", "-m", "flametest.sandbox.supervisor", str(folder / _SETTINGS_NAME), str(writer)],
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
             stderr=descriptor,

@@ -167,7 +167,8 @@ class _Supervisor:
             "start_ticks": process_start_ticks(os.getpid()),
             "init_pid": cluster.init_pid,
             "init_start_ticks": process_start_ticks(cluster.init_pid),
-            "api_port": self._api_port,
+            "server_url": f"https://{self._settings.api_address}:{self._api_port}",
+            "node_port_address": self._settings.node_port_address,
         }
         path = Path(self._settings.state_folder, STATE_FILE_NAME)
         draft = path.with_suffix(".draft")

@@ -6,7 +6,6 @@ from typing import Any
 from tests.controllers.small_cluster import SmallCluster
 from tests.controllers.workloads import deployment, pod_template, service
 
-from flametest.sandbox.errors import StatusError
 from flametest.sandbox.objects import Object
 
 DEPLOYMENTS = "deployments.apps"
@@ -257,18 +256,6 @@ async def test_an_orphaned_replica_set_is_adopted_by_the_next_deployment(cluster
     cluster.create(DEPLOYMENTS, deployment())
     await cluster.until(lambda: is_rolled_out(cluster))
     assert {pod["metadata"]["uid"] for pod in cluster.pods()} == before
-
-
-async def test_one_deployment_that_the_api_refuses_holds_up_no_other(cluster: SmallCluster) -> None:
-    bad = deployment("bad")
-    bad["spec"]["template"]["spec"]["containers"][0]["resources"] = {"limits": {"cpu": "1"}, "requests": {"cpu": "2"}}
-    try:
-        cluster.create(DEPLOYMENTS, bad)
-    except StatusError:
-        # The API checks it already; a ReplicaSet of a namespace that is gone is refused only later.
-        cluster.registry.create("namespaces", {"metadata": {"name": "gone"}})
-    cluster.create(DEPLOYMENTS, deployment())
-    await cluster.until(lambda: is_rolled_out(cluster))
 
 
 async def test_a_replacement_exists_and_is_bound_within_milliseconds(cluster: SmallCluster) -> None:

@@ -77,8 +77,8 @@ async def test_a_pod_of_another_scheduler_and_one_with_a_gate_are_left_alone(clu
 async def test_a_pod_waits_for_its_claim(cluster: SmallCluster) -> None:
     made = pod("claimant", spec={"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "mine"}}]})
     cluster.create("pods", {key: value for key, value in made.items() if key != "status"})
-    await cluster.settled()
-    assert node_of(cluster, "claimant") == ""
+    await cluster.until(lambda: cluster.events("FailedScheduling"))
+    assert 'persistentvolumeclaim "mine" not found' in scheduled_condition(cluster, "claimant")["message"]
     claim = {
         "metadata": {"name": "mine", "namespace": "default"},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},

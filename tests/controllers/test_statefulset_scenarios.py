@@ -65,6 +65,7 @@ async def test_a_pod_has_its_name_labels_host_name_and_claim(cluster: SmallClust
         "controller-revision-hash": owner["status"]["currentRevision"],
         "statefulset.kubernetes.io/pod-name": "db-0",
     }
+    assert not cluster.events("FailedScheduling")
     assert (pod["spec"]["hostname"], pod["spec"]["subdomain"]) == ("db-0", "db")
     assert {"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}} in pod["spec"]["volumes"]
     claim = cluster.get(CLAIMS, "data-db-0")

@@ -24,7 +24,7 @@ from flametest.sandbox.scheduler.filters import (
 from flametest.sandbox.scheduler.topology import Affinities, Spread
 from flametest.sandbox.scheduler.view import NodeView, Requests, allocatable_of, requests_of
 
-__all__ = ["Placement", "Refusal", "choose"]
+__all__ = ["Placement", "Refusal", "choose", "missing_claim"]
 
 _SCORE_MAX = 100.0
 
@@ -81,6 +81,13 @@ def _reasons(pod: Object, view: NodeView, spread: Spread, affinities: Affinities
         return lacking
     reason = spread.refusal(view) or affinities.refusal(view)
     return [reason] if reason else []
+
+
+def missing_claim(name: str, nodes: int) -> Refusal:
+    """Return why a pod has no node while a claim that it names does not exist."""
+    reason = f'0/{nodes} nodes are available: persistentvolumeclaim "{name}" not found.'
+    helpless = f"0/{nodes} nodes are available: {nodes} Preemption is not helpful for scheduling."
+    return Refusal(f"{reason} preemption: {helpless}")
 
 
 def _message(reasons: Sequence[Sequence[str]]) -> str:

@@ -13,7 +13,7 @@ from flametest.sandbox.cache import Cache, Reference, Transition
 from flametest.sandbox.errors import StatusError
 from flametest.sandbox.eventrecorder import EventRecorder
 from flametest.sandbox.objects import Object, Objects
-from flametest.sandbox.scheduler.choice import Placement, Refusal, choose
+from flametest.sandbox.scheduler.choice import Placement, Refusal, choose, missing_claim
 from flametest.sandbox.scheduler.view import NodeView, is_done
 from flametest.sandbox.timestamps import Clock, format_time, utc_now
 
@@ -113,7 +113,7 @@ class Scheduler:
         self._fresh.pop(reference, None)
         if pod is None or not _is_pending(pod):
             return
-        if not self._claims_are_bound(pod):
+        if self._waits_for_binding(pod):
             self._refused[reference] = None
             return
         try:
@@ -128,7 +128,9 @@ class Scheduler:
             self._refused[reference] = None
 
     def _decide(self, reference: Reference, pod: Object) -> None:
-        choice = choose(pod, self._views())
+        missing = next((name for name in _claim_names(pod) if self._claim(pod, name) is None), None)
+        views = self._views()
+        choice = choose(pod, views) if missing is None else missing_claim(missing, len(views))
         match choice:
             case Placement(node):
                 self._objects.bind(reference.namespace, reference.name, node)
@@ -151,13 +153,13 @@ class Scheduler:
         else:
             self._learn(self._cache.put("pods", pod))
 
-    def _claims_are_bound(self, pod: Object) -> bool:
-        """Return whether every claim is bound; one that is not will be, in a moment, and brings the pod back."""
-        for name in _claim_names(pod):
-            claim = self._cache.get("persistentvolumeclaims", pod["metadata"]["namespace"], name)
-            if claim is None or (claim.get("status") or {}).get("phase") != "Bound":
-                return False
-        return True
+    def _claim(self, pod: Object, name: str) -> Object | None:
+        return self._cache.get("persistentvolumeclaims", pod["metadata"]["namespace"], name)
+
+    def _waits_for_binding(self, pod: Object) -> bool:
+        """Return whether a claim is there but not bound: it will be, in a moment, and brings the pod back."""
+        claims = [claim for name in _claim_names(pod) if (claim := self._claim(pod, name))]
+        return any((claim.get("status") or {}).get("phase") != "Bound" for claim in claims)
 
     def _views(self) -> list[NodeView]:
         on_node: dict[str, list[Object]] = {}

@@ -7,7 +7,7 @@ import itertools
 import os
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -192,7 +192,7 @@ class Bench:
     ) -> Object:
         """Create a pod that is bound to the first node; ``main`` is its only container unless told otherwise."""
         metadata = {"name": name, "namespace": "default", "labels": labels or {}, "generation": 1}
-        spec.setdefault("terminationGracePeriodSeconds", 30)
+        spec.setdefault("terminationGracePeriodSeconds", 3)
         return self.objects.create(
             "pods",
             {
@@ -257,10 +257,3 @@ def namespace_network() -> NamespaceNetwork:
 @pytest.fixture
 def stand_in_objects() -> StandInObjects:
     return StandInObjects()
-
-
-@pytest.fixture
-def no_descriptor_left() -> Iterator[None]:
-    before = len(os.listdir("/proc/self/fd"))
-    yield
-    assert len(os.listdir("/proc/self/fd")) <= before

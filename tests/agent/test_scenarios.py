@@ -17,7 +17,9 @@ from flametest.sandbox.agent.memory import MemoryRuntime, Program
 from flametest.sandbox.agent.processes import ProcessRuntime
 from flametest.sandbox.agent.runtime import ContainerOptions
 
-SERVE = "trap 'exit 0' TERM; while :; do sleep 0.02; done"
+SERVE = "trap 'exit 0' TERM; touch /tmp/up; while :; do sleep 0.02; done"
+# Process 1 is deaf to a signal until it has its handler.
+HEARS = {"exec": {"command": ["sh", "-c", "test -e /tmp/up"]}, "periodSeconds": 0.05, "timeoutSeconds": 5}
 STUBBORN = "trap '' TERM; while :; do sleep 0.02; done"
 FAIL_PROBE = "test -e /tmp/ready"
 
@@ -63,7 +65,7 @@ def reason(container: dict[str, Any]) -> str:
 
 async def test_a_pod_runs_is_ready_and_ends_gracefully_when_it_is_deleted(bench: MakeBench) -> None:
     async with bench() as cluster:
-        cluster.create("web", containers=[shell(SERVE)])
+        cluster.create("web", containers=[shell(SERVE, readinessProbe=HEARS)])
         await cluster.until(lambda: "Ready" in cluster.conditions("web"))
         assert cluster.pod("web")["status"]["podIP"] == "127.0.0.1"
         cluster.objects.delete("pods", "default", "web")
@@ -75,8 +77,7 @@ async def test_a_pod_runs_is_ready_and_ends_gracefully_when_it_is_deleted(bench:
 
 async def test_a_pods_status_changes_in_the_order_of_a_real_node(bench: MakeBench) -> None:
     async with bench() as cluster:
-        probe = {"exec": {"command": ["sh", "-c", "true"]}, "periodSeconds": 1}
-        cluster.create("web", containers=[shell(SERVE, readinessProbe=probe)])
+        cluster.create("web", containers=[shell(SERVE, readinessProbe=HEARS)])
         await cluster.until(lambda: "Ready" in cluster.conditions("web"))
         cluster.objects.delete("pods", "default", "web")
         await cluster.until_gone("web")
@@ -137,6 +138,22 @@ async def test_a_pod_that_never_restarts_fails_with_the_code_of_its_command(benc
         await cluster.until(lambda: not cluster.network.attached)
         cluster.objects.delete("pods", "default", "once")
         await cluster.until_gone("once")
+
+
+async def test_the_end_of_the_log_explains_a_failure_where_that_is_wanted(bench: MakeBench) -> None:
+    async with bench() as cluster:
+        container = shell("echo done; exit 3", terminationMessagePolicy="FallbackToLogsOnError")
+        cluster.create("once", restartPolicy="Never", containers=[container])
+        await cluster.until_phase("once", "Failed")
+        assert cluster.container("once")["state"]["terminated"]["message"] == "done\n"
+
+
+async def test_a_pod_on_the_hosts_network_has_the_nodes_address(bench: MakeBench) -> None:
+    async with bench() as cluster:
+        cluster.create("web", hostNetwork=True, containers=[shell(SERVE)])
+        await cluster.until_phase("web", "Running")
+        assert cluster.pod("web")["status"]["podIP"] == "10.240.0.1"
+        assert not cluster.network.attached
 
 
 async def test_a_pod_that_completes_has_succeeded(bench: MakeBench) -> None:

@@ -14,10 +14,11 @@ from collections.abc import AsyncIterator
 
 from flametest.sandbox.agent.images import Catalogue
 from flametest.sandbox.agent.nodes import NodeKeeper, machine
+from flametest.sandbox.agent.podstate import Tools
 from flametest.sandbox.agent.runtime import PodRuntime, StartError
 from flametest.sandbox.agent.settings import AgentSettings
 from flametest.sandbox.agent.state import ContainerRecord, Waiting
-from flametest.sandbox.agent.worker import PodWorker, Tools
+from flametest.sandbox.agent.worker import PodWorker
 from flametest.sandbox.errors import StatusError, not_found
 from flametest.sandbox.eventrecorder import EventRecorder
 from flametest.sandbox.objects import Object, Objects, WatchEvent
@@ -137,7 +138,7 @@ class Agent:
             self._drop_claim(event.object)
         namespace = event.object["metadata"].get("namespace")
         for worker in self._workers.values():
-            if worker.pod["metadata"].get("namespace") == namespace:
+            if worker.namespace == namespace:
                 worker.kick()
 
     def _take_pod(self, event: WatchEvent) -> None:

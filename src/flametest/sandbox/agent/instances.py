@@ -18,10 +18,13 @@ from flametest.sandbox.agent.runtime import ContainerOptions
 from flametest.sandbox.agent.state import ContainerRecord
 from flametest.sandbox.agent.volumes import Volumes
 from flametest.sandbox.objects import Object
+from flametest.sandbox.podaccess import LogOptions
 
 __all__ = ["InstanceMaker", "WaitError"]
 
 _MESSAGE_BYTES_MAX = 4096
+_FALLBACK_BYTES_MAX = 2048
+_FALLBACK_LINES_MAX = 80
 
 
 class WaitError(Exception):
@@ -62,6 +65,7 @@ class InstanceMaker:
         except ConfigError as error:
             raise WaitError("CreateContainerConfigError", str(error)) from error
         user, group = _user(context.pod, container, image)
+        mounts = tuple(self._mounts(record, variables))
         read_only = bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem"))
         return ContainerOptions(
             id=secrets.token_hex(32),
@@ -74,7 +78,7 @@ class InstanceMaker:
             working_directory=str(container.get("workingDir") or image.working_directory or "/"),
             user=user,
             group=group,
-            mounts=tuple(self._mounts(record, variables)),
+            mounts=mounts,
             read_only_root=read_only,
         )
 
@@ -90,13 +94,18 @@ class InstanceMaker:
             for log in logs:
                 log.close()
 
-    def termination_message(self, record: ContainerRecord) -> str:
-        """Return what the container has left in its termination message file."""
+    async def termination_message(self, record: ContainerRecord, code: int) -> str:
+        """Return what an ended container has left in its message file, or the end of its log where that is wanted."""
         try:
             with open(self._message_file(record), "rb") as file:
-                return file.read(_MESSAGE_BYTES_MAX).decode(errors="replace")
+                message = file.read(_MESSAGE_BYTES_MAX)
         except FileNotFoundError:
-            return ""
+            message = b""
+        log = self.log(record.name, previous=False)
+        if not message and code and log and record.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
+            lines = [piece async for piece in log.read(LogOptions(tail_lines=_FALLBACK_LINES_MAX))]
+            message = b"".join(lines)[-_FALLBACK_BYTES_MAX:]
+        return message.decode(errors="replace")
 
     def _new_log(self, record: ContainerRecord) -> LogFile:
         folder = os.path.join(self.folder, "logs", record.name)

@@ -4,6 +4,7 @@ A `ContainerRecord` belongs to one pod worker, which alone changes it, and lives
 Times are seconds since the epoch.
 """
 
+import signal
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -87,6 +88,7 @@ class ContainerRecord:
         retry_at: not started before this time.
         unhealthy: why liveness or startup probes gave the instance up; empty while they did not.
         grace_seconds: of the probe that gave it up; None for the pod's own.
+        stop_signal: of the newest instance's image.
         stop: set while the instance is being ended.
     """
 
@@ -104,6 +106,7 @@ class ContainerRecord:
     retry_at: float = 0.0
     unhealthy: str = ""
     grace_seconds: float | None = None
+    stop_signal: int = field(default=int(signal.SIGTERM))
     stop: Stop | None = None
     name: str = field(init=False)
 

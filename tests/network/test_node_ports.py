@@ -63,10 +63,24 @@ def snapshot(port: int, *, served: bool, protocol: str = "TCP") -> Snapshot:
     return found
 
 
+async def close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
 @contextlib.asynccontextmanager
 async def forwarding(handler: Handler) -> AsyncIterator[tuple[NodePorts, int, Recorder, asyncio.Task[None]]]:
     """Run NodePorts that lead to a server; yields them, the port, what was recorded, and the task."""
-    server = await asyncio.start_server(handler, CLUSTER, 0)
+    handled: set[asyncio.Task[None] | None] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handled.add(asyncio.current_task())
+        with contextlib.suppress(ConnectionError):
+            await handler(reader, writer)
+        await close(writer)
+
+    server = await asyncio.start_server(handle, CLUSTER, 0)
     port = server.sockets[0].getsockname()[1]
     recorder = Recorder()
     node_ports = NodePorts(listen, recorder, HOST, CLUSTER)  # type: ignore[arg-type]
@@ -78,6 +92,8 @@ async def forwarding(handler: Handler) -> AsyncIterator[tuple[NodePorts, int, Re
         await asyncio.gather(task, return_exceptions=True)
         server.close()
         await server.wait_closed()
+        # The forwarder is gone, and with it the other end of every connection.
+        await asyncio.gather(*(one for one in handled if one is not None))
 
 
 async def until_served(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -106,14 +122,6 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     while data := await reader.read(65536):
         writer.write(data)
         await writer.drain()
-    writer.close()
-    await writer.wait_closed()
-
-
-async def close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
 
 
 async def test_bytes_go_both_ways_and_a_half_close_is_kept() -> None:
@@ -246,6 +254,24 @@ async def test_a_port_that_another_program_has_is_told_once_and_taken_when_it_is
         ((reason, message),) = recorder.warnings
         assert reason == "NodePortUnavailable"
         assert f"{HOST}:{port}" in message
+        _, writer = await until_served(port)
+        await close(writer)
+
+
+async def test_a_port_that_is_taken_while_it_refuses_is_told_and_served_when_it_is_free() -> None:
+    async with forwarding(echo) as (node_ports, port, recorder, _):
+        node_ports.update(snapshot(port, served=True))
+        _, writer = await until_served(port)
+        await close(writer)
+        node_ports.update(snapshot(port, served=False))
+        await until_refused(port)
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.bind((HOST, port))
+            other.listen()
+            node_ports.update(snapshot(port, served=True))
+            await asyncio.wait_for(recorder.told.wait(), 10)
+        assert [reason for reason, _ in recorder.warnings] == ["NodePortUnavailable"]
         _, writer = await until_served(port)
         await close(writer)
 

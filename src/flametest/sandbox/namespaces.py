@@ -45,6 +45,7 @@ _CAP_SYS_ADMIN = 21
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
+_STANDARD_ERROR = 2
 
 # Nodes route between their pods. The forwarder's connections all have one destination: without reuse of those that
 # have just ended, the ports of its address last for 470 new connections a second.
@@ -168,7 +169,10 @@ def _run_init(command: list[str], descriptors: tuple[int, ...], report: int) -> 
         _set_up_namespaces()
         cluster_pid = _start(command, descriptors, report)
         # Held open here, the supervisor's ends of sockets and pipes would hide its death from their other ends.
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        for descriptor in [int(name) for name in os.listdir("/proc/self/fd")]:
+            if descriptor > _STANDARD_ERROR:
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
         status = _reap_until(cluster_pid)
     except BaseException as error:  # Nothing may unwind into the supervisor's code, of which this is a copy.
         _tell(report, error)

@@ -50,6 +50,8 @@ def scalar(schema: dict[str, Any]) -> str:
     """Return the scalar kind of a schema that names no other type."""
     types = schema.get("type", "object")
     kind = types if isinstance(types, str) else next(t for t in types if t != "null")
+    if schema.get("format") == "date-time":
+        return "time"
     if kind == "integer":
         return str(schema.get("format", "int64"))
     return {"object": "any"}.get(kind, kind)

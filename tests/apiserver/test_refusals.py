@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.apiserver.conftest import NOW
 from tests.apiserver.objects import code_of, config_map, deployment, pod, service
 
 from flametest.sandbox.apiserver import Registry, bootstrap
 from flametest.sandbox.apiserver.registry import WriteOptions
 from flametest.sandbox.apiserver.resources import BY_NAME, CATALOGUE
 from flametest.sandbox.apiserver.schema import FieldType, object_type, type_of_kind
+from flametest.sandbox.apiserver.tables import table
 from flametest.sandbox.apiserver.validation.batch import is_schedule
+from flametest.sandbox.apiserver.warnings import warnings_for
 from flametest.sandbox.errors import StatusError
 
 
@@ -129,6 +132,7 @@ def test_other_texts_are_no_schedules(text: str) -> None:
 
 
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
+    "time": st.sampled_from(("2026-01-02T03:04:05Z", "soon")),
     "string": st.sampled_from(("", "a", "A b", "1", "None", "NodePort", "ExternalName", "Always")),
     "boolean": st.booleans(),
     "int32": st.sampled_from((-1, 0, 1, 80, 70_000)),
@@ -184,3 +188,33 @@ def test_every_body_of_the_right_types_is_stored_or_refused(data: st.DataObject)
     if stored is not None:
         # What was stored once is stored again without a change: defaults are stable.
         assert registry.update(resource, stored) == stored
+        assert table(BY_NAME[resource], [stored], {}, "Object", NOW)["rows"]
+        assert warnings_for(BY_NAME[resource], stored) is not None
+
+
+def statuses(resource: str) -> st.SearchStrategy[dict[str, Any]]:
+    kind = BY_NAME[resource]
+    field = type_of_kind(kind.group, kind.version, kind.kind).fields.get("status")
+    return st.just({}) if field is None else values(field, 4)
+
+
+WITHOUT_SENSE = [
+    (pod("a"), "pods"),
+    (deployment("a"), "deployments.apps"),
+    (service("a", type="LoadBalancer"), "services"),
+    ({"metadata": {"name": "a"}}, "nodes"),
+]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.data(), st.sampled_from(WITHOUT_SENSE))
+def test_every_status_can_be_shown_as_a_row(data: st.DataObject, what: tuple[dict[str, Any], str]) -> None:
+    registry = Registry(rng=random.Random(1))
+    bootstrap(registry)
+    obj, resource = what
+    stored = registry.create(resource, obj)
+    # A status that breaks the forms of the API is refused; every other one is shown.
+    status = data.draw(statuses(resource))
+    if code_of(lambda: registry.update_status(resource, {**stored, "status": status})) == 0:
+        shown = registry.get(resource, stored["metadata"].get("namespace", ""), "a")
+        assert table(BY_NAME[resource], [shown or {}], {}, "None", NOW)["rows"]

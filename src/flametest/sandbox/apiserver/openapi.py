@@ -19,6 +19,7 @@ __all__ = ["document", "index"]
 
 _SCALARS: dict[str, Object] = {
     "string": {"type": "string"},
+    "time": {"type": "string", "format": "date-time"},
     "boolean": {"type": "boolean"},
     "int32": {"type": "integer", "format": "int32"},
     "int64": {"type": "integer", "format": "int64"},

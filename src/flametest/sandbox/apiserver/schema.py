@@ -6,8 +6,10 @@ object into the form in which it is stored; the patches read merge keys from the
 """
 
 import gzip
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -20,6 +22,7 @@ from flametest.sandbox.apiserver.quantities import parse_quantity
 __all__ = ["FieldType", "ObjectType", "normalise", "object_type", "type_of_kind"]
 
 QUANTITY_TEXT = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 SLICE_FILE = "schemas.json.gz"
 
 
@@ -28,7 +31,7 @@ class FieldType:
     """The type of one field, list item or map value.
 
     Attributes:
-        kind: ``string``, ``boolean``, ``int32``, ``int64``, ``number``, ``quantity``, ``intstr``, ``any``,
+        kind: ``string``, ``boolean``, ``int32``, ``int64``, ``number``, ``quantity``, ``intstr``, ``time``, ``any``,
             ``object``, ``list`` or ``map``.
         type_name: for ``object``: the name of its `ObjectType`.
         element: for ``list`` and ``map``: the type of items or values.
@@ -229,6 +232,19 @@ def _quantity(value: Any, path: str) -> Any:
     return str(value)
 
 
+def _time(value: Any, path: str) -> Any:
+    if type(value) is not str:
+        raise _wrong(value, path, "string")
+    if _TIME.fullmatch(value) is not None:
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            pass
+        else:
+            return value
+    raise _WrongTypeError(f'{path.lstrip(".")}: parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse it')
+
+
 def _int_or_string(value: Any, path: str) -> Any:
     if type(value) not in (int, str):
         raise _wrong(value, path, "intstr.IntOrString")
@@ -243,5 +259,6 @@ _SCALARS: dict[str, Callable[[Any, str], Any]] = {
     "number": _number,
     "quantity": _quantity,
     "intstr": _int_or_string,
+    "time": _time,
     "any": lambda value, path: value,
 }

@@ -24,6 +24,8 @@ _CONTAINER_FIELDS = {
     "securityContext.seLinuxOptions": "SELinux is left as the machine has it",
     "securityContext.appArmorProfile": "AppArmor is left as the machine has it",
     "securityContext.procMount": "the default is used",
+    "securityContext.capabilities.add": "no capability is added",
+    "securityContext.seccompProfile": "system calls are not filtered",
 }
 
 POD_FIELDS = {
@@ -31,13 +33,17 @@ POD_FIELDS = {
     "hostPID": "every container has processes of its own",
     "hostIPC": "every container has its own IPC",
     "shareProcessNamespace": "containers of a pod do not share their processes",
-    "hostAliases": "names come from the cluster's DNS",
     "runtimeClassName": "there is one runtime",
     "priorityClassName": "nothing is preempted",
     "readinessGates": "nothing sets such conditions",
     "resourceClaims": "there are no devices",
     "ephemeralContainers": "they are not started",
     "setHostnameAsFQDN": "the hostname is the pod's name",
+    "securityContext.fsGroup": "volumes can be written by every user of the pod",
+    "securityContext.seLinuxOptions": "SELinux is left as the machine has it",
+    "securityContext.seccompProfile": "system calls are not filtered",
+    "securityContext.supplementalGroups": "a container has one group",
+    "securityContext.sysctls": "the kernel's settings stay as they are",
     **{f"containers.*.{path}": reason for path, reason in _CONTAINER_FIELDS.items()},
     **{f"initContainers.*.{path}": reason for path, reason in _CONTAINER_FIELDS.items()},
 }
@@ -66,8 +72,8 @@ _TEMPLATES = {
 def warnings_for(resource: Resource, obj: Object) -> list[str]:
     """Return a warning for each field of an object that the sandbox does not act on."""
     warnings = [f"{resource.kind}: {KIND_NOTES[resource.kind]}"] if resource.kind in KIND_NOTES else []
-    if resource.kind == "Service" and obj.get("spec", {}).get("type") == "LoadBalancer":
-        warnings.append("spec.type: a load balancer gets no external address in the sandbox, but its node port works")
+    if resource.kind == "Service":
+        warnings += _of_service(obj.get("spec", {}))
     path = _TEMPLATES.get(resource.kind)
     if path is None:
         return warnings
@@ -76,6 +82,16 @@ def warnings_for(resource: Resource, obj: Object) -> list[str]:
         spec = spec.get(part, {}) if isinstance(spec, dict) else {}
     prefix = ".".join(path)
     return warnings + list(dict.fromkeys(_of_pod(spec, prefix)))
+
+
+def _of_service(spec: Object) -> Iterator[str]:
+    if spec.get("type") == "LoadBalancer":
+        yield "spec.type: a load balancer gets no external address in the sandbox, but its node port works"
+    for name in ("externalTrafficPolicy", "internalTrafficPolicy"):
+        if spec.get(name) == "Local":
+            yield f"spec.{name}: not supported by the sandbox: every endpoint counts as local"
+    if spec.get("externalIPs"):
+        yield "spec.externalIPs: not supported by the sandbox: nothing listens there"
 
 
 def _of_pod(spec: Object, prefix: str) -> Iterator[str]:

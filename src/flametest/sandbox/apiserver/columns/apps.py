@@ -40,7 +40,7 @@ def _node_selector(obj: Object, _: datetime) -> str:
 
 
 def _job_status(job: Object, _: datetime) -> str:
-    true = {c["type"] for c in job.get("status", {}).get("conditions", ()) if c.get("status") == "True"}
+    true = {c.get("type") for c in job.get("status", {}).get("conditions", ()) if c.get("status") == "True"}
     for condition, shown in (
         ("Complete", "Complete"),
         ("Failed", "Failed"),

@@ -70,12 +70,12 @@ def _slice_ports(endpoint_slice: Object, _: datetime) -> str:
 
 def _slice_addresses(endpoint_slice: Object, _: datetime) -> str:
     endpoints = endpoint_slice.get("endpoints", ())
-    return _shorten([address for one in endpoints for address in one["addresses"]]) if endpoints else "<unset>"
+    return _shorten([address for one in endpoints for address in one.get("addresses", ())]) if endpoints else "<unset>"
 
 
 def _node_status(node: Object, _: datetime) -> str:
     conditions = node.get("status", {}).get("conditions", ())
-    ready = next((c["status"] for c in conditions if c["type"] == "Ready"), None)
+    ready = next((c.get("status") for c in conditions if c.get("type") == "Ready"), None)
     shown = "Unknown" if ready is None else ("Ready" if ready == "True" else "NotReady")
     return shown + (",SchedulingDisabled" if node.get("spec", {}).get("unschedulable") else "")
 
@@ -96,7 +96,7 @@ def _node_info(name: str, title: str, *, wide: bool = True) -> Column:
 def _node_address(kind: str, title: str) -> Column:
     def cell(node: Object, _: datetime) -> str:
         addresses = node.get("status", {}).get("addresses", ())
-        return next((str(a["address"]) for a in addresses if a["type"] == kind), NONE)
+        return next((str(a.get("address", "")) for a in addresses if a.get("type") == kind), NONE)
 
     return Column(title, cell, wide=True)
 

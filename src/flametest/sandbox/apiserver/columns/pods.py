@@ -22,7 +22,7 @@ def _condition(pod: Object, kind: str) -> Object:
 
 def _ready(pod: Object, _: datetime) -> str:
     status = pod.get("status", {})
-    sidecars = [s for s in status.get("initContainerStatuses", ()) if _is_sidecar(pod, s["name"])]
+    sidecars = [s for s in status.get("initContainerStatuses", ()) if _is_sidecar(pod, s.get("name", ""))]
     ready = sum(bool(s.get("ready")) for s in status.get("containerStatuses", ()))
     total = len(pod["spec"].get("containers", ())) + len(sidecars)
     return f"{ready + sum(bool(s.get('ready')) for s in sidecars)}/{total}"
@@ -44,7 +44,7 @@ def _initialising(pod: Object) -> str | None:
         terminated, waiting = state.get("terminated"), state.get("waiting", {})
         if terminated is not None and terminated.get("exitCode", 0) == 0:
             continue
-        if _is_sidecar(pod, container["name"]) and container.get("started"):
+        if _is_sidecar(pod, container.get("name", "")) and container.get("started"):
             continue
         if terminated is not None:
             return _ended(terminated, "Init:")
@@ -96,7 +96,7 @@ def _gates(pod: Object, _: datetime) -> Any:
     gates = pod["spec"].get("readinessGates", ())
     if not gates:
         return NONE
-    passed = sum(_condition(pod, gate["conditionType"]).get("status") == "True" for gate in gates)
+    passed = sum(_condition(pod, gate.get("conditionType", "")).get("status") == "True" for gate in gates)
     return f"{passed}/{len(gates)}"
 
 

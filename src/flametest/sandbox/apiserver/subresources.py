@@ -6,6 +6,7 @@ from flametest.sandbox.apiserver.deletion import DeleteOptions
 from flametest.sandbox.apiserver.failures import bad_request, bad_value, invalid, too_many_requests
 from flametest.sandbox.apiserver.registry import Registry, WriteOptions
 from flametest.sandbox.apiserver.resources import BY_NAME, Resource
+from flametest.sandbox.apiserver.schema import normalise, type_of_kind
 from flametest.sandbox.apiserver.selectors import matches_selector, selector_text
 from flametest.sandbox.errors import StatusError
 from flametest.sandbox.objects import Object
@@ -49,10 +50,10 @@ def change_scale(
 
     def set_replicas(obj: Object) -> Object:
         scale = edit(scale_of(obj))
-        spec = scale.get("spec") if isinstance(scale, dict) else None
-        replicas = (spec or {}).get("replicas") or 0
-        if not isinstance(spec, dict | None) or type(replicas) is not int:
-            raise bad_request("spec.replicas of a Scale has to be a number")
+        if not isinstance(scale, dict):
+            raise bad_request("a Scale has to be an object")
+        normalise(scale, type_of_kind("autoscaling", "v1", "Scale"), "Scale", "autoscaling/v1")
+        replicas = scale.get("spec", {}).get("replicas", 0)
         if replicas < 0:
             cause = bad_value("spec.replicas", replicas, "must be greater than or equal to 0")
             raise invalid("Scale", "autoscaling", name, [cause])

@@ -96,11 +96,7 @@ class InstanceMaker:
 
     async def termination_message(self, record: ContainerRecord, code: int) -> str:
         """Return what an ended container has left in its message file, or the end of its log where that is wanted."""
-        try:
-            with open(self._message_file(record), "rb") as file:
-                message = file.read(_MESSAGE_BYTES_MAX)
-        except FileNotFoundError:
-            message = b""
+        message = _beginning(self._message_file(record))
         log = self.log(record.name, previous=False)
         if not message and code and log and record.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
             lines = [piece async for piece in log.read(LogOptions(tail_lines=_FALLBACK_LINES_MAX))]
@@ -154,6 +150,15 @@ class InstanceMaker:
             raise WaitError("CreateContainerConfigError", f'failed to prepare subPath "{part}" of "{mount["name"]}"')
         # Followed here, since the links of a ConfigMap's folder lead nowhere once a single file is mounted.
         return os.path.realpath(path)
+
+
+def _beginning(path: str) -> bytes:
+    """Return the first bytes of a message file; empty when it is not there."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(_MESSAGE_BYTES_MAX)
+    except FileNotFoundError:
+        return b""
 
 
 def _user(pod: Object, container: Object, image: Image) -> tuple[int, int]:

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import re
 import select
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,16 +62,18 @@ class Family:
             os.close(descriptor)
 
 
-def host_state() -> tuple[set[str], set[str]]:
-    """Return the host's interfaces and mounts."""
-    interfaces = {path.name for path in Path("/sys/class/net").iterdir()}
-    return interfaces, set(Path("/proc/self/mounts").read_text().splitlines())
+def host_state(options: SandboxOptions) -> Counter[str]:
+    """Return the host's interfaces and mounts that are as a sandbox makes them; others may come and go meanwhile."""
+    interfaces = [path.name for path in Path("/sys/class/net").iterdir() if re.fullmatch(r"pod\d+", path.name)]
+    own = re.compile(r"proc /proc |tmpfs /run |nsfs /run/netns/pod-\d|.*" + re.escape(str(options.home)))
+    mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if own.match(line)]
+    return Counter([*interfaces, *mounts])
 
 
 @contextlib.contextmanager
 def nothing_is_left_of(options: SandboxOptions) -> Iterator[Family]:
     """Start a sandbox, let the caller end it, and check what is left."""
-    before = host_state()
+    before = host_state(options)
     sandbox = start(options)
     family = Family(sandbox)
     try:
@@ -80,7 +84,7 @@ def nothing_is_left_of(options: SandboxOptions) -> Iterator[Family]:
         assert not sandbox.alive()
         assert find(options) is None
         assert family.namespaces_left() == set()
-        assert host_state() == before
+        assert host_state(options) == before
     finally:
         family.close()
 

@@ -30,10 +30,10 @@ def test_a_body_is_read_alike_whichever_way_it_is_delimited(body: bytes, sizes: 
     for size in [*sizes, len(body)]:
         piece, rest = rest[:size], rest[size:]
         chunks += b"%x;name=value\r\n%s\r\n" % (len(piece), piece) if piece else b""
-    assert read(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)) == Answer(200, "pod-1", True)
+    assert read(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)) == Answer(200, "pod-1", True, body)
     chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nTrailer: 1\r\n\r\n"
-    assert read(chunked) == Answer(200, "pod-1", True)
-    assert read(head + b"\r\n" + body) == Answer(200, "pod-1", False)
+    assert read(chunked) == Answer(200, "pod-1", True, body)
+    assert read(head + b"\r\n" + body) == Answer(200, "pod-1", False, body)
 
 
 @given(cut=st.integers(0, 70))

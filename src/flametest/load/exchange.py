@@ -27,11 +27,13 @@ class Answer:
         status: the HTTP status.
         served_by: X-Served-By; empty without it.
         keeps: whether the connection may serve another request.
+        body: what it holds.
     """
 
     status: int
     served_by: str
     keeps: bool
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +62,26 @@ class Entry:
 
     def request(self, connection: str) -> bytes:
         """Return a GET request; ``connection`` is ``close`` or ``keep-alive``."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
         return (
-            f"GET {self.target} HTTP/1.1\r\nHost: {host}:{self.port}\r\nUser-Agent: flametest-prober\r\n"
+            f"GET {self.target} HTTP/1.1\r\nHost: {self._authority}\r\nUser-Agent: flametest-prober\r\n"
             f"Accept: */*\r\nConnection: {connection}\r\n\r\n"
         ).encode("ascii")
 
+    def post(self, body: bytes, idempotency_key: str) -> bytes:
+        """Return a POST of JSON under an Idempotency-Key, on a connection that is closed afterwards."""
+        return (
+            f"POST {self.target} HTTP/1.1\r\nHost: {self._authority}\r\nUser-Agent: flametest-ledger\r\n"
+            f"Accept: application/json\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            f"Idempotency-Key: {idempotency_key}\r\nConnection: close\r\n\r\n"
+        ).encode("ascii") + body
+
+    @property
+    def _authority(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 async def read_answer(reader: asyncio.StreamReader) -> Answer:
-    """Return the answer to a GET request once it is whole.
+    """Return the answer to a GET or POST request once it is whole.
 
     Raises:
         asyncio.IncompleteReadError: the connection ended before.
@@ -80,8 +93,8 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
         status, version, headers = await _head(reader)
     connection = headers.get("connection", "").lower()
     keeps = "close" not in connection and (version == "HTTP/1.1" or "keep-alive" in connection)
-    delimited = await _body(reader, status, headers)
-    return Answer(status, headers.get("x-served-by", ""), keeps and delimited)
+    body, delimited = await _body(reader, status, headers)
+    return Answer(status, headers.get("x-served-by", ""), keeps and delimited, body)
 
 
 async def _head(reader: asyncio.StreamReader) -> tuple[int, str, dict[str, str]]:
@@ -107,35 +120,32 @@ async def _line(reader: asyncio.StreamReader) -> str:
         raise MalformedAnswerError("a line is too long") from error
 
 
-async def _body(reader: asyncio.StreamReader, status: int, headers: dict[str, str]) -> bool:
-    """Read the body to its end; return whether something other than the connection's end told where that is."""
+async def _body(reader: asyncio.StreamReader, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
+    """Return the body, and whether something other than the connection's end told where it ends."""
     if status in (204, 304):
-        return True
+        return b"", True
     if "chunked" in headers.get("transfer-encoding", "").lower():
-        await _chunks(reader)
-        return True
+        return await _chunks(reader), True
     if (length := headers.get("content-length")) is not None:
-        await reader.readexactly(_size(length, 10))
-        return True
-    taken = 0
+        return await reader.readexactly(_size(length, 10)), True
+    body = bytearray()
     while block := await reader.read(65536):
-        taken += len(block)
-        if taken > _BODY_BYTES_MAX:
+        body += block
+        if len(body) > _BODY_BYTES_MAX:
             raise MalformedAnswerError(f"a body of more than {_BODY_BYTES_MAX} bytes")
-    return False
+    return bytes(body), False
 
 
-async def _chunks(reader: asyncio.StreamReader) -> None:
-    left = _BODY_BYTES_MAX
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    body = bytearray()
     while size := _size((await _line(reader)).partition(";")[0].strip(), 16):
-        left -= size
-        if left < 0:
+        if len(body) + size > _BODY_BYTES_MAX:
             raise MalformedAnswerError(f"a body of more than {_BODY_BYTES_MAX} bytes")
-        await reader.readexactly(size)
+        body += await reader.readexactly(size)
         await _line(reader)
     for _ in range(_HEADERS_MAX):
         if not await _line(reader):
-            return
+            return bytes(body)
     raise MalformedAnswerError(f"more than {_HEADERS_MAX} trailer lines")
 
 

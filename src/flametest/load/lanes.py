@@ -8,14 +8,14 @@ request that was on it, and the requests behind it are sent at their time, each 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from flametest.load.exchange import Answer, Entry, MalformedAnswerError, read_answer
 from flametest.model.samples import Lane, Outcome, Sample
 
-__all__ = ["FreshLane", "KeepAliveLane", "Progress", "Sender", "probe"]
+__all__ = ["FreshLane", "KeepAliveLane", "Progress", "Sender", "ask", "probe", "send_freshly"]
 
 
 @dataclass(slots=True)
@@ -66,11 +66,7 @@ class FreshLane:
 
     async def send(self, progress: Progress) -> Answer:
         """Connect, send, read the answer, close."""
-        connection = await _connect(self._entry)
-        try:
-            return await _exchange(connection, self._request, progress)
-        finally:
-            connection.close()
+        return await send_freshly(self._entry, self._request, progress)
 
     def close(self) -> None:
         """Do nothing: nothing is kept."""
@@ -119,24 +115,38 @@ async def probe(
 ) -> Sample:
     """Send one request and return it as a sample, whatever became of it, after ``timeout_seconds`` at the latest."""
     progress = Progress()
-    status, served_by, error = 0, "", ""
     sent_ns = clock_ns()
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            answer = await sender.send(progress)
-        status, served_by = answer.status, answer.served_by
-        error = "" if status < 400 else "status"
-    except TimeoutError:
-        error = "timeout"
-    except ConnectionRefusedError:
-        error = "refused"
-    except (ConnectionError, asyncio.IncompleteReadError):
-        error = "reset"
-    except (OSError, MalformedAnswerError):
-        error = "other"
+    answer, error = await ask(sender.send(progress), timeout_seconds)
     done_ns = clock_ns()
+    if answer is not None and answer.status >= 400:
+        error = "status"
+    status, served_by = (answer.status, answer.served_by) if answer is not None else (0, "")
     outcome = _outcome(error, progress)
     return Sample(sender.lane, name, intended_ns, sent_ns, done_ns, outcome, status, served_by, error)
+
+
+async def ask(sending: Coroutine[Any, Any, Answer], timeout_seconds: float) -> tuple[Answer | None, str]:
+    """Return the answer that ``sending`` brings, or None after ``timeout_seconds`` at the latest, and why."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            return await sending, ""
+    except TimeoutError:
+        return None, "timeout"
+    except ConnectionRefusedError:
+        return None, "refused"
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return None, "reset"
+    except (OSError, MalformedAnswerError):
+        return None, "other"
+
+
+async def send_freshly(entry: Entry, request: bytes, progress: Progress) -> Answer:
+    """Send a request on a connection of its own and return the answer; raises as `Sender.send` does."""
+    connection = await _connect(entry)
+    try:
+        return await _exchange(connection, request, progress)
+    finally:
+        connection.close()
 
 
 def _outcome(error: str, progress: Progress) -> Outcome:

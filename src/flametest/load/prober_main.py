@@ -11,7 +11,6 @@ import contextlib
 import gc
 import json
 import os
-import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from flametest.load.exchange import Entry
 from flametest.load.lanes import FreshLane, KeepAliveLane, Sender, probe
 from flametest.load.samplefile import FLUSH_SECONDS, SampleFile
 from flametest.load.schedule import Schedule, Slot
+from flametest.load.stopping import Stop
 
 __all__ = ["main"]
 
@@ -49,7 +49,7 @@ class _Prober:
         entry = Entry.from_url(options.url)
         self._name = f"GET {entry.target}"
         self._senders: tuple[Sender, ...] = (FreshLane(entry), KeepAliveLane(entry))
-        self._stop = asyncio.Event()
+        self._stop = Stop()
         self._probes: set[asyncio.Task[None]] = set()
         # Twice as many as can be under way while every one keeps its time limit.
         self._probes_max = 2 * len(self._senders) * (int(options.timeout_ms / options.interval_ms) + 1)
@@ -59,9 +59,6 @@ class _Prober:
 
     async def run(self, seconds_max: float) -> dict[str, int]:
         """Probe until told to stop; return the summary."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
         start_ns = time.monotonic_ns() + self._interval_ns
         lanes = [
             # Evenly shifted, so that the lanes do not disturb one another.
@@ -70,7 +67,8 @@ class _Prober:
             )
             for number, sender in enumerate(self._senders)
         ]
-        watch = asyncio.create_task(self._keep_house(seconds_max), name="flush and watch the parent")
+        house = self._stop.keep_house(FLUSH_SECONDS, seconds_max, self._file.flush)
+        watch = asyncio.create_task(house, name="flush and watch the parent")
         try:
             await asyncio.gather(watch, *lanes)
             if self._probes:
@@ -87,7 +85,7 @@ class _Prober:
 
     async def _run_lane(self, sender: Sender, start_ns: int) -> None:
         schedule = Schedule(start_ns, self._interval_ns)
-        while not await self._stopped_within(schedule.seconds_to_next(time.monotonic_ns())):
+        while not await self._stop.within(schedule.seconds_to_next(time.monotonic_ns())):
             slot = schedule.take(time.monotonic_ns())
             self._dropped += slot.dropped
             if len(self._probes) >= self._probes_max:
@@ -107,21 +105,6 @@ class _Prober:
             return
         self._sent += 1
         self._file.append(sample)
-
-    async def _keep_house(self, seconds_max: float) -> None:
-        parent = os.getppid()
-        end = time.monotonic() + seconds_max
-        while not await self._stopped_within(FLUSH_SECONDS):
-            self._file.flush()
-            if os.getppid() != parent or time.monotonic() >= end:
-                self._stop.set()
-
-    async def _stopped_within(self, seconds: float) -> bool:
-        """Wait for ``seconds`` or until told to stop; return whether told."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stop.wait()
-        return self._stop.is_set()
 
 
 def main(arguments: list[str] | None = None) -> int:

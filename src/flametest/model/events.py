@@ -15,6 +15,9 @@ __all__ = [
     "FaultHealed",
     "FaultInjected",
     "FaultProved",
+    "LedgerEnded",
+    "LedgerOmitted",
+    "LedgerStarted",
     "LoadEnded",
     "LoadStarted",
     "Noted",
@@ -258,6 +261,30 @@ class LoadEnded(Event):
     """The load generator ended; ``reason`` is ``stopped`` or what went wrong."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerStarted(Event):
+    """The ledger began to write orders, whose keys begin with ``prefix``."""
+
+    prefix: str
+    orders_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEnded(Event):
+    """The ledger ended; ``dropped`` orders of its schedule were not sent, ``reason`` is ``stopped`` or an error."""
+
+    dropped: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerOmitted(Event):
+    """No ledger was kept, for this reason; whether that leaves something unjudged depends on who asked for one."""
+
+    reason: str
+    asked_for: bool
 
 
 @dataclass(frozen=True, slots=True)

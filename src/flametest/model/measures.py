@@ -11,7 +11,9 @@ __all__ = [
     "Availability",
     "Bracket",
     "Distribution",
+    "Durability",
     "LatencySummary",
+    "Offences",
     "Outage",
     "PodShare",
     "Stage",
@@ -184,3 +186,49 @@ class Distribution:
     jain: float | None
     variation: float | None
     max_over_mean: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offences:
+    """Writes, or events, that broke one rule: how many, and the first of them in words."""
+
+    count: int
+    first: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """What became of the writes of a ledger (after Jepsen's set checker); every write is counted once, by its key.
+
+    Attributes:
+        attempts: requests that were sent or tried, repeats included.
+        repeated: writes that were sent again on purpose, with the same key.
+        acknowledged: writes that the system said it keeps (A).
+        failed: writes that were certainly not done (F), such as for want of tickets.
+        unknown: writes of which nobody can tell (U).
+        kept: those of A and U that were found.
+        lost: acknowledged and not found (A∖R), or found by an audit before and no more.
+        phantom: found and never asked for (R∖(A∪U)), or not as they were asked for.
+        duplicated: idempotency keys with more than one order.
+        oversold: events of which more was sold than there was.
+        unbalanced: events whose initial stock is not what is left and what was sold.
+        problem: why the writes cannot be judged; empty when they can. The offences count nothing then.
+    """
+
+    attempts: int
+    repeated: int
+    acknowledged: int
+    failed: int
+    unknown: int
+    kept: int
+    lost: Offences
+    phantom: Offences
+    duplicated: Offences
+    oversold: Offences
+    unbalanced: Offences
+    problem: str
+
+    @property
+    def anomalies(self) -> int:
+        """Return how many rules were broken in all."""
+        return sum(one.count for one in (self.lost, self.phantom, self.duplicated, self.oversold, self.unbalanced))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from flametest.model.events import Phase, Target
-from flametest.model.measures import Availability, Distribution, LatencySummary, Outage, Stage, SteadyState
+from flametest.model.measures import Availability, Distribution, Durability, LatencySummary, Outage, Stage, SteadyState
 from flametest.model.verdict import Criterion, Verdict
 
 __all__ = [
@@ -123,6 +123,8 @@ class ScenarioResult:
         fault_uncertainty_seconds: uncertainty of t0.
         latency_limit_ms: the limit drawn in the latency chart; None without one.
         journal: the Chaos Toolkit journal's file, relative to the run's folder; empty without one.
+        durability: what became of the ledger's writes; None when no ledger was kept.
+        durability_note: why no ledger was kept; empty otherwise.
     """
 
     name: str
@@ -149,6 +151,8 @@ class ScenarioResult:
     series: Series | None
     findings: tuple[Finding, ...]
     journal: str
+    durability: Durability | None = None
+    durability_note: str = ""
 
     def criterion(self, name: str) -> Criterion | None:
         """Return the criterion of that name."""

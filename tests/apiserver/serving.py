@@ -12,6 +12,7 @@ import socket
 import ssl
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -80,6 +81,14 @@ class ServerThread:
         self._thread.join(10)
         self.loop.close()
         self._sock.close()
+
+    def call(self, function: Callable[[Registry], object]) -> None:
+        """Run a function of the registry on the server's loop."""
+
+        async def run() -> None:
+            function(self.registry)
+
+        asyncio.run_coroutine_threadsafe(run(), self.loop).result(10)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.apiserver.objects import config_map, deployment, service
+from tests.apiserver.objects import config_map, deployment, pod, service
 from tests.apiserver.serving import TOKEN, ServerThread
 
 KUBECTL = shutil.which("kubectl")
@@ -93,6 +93,18 @@ def test_an_unknown_field_stops_an_apply(kubectl: Kubectl, tmp_path: Path) -> No
     path = tmp_path / "odd.json"
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "bogus": 1, **config_map("odd")}))
     assert 'unknown field "bogus"' in kubectl("apply", "-f", str(path))
+
+
+def test_create_and_drain_work_with_typed_clients(kubectl: Kubectl, server: ServerThread) -> None:
+    server.call(lambda registry: registry.create("nodes", {"metadata": {"name": "sandbox-1"}}))
+    assert kubectl("create", "namespace", "typed") == "namespace/typed created\n"
+    assert kubectl("create", "secret", "generic", "s", "--from-literal=a=b") == "secret/s created\n"
+    assert kubectl("create", "deployment", "typed", "--image=example/web:1") == "deployment.apps/typed created\n"
+    server.call(lambda registry: registry.create("pods", pod("drained")))
+    server.call(lambda registry: registry.bind("default", "drained", "sandbox-1"))
+    drained = kubectl("drain", "sandbox-1", "--force", "--grace-period=0", "--timeout=10s")
+    assert "node/sandbox-1 drained" in drained, drained
+    assert kubectl("auth", "can-i", "delete", "pods") == "yes\n"
 
 
 def test_server_side_apply_and_explain(kubectl: Kubectl, manifest: Path) -> None:

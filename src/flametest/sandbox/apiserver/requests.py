@@ -21,6 +21,7 @@ from flametest.sandbox.apiserver.failures import (
     unsupported_value,
 )
 from flametest.sandbox.apiserver.lifecycle import FieldValidation
+from flametest.sandbox.apiserver.protobuf import MAGIC, MEDIA_TYPE, decode_protobuf
 from flametest.sandbox.apiserver.registry import Selection, WriteOptions
 from flametest.sandbox.apiserver.resources import CATALOGUE, Resource
 from flametest.sandbox.apiserver.selectors import parse_field_selector, parse_label_selector
@@ -262,9 +263,11 @@ def parse_object(body: bytes, content_type: str) -> Object:
     """Return the object of a POST or PUT.
 
     Raises:
-        StatusError: 400, it is no object; 415, it is in another form than JSON or YAML.
+        StatusError: 400, it is no object; 415, it is in a form that is not read.
     """
     media_type = content_type.partition(";")[0].strip() or "application/json"
+    if media_type == MEDIA_TYPE or body.startswith(MAGIC):
+        return decode_protobuf(body)
     if media_type not in JSON_TYPES:
         raise unsupported_media(JSON_TYPES)
     content = parse_json(body) if media_type == "application/json" else parse_yaml(body)

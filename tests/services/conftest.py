@@ -1,4 +1,4 @@
-"""Real servers for the tests of the api service: Redis, PostgreSQL and the service itself, on free loopback ports."""
+"""Real servers for the tests of the services: Redis, PostgreSQL and the services themselves, on free loopback ports."""
 
 import contextlib
 import http.client
@@ -19,8 +19,10 @@ from typing import Any, TextIO
 
 import psycopg
 import pytest
+import redis
 
 REPOSITORY = Path(__file__).parents[2]
+JSON = {"Content-Type": "application/json"}
 
 
 def _free_port() -> int:
@@ -127,6 +129,16 @@ def database(postgres_server: Server) -> Iterator["psycopg.Connection[tuple[Any,
         yield connection
 
 
+@pytest.fixture
+def shop_database(postgres_server: Server, redis_server: Server) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
+    """A connection to the database that the shop uses; it has no table, and Redis is empty, when a test begins."""
+    cache = redis.Redis(port=redis_server.port)
+    with contextlib.closing(cache), _database(postgres_server.port) as connection:
+        cache.flushall()
+        connection.execute("DROP TABLE IF EXISTS orders, events")
+        yield connection
+
+
 @dataclass(frozen=True)
 class Answer:
     """An HTTP answer; ``body`` is its parsed JSON, or its text."""
@@ -137,7 +149,7 @@ class Answer:
 
 
 class Api:
-    """A running api service."""
+    """A running service."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", port: int, admin_port: int, log: Path) -> None:
         self.process = process
@@ -145,13 +157,13 @@ class Api:
         self.admin_port = admin_port
         self._log = log
 
-    def ask(self, method: str, path: str, headers: Mapping[str, str] = {}) -> Answer:
-        """Send a request on a connection of its own and return the answer."""
-        return _ask(self.port, method, path, headers)
+    def ask(self, method: str, path: str, headers: Mapping[str, str] = {}, body: Any = None) -> Answer:
+        """Send a request on a connection of its own, a body as JSON, and return the answer."""
+        return _ask(self.port, method, path, headers if body is None else {**JSON, **headers}, body)
 
     def switch(self, method: str, faults: Mapping[str, Any] | None = None) -> Answer:
         """Send a request to the fault switch."""
-        return _ask(self.admin_port, method, "/faults", {"Content-Type": "application/json"}, faults)
+        return _ask(self.admin_port, method, "/faults", JSON, faults)
 
     def log_lines(self) -> list[dict[str, Any]]:
         """Return what it logged so far, in whole lines."""
@@ -172,12 +184,12 @@ def _ask(port: int, method: str, path: str, headers: Mapping[str, str], body: An
 StartApi = Callable[..., Api]
 
 
-def _start_api(environment: Mapping[str, str], pod_name: str, log: TextIO, folder: Path) -> Api:
+def _start(service: str, environment: Mapping[str, str], pod_name: str, log: TextIO, folder: Path) -> Api:
     port, admin_port = _free_port(), _free_port()
     own = {"HOST": "127.0.0.1", "PORT": str(port), "ADMIN_PORT": str(admin_port), "POD_NAME": pod_name}
     process = subprocess.Popen(
-        [sys.executable, "-m", "api_service"],
-        cwd=REPOSITORY / "services" / "api",
+        [sys.executable, "-m", f"{service}_service"],
+        cwd=REPOSITORY / "services" / service,
         env=os.environ | dict(environment) | own,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -189,24 +201,38 @@ def _start_api(environment: Mapping[str, str], pod_name: str, log: TextIO, folde
 @pytest.fixture(scope="session")
 def start_session_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartApi]:
     """Starts services that live as long as the test session."""
-    with _api_starter(tmp_path_factory.mktemp("api")) as start:
+    with _starter("api", tmp_path_factory.mktemp("api")) as start:
         yield start
 
 
 @pytest.fixture
 def start_api(tmp_path: Path) -> Iterator[StartApi]:
     """Starts services that live as long as one test: ``start_api(POD_NAME, REDIS_URL=..., ...)``."""
-    with _api_starter(tmp_path) as start:
+    with _starter("api", tmp_path) as start:
+        yield start
+
+
+@pytest.fixture
+def start_logic(tmp_path: Path) -> Iterator[StartApi]:
+    """As `start_api`, for the logic service."""
+    with _starter("logic", tmp_path) as start:
+        yield start
+
+
+@pytest.fixture
+def start_frontend(tmp_path: Path) -> Iterator[StartApi]:
+    """As `start_api`, for the frontend service."""
+    with _starter("frontend", tmp_path) as start:
         yield start
 
 
 @contextlib.contextmanager
-def _api_starter(folder: Path) -> Iterator[StartApi]:
+def _starter(service: str, folder: Path) -> Iterator[StartApi]:
     with contextlib.ExitStack() as stack:
 
         def start(pod_name: str, **environment: str) -> Api:
             log_path = folder / f"{pod_name}.log"
-            api = _start_api(environment, pod_name, stack.enter_context(log_path.open("w")), log_path)
+            api = _start(service, environment, pod_name, stack.enter_context(log_path.open("w")), log_path)
             stack.callback(_end, api.process)
             return api
 
@@ -239,3 +265,16 @@ def dependencies(redis_server: Server, postgres_server: Server) -> dict[str, str
 def api(start_session_api: StartApi, dependencies: dict[str, str]) -> Api:
     """A service with its dependencies and its fault switch, shared by tests that leave it as they found it."""
     return start_session_api("api-shared", FAULTS_ENABLED="true", **dependencies)
+
+
+@pytest.fixture(scope="session")
+def logic(tmp_path_factory: pytest.TempPathFactory, dependencies: dict[str, str]) -> Iterator[Api]:
+    """A logic service with its dependencies and its fault switch, shared by tests that leave it as they found it."""
+    with _starter("logic", tmp_path_factory.mktemp("logic")) as start:
+        yield start("logic-shared", FAULTS_ENABLED="true", **dependencies)
+
+
+@pytest.fixture
+def frontend(start_frontend: StartApi, logic: Api) -> Api:
+    """A frontend before `logic`, with a circuit breaker and a retry budget that no other test has touched."""
+    return start_frontend("frontend-1", LOGIC_URL=f"http://127.0.0.1:{logic.port}")

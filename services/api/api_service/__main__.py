@@ -1,4 +1,4 @@
-"""Runs the service: ``python -m api_service``.
+"""Runs the service: ``python -m`` and the name of this package.
 
 One process, one event loop, one Uvicorn server for the service and, when faults are enabled, one for their switch.
 SIGTERM and SIGINT end both: no new connections, requests under way are finished, then the exit code is 0.
@@ -71,7 +71,7 @@ def main() -> None:
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as error:
-        sys.exit(f"api: {error}")
+        sys.exit(f"{__package__}: {error}")
     configure_logs(settings.pod_name, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))

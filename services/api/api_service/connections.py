@@ -39,7 +39,8 @@ class ConnectionPool:
             try:
                 yield connection
                 kept = True
-            except PostgresError:
+            except Exception:
+                # A cancelled user leaves an answer under way; any other error says nothing against the connection.
                 kept = not connection.closed and connection.info.transaction_status.name == "IDLE"
                 raise
             finally:

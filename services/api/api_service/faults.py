@@ -110,7 +110,7 @@ class FaultSwitch:
 
 def make_admin_app(switch: FaultSwitch) -> FastAPI:
     """Return the application of the admin port: GET, POST and DELETE /faults, each answering the state."""
-    app = FastAPI(title="Flametest api: fault switch", openapi_url=None)
+    app = FastAPI(title="Fault switch", openapi_url=None)
 
     @app.get("/faults")
     async def read() -> FaultState:

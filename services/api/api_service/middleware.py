@@ -20,7 +20,7 @@ from .logs import log_fields, request_id
 
 __all__ = ["RequestMetrics", "RequestMiddleware"]
 
-_log = logging.getLogger("api_service.access")
+_log = logging.getLogger(f"{__package__}.access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 # What the cluster asks, not users: kept out of the access log, and out of the reach of the fault switch, so that a

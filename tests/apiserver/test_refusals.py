@@ -11,7 +11,7 @@ from tests.apiserver.conftest import NOW
 from tests.apiserver.objects import code_of, config_map, deployment, pod, service
 
 from flametest.sandbox.apiserver import Registry, bootstrap
-from flametest.sandbox.apiserver.registry import WriteOptions
+from flametest.sandbox.apiserver.outcomes import WriteOptions
 from flametest.sandbox.apiserver.resources import BY_NAME, CATALOGUE
 from flametest.sandbox.apiserver.schema import FieldType, object_type, type_of_kind
 from flametest.sandbox.apiserver.tables import table

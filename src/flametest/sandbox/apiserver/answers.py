@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from flametest.sandbox.apiserver.registry import Listing
+from flametest.sandbox.apiserver.outcomes import Listing
 from flametest.sandbox.apiserver.requests import continue_token
 from flametest.sandbox.apiserver.resources import Resource
 from flametest.sandbox.apiserver.warnings import header_value

@@ -11,8 +11,9 @@ from aiohttp import web
 
 from flametest.sandbox.apiserver import answers, patching, subresources
 from flametest.sandbox.apiserver.failures import bad_request, invalid, method_not_allowed, required, unsupported_media
+from flametest.sandbox.apiserver.outcomes import Written
 from flametest.sandbox.apiserver.podstreams import stream_exec, stream_log
-from flametest.sandbox.apiserver.registry import Registry, Written
+from flametest.sandbox.apiserver.registry import Registry
 from flametest.sandbox.apiserver.requests import (
     Form,
     Target,

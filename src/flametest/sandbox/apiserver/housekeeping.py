@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from flametest.sandbox.apiserver.defaults.storage import CLAIM_PROTECTION
 from flametest.sandbox.apiserver.deletion import DeleteOptions, may_go
 from flametest.sandbox.apiserver.failures import forbidden
+from flametest.sandbox.apiserver.outcomes import Deleted
 from flametest.sandbox.apiserver.resources import BY_NAME, CATALOGUE, Resource
 from flametest.sandbox.errors import conflict, not_found
 from flametest.sandbox.objects import Object
 from flametest.sandbox.store import Key
 
 if TYPE_CHECKING:
-    from flametest.sandbox.apiserver.registry import Deleted, Registry
+    from flametest.sandbox.apiserver.registry import Registry
 
 __all__ = ["EVENTS_MAX", "Housekeeping"]
 
@@ -104,10 +105,8 @@ class Housekeeping:
             self._ending.discard(namespace)
             self._registry.drop(BY_NAME["namespaces"], ("", namespace))
 
-    def end_namespace(self, name: str, options: DeleteOptions) -> "Deleted":
+    def end_namespace(self, name: str, options: DeleteOptions) -> Deleted:
         """Delete what is in a namespace; the namespace itself goes with its last object."""
-        from flametest.sandbox.apiserver.registry import Deleted  # noqa: PLC0415 - each needs the other
-
         registry, namespaces = self._registry, BY_NAME["namespaces"]
         if name in _PROTECTED_NAMESPACES:
             raise forbidden(

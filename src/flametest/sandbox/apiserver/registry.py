@@ -8,7 +8,7 @@ long as the cluster process; all calls are synchronous and run on the one event 
 import random
 import uuid
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -20,7 +20,6 @@ from flametest.sandbox.apiserver.deletion import DeleteOptions, may_go, plan_del
 from flametest.sandbox.apiserver.failures import bad_request, invalid
 from flametest.sandbox.apiserver.housekeeping import Housekeeping
 from flametest.sandbox.apiserver.lifecycle import (
-    FieldValidation,
     begin,
     carry_over,
     check_identity,
@@ -29,92 +28,19 @@ from flametest.sandbox.apiserver.lifecycle import (
     in_order,
     with_status_of,
 )
+from flametest.sandbox.apiserver.objectwatch import ObjectWatch
+from flametest.sandbox.apiserver.outcomes import Deleted, Listing, Selection, WriteOptions, Written
 from flametest.sandbox.apiserver.resources import BY_NAME, Resource
-from flametest.sandbox.apiserver.selectors import (
-    FieldRequirement,
-    Requirement,
-    matches_fields,
-    matches_labels,
-)
 from flametest.sandbox.apiserver.validation.metadata import check_metadata, check_metadata_update
 from flametest.sandbox.errors import already_exists, conflict, not_found
 from flametest.sandbox.objects import Object, WatchEvent
 from flametest.sandbox.store import Key, Record, Store, Subscription
 
-__all__ = ["Deleted", "Listing", "Registry", "Selection", "WriteOptions", "Written"]
+__all__ = ["Registry"]
 
 STALE = "the object has been modified; please apply your changes to the latest version and try again"
 CONTROLLER_BACKLOG_CHANGES = 65_536
 """How many changes may wait for a controller, which cannot list anew; reached only if its task has died."""
-
-
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
-    """How a write is done.
-
-    Attributes:
-        dry_run: do everything but store.
-        field_validation: what becomes of unknown fields.
-        manager: who writes, for the ownership that server-side apply keeps; empty for the cluster's own parts.
-        applied: the object brings its own managedFields, as `Registry.apply` worked them out.
-    """
-
-    dry_run: bool = False
-    field_validation: FieldValidation = "Strict"
-    manager: str = ""
-    applied: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a write left: the object's JSON, warnings for the client, and whether the object is new."""
-
-    record: Record
-    warnings: list[str] = field(default_factory=list)
-    created: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """What a deletion left: the object's last or present state, and whether it is gone."""
-
-    record: Record
-    gone: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which objects a list holds; ``limit`` 0 is all, ``after`` is the last key of the page before."""
-
-    labels: tuple[Requirement, ...] = ()
-    fields: tuple[FieldRequirement, ...] = ()
-    limit: int = 0
-    after: Key | None = None
-
-    def matches(self, key: Key, record: Record) -> bool:
-        """Return whether an object is selected."""
-        if not matches_labels(self.labels, record.labels):
-            return False
-        for one in self.fields:
-            # The two fields that most requests select by need no parsing of the object.
-            if one.path == "metadata.name":
-                matched = (key[1] == one.value) == one.equal
-            elif one.path == "metadata.namespace":
-                matched = (key[0] == one.value) == one.equal
-            else:
-                matched = matches_fields((one,), record.load())
-            if not matched:
-                return False
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A page of a list: its records, the store's version, and where the next page starts (None: no more)."""
-
-    records: list[Record]
-    version: int
-    last_key: Key | None
 
 
 class Registry:
@@ -418,29 +344,6 @@ class Registry:
             return self.drop(resource, key)
         self._housekeeping.changed(resource, key, new)
         return record
-
-
-class ObjectWatch(AsyncIterator[WatchEvent]):
-    """What `Registry.watch` returns: the objects that exist, then the changes, until it is closed."""
-
-    def __init__(self, store: Store, subscription: Subscription, present: list[tuple[str, Record]]) -> None:
-        self._store = store
-        self._subscription = subscription
-        self._events = [WatchEvent("ADDED", name, record.load()) for name, record in reversed(present)]
-
-    async def __anext__(self) -> WatchEvent:
-        """Return the next event; ends when the watch or the store was closed."""
-        if not self._events:
-            changes = await self._subscription.changes()
-            if not changes:
-                raise StopAsyncIteration
-            self._events = [WatchEvent(c.type, c.resource, c.record.load()) for c in reversed(changes)]
-        return self._events.pop()
-
-    async def aclose(self) -> None:
-        """End the watch."""
-        self._events.clear()
-        self._store.unsubscribe(self._subscription)
 
 
 def _copy(obj: Object) -> Object:

@@ -21,8 +21,8 @@ from flametest.sandbox.apiserver.failures import (
     unsupported_value,
 )
 from flametest.sandbox.apiserver.lifecycle import FieldValidation
+from flametest.sandbox.apiserver.outcomes import Selection, WriteOptions
 from flametest.sandbox.apiserver.protobuf import MAGIC, MEDIA_TYPE, decode_protobuf
-from flametest.sandbox.apiserver.registry import Selection, WriteOptions
 from flametest.sandbox.apiserver.resources import CATALOGUE, Resource
 from flametest.sandbox.apiserver.selectors import parse_field_selector, parse_label_selector
 from flametest.sandbox.errors import StatusError, gone

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from flametest.sandbox.apiserver.deletion import DeleteOptions
 from flametest.sandbox.apiserver.failures import bad_request, bad_value, invalid, too_many_requests
-from flametest.sandbox.apiserver.registry import Registry, WriteOptions
+from flametest.sandbox.apiserver.outcomes import WriteOptions
+from flametest.sandbox.apiserver.registry import Registry
 from flametest.sandbox.apiserver.resources import BY_NAME, Resource
 from flametest.sandbox.apiserver.schema import normalise, type_of_kind
 from flametest.sandbox.apiserver.selectors import matches_selector, selector_text

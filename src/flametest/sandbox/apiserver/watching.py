@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import orjson
 from aiohttp import web
 
-from flametest.sandbox.apiserver.registry import Registry, Selection
+from flametest.sandbox.apiserver.outcomes import Selection
+from flametest.sandbox.apiserver.registry import Registry
 from flametest.sandbox.apiserver.requests import Form, Target, is_true, number_of, parse_version, selection
 from flametest.sandbox.apiserver.resources import Resource
 from flametest.sandbox.apiserver.selectors import FieldRequirement

@@ -11,6 +11,8 @@ apply        bring the cluster to what manifests say
 namespaces   wait for a namespace, delete one with everything in it
 readiness    wait until every Deployment and StatefulSet is ready, or say why not
 watch        follow a kind, each change stamped on receipt
+snapshots    keep an object as it is, and make it again
+execute      run a command in a pod's container
 stamps       when exactly a mutating request was sent and answered
 warnings     what the cluster itself says is wrong
 logs         fetch the logs of all pods into files

@@ -19,10 +19,11 @@ from flametest.kube.errors import ApiUnreachableError, ContextError, rejection
 from flametest.kube.resources import Object
 from flametest.kube.stamps import stamped
 
-__all__ = ["APPLY", "JSON", "Api", "open_api"]
+__all__ = ["APPLY", "JSON", "MERGE", "Api", "open_api"]
 
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0  # a busy API server may take long, but no ordinary request takes this long
@@ -97,6 +98,11 @@ class Api:
     def server(self) -> str:
         """Return the API server's address, such as ``https://127.0.0.1:6443``."""
         return str(self._api_client.configuration.host)
+
+    @property
+    def official(self) -> Any:
+        """Return the official package's own ApiClient, for what only that package does, such as WebSockets."""
+        return self._api_client
 
     def close(self) -> None:
         """Close the idle connections; streams that are open are their readers' to close."""

@@ -15,7 +15,10 @@ __all__ = [
     "ENDPOINT_SLICES",
     "EVENTS",
     "NAMESPACES",
+    "NETWORK_POLICIES",
+    "NODES",
     "PODS",
+    "SERVICES",
     "STATEFUL_SETS",
     "Discovery",
     "Object",
@@ -56,8 +59,11 @@ class Resource:
 PODS = Resource("v1", "Pod", "pods")
 EVENTS = Resource("v1", "Event", "events")
 NAMESPACES = Resource("v1", "Namespace", "namespaces", namespaced=False)
+NODES = Resource("v1", "Node", "nodes", namespaced=False)
+SERVICES = Resource("v1", "Service", "services")
 DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
 STATEFUL_SETS = Resource("apps/v1", "StatefulSet", "statefulsets")
+NETWORK_POLICIES = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 ENDPOINT_SLICES = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 
 

@@ -1,0 +1,19 @@
+"""Faults, one file each, and what all of them have in common; works on any cluster, through `flametest.kube` only.
+
+protocol      what a fault is
+wrapper       gate, show, journal, inject, prove, heal on every way out
+safety        the gate: whether targets lie inside the blast radius; pure
+survey        asks the cluster what the gate needs
+undo          the journal of what has to be taken back, on disk before it is injected
+healing       takes faults back from the journal
+guardian      a process that heals when nobody else can
+owner         whose a fault is, and whether that process lives
+signals       heal before a signal ends the process, and let none end the healing
+catalogue     every fault by name
+connection    whether a pod can connect
+workloads     Deployments and StatefulSets as targets
+waiting       bounded waits
+errors        the error tree
+
+The faults: `service_removal`, `scaling`.
+"""

@@ -1,0 +1,87 @@
+"""What a fault is: the protocol that each file of this room implements, one fault a file.
+
+A fault is a frozen dataclass of its options, with units in their names. It knows only its own business: which objects
+it acts on, what healing needs, how it is injected, proved and healed. What all faults have in common (the blast radius,
+the undo journal, stamps, signals, the guardian) is in `flametest.faults.wrapper`, and no fault repeats it.
+
+Implementers must not inject anything in `targets` or `record`, must bound every wait, and must be able to heal what was
+injected by half, what was healed already, and what somebody else has changed or deleted meanwhile.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from flametest.kube import KubeClient
+from flametest.model.events import Target
+
+__all__ = ["Fault", "Proof", "State"]
+
+State = dict[str, Any]
+"""What proof and healing need, as JSON: snapshots, names, counts. It goes to disk, so it holds nothing secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Whether a fault took effect, and what shows it, in a sentence."""
+
+    proved: bool
+    evidence: str
+
+
+class Fault(Protocol):
+    """A fault with its options.
+
+    Attributes:
+        name: stable identifier in snake case, which finds the way to heal in `flametest.faults.catalogue`.
+        lasts: whether it goes on until it is healed, and is drawn as a span; else it is over at once, is drawn as a
+            moment, and has nothing to heal.
+    """
+
+    name: ClassVar[str]
+    lasts: ClassVar[bool]
+
+    @property
+    def title(self) -> str:
+        """Return what it does, for people, such as ``remove Service logic``."""
+
+    def targets(self, client: KubeClient) -> tuple[Target, ...]:
+        """Return the objects that it would act on, with their uids; touches nothing.
+
+        Raises:
+            FaultError: an option selects nothing, or everything; the message says which.
+            KubeError: the API is unreachable or refused.
+        """
+
+    def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
+        """Return what proof and healing need; touches nothing.
+
+        Raises:
+            FaultError: what the fault takes for granted does not hold, so that it would prove nothing.
+            KubeError: the API is unreachable or refused.
+        """
+
+    def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
+        """Inject it; returns when the API has accepted it.
+
+        Raises:
+            FaultError: it could not be injected.
+            KubeError: the API is unreachable or refused. What was done by half is healed by the caller.
+        """
+
+    def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
+        """Wait, within a bound, for the evidence that it took effect, and return it, or what was seen instead.
+
+        ``state`` is what `record` returned.
+
+        Raises:
+            KubeError: the API is unreachable or refused.
+        """
+
+    @staticmethod
+    def heal(client: KubeClient, state: State) -> str:
+        """Take it back and return what was done, in a sentence; harmless when repeated, or when nothing is left.
+
+        Raises:
+            HealError: it could not be taken back.
+            KubeError: the API is unreachable or refused.
+        """

@@ -1,0 +1,77 @@
+"""Scale a Deployment or StatefulSet to another number of pods; it heals to the number that it had."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from flametest.faults.protocol import Proof, State
+from flametest.faults.waiting import wait_for
+from flametest.faults.workloads import WORKLOADS, existing, replicas_of, set_replicas, target_of
+from flametest.kube import KubeClient
+from flametest.kube.snapshots import find
+from flametest.model.events import Target
+
+__all__ = ["Scaling"]
+
+PROOF_SECONDS_MAX = 45.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Scale ``name`` to ``replicas`` pods; ``kind`` is Deployment or StatefulSet."""
+
+    name: ClassVar[str] = "scaling"
+    lasts: ClassVar[bool] = True
+
+    namespace: str
+    workload: str
+    replicas: int
+    kind: str = "Deployment"
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"scale {self.kind} {self.workload} to {self.replicas}"
+
+    def targets(self, client: KubeClient) -> tuple[Target, ...]:
+        """Return the workload."""
+        return (target_of(existing(client, WORKLOADS[self.kind], self.namespace, self.workload)),)
+
+    def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
+        """Return the number of pods that it has and will have."""
+        before = replicas_of(existing(client, WORKLOADS[self.kind], self.namespace, self.workload))
+        place = {"kind": self.kind, "namespace": self.namespace, "name": self.workload}
+        return place | {"before": before, "injected": self.replicas, "uid": targets[0].uid}
+
+    def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
+        """Set the number of pods."""
+        set_replicas(client, WORKLOADS[self.kind], (self.namespace, self.workload), self.replicas)
+
+    def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
+        """Wait until exactly as many pods are ready."""
+
+        def scaled() -> str:
+            status = existing(client, WORKLOADS[self.kind], self.namespace, self.workload).get("status", {})
+            counts = (int(status.get("replicas", 0)), int(status.get("readyReplicas", 0)))
+            return f"{counts[1]} of {counts[0]} pods are ready" if counts == (self.replicas, self.replicas) else ""
+
+        seen = wait_for(scaled, PROOF_SECONDS_MAX)
+        if seen:
+            return Proof(True, f"{self.kind} {self.workload}: {seen}, {state['before']} were wanted before")
+        return Proof(
+            False, f"{self.kind} {self.workload} had not {self.replicas} ready pods in {PROOF_SECONDS_MAX:g} s"
+        )
+
+    @staticmethod
+    def heal(client: KubeClient, state: State) -> str:
+        """Set the number of pods that it had, unless somebody else has set another one meanwhile."""
+        resource, title = WORKLOADS[state["kind"]], f"{state['kind']} {state['name']}"
+        found = find(client.api, resource, state["namespace"], state["name"])
+        if found is None or found["metadata"]["uid"] != state["uid"]:
+            return f"{title} is gone or was made anew, so nothing is left to heal"
+        now, before = replicas_of(found), state["before"]
+        if now == before:
+            return f"{title} is to have {before} pods, as before"
+        if now != state["injected"]:
+            return f"{title} was set to {now} by somebody else meanwhile, and is left so; it had {before}"
+        set_replicas(client, resource, (state["namespace"], state["name"]), before)
+        return f"{title} was set back from {now} to {before}"

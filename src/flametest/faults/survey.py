@@ -1,0 +1,38 @@
+"""Asks the cluster what the gate needs to know about a fault's targets."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from flametest.faults.safety import Surroundings
+from flametest.kube import KubeClient
+from flametest.kube.resources import NAMESPACES, PODS, Object
+from flametest.kube.snapshots import find
+from flametest.model.events import Target
+
+__all__ = ["controller_uid", "survey"]
+
+
+def survey(client: KubeClient, targets: Sequence[Target]) -> Surroundings:
+    """Return the labels of the targets' namespaces, and how many pods their pods' controllers have.
+
+    Raises:
+        KubeError: the API is unreachable or refused.
+    """
+    labels = {}
+    for namespace in sorted({target.namespace for target in targets if target.namespace}):
+        found = find(client.api, NAMESPACES, "", namespace)
+        if found is not None:
+            labels[namespace] = dict(found["metadata"].get("labels") or {})
+    controllers: dict[str, str] = {}
+    populations: Counter[str] = Counter()
+    for namespace in sorted({target.namespace for target in targets if target.kind == "Pod"}):
+        pods = client.api.get(PODS.path(namespace)).get("items", [])
+        controllers |= {str(pod["metadata"]["uid"]): controller_uid(pod) for pod in pods}
+        populations.update(controller_uid(pod) for pod in pods if not pod["metadata"].get("deletionTimestamp"))
+    return Surroundings(labels, controllers, populations)
+
+
+def controller_uid(obj: Object) -> str:
+    """Return the uid of the object's controlling owner; empty without one."""
+    owners = obj["metadata"].get("ownerReferences") or []
+    return next((str(owner["uid"]) for owner in owners if owner.get("controller")), "")

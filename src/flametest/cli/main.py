@@ -75,6 +75,11 @@ def main() -> None:
 @click.option(
     "--rate", default=5.0, show_default=True, type=click.FloatRange(0.1, 100), help="Requests a second of each user."
 )
+@click.option(
+    "--ledger/--no-ledger",
+    default=None,
+    help="Write orders and read them back, also where there is no shop to be found; or never [where there is one].",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of random choices [drawn and printed].")
 @click.option("--keep", is_flag=True, help="Leave the system running afterwards.")
 @_reported

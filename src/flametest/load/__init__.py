@@ -3,6 +3,12 @@
 prober         the handle by which the recorder starts, checks and ends the prober
 prober_main    the prober's process: two lanes on an absolute schedule
 lanes          how a lane sends: a fresh connection each time, or a kept one
+ledger         the handle by which a run starts, checks and ends the ledger of writes
+ledger_main    the ledger's process: unique orders at a constant rate, some of them twice
+ledgerfile     the CSV file of its attempts, written before and after each
+orders         what is ordered, and what an answer says of it; pure
+audit          reading back what the shop kept
+stopping       when a recording process ends
 schedule       when the next request is due; pure
 exchange       one HTTP request on a connection, and the answer to it
 locust_runner  the handle by which a run starts stock Locust, waits for its rate, and ends it
@@ -15,8 +21,23 @@ errors         the error tree
 Handles are safe to import anywhere: everything here but `locust_export` needs the standard library only.
 """
 
+from flametest.load.audit import Auditor, ShopMissingError
 from flametest.load.errors import LoadError
+from flametest.load.ledger import Ledger, LedgerOptions, LedgerSummary
 from flametest.load.locust_runner import LoadOptions, Locust
+from flametest.load.orders import OrderMix
 from flametest.load.prober import Prober, ProberSummary
 
-__all__ = ["LoadError", "LoadOptions", "Locust", "Prober", "ProberSummary"]
+__all__ = [
+    "Auditor",
+    "Ledger",
+    "LedgerOptions",
+    "LedgerSummary",
+    "LoadError",
+    "LoadOptions",
+    "Locust",
+    "OrderMix",
+    "Prober",
+    "ProberSummary",
+    "ShopMissingError",
+]

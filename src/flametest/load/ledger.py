@@ -55,8 +55,9 @@ class LedgerSummary:
 class Ledger:
     """A ledger that writes `LEDGER_FILE` into ``record_folder``, which exists.
 
-    As a context manager it starts on entry and ends on every way out. ``prefix`` begins each of its keys; it is drawn
-    anew for each ledger, whatever the seed, since a key that was used before would be answered with the old order.
+    As a context manager it starts on entry, if it was not started before, and ends on every way out. ``prefix`` begins
+    each of its keys; it is drawn anew for each ledger, whatever the seed, since a key that was used before would be
+    answered with the old order.
     """
 
     def __init__(self, options: LedgerOptions, record_folder: Path) -> None:
@@ -65,8 +66,14 @@ class Ledger:
         self._folder = record_folder
         self._child: Child | None = None
 
+    @property
+    def orders_per_second(self) -> float:
+        """Return the rate of its schedule."""
+        return self._options.orders_per_second
+
     def __enter__(self) -> "Ledger":
-        self.start()
+        if self._child is None:
+            self.start()
         return self
 
     def __exit__(

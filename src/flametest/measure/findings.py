@@ -22,6 +22,10 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "steady_seconds": "look for queues, pools and caches that are still full or cold after the pods are back",
         "availability": "run one replica more, and retry requests that are safe to repeat within a budget",
         "p95_ms": "bound each call with a time limit, and check that the pods left can carry the whole load",
+        "write_anomalies": (
+            "answer an order only after its transaction is durable, make the idempotency key unique in the database, "
+            "and take stock in that same transaction; the ids are under Writes"
+        ),
         "max_over_mean": (
             "let long-lived connections expire, or balance by request: a kept connection stays on the pod it found"
         ),

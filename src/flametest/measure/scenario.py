@@ -4,6 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flametest.measure.checks import checks, never_healthy
+from flametest.measure.durability import (
+    WRITES_CRITERION,
+    WRITES_LIMIT,
+    WriteRecord,
+    durability,
+    omitted_reason,
+    write_figure,
+    write_words,
+)
 from flametest.measure.figures import CRITERIA, Figure, Figures, figures
 from flametest.measure.findings import findings
 from flametest.measure.objectives import Objectives
@@ -11,10 +20,13 @@ from flametest.measure.samples import Samples
 from flametest.measure.series import marks, series
 from flametest.measure.words import outcome_sentence, reason_sentence, summarise, what_was_done
 from flametest.model.history import History
+from flametest.model.measures import Durability
 from flametest.model.result import Check, ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict, judge, worst
 
 __all__ = ["ScenarioSpec", "measure_scenario", "summarise"]
+
+_NO_WRITES = WriteRecord()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,31 +58,37 @@ class ScenarioSpec:
             ValueError: a limit names no criterion, or two name the same.
         """
         names = [limit.criterion for limit in self.limits]
+        known = (*CRITERIA, WRITES_LIMIT.criterion)
         for name in names:
-            if name not in CRITERIA:
-                raise ValueError(f"limit {name!r} of {self.name}: expected one of {', '.join(CRITERIA)}")
+            if name not in known:
+                raise ValueError(f"limit {name!r} of {self.name}: expected one of {', '.join(known)}")
             if names.count(name) > 1:
                 raise ValueError(f"limit {name!r} of {self.name}: expected one, found {names.count(name)}")
 
 
-def measure_scenario(history: History, samples: Samples, spec: ScenarioSpec) -> ScenarioResult:
+def measure_scenario(
+    history: History, samples: Samples, spec: ScenarioSpec, writes: WriteRecord = _NO_WRITES
+) -> ScenarioResult:
     """Return one scenario's figures, checks and verdict.
 
     Args:
         history: the scenario's own events.
         samples: its samples, of all lanes.
         spec: what it was meant to be.
+        writes: what the ledger wrote, and what was read back; looked at when the history tells of a ledger.
     """
     measured = figures(history, samples, spec.workload, spec.objectives)
-    criteria = _criteria(measured, spec.limits)
-    checked = checks(history, samples, measured, criteria, spec.objectives)
+    kept = durability(history, writes)
+    probed = _criteria(measured, spec.limits)  # what the experiment's own hypothesis can ask for
+    checked = checks(history, samples, measured, probed, spec.objectives)
+    criteria = probed + ((_writes_criterion(kept, spec.limits),) if kept else ())
     injected = measured.axis.t0_ns is not None
     verdicts = [*(one.verdict for one in criteria), *(one.verdict for one in checked)]
     return ScenarioResult(
         name=spec.name,
         title=spec.title,
         description=spec.description,
-        sentence=_sentence(history, measured, criteria, checked),
+        sentence=_sentence(history, measured, criteria, checked) + _writes_ending(kept),
         verdict=worst(verdicts) if injected else Verdict.INCONCLUSIVE,
         fault=measured.axis.fault,
         targets=measured.axis.targets,
@@ -93,6 +111,8 @@ def measure_scenario(history: History, samples: Samples, spec: ScenarioSpec) -> 
         series=series(measured, spec.objectives),
         findings=findings(measured, criteria, checked, what_was_done(measured)) if injected else (),
         journal=spec.journal,
+        durability=kept,
+        durability_note=omitted_reason(history),
     )
 
 
@@ -116,6 +136,18 @@ def _criterion(name: str, figure: Figure, limit: Limit | None, injected: bool) -
     return Criterion(name, title, unit, figure.value, figure.uncertainty, limit, verdict, reason)
 
 
+def _writes_criterion(kept: Durability, limits: Sequence[Limit]) -> Criterion:
+    """Judge the writes; also of a scenario that injected nothing, since nothing may be lost then either."""
+    name, title, unit = WRITES_CRITERION
+    limit = next((one for one in limits if one.criterion == name), WRITES_LIMIT)
+    figure = write_figure(kept)
+    verdict = judge(figure.value, limit)
+    reason = f"not measured: {figure.note}" if figure.value is None else figure.note
+    if figure.value is not None and limit.value:
+        reason += f"; {limit.value:g} were allowed"
+    return Criterion(name, title, unit, figure.value, None, limit, verdict, reason)
+
+
 def _judge(figure: Figure, limit: Limit | None) -> Verdict:
     """Judge a figure; one without an end in sight fails once it is known to exceed its limit, and never passes."""
     if limit is None or figure.above is None:
@@ -131,7 +163,7 @@ def _sentence(history: History, measured: Figures, criteria: tuple[Criterion, ..
             return "the system was not healthy before the fault; nothing was injected"
         return "nothing was injected, so nothing was tested"
     sentence = outcome_sentence(measured, criteria, what_was_done(measured))
-    told = {"outage_seconds", "recovery_seconds"}
+    told = {"outage_seconds", "recovery_seconds", WRITES_LIMIT.criterion}
     missed = [one for one in criteria if one.verdict is Verdict.FAILED and one.name not in told]
     doubts = [one.detail for one in checked if one.verdict is Verdict.INCONCLUSIVE]
     doubts += [f"{one.title.lower()}: {one.reason}" for one in criteria if one.verdict is Verdict.INCONCLUSIVE]
@@ -140,6 +172,12 @@ def _sentence(history: History, measured: Figures, criteria: tuple[Criterion, ..
     if doubts and not any(one.verdict is Verdict.FAILED for one in criteria):
         return f"{sentence}; in doubt: {doubts[0]}"
     return sentence
+
+
+def _writes_ending(kept: Durability | None) -> str:
+    if kept is None or (kept.problem and kept.anomalies == 0):
+        return ""
+    return f"; {write_words(kept)}"
 
 
 def _latency_limit_ms(spec: ScenarioSpec) -> float:

@@ -121,7 +121,7 @@ def summarise(scenarios: Sequence[ScenarioResult]) -> tuple[Verdict, str]:
     if len(scenarios) == 1:
         return verdict, scenarios[0].sentence
     if verdict is Verdict.PASSED:
-        return verdict, f"all {len(scenarios)} scenarios kept their limits; {_longest(scenarios)}"
+        return verdict, f"all {len(scenarios)} scenarios kept their limits; {_longest(scenarios)}{_lost(scenarios)}"
     ending = "missed a limit" if verdict is Verdict.FAILED else "could not be judged"
     first = decisive[0]
     return verdict, f"{len(decisive)} of {len(scenarios)} scenarios {ending}; {first.name}: {first.sentence}"
@@ -137,3 +137,12 @@ def _longest(scenarios: Sequence[ScenarioResult]) -> str:
         return "none was felt by users"
     seconds, scenario = max(felt, key=lambda pair: pair[0])
     return f"the longest that users felt was {amount(seconds, 's')} ({scenario.name})"
+
+
+def _lost(scenarios: Sequence[ScenarioResult]) -> str:
+    """Return what became of all orders of a run that passed; empty when none was judged."""
+    kept = [one.durability for one in scenarios if one.durability is not None and not one.durability.problem]
+    if not kept:
+        return ""
+    lost, acknowledged = sum(one.lost.count for one in kept), sum(one.acknowledged for one in kept)
+    return f"; {lost:,} of {acknowledged:,} acknowledged orders were lost"

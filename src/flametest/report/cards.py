@@ -10,6 +10,7 @@ from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Verdict
 from flametest.report.figures import Shown, show
 from flametest.report.format import NOT_MEASURED, count
+from flametest.report.writes import WRITES_CRITERION
 
 __all__ = ["Card", "cards"]
 
@@ -47,8 +48,7 @@ def cards(result: Result) -> tuple[Card, ...]:
         _card(result, "outage_seconds", "User-visible outage", _outage_note),
         _card(result, "steady_seconds", "Time to steady state", _steady_note),
         _failed_card(result),
-        # The ledger of acknowledged writes has no place in the Result yet; an empty card would look like a zero.
-        Card("Writes lost or duplicated", NOT_MEASURED, False, None, note="this run kept no ledger of its writes"),
+        _writes_card(result),
     )
 
 
@@ -88,6 +88,32 @@ def _failed_card(result: Result) -> Card:
         change=shown.change,
         scenario=index,
         scenario_name=scenario.name,
+    )
+
+
+def _writes_card(result: Result) -> Card:
+    """Return the card of all scenarios' writes together: what one of them lost stays lost."""
+    title = "Writes lost or duplicated"
+    kept = [one.durability for one in result.scenarios if one.durability is not None]
+    found = _worst(result, WRITES_CRITERION)
+    if found is None or not kept:
+        reasons = {one.durability_note for one in result.scenarios if one.durability_note}
+        reason = f": {reasons.pop()}" if len(reasons) == 1 else ""
+        return Card(title, NOT_MEASURED, False, None, note=f"this run kept no ledger of its writes{reason}")
+    index, shown = found
+    verdict = shown.criterion.verdict
+    is_measured = shown.criterion.value is not None
+    acknowledged, anomalies = sum(one.acknowledged for one in kept), sum(one.anomalies for one in kept)
+    return Card(
+        title=title,
+        value=f"{count(anomalies)} of {count(acknowledged)}" if is_measured else NOT_MEASURED,
+        is_figure=is_measured,
+        verdict=verdict,
+        limit=f"limit {shown.limit}",
+        note="acknowledged orders, all read back" if verdict is Verdict.PASSED else shown.criterion.reason,
+        scenario=None if verdict is Verdict.PASSED else index,
+        scenario_name=result.scenarios[index].name,
+        change=shown.change,
     )
 
 

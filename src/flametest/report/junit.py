@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
+from flametest.model.measures import Durability
 from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Verdict, worst
 from flametest.report.figures import Shown, show
 from flametest.report.format import plain
+from flametest.report.writes import WRITES_CRITERION, offence_lists, tally
 
 __all__ = ["render_junit"]
 
@@ -40,7 +42,7 @@ def _suite(result: Result, scenario: ScenarioResult) -> _Element:
     properties = ElementTree.SubElement(suite, "properties")
     for name, value in _properties(result, scenario):
         properties.append(_element("property", name=name, value=value))
-    cases = [_criterion_case(show(result, scenario, criterion)) for criterion in scenario.criteria]
+    cases = [_criterion_case(scenario, show(result, scenario, criterion)) for criterion in scenario.criteria]
     cases += [
         _Case(f"check {check.name}", check.verdict, f"{check.title}: {check.detail}", check.detail)
         for check in scenario.checks
@@ -86,11 +88,21 @@ def _add_case(suite: _Element, scenario: str, case: _Case) -> None:
         ElementTree.SubElement(element, "system-out").text = plain(case.text)
 
 
-def _criterion_case(shown: Shown) -> _Case:
+def _criterion_case(scenario: ScenarioResult, shown: Shown) -> _Case:
     criterion = shown.criterion
     limit = f"limit {shown.limit}" if shown.limit else "no limit"
     text = f"{criterion.title}: {shown.value} ({limit}{'; ' + shown.change if shown.change else ''})"
+    if criterion.name == WRITES_CRITERION and scenario.durability is not None:
+        text = "\n".join([text, tally(scenario.durability), *_offences(scenario.durability)])
     return _Case(criterion.name, criterion.verdict, criterion.reason, text)
+
+
+def _offences(durability: Durability) -> Iterable[str]:
+    for one in offence_lists(durability):
+        yield f"{one.title}:"
+        yield from one.ids
+        if one.left_out:
+            yield f"and {one.left_out} more"
 
 
 def _counted(suite: _Element) -> _Element:

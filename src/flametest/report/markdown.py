@@ -2,14 +2,17 @@
 
 import re
 
+from flametest.model.measures import Durability
 from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Verdict
 from flametest.report.figures import WORDS, Shown, show
 from flametest.report.format import duration, plain, sentence, utc
+from flametest.report.writes import offence_lists, tally
 
 __all__ = ["render_markdown"]
 
 _ICONS = {Verdict.PASSED: "✅", Verdict.FAILED: "❌", Verdict.INCONCLUSIVE: "⚠️"}
+_IDS_MAX = 5
 _SPECIAL = re.compile(r"([\\`*_\[\]|~])")
 _LEADING = re.compile(r"^(\d*)([-#+=.)])(?=[\s=#-]|$)")
 
@@ -44,10 +47,21 @@ def _scenario(result: Result, scenario: ScenarioResult) -> list[str]:
         lines += ["| Criterion | Measured | Limit | Verdict | Change |", "|---|---:|---:|---|---|"]
         lines += [_row(show(result, scenario, criterion)) for criterion in scenario.criteria]
         lines.append("")
+    if scenario.durability is not None:
+        lines += [*_writes(scenario.durability), ""]
     doubts = [check for check in scenario.checks if check.verdict is not Verdict.PASSED]
     lines += [f"- {_ICONS[one.verdict]} {_text(one.title)}: {_text(one.detail)} ({one.verdict})" for one in doubts]
     lines += [f"- **{_text(one.title)}**: {_text(sentence(one.advice))}" for one in scenario.findings]
     return [*lines, ""] if doubts or scenario.findings else lines
+
+
+def _writes(durability: Durability) -> list[str]:
+    lines = [f"Writes: {tally(durability)}."]
+    for one in offence_lists(durability):
+        named = "; ".join(one.ids[:_IDS_MAX])
+        more = f"; and {len(one.ids) + one.left_out - _IDS_MAX} more" if len(one.ids) > _IDS_MAX else ""
+        lines.append(f"- **{_text(one.title)}**: {_text(named)}{more}")
+    return lines if len(lines) == 1 else [lines[0], "", *lines[1:]]
 
 
 def _row(shown: Shown) -> str:

@@ -20,6 +20,7 @@ from flametest.report.format import count, duration, plain, sentence, utc
 from flametest.report.matrix import matrix
 from flametest.report.palette import SWATCHES
 from flametest.report.scenario import Detail, view
+from flametest.report.writes import writes_view
 
 __all__ = ["render_html"]
 
@@ -61,6 +62,7 @@ def _render(result: Result, detail: Detail) -> str:
         words=WORDS,
         cards=cards(result),
         matrix=matrix(result),
+        writes=writes_view(result),
         views=[view(result, index, detail) for index in range(len(result.scenarios))],
         checks=checks,
         checks_verdict=worst(check.verdict for _, check in checks),

@@ -54,7 +54,7 @@ def _measure(folder: RunFolder, inputs: RunInputs, history: History, name: str) 
         objectives=Objectives(),
         journal=str(journal.relative_to(folder.path)) if journal.exists() else "",
     )
-    return measure_scenario(history.scenario(name), read_samples(folder.samples(name)), spec)
+    return measure_scenario(history.scenario(name), read_samples(folder.samples(name)), spec, folder.writes(name))
 
 
 def _result(

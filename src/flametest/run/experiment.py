@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flametest.measure.durability import WRITES_LIMIT
 from flametest.model.errors import FlametestError
 from flametest.model.verdict import Bound, Limit
 from flametest.run.project import Project
@@ -113,20 +114,23 @@ def parse_limit(text: str) -> tuple[str, str, float]:
 def override_limits(experiment: Experiment, overrides: Iterable[tuple[str, str, float]]) -> tuple[Limit, ...]:
     """Return the experiment's limits with those of the command line in their place.
 
+    That of lost writes holds without being written down, so that it can be replaced in every experiment.
+
     Raises:
         ExperimentError: an override for this experiment names a criterion that it has no limit for.
     """
     limits = {limit.criterion: limit for limit in experiment.limits}
+    replaceable = {WRITES_LIMIT.criterion: WRITES_LIMIT, **limits}
     for scenario, criterion, value in overrides:
         if scenario not in ("", experiment.name):
             continue
-        if criterion not in limits:
+        if criterion not in replaceable:
             if not scenario:
                 continue
             raise ExperimentError(
-                f"{experiment.name} has no limit called {criterion!r}", f"use one of: {', '.join(sorted(limits))}"
+                f"{experiment.name} has no limit called {criterion!r}", f"use one of: {', '.join(sorted(replaceable))}"
             )
-        limits[criterion] = Limit(criterion, limits[criterion].bound, value, f"--limit {criterion}={value:g}")
+        limits[criterion] = Limit(criterion, replaceable[criterion].bound, value, f"--limit {criterion}={value:g}")
     return tuple(limits.values())
 
 

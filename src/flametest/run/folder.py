@@ -3,7 +3,8 @@
     run.json            what was asked for: written first, so that a run that crashed can still be analysed
     history.jsonl       every event, append-only
     samples.csv.gz      every request; the first column is the scenario
-    scenarios/NAME/     journal and logs of one scenario; while it runs also its raw history and samples
+    scenarios/NAME/     journal and logs of one scenario, its ledger of writes and what was read back of them; while
+                        it runs also its raw history and samples
     logs/               logs of the pods
     result.json, report.html, junit.xml, summary.md
 
@@ -13,6 +14,7 @@ those into the two files of the run when the scenario ends, and again, harmlessl
 
 import gzip
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,13 +22,17 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from flametest.model.events import Event
+from flametest.load.ledger import LEDGER_FILE
+from flametest.measure.durability import WriteRecord
+from flametest.measure.ledger import LedgerError, read_attempts
+from flametest.model.events import Event, Stamp
 from flametest.model.history import History, HistoryError, encode
 from flametest.model.result import Result
 from flametest.model.samples import SAMPLE_COLUMNS
+from flametest.model.writes import Audit
 from flametest.run.project import ProjectError
 
-__all__ = ["RunFolder", "RunInputs", "read_result"]
+__all__ = ["RunFolder", "RunInputs", "append_event", "read_result", "stamp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,8 @@ class RunInputs:
 
 _INPUTS: TypeAdapter[RunInputs] = TypeAdapter(RunInputs)
 _RESULT: TypeAdapter[Result] = TypeAdapter(Result)
+_AUDIT: TypeAdapter[Audit] = TypeAdapter(Audit)
+_AUDIT_FILE = "audit.json"
 _HEADER = ",".join(SAMPLE_COLUMNS) + "\n"
 
 
@@ -175,6 +183,32 @@ class RunFolder:
         except (EOFError, gzip.BadGzipFile) as error:
             raise ProjectError(f"{self._samples} is cut off: {error}", "the measurement cannot be judged") from error
 
+    def write_audit(self, name: str, audit: Audit) -> None:
+        """Keep what was read back of a scenario's writes."""
+        (self.scenario(name) / _AUDIT_FILE).write_bytes(_AUDIT.dump_json(audit, indent=1) + b"\n")
+
+    def writes(self, name: str) -> WriteRecord:
+        """Return a scenario's ledger and what was read back; both are empty when none was kept.
+
+        Raises:
+            ProjectError: one of them cannot be read.
+        """
+        folder = self.scenario(name)
+        try:
+            with (folder / LEDGER_FILE).open(newline="") as lines:
+                attempts = read_attempts(lines)
+        except FileNotFoundError:
+            attempts = ()
+        except LedgerError as error:
+            raise ProjectError(f"{folder / LEDGER_FILE}: {error.message}", error.remedy) from error
+        try:
+            audit = _AUDIT.validate_json((folder / _AUDIT_FILE).read_bytes())
+        except FileNotFoundError:
+            audit = None
+        except ValidationError as error:
+            raise ProjectError(f"{folder / _AUDIT_FILE} was not written by this version") from error
+        return WriteRecord(attempts, audit)
+
     def write_result(self, result: Result) -> None:
         """Write result.json."""
         (self.path / "result.json").write_bytes(_RESULT.dump_json(result) + b"\n")
@@ -198,6 +232,11 @@ class RunFolder:
             fresh.unlink()
         fresh.symlink_to(self.path.name)
         fresh.replace(reports / "latest")
+
+
+def stamp() -> Stamp:
+    """Return the present moment on both clocks."""
+    return Stamp(time.monotonic_ns(), time.time())
 
 
 def append_event(path: Path, event: Event) -> None:

@@ -17,12 +17,13 @@ from flametest.kube import KubeClient, KubeError, connect
 from flametest.model.events import Noted, RunEnded, RunStarted
 from flametest.model.result import Result
 from flametest.run.analyse import analyse
+from flametest.run.bookkeeper import Bookkeeper
 from flametest.run.deploy import NAMESPACE, deployed
 from flametest.run.experiment import Experiment, load_experiment, override_limits, parse_limit, suite_files
-from flametest.run.folder import RunFolder, RunInputs
+from flametest.run.folder import RunFolder, RunInputs, stamp
 from flametest.run.progress import Progress
 from flametest.run.project import Project
-from flametest.run.scenario import LoadSize, Scene, run_scenario, stamp
+from flametest.run.scenario import LoadSize, Scene, run_scenario
 from flametest.run.versions import component_versions
 
 __all__ = ["RunOptions", "execute"]
@@ -40,6 +41,7 @@ class RunOptions:
         out: the run's folder; None for one named by date and time in reports/.
         limits: overrides as ``[SCENARIO:]CRITERION=NUMBER``.
         load: how much load is offered.
+        ledger: True asks for a ledger of writes, False for none; None keeps one where the system has a shop.
         seed: of every random choice; None to draw one.
         keep: leave the system running afterwards.
         command: the command line, for the report.
@@ -50,6 +52,7 @@ class RunOptions:
     out: Path | None
     limits: tuple[str, ...]
     load: LoadSize
+    ledger: bool | None
     seed: int | None
     keep: bool
     command: Sequence[str]
@@ -65,6 +68,7 @@ class _Stage:
     progress: Progress
     access: Access
     client: KubeClient
+    bookkeeper: Bookkeeper
 
 
 def execute(options: RunOptions, project: Project, cluster: Cluster, progress: Progress) -> tuple[Result, Path]:
@@ -80,7 +84,8 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
         deployed(cluster, project, progress, keep=options.keep) as access,
         connect(access.kubeconfig, access.context) as client,
     ):
-        stage = _Stage(options, project, cluster, progress, access, client)
+        bookkeeper = Bookkeeper(access.url, options.ledger)
+        stage = _Stage(options, project, cluster, progress, access, client, bookkeeper)
         folder = RunFolder.create(path, _inputs(stage, experiments))
         _record(stage, folder, experiments)
     with progress.step("analyse and report") as step:
@@ -148,12 +153,22 @@ def _await_whole(stage: _Stage, experiment: Experiment) -> None:
 def _record_scenario(stage: _Stage, folder: RunFolder, experiment: Experiment) -> None:
     own = folder.scenario(experiment.name)
     (own / experiment.path.name).write_bytes(experiment.path.read_bytes())
-    scene = Scene(stage.access, stage.project.locustfile, stage.options.load, folder.inputs().seed)
+    scene = Scene(stage.access, stage.project.locustfile, stage.options.load, folder.inputs().seed, stage.bookkeeper)
     try:
         with stage.progress.step(f"experiment {experiment.name}") as step:
             outcome = run_scenario(experiment, scene, own, step.saw)
             step.saw(f"{outcome.status}{', deviated' if outcome.deviated else ''}")
             if outcome.status == "failed":
                 folder.note(Noted(stamp(), experiment.name, outcome.tail))
+        if stage.bookkeeper.has_written:
+            _read_back(stage, folder, experiment)
     finally:
         folder.fold(experiment.name)
+
+
+def _read_back(stage: _Stage, folder: RunFolder, experiment: Experiment) -> None:
+    """Read back what was written, once the system is whole; if it does not get whole, the audit tells what it finds."""
+    with stage.progress.step(f"after {experiment.name}: read its orders back") as step:
+        with suppress(KubeError):
+            stage.client.wait_ready(NAMESPACE, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
+        folder.write_audit(experiment.name, stage.bookkeeper.read_back(step.saw))

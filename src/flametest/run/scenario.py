@@ -1,7 +1,6 @@
-"""One scenario of a run: the load, and beside it one experiment by stock Chaos Toolkit."""
+"""One scenario of a run: the load and the ledger of writes, and beside them one experiment by stock Chaos Toolkit."""
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,13 +8,14 @@ from pathlib import Path
 
 from flametest.clusters import Access
 from flametest.load import LoadOptions, Locust
-from flametest.model.events import LoadEnded, LoadStarted, Stamp
+from flametest.model.events import LoadEnded, LoadStarted
+from flametest.run.bookkeeper import Bookkeeper
 from flametest.run.chaostoolkit import ChaosOutcome, run_chaos
 from flametest.run.deploy import NAMESPACE
 from flametest.run.experiment import Experiment
-from flametest.run.folder import append_event
+from flametest.run.folder import append_event, stamp
 
-__all__ = ["LoadSize", "Scene", "run_scenario", "stamp"]
+__all__ = ["LoadSize", "Scene", "run_scenario"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +33,17 @@ class LoadSize:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What all scenarios of a run share: how the system is reached, and the load on it."""
+    """What all scenarios of a run share: how the system is reached, the load on it, and who keeps its ledgers."""
 
     access: Access
     locustfile: Path
     load: LoadSize
     seed: int
-
-
-def stamp() -> Stamp:
-    """Return the present moment on both clocks."""
-    return Stamp(time.monotonic_ns(), time.time())
+    bookkeeper: Bookkeeper
 
 
 def run_scenario(experiment: Experiment, scene: Scene, folder: Path, saw: Callable[[str], None]) -> ChaosOutcome:
-    """Run one experiment under load; everything recorded lies in ``folder`` afterwards.
+    """Run one experiment under load and writes; everything recorded lies in ``folder`` afterwards.
 
     Raises:
         LoadError: the load could not be brought up, or died.
@@ -59,7 +55,7 @@ def run_scenario(experiment: Experiment, scene: Scene, folder: Path, saw: Callab
         "FLAMETEST_SEED": str(scene.seed),
     }
     saw(f"bringing up {scene.load.offered_per_second:g} requests a second")
-    with _loaded(experiment.name, scene, folder):
+    with _loaded(experiment.name, scene, folder), scene.bookkeeper.writing(experiment.name, scene.seed, folder):
         return run_chaos(experiment.path, folder / "journal.json", environment, saw)
 
 

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 
+from flametest.model.comparison import Comparison
 from flametest.model.events import Phase, Target
 from flametest.model.measures import Availability, Distribution, Durability, LatencySummary, Outage, Stage, SteadyState
+from flametest.model.selftest import SelfTest
+from flametest.model.trials import Trials
 from flametest.model.verdict import Criterion, Verdict
 
 __all__ = [
     "SCHEMA_VERSION",
     "Check",
+    "Density",
     "Finding",
     "LifeSpan",
     "Mark",
@@ -65,7 +69,9 @@ class Series:
     """What the charts draw, in equal bins along seconds from t0.
 
     All of ``offered`` to ``p99_ms`` have one entry a bin; the rates are requests a second; a latency is None in
-    a bin without a sample. ``ready_pods`` and ``ready_endpoints`` are steps of the faulted workload.
+    a bin without a sample. ``ready_pods`` and ``ready_endpoints`` are steps of the faulted workload. ``level`` is
+    min(1, good/offered) of each bin from t0 on, and 1 before it, so that the area above it is the lost one;
+    ``budget_used`` is the share of the 30 days' error budget that was used up to the end of each bin.
     """
 
     start_seconds: float
@@ -80,6 +86,8 @@ class Series:
     ready_pods: tuple[Step, ...]
     ready_endpoints: tuple[Step, ...]
     pods: tuple[PodLife, ...]
+    level: tuple[float, ...] = ()
+    budget_used: tuple[float, ...] = ()
 
     @property
     def end_seconds(self) -> float:
@@ -88,8 +96,32 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Density:
+    """Every judged request, counted over time and latency, for a picture of the request cloud.
+
+    Columns are equal bins of the intended start, in seconds from t0; rows are equal bins of the logarithm of the
+    latency, from ``latency_low_ms`` to ``latency_high_ms``. Cells without a request are left out.
+
+    Attributes:
+        columns: number of bins along time.
+        rows: number of bins along latency; row 0 is the quickest.
+        good: (column, row, requests) of requests answered well.
+        bad: the same of the others.
+    """
+
+    start_seconds: float
+    bin_seconds: float
+    columns: int
+    latency_low_ms: float
+    latency_high_ms: float
+    rows: int
+    good: tuple[tuple[int, int, int], ...]
+    bad: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
-    """One reason to trust the figures, or not: load achieved, prober lag, clock drift, fault proven."""
+    """One reason to trust the figures, or not: load achieved, prober lag, clock drift, fault proven, self-test."""
 
     name: str
     title: str
@@ -99,12 +131,18 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Plain advice: what happened, what users felt, the evidence, what to change."""
+    """Plain advice: what happened, what users felt, the evidence, what to change.
+
+    ``rule`` names the rule that found it, stable between versions; ``section`` is the part of the report that shows
+    the evidence: latency, pods, waterfall, trials, served, writes or trust, empty for the scenario as a whole.
+    """
 
     title: str
     felt: str
     evidence: str
     advice: str
+    rule: str = ""
+    section: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +163,9 @@ class ScenarioResult:
         journal: the Chaos Toolkit journal's file, relative to the run's folder; empty without one.
         durability: what became of the ledger's writes; None when no ledger was kept.
         durability_note: why no ledger was kept; empty otherwise.
+        density: the request cloud; None without a request.
+        trials: all repeats; None when there was one. Everything else is then that of ``trials.shown``, the worst one,
+            but for ``verdict``, which is the worst of all.
     """
 
     name: str
@@ -153,6 +194,8 @@ class ScenarioResult:
     journal: str
     durability: Durability | None = None
     durability_note: str = ""
+    density: Density | None = None
+    trials: Trials | None = None
 
     def criterion(self, name: str) -> Criterion | None:
         """Return the criterion of that name."""
@@ -180,6 +223,9 @@ class Result:
         cluster_note: what that cluster does not emulate; empty on a real one.
         command: the command that reproduces the run.
         previous: figures of the run before, by ``scenario/criterion``; empty without one.
+        checks: the reasons to believe the run as a whole, or not: the self-test.
+        self_test: what the self-test before the run found; None when there was none.
+        comparison: the run against a baseline; None when none was given.
     """
 
     schema_version: int
@@ -199,3 +245,6 @@ class Result:
     versions: tuple[Version, ...]
     scenarios: tuple[ScenarioResult, ...]
     previous: dict[str, float]
+    checks: tuple[Check, ...] = ()
+    self_test: SelfTest | None = None
+    comparison: Comparison | None = None

@@ -56,6 +56,7 @@ class Criterion:
         limit: the limit that gates it; None for a figure that informs only.
         verdict: the judgement.
         reason: one sentence, such as "4.1 s is over the limit of 3 s".
+        above: for a figure that had not ended when the watch did (censored), what it is known to exceed; else None.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Criterion:
     limit: Limit | None
     verdict: Verdict
     reason: str
+    above: float | None = None
 
 
 def judge(value: float | None, limit: Limit | None) -> Verdict:

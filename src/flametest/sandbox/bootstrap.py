@@ -1,4 +1,4 @@
-"""Where the Services that every cluster has lead to: the API and the name server, on the first node's address.
+"""Where the Services that every cluster has lead to: the API, on the first node's address, and the name server.
 
 The Services themselves are made by `flametest.sandbox.apiserver.bootstrap`. They have no selector, so their
 endpoints are made here, by the side of what serves them. Pure: `system_endpoints` says what to create.
@@ -16,12 +16,12 @@ DNS_PORT = 53
 _ENDPOINT_SLICES = "endpointslices.discovery.k8s.io"
 
 
-def system_endpoints(node_address: str) -> list[tuple[str, Object]]:
+def system_endpoints(node_address: str, name_server_address: str) -> list[tuple[str, Object]]:
     """Return (resource, object) pairs: EndpointSlices and Endpoints of the Services ``kubernetes`` and ``kube-dns``."""
     dns = [_port("dns", "UDP", DNS_PORT), _port("dns-tcp", "TCP", DNS_PORT)]
     return [
         *_endpoints("default", "kubernetes", node_address, [_port("https", "TCP", API_INNER_PORT)]),
-        *_endpoints("kube-system", "kube-dns", node_address, dns),
+        *_endpoints("kube-system", "kube-dns", name_server_address, dns),
     ]
 
 

@@ -32,9 +32,10 @@ from flametest.sandbox.network.directory import Directory
 from flametest.sandbox.network.dns import Answerer, DnsServer
 from flametest.sandbox.network.nodeports import NodePorts
 from flametest.sandbox.network.pods import NamespacedPodNetwork
+from flametest.sandbox.network.policing import PolicyRules, name_server_pod
 from flametest.sandbox.network.services import ServiceRules
 from flametest.sandbox.scheduler import Scheduler
-from flametest.sandbox.settings import DNS_ADDRESS, KUBERNETES_ADDRESS, Settings
+from flametest.sandbox.settings import DNS_ADDRESS, KUBERNETES_ADDRESS, NAME_SERVER_ADDRESS, Settings
 from flametest.sandbox.store import Store
 
 __all__ = ["main"]
@@ -74,13 +75,16 @@ async def _run(settings: Settings, api: socket.socket, supervisor: socket.socket
     link = HostLink(supervisor)
     registry = Registry(Store(), root_certificate=settings.authority_file.read_text())
     bootstrap(registry, api_address=KUBERNETES_ADDRESS, dns_address=DNS_ADDRESS)
-    for plural, obj in system_endpoints(nodes[0].address):
+    for plural, obj in system_endpoints(nodes[0].address, NAME_SERVER_ADDRESS):
         registry.create(plural, obj)
     pod_network = NamespacedPodNetwork(nodes)
     pod_network.prepare()
+    policies = PolicyRules(registry, [name_server_pod(NAME_SERVER_ADDRESS, DNS_PORT)])
+    pod_network.add_listener(policies.pod_attached)
     agent = _make_agent(settings, registry, pod_network)
     async with Parts() as parts:
         _start_network(parts, settings, registry, link)
+        parts.start("network policies", policies.run())
         parts.start("agent", agent.run())
         parts.start("scheduler", Scheduler(registry).run())
         parts.start("controllers", ControllerManager(registry).run())
@@ -155,7 +159,7 @@ def _start_network(parts: Parts, settings: Settings, registry: Registry, link: H
     for listener in (rules.update, answerer.update, node_ports.update):
         directory.add_listener(listener)
     parts.start("service directory", directory.run())
-    parts.start("name server", DnsServer(answerer, nodes[0].address, DNS_PORT).run())
+    parts.start("name server", DnsServer(answerer, NAME_SERVER_ADDRESS, DNS_PORT).run())
     parts.start("node ports", node_ports.run())
 
 

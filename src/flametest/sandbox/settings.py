@@ -12,6 +12,7 @@ __all__ = [
     "CLUSTER_DOMAIN",
     "DNS_ADDRESS",
     "KUBERNETES_ADDRESS",
+    "NAME_SERVER_ADDRESS",
     "SERVICE_RANGE",
     "NodeSettings",
     "Settings",
@@ -21,6 +22,8 @@ CLUSTER_DOMAIN = "cluster.local"
 SERVICE_RANGE = "10.96.0.0/16"
 KUBERNETES_ADDRESS = "10.96.0.1"
 DNS_ADDRESS = "10.96.0.10"
+NAME_SERVER_ADDRESS = "10.244.0.10"
+"""Where the Service of the cluster's DNS leads to: an address like a pod's, of a node that is not there."""
 
 
 @dataclass(frozen=True, slots=True)

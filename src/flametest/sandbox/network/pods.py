@@ -23,7 +23,7 @@ from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.network.addresses import AddressPool
 from flametest.sandbox.network.netlink import Netlink
 from flametest.sandbox.podnetwork import PodAddress
-from flametest.sandbox.settings import SERVICE_RANGE, NodeSettings
+from flametest.sandbox.settings import NAME_SERVER_ADDRESS, SERVICE_RANGE, NodeSettings
 
 __all__ = ["NamespacedPodNetwork"]
 
@@ -59,6 +59,11 @@ class NamespacedPodNetwork:
         self._numbers = itertools.count(1)
         self._attaching = _Worker("pod-network-attach")
         self._detaching = _Worker("pod-network-detach")
+        self._listeners: list[Callable[[str, str], None]] = []
+
+    def add_listener(self, listener: Callable[[str, str], None]) -> None:
+        """Call ``listener`` with the uid and address of each pod from now on, before anything runs in it."""
+        self._listeners.append(listener)
 
     def prepare(self) -> None:
         """Set up the cluster's own namespace: node addresses, and a route so that Service addresses can be sent to."""
@@ -66,6 +71,7 @@ class NamespacedPodNetwork:
         netlink = self._attaching.netlink
         for node in self._nodes:
             netlink.add_address(_LOOPBACK_INDEX, node.address)
+        netlink.add_address(_LOOPBACK_INDEX, NAME_SERVER_ADDRESS)
         # Rules turn these into pod addresses; the interface only has to exist for the first look-up of a route.
         netlink.add_route(SERVICE_RANGE, _LOOPBACK_INDEX, source=self._nodes[0].address)
 
@@ -86,6 +92,8 @@ class NamespacedPodNetwork:
         except OSError as error:
             await self.detach(pod_uid)
             raise SandboxError(f"the kernel refused a pod its network: {error}") from error
+        for listener in self._listeners:
+            listener(pod_uid, address)
         return PodAddress(address, str(path))
 
     async def detach(self, pod_uid: str) -> None:

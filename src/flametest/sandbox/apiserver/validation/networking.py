@@ -1,6 +1,9 @@
 """What is refused of network policies, ingresses, disruption budgets and autoscalers."""
 
-from flametest.sandbox.apiserver.failures import Cause, bad_value, required
+import ipaddress
+from typing import Any
+
+from flametest.sandbox.apiserver.failures import Cause, bad_value, forbidden_value, required
 from flametest.sandbox.apiserver.validation.names import (
     check_enum,
     check_label_selector,
@@ -20,15 +23,67 @@ def check_network_policy(policy: Object) -> list[Cause]:
         for number, rule in enumerate(spec.get(direction, ())):
             path = f"spec.{direction}[{number}]"
             for index, port in enumerate(rule.get("ports", ())):
-                causes += check_enum(port["protocol"], f"{path}.ports[{index}].protocol", ("SCTP", "TCP", "UDP"))
-                if "port" in port:
-                    causes += check_port(port["port"], f"{path}.ports[{index}].port")
+                causes += _check_policy_port(port, f"{path}.ports[{index}]")
             for index, peer in enumerate(rule.get(peers, ())):
-                if not peer:
-                    causes.append(required(f"{path}.{peers}[{index}]", "must specify a peer"))
+                causes += _check_peer(peer, f"{path}.{peers}[{index}]")
     for index, kind in enumerate(spec["policyTypes"]):
         causes += check_enum(kind, f"spec.policyTypes[{index}]", ("Egress", "Ingress"))
     return causes
+
+
+def _check_policy_port(port: Object, field: str) -> list[Cause]:
+    causes = check_enum(port["protocol"], f"{field}.protocol", ("SCTP", "TCP", "UDP"))
+    first, last = port.get("port"), port.get("endPort")
+    if first is not None:
+        causes += check_port(first, f"{field}.port")
+    if last is None:
+        return causes
+    if first is None:
+        causes.append(required(f"{field}.port", "must be specified"))
+    elif isinstance(first, str):
+        causes.append(bad_value(f"{field}.endPort", last, "may not be specified when `port` is non-numeric"))
+    elif last < first:
+        causes.append(bad_value(f"{field}.endPort", last, "must be greater than or equal to `port`"))
+    return causes + check_port(last, f"{field}.endPort")
+
+
+def _check_peer(peer: Object, field: str) -> list[Cause]:
+    causes: list[Cause] = []
+    if not peer:
+        return [required(field, "must specify a peer")]
+    for name in ("namespaceSelector", "podSelector"):
+        causes += check_label_selector(peer.get(name) or {}, f"{field}.{name}")
+    if "ipBlock" not in peer:
+        return causes
+    if len(peer) > 1:
+        causes.append(forbidden_value(field, "may not specify both ipBlock and another peer"))
+    return causes + _check_block(peer["ipBlock"], f"{field}.ipBlock")
+
+
+def _check_block(block: Object, field: str) -> list[Cause]:
+    network = _network(block.get("cidr"))
+    if not block.get("cidr"):
+        return [required(f"{field}.cidr", "")]
+    if network is None:
+        detail = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+        return [bad_value(f"{field}.cidr", block["cidr"], detail)]
+    causes = []
+    for index, text in enumerate(block.get("except", ())):
+        inner = _network(text)
+        if inner is None:
+            detail = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+            causes.append(bad_value(f"{field}.except[{index}]", text, detail))
+        elif inner.version != network.version or inner == network or not inner.subnet_of(network):  # type: ignore[arg-type]
+            detail = "must be a strict subset of `cidr`"
+            causes.append(bad_value(f"{field}.except[{index}]", text, detail))
+    return causes
+
+
+def _network(text: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text, strict=False) if isinstance(text, str) and "/" in text else None
+    except ValueError:
+        return None
 
 
 def check_ingress(ingress: Object) -> list[Cause]:

@@ -11,9 +11,13 @@ owner         whose a fault is, and whether that process lives
 signals       heal before a signal ends the process, and let none end the healing
 catalogue     every fault by name
 connection    whether a pod can connect
+selection     which pods, drawn or not
 workloads     Deployments and StatefulSets as targets
+nodes         nodes as targets
+policies      NetworkPolicies that admit to given pods
 waiting       bounded waits
 errors        the error tree
 
-The faults: `service_removal`, `scaling`.
+The faults: `bad_rollout`, `container_crash`, `dependency_outage`, `network_partition`, `node_drain`, `node_loss`,
+`pod_deletion`, `scaling`, `service_removal`.
 """

@@ -2,6 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
+from flametest.faults.bad_rollout import BadRollout
+from flametest.faults.container_crash import ContainerCrash
+from flametest.faults.dependency_outage import DependencyOutage
+from flametest.faults.network_partition import NetworkPartition
+from flametest.faults.node_drain import NodeDrain
+from flametest.faults.node_loss import NodeLoss
+from flametest.faults.pod_deletion import PodDeletion
 from flametest.faults.protocol import Fault, State
 from flametest.faults.scaling import Scaling
 from flametest.faults.service_removal import ServiceRemoval
@@ -9,6 +16,16 @@ from flametest.kube import KubeClient
 
 __all__ = ["FAULTS", "HEALERS"]
 
-FAULTS: tuple[type[Fault], ...] = (Scaling, ServiceRemoval)
+FAULTS: tuple[type[Fault], ...] = (
+    BadRollout,
+    ContainerCrash,
+    DependencyOutage,
+    NetworkPartition,
+    NodeDrain,
+    NodeLoss,
+    PodDeletion,
+    Scaling,
+    ServiceRemoval,
+)
 
 HEALERS: Mapping[str, Callable[[KubeClient, State], str]] = {fault.name: fault.heal for fault in FAULTS if fault.lasts}

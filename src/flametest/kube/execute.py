@@ -66,6 +66,8 @@ def execute(
         ApiRejectedError: the API refused, as it does for a pod that does not exist.
         ApiUnreachableError: the API did not answer.
     """
+    import kubernetes.stream  # noqa: F401, PLC0415 (takes long, and must not count as the time of the request)
+
     url = f"{PODS.path(*pod)}/exec"
 
     def opened() -> _Opened:

@@ -1,0 +1,82 @@
+"""Crash a container: a signal to its first process, sent from inside; Kubernetes starts the container again.
+
+The kernel drops signals to the first process of a PID namespace that it has no handler for, SIGKILL included, when they
+come from inside. So the signal is one that servers handle: SIGTERM by default.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from flametest.faults.errors import FaultError
+from flametest.faults.protocol import Proof, State
+from flametest.faults.selection import PodSelection, foretold
+from flametest.faults.waiting import wait_for
+from flametest.kube import KubeClient
+from flametest.kube.execute import execute
+from flametest.kube.resources import PODS, Object
+from flametest.kube.snapshots import find
+from flametest.model.events import Target
+
+__all__ = ["ContainerCrash"]
+
+PROOF_SECONDS_MAX = 45.0  # the process may drain first, and the kubelet waits longer after each crash
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerCrash:
+    """Send ``signal`` to process 1 of a container of the selected pods; without a name, of the pod's first one."""
+
+    name: ClassVar[str] = "container_crash"
+    lasts: ClassVar[bool] = False
+
+    selection: PodSelection
+    container: str = ""
+    signal: str = "TERM"
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"crash a container by SIG{self.signal} in pods with {self.selection}"
+
+    def targets(self, client: KubeClient) -> tuple[Target, ...]:
+        """Return the pods that will be drawn."""
+        if not (self.signal.isascii() and self.signal.isalnum()):
+            raise FaultError(f"signal {self.signal!r} is no name of a signal", "use a name such as TERM or QUIT")
+        return foretold(self.selection, client)
+
+    def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
+        """Return how often each container was restarted, and which one is meant."""
+        return {
+            target.name: self._restarts(find(client.api, PODS, target.namespace, target.name)) for target in targets
+        }
+
+    def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
+        """Send the signal."""
+        for target in targets:
+            pod = (target.namespace, target.name)
+            command = ["sh", "-c", f"kill -{self.signal} 1"]
+            done = execute(client.api, pod, command, container=self.container, mutating=True)
+            # The connection may end with the container, before an exit code is told.
+            if done.code not in (0, None):
+                raise FaultError(f"pod {target.name} refused the signal: {done.output.strip() or done.code}")
+
+    def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
+        """Wait until the restart count of each container has grown."""
+
+        def restarted(target: Target) -> bool:
+            found = find(client.api, PODS, target.namespace, target.name)
+            return self._restarts(found) > int(state[target.name])
+
+        names = ", ".join(target.name for target in targets)
+        if wait_for(lambda: all(restarted(target) for target in targets), PROOF_SECONDS_MAX):
+            return Proof(True, f"the restart count of {names} has grown")
+        return Proof(False, f"the restart count of {names} did not grow within {PROOF_SECONDS_MAX:g} s")
+
+    @staticmethod
+    def heal(client: KubeClient, state: State) -> str:
+        """Return that there is nothing to do."""
+        return "crashed containers are started again by Kubernetes"
+
+    def _restarts(self, pod: Object | None) -> int:
+        statuses = (pod or {}).get("status", {}).get("containerStatuses") or []
+        return sum(int(one.get("restartCount", 0)) for one in statuses if self.container in ("", one.get("name")))

@@ -1,0 +1,101 @@
+"""Cut pods off: a NetworkPolicy that admits nobody, and nothing in the policies that would admit somebody.
+
+Policies only ever add to what is allowed, so a policy that denies is not enough where another one allows: the rules of
+those that select the same pods are emptied, and put back afterwards.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from flametest.faults.connection import Reach, reach, vantage
+from flametest.faults.errors import FaultError
+from flametest.faults.policies import admitting, deny, labels_of, put_back
+from flametest.faults.protocol import Proof, State
+from flametest.faults.selection import PodSelection
+from flametest.faults.waiting import wait_for
+from flametest.kube import KubeClient
+from flametest.kube.resources import PODS
+from flametest.model.events import Target
+
+__all__ = ["NetworkPartition"]
+
+PROOF_SECONDS_MAX = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPartition:
+    """Let no connection in to the pods with the label ``app``; of these ``port`` is tried for the proof."""
+
+    name: ClassVar[str] = "network_partition"
+    lasts: ClassVar[bool] = True
+
+    namespace: str
+    app: str
+    port: int
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"let nobody connect to pods with {labels_of(self.app)}"
+
+    def targets(self, client: KubeClient) -> tuple[Target, ...]:
+        """Return the policies whose rules will be emptied, and the pods that they guard."""
+        if not self.app.strip():
+            raise FaultError("the app is empty, so every pod of the namespace would be cut off", "name one app")
+        pods = self._selection().targets(client)
+        policies = admitting(client, self.namespace, {pod.uid for pod in pods})
+        there = (
+            Target("NetworkPolicy", self.namespace, one["metadata"]["name"], one["metadata"]["uid"]) for one in policies
+        )
+        return (*pods, *there)
+
+    def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
+        """Return the rules of the policies, and a pod that can connect now.
+
+        Raises:
+            FaultError: no pod can, so that a partition would prove nothing.
+        """
+        pod = self._selection().pods(client)[0]
+        address = str(pod["status"].get("podIP", ""))
+        source = vantage(client, self.namespace, address, self.port)
+        if not source:
+            raise FaultError(
+                f"no pod of namespace {self.namespace!r} can connect to port {self.port} of {pod['metadata']['name']}, "
+                "so cutting it off would prove nothing",
+                "mend the port, or the system",
+            )
+        pods = {target.uid for target in targets if target.kind == PODS.kind}
+        rules = {one["metadata"]["name"]: one["spec"]["ingress"] for one in admitting(client, self.namespace, pods)}
+        return {
+            "namespace": self.namespace,
+            "app": self.app,
+            "rules": rules,
+            "source": source,
+            "address": address,
+            "port": self.port,
+        }
+
+    def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
+        """Put the denying policy in force, then empty the others."""
+        emptied = [target.name for target in targets if target.kind == "NetworkPolicy"]
+        deny(client, self.namespace, self.app, emptied)
+
+    def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
+        """Wait until the pod that could connect before cannot."""
+        source, place = (self.namespace, str(state["source"])), f"{state['address']}:{state['port']}"
+        seen = wait_for(
+            lambda: reach(client, source, state["address"], self.port) is not Reach.CONNECTED, PROOF_SECONDS_MAX
+        )
+        if not seen:
+            return Proof(False, f"pod {source[1]} still connects to {place}: this network enforces no NetworkPolicy")
+        if reach(client, source, state["address"], self.port) is not Reach.FAILED:
+            return Proof(False, f"pod {source[1]} could not be asked to connect to {place}")
+        return Proof(True, f"pod {source[1]}, which could before, cannot connect to {place}")
+
+    @staticmethod
+    def heal(client: KubeClient, state: State) -> str:
+        """Put the rules back, then remove the denying policy."""
+        return put_back(client, state["namespace"], state["app"], state["rules"])
+
+    def _selection(self) -> PodSelection:
+        return PodSelection(self.namespace, labels_of(self.app), every=True)

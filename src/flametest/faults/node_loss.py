@@ -1,0 +1,84 @@
+"""Lose a node: it stops from one moment to the next, and the cluster has to find out by itself. Sandbox only.
+
+No API of Kubernetes stops a machine. The sandbox's simulated nodes stop while they carry an annotation; elsewhere the
+fault is refused, since nothing could be proved or healed there.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from flametest.faults.errors import FaultError
+from flametest.faults.nodes import NodeSelection, is_ready, node_of
+from flametest.faults.protocol import Proof, State
+from flametest.faults.waiting import wait_for
+from flametest.kube import KubeClient
+from flametest.kube.api import MERGE
+from flametest.kube.resources import NODES
+from flametest.kube.snapshots import find
+from flametest.model.events import Target
+
+__all__ = ["STOPPED_ANNOTATION", "NodeLoss"]
+
+STOPPED_ANNOTATION = "sandbox.flametest.dev/stopped"
+PROVIDER = "sandbox://"
+PROOF_SECONDS_MAX = 90.0  # Kubernetes' own patience with a silent node is 40 to 50 s
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLoss:
+    """Stop one node of the sandbox."""
+
+    name: ClassVar[str] = "node_loss"
+    lasts: ClassVar[bool] = True
+
+    selection: NodeSelection
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"lose node {self.selection}"
+
+    def targets(self, client: KubeClient) -> tuple[Target, ...]:
+        """Return the node and the pods on it."""
+        return self.selection.targets(client)
+
+    def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
+        """Return the node's name.
+
+        Raises:
+            FaultError: it is no node of the sandbox.
+        """
+        node = find(client.api, NODES, "", node_of(targets)) or {}
+        if not str(node.get("spec", {}).get("providerID", "")).startswith(PROVIDER):
+            raise FaultError(
+                f"node {node_of(targets)} is no node of the sandbox, and no API of Kubernetes stops a machine",
+                "stop the machine by its own means, or run this experiment on the sandbox",
+            )
+        return {"node": node_of(targets)}
+
+    def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
+        """Stop the node."""
+        _annotate(client, node_of(targets), "true")
+
+    def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
+        """Wait until the cluster has found out that the node is not ready."""
+        node = str(state["node"])
+        if wait_for(lambda: not is_ready(find(client.api, NODES, "", node) or {}), PROOF_SECONDS_MAX):
+            return Proof(True, f"node {node} is not ready")
+        return Proof(False, f"node {node} was still ready after {PROOF_SECONDS_MAX:g} s")
+
+    @staticmethod
+    def heal(client: KubeClient, state: State) -> str:
+        """Let the node run again."""
+        node = find(client.api, NODES, "", state["node"])
+        if node is None:
+            return f"node {state['node']} is gone, so nothing is left to heal"
+        if STOPPED_ANNOTATION not in (node["metadata"].get("annotations") or {}):
+            return f"node {state['node']} runs, as before"
+        _annotate(client, state["node"], None)
+        return f"node {state['node']} runs again"
+
+
+def _annotate(client: KubeClient, node: str, value: str | None) -> None:
+    body = {"metadata": {"annotations": {STOPPED_ANNOTATION: value}}}
+    client.api.send("PATCH", NODES.path(name=node), body, content_type=MERGE)

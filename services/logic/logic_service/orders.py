@@ -8,7 +8,7 @@ sooner, with orders that were committed before they were put there.
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, errors
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from .cache import Cache
@@ -25,12 +25,21 @@ _SELECT = """
 SELECT o.id, o.event_id, e.name, o.quantity, o.total_cents, o.customer, o.ordered_at
 FROM orders o JOIN events e ON e.id = o.event_id
 """
-_INSERT = """
-INSERT INTO orders (idempotency_key, event_id, quantity, total_cents, customer)
-SELECT %(key)s, e.id, %(quantity)s, e.price_cents * %(quantity)s, %(customer)s FROM events e WHERE e.id = %(event)s
-ON CONFLICT (idempotency_key) DO NOTHING RETURNING id, total_cents, ordered_at
+# One statement is one transaction and one exchange with the server: the event's row, which all its buyers need, is
+# locked for as long as the commit takes to reach the disk, and not for a pod that is slow or gone.
+_PLACE = """
+WITH taken AS (
+    UPDATE events SET stock = stock - %(quantity)s
+    WHERE id = %(event)s AND stock >= %(quantity)s
+      AND NOT EXISTS (SELECT FROM orders WHERE idempotency_key = %(key)s)
+    RETURNING id, name, price_cents
+), placed AS (
+    INSERT INTO orders (idempotency_key, event_id, quantity, total_cents, customer)
+    SELECT %(key)s, id, %(quantity)s, price_cents * %(quantity)s, %(customer)s FROM taken
+    RETURNING id, total_cents, ordered_at
+)
+SELECT placed.id, taken.name, placed.total_cents, placed.ordered_at FROM placed, taken
 """
-_TAKE = "UPDATE events SET stock = stock - %(quantity)s WHERE id = %(event)s AND stock >= %(quantity)s RETURNING name"
 
 
 class OrderRequest(BaseModel):
@@ -126,24 +135,24 @@ def _cached_name(key: str) -> str:
 
 async def _place(connection: AsyncConnection, key: str, request: OrderRequest) -> tuple[Order, bool]:
     values = {"key": key, "event": request.event_id, "quantity": request.quantity, "customer": request.customer}
-    async with connection.transaction():
-        # First the order, then the stock: an order of the same key that is under way elsewhere is waited for here,
-        # and the event's row, which all buyers need, stays locked for no more than one exchange.
-        inserted = await (await connection.execute(_INSERT, values)).fetchone()
-        if inserted is None:
-            return await _existing(connection, key, request), False
-        taken = await (await connection.execute(_TAKE, values)).fetchone()
-        if taken is None:
-            # Leaving by an exception takes the order's row back.
-            raise RefusedError(409, "sold_out", "There are not that many tickets left.")
-    identifier, total_cents, ordered_at = inserted
-    order = Order(identifier, request.event_id, taken[0], request.quantity, total_cents, request.customer, ordered_at)
+    try:
+        row = await (await connection.execute(_PLACE, values)).fetchone()
+    except errors.UniqueViolation:
+        # An order of this key was committed while this one waited for the event's row; all of this one is undone.
+        row = None
+    if row is None:
+        return await _existing(connection, key, request), False
+    identifier, name, total_cents, ordered_at = row
+    order = Order(identifier, request.event_id, name, request.quantity, total_cents, request.customer, ordered_at)
     return order, True
 
 
 async def _existing(connection: AsyncConnection, key: str, request: OrderRequest) -> Order:
-    cursor = await connection.execute(f"{_SELECT} WHERE o.idempotency_key = %s", (key,))
-    row = await cursor.fetchone()
-    if row is None:
+    """Return the order of this key, or say why there is none."""
+    row = await (await connection.execute(f"{_SELECT} WHERE o.idempotency_key = %s", (key,))).fetchone()
+    if row is not None:
+        return Order(*row)
+    cursor = await connection.execute("SELECT FROM events WHERE id = %s", (request.event_id,))
+    if await cursor.fetchone() is None:
         raise RefusedError(404, "unknown_event", f"There is no event {request.event_id}.")
-    return Order(*row)
+    raise RefusedError(409, "sold_out", "There are not that many tickets left.")

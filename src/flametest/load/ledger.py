@@ -4,6 +4,7 @@ A process of its own, as the prober is: neither may delay the other, and a run t
 """
 
 import json
+import os
 import sys
 import uuid
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ class Ledger:
         command += ["--scarce-share", str(mix.scarce_share), "--repeat-share", str(mix.repeat_share)]
         command += ["--orders-per-second", str(self._options.orders_per_second)]
         command += ["--timeout-seconds", str(_TIMEOUT_SECONDS), "--seconds-max", str(self._options.seconds_max)]
+        command += ["--parent", str(os.getpid())]
         self._child = Child("the ledger of writes", command, self._folder / _LOG_FILE)
 
     def check(self) -> None:

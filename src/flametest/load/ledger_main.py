@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import gc
 import json
+import os
 import random
 import sys
 import time
@@ -45,6 +46,7 @@ class _Options:
     orders_per_second: float
     timeout_seconds: float
     seconds_max: float
+    parent: int
 
 
 class _Ledger:
@@ -55,7 +57,7 @@ class _Ledger:
         self._entry = Entry.from_url(options.url)
         self._file = file
         self._draws = random.Random(options.seed)  # noqa: S311  # a mix of orders, not secrets
-        self._stop = Stop()
+        self._stop = Stop(options.parent)
         self._under_way: set[asyncio.Task[None]] = set()
         # Twice as many as can be under way while every one keeps its time limit.
         open_seconds = options.timeout_seconds + max(REPEAT_DELAYS_SECONDS)
@@ -154,6 +156,7 @@ def _parse(arguments: list[str] | None) -> _Options:
     parser.add_argument("--orders-per-second", type=_positive, default=10.0)
     parser.add_argument("--timeout-seconds", type=_positive, default=3.0)
     parser.add_argument("--seconds-max", type=_positive, default=3600.0, help="ends by itself after so long")
+    parser.add_argument("--parent", type=int, default=os.getppid(), help="process that it ends with")
     given = vars(parser.parse_args(arguments))
     mix = OrderMix(*(given.pop(name) for name in ("event", "scarce_event", "scarce_share", "repeat_share")))
     return _Options(mix=mix, **given)

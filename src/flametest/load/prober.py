@@ -85,7 +85,7 @@ class Prober:
         command = [sys.executable, "-m", "flametest.load.prober_main", self._url, str(samples)]
         command += ["--summary", str(self._folder / _SUMMARY_FILE)]
         command += ["--interval-ms", str(self._interval_ms), "--timeout-ms", str(self._timeout_ms)]
-        command += ["--seconds-max", str(self._seconds_max)]
+        command += ["--seconds-max", str(self._seconds_max), "--parent", str(os.getpid())]
         self._child = Child("the prober", command, self._folder / _LOG_FILE)
 
     def check(self) -> None:

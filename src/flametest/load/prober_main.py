@@ -37,6 +37,7 @@ class _Options:
     interval_ms: float
     timeout_ms: float
     seconds_max: float
+    parent: int
 
 
 class _Prober:
@@ -49,7 +50,7 @@ class _Prober:
         entry = Entry.from_url(options.url)
         self._name = f"GET {entry.target}"
         self._senders: tuple[Sender, ...] = (FreshLane(entry), KeepAliveLane(entry))
-        self._stop = Stop()
+        self._stop = Stop(options.parent)
         self._probes: set[asyncio.Task[None]] = set()
         # Twice as many as can be under way while every one keeps its time limit.
         self._probes_max = 2 * len(self._senders) * (int(options.timeout_ms / options.interval_ms) + 1)
@@ -137,6 +138,7 @@ def _parse(arguments: list[str] | None) -> _Options:
     parser.add_argument("--interval-ms", type=_positive, default=50.0)
     parser.add_argument("--timeout-ms", type=_positive, default=1000.0)
     parser.add_argument("--seconds-max", type=_positive, default=3600.0, help="ends by itself after so long")
+    parser.add_argument("--parent", type=int, default=os.getppid(), help="process that it ends with")
     return _Options(**vars(parser.parse_args(arguments)))
 
 

@@ -11,11 +11,15 @@ __all__ = ["Stop"]
 
 
 class Stop:
-    """Made inside the running loop, whose handlers of SIGTERM and SIGINT it takes."""
+    """Made inside the running loop, whose handlers of SIGTERM and SIGINT it takes.
 
-    def __init__(self) -> None:
+    ``parent`` is the process that it ends with: told by that process itself, which may be gone before this one could
+    have asked.
+    """
+
+    def __init__(self, parent: int) -> None:
         self._told = asyncio.Event()
-        self._parent = os.getppid()
+        self._parent = parent
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told.set)

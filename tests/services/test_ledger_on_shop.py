@@ -1,0 +1,180 @@
+"""The ledger against the real shop: it accuses nobody wrongly, and finds every row that was changed in secret."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flametest.load import Auditor, Ledger, LedgerOptions, OrderMix
+from flametest.measure.durability import judge_writes
+from flametest.measure.ledger import read_attempts
+from flametest.model.measures import Durability
+from flametest.model.writes import Attempt, WriteOutcome
+
+EVENT, SCARCE = 1, 4  # a million tickets, and fifty
+PATIENCE_SECONDS = 20.0
+
+Condition = Callable[[tuple[Attempt, ...]], bool]
+
+
+class Bookkeeping:
+    """A ledger that wrote to a shop, and what is read back of it as often as a test likes."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url = url
+        self.folder = folder
+        self.auditor = Auditor(url)
+        self.prefix = ""
+
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Return what the ledger noted so far."""
+        with (self.folder / "ledger.csv").open(newline="") as lines:
+            return read_attempts(lines)
+
+    @contextmanager
+    def writing(self, mix: OrderMix, per_second: float = 50.0) -> Iterator[Callable[[Condition], None]]:
+        """Write while the block runs; it gets a function that returns when the attempts so far are as they should."""
+        with Ledger(LedgerOptions(self.url, mix, "7", per_second), self.folder) as ledger:
+            self.prefix = ledger.prefix
+
+            def wait(condition: Condition) -> None:
+                deadline = time.monotonic() + PATIENCE_SECONDS
+                while not ((self.folder / "ledger.csv").exists() and condition(self.attempts())):
+                    assert time.monotonic() < deadline, "the ledger did not get so far"
+                    ledger.check()
+                    time.sleep(0.02)
+
+            yield wait
+            ledger.stop()
+
+    def judge(self) -> Durability:
+        """Read back and judge."""
+        return judge_writes(self.attempts(), self.auditor.audit(self.prefix, timeout_seconds=5), self.prefix)
+
+
+def acknowledged(number: int) -> Condition:
+    """Return the condition that so many attempts were acknowledged."""
+    return lambda attempts: sum(one.outcome is WriteOutcome.ACKNOWLEDGED for one in attempts) >= number
+
+
+@pytest.fixture
+def keeping(frontend: Any, shop_database: Any, tmp_path: Path) -> Bookkeeping:
+    """A shop with no orders and a ledger that has not begun."""
+    assert frontend.ask("GET", "/shop/api/events").status == 200  # which makes the tables
+    return Bookkeeping(f"http://127.0.0.1:{frontend.port}", tmp_path)
+
+
+@pytest.fixture
+def written(keeping: Bookkeeping) -> Bookkeeping:
+    """A ledger of some forty acknowledged orders in a shop that is sound so far."""
+    with keeping.writing(OrderMix(EVENT, SCARCE, scarce_share=0.2, repeat_share=0.3)) as wait:
+        wait(acknowledged(40))
+    return keeping
+
+
+def test_a_sound_shop_is_not_accused_and_repeats_are_one_order(written: Bookkeeping) -> None:
+    judged = written.judge()
+    assert judged.problem == ""
+    assert judged.anomalies == 0
+    assert judged.acknowledged == judged.kept >= 20
+    assert judged.repeated >= 3
+    assert judged.attempts == judged.acknowledged + judged.repeated
+    assert {one.status for one in written.attempts()} == {200, 201}
+
+
+def test_deleted_orders_are_lost_and_unbalance_the_books(written: Bookkeeping, shop_database: Any) -> None:
+    rows = shop_database.execute(
+        "DELETE FROM orders WHERE id IN (SELECT id FROM orders WHERE event_id = 1 ORDER BY id LIMIT 3) "
+        "RETURNING idempotency_key, id"
+    ).fetchall()
+    judged = written.judge()
+    assert set(judged.lost.first) == {f"{key} (order {number})" for key, number in rows}
+    assert judged.unbalanced.count == 1
+    assert judged.anomalies == 4
+
+
+def test_an_order_deleted_with_its_tickets_put_back_is_lost_all_the_same(
+    written: Bookkeeping, shop_database: Any
+) -> None:
+    shop_database.execute("DELETE FROM orders WHERE id = (SELECT max(id) FROM orders WHERE event_id = 1)")
+    shop_database.execute("UPDATE events SET stock = stock + 1 WHERE id = 1")
+    judged = written.judge()
+    assert judged.lost.count == judged.anomalies == 1
+
+
+def test_a_second_order_under_one_key_is_a_duplicate(written: Bookkeeping, shop_database: Any) -> None:
+    shop_database.execute("ALTER TABLE orders DROP CONSTRAINT orders_idempotency_key_key")
+    (key,) = shop_database.execute(
+        "INSERT INTO orders (idempotency_key, event_id, quantity, total_cents, customer) "
+        "SELECT idempotency_key, event_id, quantity, total_cents, customer FROM orders WHERE event_id = 1 "
+        "ORDER BY id LIMIT 1 RETURNING idempotency_key"
+    ).fetchone()
+    shop_database.execute("UPDATE events SET stock = stock - 1 WHERE id = 1")
+    judged = written.judge()
+    assert judged.duplicated.count == judged.anomalies == 1
+    assert judged.duplicated.first[0].startswith(f"{key} (order ")
+
+
+def test_more_tickets_sold_than_there_were_are_oversold(written: Bookkeeping, shop_database: Any) -> None:
+    constraints = shop_database.execute(
+        "SELECT conname FROM pg_constraint WHERE conrelid = 'events'::regclass AND contype = 'c'"
+    ).fetchall()
+    for (name,) in constraints:
+        shop_database.execute(f'ALTER TABLE events DROP CONSTRAINT "{name}"')
+    shop_database.execute("UPDATE events SET initial_stock = 1, stock = 1 - (initial_stock - stock) WHERE id = 4")
+    judged = written.judge()
+    assert judged.oversold.count == judged.anomalies == 1
+    assert judged.oversold.first[0].startswith("event 4 (Lighthouse Reading): sold ")
+
+
+def test_an_order_that_nobody_sent_and_a_changed_one_are_phantoms(written: Bookkeeping, shop_database: Any) -> None:
+    shop_database.execute(
+        "INSERT INTO orders (idempotency_key, event_id, quantity, total_cents, customer) VALUES (%s, 1, 1, 0, 'x')",
+        (f"{written.prefix}999999",),
+    )
+    shop_database.execute("UPDATE orders SET quantity = 2 WHERE id = (SELECT min(id) FROM orders WHERE event_id = 1)")
+    shop_database.execute("UPDATE events SET stock = stock - 2 WHERE id = 1")
+    judged = written.judge()
+    assert judged.phantom.count == judged.anomalies == 2
+    assert any("never sent" in text for text in judged.phantom.first)
+
+
+def test_an_order_that_vanishes_between_two_audits_is_lost(written: Bookkeeping, shop_database: Any) -> None:
+    assert written.judge().anomalies == 0
+    own = written.prefix
+    written.prefix = "ledger-of-the-next-scenario-"
+    shop_database.execute("DELETE FROM orders WHERE id = (SELECT max(id) FROM orders WHERE event_id = 1)")
+    shop_database.execute("UPDATE events SET stock = stock + 1 WHERE id = 1")
+    audit = written.auditor.audit(written.prefix, timeout_seconds=5)
+    assert len(audit.gone) == 1
+    assert audit.gone[0].startswith(own)
+
+
+def test_sold_out_is_a_clean_failure_and_nothing_is_oversold(keeping: Bookkeeping) -> None:
+    with keeping.writing(OrderMix(EVENT, SCARCE, scarce_share=1.0, repeat_share=0.5)) as wait:
+        wait(lambda attempts: sum(one.status == 409 for one in attempts) >= 5)
+    judged = keeping.judge()
+    assert judged.anomalies == 0
+    assert judged.acknowledged == 50
+    assert judged.failed >= 3
+    (book,) = [one for one in keeping.auditor.books() if one.event_id == SCARCE]
+    assert (book.left, book.sold) == (0, 50)
+
+
+def test_writes_during_an_outage_of_the_database_are_unknown_and_none_is_lost(
+    keeping: Bookkeeping, postgres_server: Any
+) -> None:
+    with keeping.writing(OrderMix(EVENT)) as wait:
+        wait(acknowledged(10))
+        postgres_server.stop()
+        wait(lambda attempts: sum(one.status == 503 for one in attempts) >= 3)
+        postgres_server.start()
+        before = sum(one.outcome is WriteOutcome.ACKNOWLEDGED for one in keeping.attempts())
+        wait(acknowledged(before + 10))
+    judged = keeping.judge()
+    assert judged.unknown > 0
+    assert judged.anomalies == 0
+    assert judged.acknowledged <= judged.kept

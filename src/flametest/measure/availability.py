@@ -8,7 +8,7 @@ from flametest.measure.samples import Samples
 from flametest.measure.timeline import Demand
 from flametest.model.measures import Availability
 
-__all__ = ["availability", "offered_per_bin"]
+__all__ = ["availability", "error_budget_requests", "offered_per_bin"]
 
 _BUDGET_PERIOD_SECONDS = 30 * 86_400
 _BIN_NS = 1_000_000_000
@@ -29,8 +29,7 @@ def availability(demand: Demand, objectives: Objectives, *, from_ns: int, affect
     """
     samples = demand.samples.where(demand.samples.done_ns >= affected_from_ns)
     valid, good = len(samples), int(np.count_nonzero(samples.good))
-    expected = demand.offered_per_second * _BUDGET_PERIOD_SECONDS
-    budget = (1.0 - objectives.slo) * expected
+    budget = error_budget_requests(demand, objectives)
     return Availability(
         valid=valid,
         good=good,
@@ -40,6 +39,11 @@ def availability(demand: Demand, objectives: Objectives, *, from_ns: int, affect
         error_budget_used=(valid - good) / budget if valid and budget > 0 else None,
         objective=objectives.slo,
     )
+
+
+def error_budget_requests(demand: Demand, objectives: Objectives) -> float:
+    """Return how many requests may be bad in 30 days at the offered rate: (1 − SLO) · rate · 30 days."""
+    return (1.0 - objectives.slo) * demand.offered_per_second * _BUDGET_PERIOD_SECONDS
 
 
 def offered_per_bin(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flametest.measure.checks import checks, never_healthy
+from flametest.measure.density import density
 from flametest.measure.durability import (
     WRITES_CRITERION,
     WRITES_LIMIT,
@@ -113,6 +114,7 @@ def measure_scenario(
         journal=spec.journal,
         durability=kept,
         durability_note=omitted_reason(history),
+        density=density(measured),
     )
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from flametest.measure.availability import offered_per_bin
 from flametest.measure.figures import Figures
 from flametest.measure.latency import percentile
+from flametest.measure.levels import budget_used, service_level
 from flametest.measure.objectives import Objectives
 from flametest.measure.pods import PodTrack, Steps, counts_as_ready
 from flametest.measure.samples import Samples
@@ -15,7 +16,7 @@ from flametest.measure.timeline import Timeline
 from flametest.model.events import ChangeKind, PodObserved
 from flametest.model.result import LifeSpan, Mark, PodLife, Series, Step
 
-__all__ = ["bin_seconds", "marks", "series"]
+__all__ = ["bin_edges", "bin_seconds", "marks", "series"]
 
 _BIN_SECONDS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0)
 _BINS_MAX = 240
@@ -31,15 +32,11 @@ def series(measured: Figures, objectives: Objectives) -> Series | None:
     """Return what the charts of one scenario draw, in seconds from t0; None without a request.
 
     Requests fall into bins by their intended start, so that a request which had to wait shows where it was wanted.
-    Bin edges are whole multiples of the width from t0.
     """
     samples, axis = measured.demand.samples, measured.axis
     if not len(samples):
         return None
-    first = axis.seconds(min(axis.start_ns, int(samples.intended_ns.min())))
-    last = axis.seconds(int(samples.intended_ns.max()))
-    width = bin_seconds(last - first)
-    edges = np.arange(np.floor(first / width), np.floor(last / width) + 2) * width
+    edges, width = bin_edges(measured)
     wanted = (samples.intended_ns - axis.origin_ns) / 1e9
     counted, good = (np.histogram(chosen, edges)[0].astype(np.int64) for chosen in (wanted, wanted[samples.good]))
     offered = _offered(counted, edges, measured, objectives)
@@ -59,7 +56,27 @@ def series(measured: Figures, objectives: Objectives) -> Series | None:
         ready_pods=_chart_steps(view.ready, axis, start, end),
         ready_endpoints=_chart_steps(view.routed, axis, start, end),
         pods=_pod_lives(measured, start, end),
+        level=service_level(edges, offered, good),
+        budget_used=budget_used(
+            measured.demand,
+            objectives,
+            edges,
+            origin_ns=axis.origin_ns,
+            affected_from_ns=axis.start_ns if axis.t0_ns is None else axis.sent_ns,
+        ),
     )
+
+
+def bin_edges(measured: Figures) -> tuple[NDArray[np.float64], float]:
+    """Return the edges of the charts' bins in seconds from t0, and their width; there has to be a request.
+
+    Bin edges are whole multiples of the width from t0.
+    """
+    wanted, axis = measured.demand.samples.intended_ns, measured.axis
+    first = axis.seconds(min(axis.start_ns, int(wanted.min())))
+    last = axis.seconds(int(wanted.max()))
+    width = bin_seconds(last - first)
+    return np.arange(np.floor(first / width), np.floor(last / width) + 2) * width, width
 
 
 def marks(measured: Figures) -> tuple[Mark, ...]:

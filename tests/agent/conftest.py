@@ -123,6 +123,13 @@ class StandInNetwork:
 
     address: str = "127.0.0.1"
     attached: set[str] = field(default_factory=set)
+    unplugged: set[str] = field(default_factory=set)
+
+    def unplug(self, pod_range: str) -> None:
+        self.unplugged.add(pod_range)
+
+    def plug(self, pod_range: str) -> None:
+        self.unplugged.discard(pod_range)
 
     async def attach(self, pod_uid: str, pod_range: str) -> PodAddress:
         self.attached.add(pod_uid)
@@ -137,6 +144,12 @@ class NamespaceNetwork:
 
     def __init__(self) -> None:
         self.attached: dict[str, str] = {}
+
+    def unplug(self, pod_range: str) -> None:
+        raise NotImplementedError
+
+    def plug(self, pod_range: str) -> None:
+        raise NotImplementedError
 
     async def attach(self, pod_uid: str, pod_range: str) -> PodAddress:
         name = f"flametest-agent-{os.getpid()}-{pod_uid}"

@@ -68,8 +68,14 @@ def lease(renewed: datetime) -> Object:
 
 
 def test_a_node_that_reports_is_looked_at_again_when_its_grace_would_end() -> None:
-    planned = nodes.plan(nodes.Observed(node_object("sandbox-1"), lease(NOW - timedelta(seconds=20)), NOW))
-    assert (planned.changes, planned.revisit_seconds) == ((), 30)
+    planned = nodes.plan(nodes.Observed(node_object("sandbox-1"), lease(NOW - timedelta(seconds=4.5)), NOW))
+    assert (planned.changes, planned.revisit_seconds) == ((), 0.5)
+
+
+def test_a_controller_that_was_held_up_itself_gives_a_silent_node_another_chance() -> None:
+    silent = lease(NOW - timedelta(seconds=60))
+    planned = nodes.plan(nodes.Observed(node_object("sandbox-1"), silent, NOW, unseen_seconds=30))
+    assert (planned.changes, planned.revisit_seconds) == ((), 1)
 
 
 def test_a_silent_node_becomes_unknown_and_is_tainted() -> None:

@@ -122,7 +122,8 @@ class Reference:
         if isinstance(number, str):
             pod = self.pods.get(target)
             return pod is not None and (number, protocol, port) in pod.ports
-        return int(number) <= port <= int(wanted.get("endPort", number))
+        last: Any = wanted.get("endPort", number)
+        return bool(number <= port <= last)
 
 
 APPS = st.sampled_from(["web", "api", "db"])

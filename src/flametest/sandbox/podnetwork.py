@@ -31,3 +31,9 @@ class PodNetwork(Protocol):
 
     async def detach(self, pod_uid: str) -> None:
         """Take a pod's namespace, link and address away; a pod that has none is no error."""
+
+    def unplug(self, pod_range: str) -> None:
+        """Lose, in silence, all that goes to a node's pods or comes from them, until `plug`."""
+
+    def plug(self, pod_range: str) -> None:
+        """Let a node's pods be reached again; one that was not unplugged is no error."""

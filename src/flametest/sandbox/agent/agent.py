@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 
 from flametest.sandbox.agent.images import Catalogue
 from flametest.sandbox.agent.nodes import NodeKeeper, machine
+from flametest.sandbox.agent.outages import is_stopped
 from flametest.sandbox.agent.podstate import Tools
 from flametest.sandbox.agent.runtime import PodRuntime, StartError
 from flametest.sandbox.agent.settings import AgentSettings
@@ -29,7 +30,7 @@ from flametest.sandbox.timestamps import Clock, utc_now
 __all__ = ["Agent"]
 
 _log = logging.getLogger(__name__)
-_WATCHED = ("pods", "configmaps", "secrets", "persistentvolumeclaims")
+_WATCHED = ("nodes", "pods", "configmaps", "secrets", "persistentvolumeclaims")
 
 
 class Agent:
@@ -69,8 +70,11 @@ class Agent:
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._removals: set[asyncio.Task[None]] = set()
+        # Nodes that are switched off.
+        self._stopped: set[str] = set()
         # Pods whose work is done while a finalizer still holds their object.
         self._done: set[str] = set()
+        self._ending = False
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -82,6 +86,7 @@ class Agent:
             async for event in events:
                 self._take(event)
         finally:
+            self._ending = True
             heartbeats.cancel()
             for task in self._tasks.values():
                 task.cancel()
@@ -134,6 +139,9 @@ class Agent:
         if event.resource == "pods":
             self._take_pod(event)
             return
+        if event.resource == "nodes":
+            self._take_node(event)
+            return
         if event.resource == "persistentvolumeclaims" and event.type == "DELETED":
             self._drop_claim(event.object)
         namespace = event.object["metadata"].get("namespace")
@@ -151,8 +159,45 @@ class Agent:
                 worker.vanish()
         elif worker is not None:
             worker.update(pod)
-        elif pod["spec"].get("nodeName") in self._nodes and uid not in self._done and not _is_over(pod):
+        elif self._runs(pod) and uid not in self._done and not _is_over(pod):
             self._begin(uid, pod)
+
+    def _runs(self, pod: Object) -> bool:
+        """Return whether a pod is bound to a node that is switched on."""
+        name = pod["spec"].get("nodeName")
+        return name in self._nodes and name not in self._stopped
+
+    def _take_node(self, event: WatchEvent) -> None:
+        """Switch a node off or on as its annotation says; one whose object is gone goes on until its pods are gone."""
+        name = event.object["metadata"]["name"]
+        if name not in self._nodes or event.type == "DELETED":
+            return
+        stopped = is_stopped(event.object)
+        if stopped and name not in self._stopped:
+            self._stop(name)
+        elif not stopped and name in self._stopped:
+            self._start(name)
+
+    def _stop(self, name: str) -> None:
+        """Cut a node's power: its pods die and its heartbeats end, and the API is not told."""
+        _log.info("node %s is switched off", name)
+        self._stopped.add(name)
+        self._keeper.pause(name)
+        # The link first: else the kernel would say goodbye to the peers of each dying process.
+        self._tools.network.unplug(self._nodes[name].pod_range)
+        for uid, worker in self._workers.items():
+            if worker.node_name == name:
+                self._tasks[uid].cancel()
+
+    def _start(self, name: str) -> None:
+        """Give a node its power back: it reports at once, and begins anew with the pods that are still bound to it."""
+        _log.info("node %s is switched on", name)
+        self._stopped.discard(name)
+        self._tools.network.plug(self._nodes[name].pod_range)
+        self._keeper.resume(name)
+        for pod in self._objects.list("pods"):
+            if pod["spec"].get("nodeName") == name:
+                self._take_pod(WatchEvent("MODIFIED", "pods", pod))
 
     def _begin(self, uid: str, pod: Object) -> None:
         worker = PodWorker(pod, self._nodes[pod["spec"]["nodeName"]], self._tools)
@@ -164,11 +209,21 @@ class Agent:
     def _end(self, uid: str, task: "asyncio.Task[None]") -> None:
         worker = self._workers.pop(uid, None)
         self._tasks.pop(uid, None)
-        if not task.cancelled() and (error := task.exception()):
+        if task.cancelled():
+            # Its node may have got its power back while the pod's remains were cleared away.
+            self._look_again(worker)
+        elif error := task.exception():
             # The next change of the object begins anew.
             _log.error("%s failed", task.get_name(), exc_info=error)
         elif worker is not None and not worker.gone:
             self._done.add(uid)
+
+    def _look_again(self, worker: PodWorker | None) -> None:
+        if worker is None or worker.gone or self._ending:
+            return
+        pod = self._objects.get("pods", worker.namespace, worker.name)
+        if pod is not None:
+            self._take_pod(WatchEvent("MODIFIED", "pods", pod))
 
     def _drop_claim(self, claim: Object) -> None:
         """Delete what a claim held; the protection of claims in use is the controllers' business."""

@@ -26,7 +26,7 @@ from flametest.sandbox.timestamps import format_micro_time
 __all__ = ["KUBELET_VERSION", "Machine", "NodeKeeper", "machine", "node_object"]
 
 KUBELET_VERSION = "v1.36.2"
-_LEASE_DURATION_SECONDS = 40
+_LEASE_DURATION_SECONDS = 4
 _CONDITIONS = (
     ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
     ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
@@ -150,6 +150,7 @@ class NodeKeeper:
         self._facts = facts
         self._recorder = recorder
         self._now = now
+        self._paused: set[str] = set()
 
     def register(self) -> None:
         """Create the nodes and their leases; one that exists is taken over."""
@@ -165,6 +166,20 @@ class NodeKeeper:
             self._recorder.normal(stored, "Starting", "Starting kubelet.")
             self._renew(node)
 
+    def pause(self, name: str) -> None:
+        """Let a node fall silent."""
+        self._paused.add(name)
+
+    def resume(self, name: str) -> None:
+        """Let a node report again, at once; one whose object is gone stays silent until somebody makes it anew."""
+        self._paused.discard(name)
+        for node in self._settings.nodes:
+            stored = self._objects.get("nodes", "", name) if node.name == name else None
+            if stored is not None:
+                self._recorder.normal(stored, "Starting", "Starting kubelet.")
+                self._renew(node)
+                self._report(node)
+
     async def run(self) -> None:
         """Send heartbeats until cancelled."""
         reported = self._now()
@@ -172,6 +187,8 @@ class NodeKeeper:
             await asyncio.sleep(self._settings.lease_seconds)
             report = self._now() - reported >= self._settings.status_seconds
             for node in self._settings.nodes:
+                if node.name in self._paused or self._objects.get("nodes", "", node.name) is None:
+                    continue
                 with contextlib.suppress(StatusError):
                     self._renew(node)
                     if report or self._must_report(node):
@@ -218,11 +235,12 @@ class NodeKeeper:
         stored = self._objects.get("nodes", "", node.name)
         if stored is None:
             return
+        now = self._now()
         before = {c["type"]: c for c in (stored.get("status") or {}).get("conditions") or []}
-        fresh = _conditions(self._now(), self._now())
-        for condition in fresh:
+        # The whole status, since a node that was deleted and made anew by hand has none.
+        status = node_object(node, self._facts, self._settings.pods_max, now)["status"]
+        for condition in status["conditions"]:
             known = before.get(condition["type"])
             if known is not None and known["status"] == condition["status"]:
                 condition["lastTransitionTime"] = known["lastTransitionTime"]
-        stored["status"]["conditions"] = fresh
-        self._objects.update_status("nodes", stored)
+        self._objects.update_status("nodes", {**stored, "status": {**(stored.get("status") or {}), **status}})

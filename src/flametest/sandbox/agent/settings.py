@@ -19,7 +19,8 @@ class AgentSettings:
         cluster_domain: the domain that names of Services end with.
         service_account_token: what projected token volumes hold; the sandbox has one token for all.
         api_certificate: the API server's certificate (PEM) for the same volumes.
-        lease_seconds: between renewals of a node's lease (the kubelet's default).
+        lease_seconds: between renewals of a node's lease; a tenth of the kubelet's default, as is the time after which
+            a silent node counts as lost, so that people need not wait for most of a minute.
         status_seconds: between reports of a node that has not changed (the kubelet's default).
         backoff_seconds: what the second restart of a failing container is held back; doubles with each.
         backoff_seconds_max: bound of that; also of failed pulls.
@@ -34,7 +35,7 @@ class AgentSettings:
     cluster_domain: str = CLUSTER_DOMAIN
     service_account_token: str = ""
     api_certificate: str = ""
-    lease_seconds: float = 10.0
+    lease_seconds: float = 1.0
     status_seconds: float = 300.0
     backoff_seconds: float = 10.0
     backoff_seconds_max: float = 300.0

@@ -18,6 +18,7 @@ from flametest.sandbox.agent.containers import ContainerKeeper
 from flametest.sandbox.agent.environment import hostname_of
 from flametest.sandbox.agent.instances import InstanceMaker
 from flametest.sandbox.agent.logs import LogFile
+from flametest.sandbox.agent.outages import resume
 from flametest.sandbox.agent.plan import PodFacts, plan
 from flametest.sandbox.agent.podstate import PodState, Tools
 from flametest.sandbox.agent.runtime import PodSandbox
@@ -39,7 +40,9 @@ class PodWorker:
 
     def __init__(self, pod: Object, node: NodeSettings, tools: Tools) -> None:
         settings = tools.settings
-        self._state = PodState(pod, node, tools, records_of(pod["spec"]))
+        records = records_of(pod["spec"])
+        resume(records, pod.get("status"), tools.now())
+        self._state = PodState(pod, node, tools, records)
         self._tools = tools
         self._namespace, self._name = str(pod["metadata"]["namespace"]), str(pod["metadata"]["name"])
         claims = os.path.join(settings.state_folder, "claims")
@@ -73,9 +76,19 @@ class PodWorker:
         return self._state.gone
 
     @property
+    def name(self) -> str:
+        """The pod's name."""
+        return self._name
+
+    @property
     def namespace(self) -> str:
         """The pod's namespace."""
         return self._namespace
+
+    @property
+    def node_name(self) -> str:
+        """The name of the pod's node."""
+        return self._state.node.name
 
     def record(self, name: str) -> ContainerRecord | None:
         """Return the container of a name; None when the pod has none."""

@@ -59,12 +59,16 @@ class UpdateStatus:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete an object, of this unique identifier and no other; one that is gone already is no failure."""
+    """Delete an object, of this unique identifier and no other; one that is gone already is no failure.
+
+    ``grace_seconds`` 0 removes a pod without asking its node; None is the pod's own.
+    """
 
     reference: Reference
     uid: str
     note: Note | None = None
     propagation: Literal["Background", "Foreground", "Orphan"] = "Background"
+    grace_seconds: int | None = None
 
 
 Change = Create | Update | UpdateStatus | Delete | Note

@@ -125,7 +125,12 @@ class _Writer:
         place = change.reference
         try:
             self.objects.delete(
-                place.resource, place.namespace, place.name, uid=change.uid, propagation=change.propagation
+                place.resource,
+                place.namespace,
+                place.name,
+                uid=change.uid,
+                grace_seconds=change.grace_seconds,
+                propagation=change.propagation,
             )
         except StatusError as error:
             self._refresh(place)

@@ -11,10 +11,13 @@ from flametest.sandbox.controllers.deployment import DeploymentController
 from flametest.sandbox.controllers.disruption import DisruptionController
 from flametest.sandbox.controllers.endpoints import EndpointsController
 from flametest.sandbox.controllers.endpointslices import EndpointSliceController
+from flametest.sandbox.controllers.evictions import EvictionController
 from flametest.sandbox.controllers.garbage import GarbageController
 from flametest.sandbox.controllers.job import JobController
 from flametest.sandbox.controllers.loop import Controller, Loop
+from flametest.sandbox.controllers.nodepods import NodePodsController
 from flametest.sandbox.controllers.nodes import NodeController
+from flametest.sandbox.controllers.podgarbage import PodGarbageController
 from flametest.sandbox.controllers.replicaset import ReplicaSetController
 from flametest.sandbox.controllers.statefulset import StatefulSetController
 from flametest.sandbox.objects import Objects
@@ -44,6 +47,9 @@ class ControllerManager:
             ClaimController(),
             DisruptionController(),
             NodeController(),
+            NodePodsController(),
+            EvictionController(),
+            PodGarbageController(),
             GarbageController(),
         )
         self._loop = Loop(objects, controllers, clock=clock)

@@ -1,6 +1,8 @@
 """Nodes: one whose agent no longer reports is Unknown, and one that is not Ready is tainted.
 
 The agent's Lease in kube-node-lease is its heartbeat. A node without a Lease is judged by its own condition alone.
+Heartbeats come every second and silence is taken for loss after five, a tenth of the real defaults: on a real cluster
+both are flags, and most of a minute in which nothing happens teaches nobody anything.
 Rules: https://kubernetes.io/docs/reference/node/node-status/ and the real node lifecycle controller.
 """
 
@@ -19,8 +21,14 @@ __all__ = ["NodeController", "Observed", "plan"]
 LEASES = "leases.coordination.k8s.io"
 LEASE_NAMESPACE = "kube-node-lease"
 
-# The real controller's default (--node-monitor-grace-period), and the conditions that an agent reports.
-_GRACE_SECONDS = 50.0
+# A tenth of the real controller's default (--node-monitor-grace-period).
+_GRACE_SECONDS = 5.0
+# While a node is silent it is looked at so often. A look that comes much later than that shows that this process
+# itself was held up, agent and all: then silence proves nothing, and the node gets time for another heartbeat.
+_LOOK_SECONDS = 1.0
+_HELD_UP_SECONDS = 2.5
+
+# The conditions that an agent reports.
 _REPORTED_CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 _NOT_READY = "node.kubernetes.io/not-ready"
@@ -31,11 +39,12 @@ _OWN_TAINTS = (_NOT_READY, _UNREACHABLE, _UNSCHEDULABLE)
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A node, its Lease (None: none) and the present time."""
+    """A node, its Lease (None: none), the present time, and how long ago the node was looked at before."""
 
     node: Object
     lease: Object | None
     now: datetime
+    unseen_seconds: float = 0.0
 
 
 def plan(observed: Observed) -> Plan:
@@ -43,7 +52,8 @@ def plan(observed: Observed) -> Plan:
     node = observed.node
     changes: list[Change] = []
     silence_seconds = _silence_seconds(observed)
-    lost = silence_seconds is not None and silence_seconds >= _GRACE_SECONDS
+    held_up = observed.unseen_seconds > _HELD_UP_SECONDS
+    lost = silence_seconds is not None and silence_seconds >= _GRACE_SECONDS and not held_up
     if lost and (condition_of(node, "Ready") or {}).get("status") != "Unknown":
         node = with_status(node, _unknown_status(node, observed.now))
         message = f"Node {node['metadata']['name']} status is now: NodeNotReady"
@@ -51,8 +61,11 @@ def plan(observed: Observed) -> Plan:
     taints = _taints(node, observed.now)
     if taints != ((node.get("spec") or {}).get("taints") or []):
         changes.append(Update("nodes", with_spec(node, taints=taints)))
-    wait = None if silence_seconds is None or lost else _GRACE_SECONDS - silence_seconds
-    return Plan(tuple(changes), wait)
+    if silence_seconds is None or lost:
+        return Plan(tuple(changes))
+    # Not sooner than there could be a heartbeat.
+    left = _LOOK_SECONDS if held_up else _GRACE_SECONDS - silence_seconds
+    return Plan(tuple(changes), min(left, _LOOK_SECONDS))
 
 
 def _silence_seconds(observed: Observed) -> float | None:
@@ -98,6 +111,9 @@ class NodeController:
     name = "node-controller"
     watches = ("nodes", LEASES)
 
+    def __init__(self) -> None:
+        self._seen: dict[str, datetime] = {}
+
     def keys(self, transition: Transition, cache: Cache) -> Iterable[Key]:
         """Return the node itself, or that of a Lease."""
         if transition.resource == "nodes":
@@ -108,4 +124,9 @@ class NodeController:
     def reconcile(self, key: Key, cache: Cache, now: datetime, failure: Failure | None) -> Plan:
         """Return the plan for one node; none for one that is gone."""
         node = cache.get("nodes", "", key.name)
-        return Plan() if node is None else plan(Observed(node, cache.get(LEASES, LEASE_NAMESPACE, key.name), now))
+        if node is None:
+            self._seen.pop(key.name, None)
+            return Plan()
+        before, self._seen[key.name] = self._seen.get(key.name, now), now
+        unseen_seconds = (now - before).total_seconds()
+        return plan(Observed(node, cache.get(LEASES, LEASE_NAMESPACE, key.name), now, unseen_seconds))

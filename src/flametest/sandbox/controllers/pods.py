@@ -9,6 +9,7 @@ from typing import Any
 
 from flametest.sandbox.controllers.metadata import condition_of, is_being_deleted, seconds_since
 from flametest.sandbox.objects import Object
+from flametest.sandbox.timestamps import format_time
 
 __all__ = [
     "available_in_seconds",
@@ -22,6 +23,7 @@ __all__ = [
     "ready_since",
     "restart_count",
     "soonest_seconds",
+    "with_disruption",
 ]
 
 
@@ -80,6 +82,20 @@ def restart_count(pod: Object) -> int:
     """Return the highest restart count of the pod's containers."""
     statuses = (pod.get("status") or {}).get("containerStatuses") or []
     return max((status.get("restartCount", 0) for status in statuses), default=0)
+
+
+def with_disruption(pod: Object, reason: str, message: str, now: datetime) -> Object:
+    """Return the pod with the condition that tells why the cluster itself ends it."""
+    condition = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": format_time(now),
+    }
+    status = pod.get("status") or {}
+    others = [each for each in status.get("conditions") or [] if each["type"] != "DisruptionTarget"]
+    return {**pod, "status": {**status, "conditions": [*others, condition]}}
 
 
 def pod_from_template(template: Mapping[str, Any], metadata: Mapping[str, Any]) -> Object:

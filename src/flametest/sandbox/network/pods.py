@@ -22,6 +22,7 @@ from flametest.sandbox import namespaces
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.network.addresses import AddressPool
 from flametest.sandbox.network.netlink import Netlink
+from flametest.sandbox.network.nodelinks import NodeLinks
 from flametest.sandbox.podnetwork import PodAddress
 from flametest.sandbox.settings import NAME_SERVER_ADDRESS, SERVICE_RANGE, NodeSettings
 
@@ -59,6 +60,7 @@ class NamespacedPodNetwork:
         self._numbers = itertools.count(1)
         self._attaching = _Worker("pod-network-attach")
         self._detaching = _Worker("pod-network-detach")
+        self._links: NodeLinks | None = None
         self._listeners: list[Callable[[str, str], None]] = []
 
     def add_listener(self, listener: Callable[[str, str], None]) -> None:
@@ -72,6 +74,7 @@ class NamespacedPodNetwork:
         for node in self._nodes:
             netlink.add_address(_LOOPBACK_INDEX, node.address)
         netlink.add_address(_LOOPBACK_INDEX, NAME_SERVER_ADDRESS)
+        self._links = NodeLinks(netlink)
         # Rules turn these into pod addresses; the interface only has to exist for the first look-up of a route.
         netlink.add_route(SERVICE_RANGE, _LOOPBACK_INDEX, source=self._nodes[0].address)
 
@@ -103,6 +106,16 @@ class NamespacedPodNetwork:
             await asyncio.gather(attachment.made, return_exceptions=True)
             await asyncio.shield(self._detaching.run(lambda: self._detach(attachment)))
             self._pools[attachment.pod_range].give_back(attachment.address)
+
+    def unplug(self, pod_range: str) -> None:
+        """See `PodNetwork.unplug`."""
+        if self._links is not None:
+            self._links.unplug(pod_range)
+
+    def plug(self, pod_range: str) -> None:
+        """See `PodNetwork.plug`."""
+        if self._links is not None:
+            self._links.plug(pod_range)
 
     def close(self) -> None:
         """End the threads; the namespaces go with the cluster's process namespace."""

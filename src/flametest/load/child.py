@@ -55,6 +55,10 @@ class Child:
         if (code := self.exit_code) is not None:
             raise LoadError(f"{self.name} ended by itself with code {code}: {self._tail()}", f"see {self._log}")
 
+    def signal(self, number: int) -> None:
+        """Send it a signal; one that has ended gets none."""
+        self._process.send_signal(number)
+
     def stop(self, grace_seconds: float) -> int:
         """Ask it to end, kill it when it does not within ``grace_seconds``, and return its exit code."""
         self._process.terminate()

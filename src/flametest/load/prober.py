@@ -5,6 +5,7 @@ A process of its own, because the recorder's threads and garbage collection woul
 
 import json
 import os
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -109,6 +110,16 @@ class Prober:
             if time.monotonic() >= deadline:
                 raise LoadError(f"the prober wrote no sample within {timeout_seconds:g} s", f"see {self._folder}")
             time.sleep(_POLL_SECONDS)
+
+    def freeze(self) -> None:
+        """Stop it in the middle of whatever it does (SIGSTOP), until `thaw`; the self-test's way to disturb it."""
+        if self._child is not None:
+            self._child.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on (SIGCONT)."""
+        if self._child is not None:
+            self._child.signal(signal.SIGCONT)
 
     def stop(self) -> ProberSummary:
         """End it, let what it has sent be answered, and return its summary; every sample is then written.

@@ -29,7 +29,7 @@ from flametest.model.result import Check
 from flametest.model.samples import Lane
 from flametest.model.verdict import Criterion, Verdict, worst
 
-__all__ = ["checks", "never_healthy"]
+__all__ = ["checks", "clock_steady", "never_healthy", "prober_punctual"]
 
 _Finding = tuple[Verdict, str]
 _NS = 1e9
@@ -54,8 +54,8 @@ def checks(
         ("hypothesis_held", "The experiment's hypothesis held after the fault", lambda: _hypothesis(history, judged)),
         ("healthy_before", "The system was healthy before the fault", lambda: _healthy(measured, objectives)),
         ("load_achieved", "The offered load was sent", lambda: _load(history, measured, objectives)),
-        ("prober_punctual", "The prober kept its schedule", lambda: _prober(history, samples, objectives)),
-        ("clock_steady", "The clock was not set", lambda: _clock(history, objectives)),
+        ("prober_punctual", "The prober kept its schedule", lambda: prober_punctual(history, samples, objectives)),
+        ("clock_steady", "The clock was not set", lambda: clock_steady(history, objectives)),
         ("watches_whole", "The watches saw everything", lambda: _watches(history, measured)),
     )
     return tuple(Check(name, title, *rule()) for name, title, rule in rules)
@@ -145,7 +145,8 @@ def _achieved_ratio(measured: Figures, started_ns: int) -> float | None:
     return sent / meant if meant else None
 
 
-def _prober(history: History, samples: Samples, objectives: Objectives) -> _Finding:
+def prober_punctual(history: History, samples: Samples, objectives: Objectives) -> tuple[Verdict, str]:
+    """Return whether the prober kept its schedule well enough to be believed, and the figures in words."""
     fresh, reports = samples.lane(Lane.FRESH), history.of(ProberEnded)
     if not len(fresh):
         return Verdict.INCONCLUSIVE, "the prober recorded no request over a fresh connection"
@@ -166,8 +167,11 @@ def _prober(history: History, samples: Samples, objectives: Objectives) -> _Find
     )
 
 
-def _clock(history: History, objectives: Objectives) -> _Finding:
-    """Compare both clocks over the record; tell of API timestamps that disagree with the watch by over 1 s."""
+def clock_steady(history: History, objectives: Objectives) -> tuple[Verdict, str]:
+    """Return whether nobody set the clock meanwhile, by comparing both clocks over the record.
+
+    API timestamps that disagree with the watch by over 1 s are told.
+    """
     stamps = [event.at for event in history]
     if len(stamps) < 2:
         return Verdict.INCONCLUSIVE, "the record has too few events to compare the clocks"

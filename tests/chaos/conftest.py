@@ -71,8 +71,17 @@ class PretendedCluster:
     def _add_pod(self) -> None:
         name = f"api-{next(self._numbers)}"
         status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        owners = [
+            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "api", "uid": "uid-replicas", "controller": True}
+        ]
         self._put(
-            "pods", "ADDED", {"metadata": meta(name), "spec": {"containers": [{"name": "api"}]}, "status": status}
+            "pods",
+            "ADDED",
+            {
+                "metadata": meta(name) | {"ownerReferences": owners},
+                "spec": {"containers": [{"name": "api"}]},
+                "status": status,
+            },
         )
 
     def _put(self, plural: str, kind: str, obj: Object) -> None:
@@ -109,8 +118,11 @@ class _Handler(BaseHTTPRequestHandler):
             pods = cluster.ready_pods()
             self._answer({}, served_by=pods[next(self.server.requests) % len(pods)])
             return
-        plural = url.path.rsplit("/", 1)[1]
+        owner, plural = url.path.rsplit("/", 2)[1:]
         query = parse_qs(url.query)
+        if owner == "namespaces":
+            self._answer({"metadata": {"name": plural, "uid": plural, "labels": {"flametest.dev/faults": "allowed"}}})
+            return
         if "watch" in query:
             self._watch(plural, int(query["resourceVersion"][0]))
         else:
@@ -182,6 +194,7 @@ class ChaosRun:
             "KUBERNETES_CONTEXT": "pretended",
             "FLAMETEST_URL": url,
             "FLAMETEST_RECORD_DIR": str(folder / "record"),
+            "FLAMETEST_HOME": str(folder / "home"),
         }
         self.workload = "api"
         self.output = ""

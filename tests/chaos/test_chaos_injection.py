@@ -124,7 +124,7 @@ def test_an_eviction_counts_as_a_deletion() -> None:
         (f"{PODS}/api-1", ("Pod", "flametest", "api-1")),
         ("/apis/apps/v1/namespaces/flametest/statefulsets/redis", ("StatefulSet", "flametest", "redis")),
         ("/apis/networking.k8s.io/v1/namespaces/flametest/networkpolicies", ("networkpolicies", "flametest", "")),
-        ("/api/v1/nodes/sandbox-1", ("nodes", "", "sandbox-1")),
+        ("/api/v1/nodes/sandbox-1", ("Node", "", "sandbox-1")),
         ("/api/v1/namespaces/flametest", ("namespaces", "", "flametest")),
         ("/version", ("", "", "")),
     ],

@@ -176,5 +176,5 @@ def test_a_selector_that_matches_no_pod_is_a_failure(cluster: Any, chaos_run: An
     chaos_run.document["method"][1]["provider"]["arguments"] = {"name_pattern": "^nobody$", "ns": "flametest"}
     output = chaos_run.finish()
     assert chaos_run.exit_code == 1
-    assert "no fault was injected, so there is nothing to recover from" in output
+    assert "no pod of namespace 'flametest' has '^nobody$'" in output
     assert chaos_run.journal["status"] == "interrupted"

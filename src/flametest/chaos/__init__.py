@@ -1,9 +1,12 @@
 """What Chaos Toolkit loads: `controls`, `actions` and `probes`; so that a lone ``chaos run`` is measured too.
 
 controls       the recorder control: starts with the experiment, ends with it on every way out
-actions        wait for the baseline, wait for recovery
+actions        wait for the baseline and for recovery; inject faults and heal them
 probes         the measured figures, for the hypothesis to judge
 guard          refuses experiments that would hit more than they mean to
+guarded        other extensions' actions as faults, so that they are gated and healed too; pure
+injections     the faults of the running experiment, noted in its record
+preview        what an experiment would hit, without injecting anything
 settings       what the environment says: cluster, namespace, entry, record folder
 recorder       owns prober, watches and record while an experiment runs
 record         the record folder: history and samples

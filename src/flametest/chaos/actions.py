@@ -1,17 +1,48 @@
-"""Actions of an experiment's method that only wait, while the load runs and everything is recorded.
+"""Actions of an experiment's method: those that wait while everything is recorded, and those that inject and heal.
 
-{"type": "action", "name": "observe-the-baseline",
- "provider": {"type": "python", "module": "flametest.chaos.actions", "func": "observe_baseline",
-              "arguments": {"seconds": 8}}}
+{"type": "action", "name": "remove-the-service",
+ "provider": {"type": "python", "module": "flametest.chaos.actions", "func": "inject_service_removal",
+              "arguments": {"service": "logic"}}}
+
+Every ``inject_`` action does nothing but hand a fault to the session: it is gated, journalled, injected, proved and
+healed there, and a preview runs the same action to show its targets. Each returns what goes into the journal.
 """
 
 import time
+from typing import Any
 
 from flametest.chaos import session
 from flametest.chaos.errors import RecorderError
+from flametest.faults.bad_rollout import BadRollout
+from flametest.faults.container_crash import ContainerCrash
+from flametest.faults.dependency_outage import DependencyOutage
+from flametest.faults.errors import HealError
+from flametest.faults.network_partition import NetworkPartition
+from flametest.faults.node_drain import NodeDrain
+from flametest.faults.node_loss import NodeLoss
+from flametest.faults.nodes import NodeSelection
+from flametest.faults.protocol import Fault
+from flametest.faults.scaling import Scaling
+from flametest.faults.selection import PodSelection
+from flametest.faults.service_removal import ServiceRemoval
 from flametest.model.events import Phase
 
-__all__ = ["await_recovery", "observe_baseline"]
+__all__ = [
+    "await_recovery",
+    "heal_faults",
+    "inject_bad_rollout",
+    "inject_container_crash",
+    "inject_dependency_outage",
+    "inject_network_partition",
+    "inject_node_drain",
+    "inject_node_loss",
+    "inject_scaling",
+    "inject_service_removal",
+    "observe_baseline",
+    "observe_fault",
+]
+
+Told = dict[str, Any]
 
 
 def observe_baseline(seconds: float) -> None:
@@ -23,6 +54,31 @@ def observe_baseline(seconds: float) -> None:
     recorder = session.current()
     recorder.begin_phase(Phase.BASELINE)
     recorder.wait(seconds)
+
+
+def observe_fault(seconds: float) -> None:
+    """Let the fault last for ``seconds``, while load and prober go on.
+
+    Raises:
+        RecorderError: no fault was injected, the prober died, or the record cannot be written.
+    """
+    recorder = session.current()
+    if not recorder.injected:
+        raise RecorderError("no fault was injected, so there is nothing to observe", "mend the action before it")
+    recorder.wait(seconds)
+
+
+def heal_faults() -> list[str]:
+    """Take back every fault that was injected so far, now, and return what was done.
+
+    Raises:
+        HealError: one could not be taken back.
+    """
+    healings = session.faults().heal()
+    for healing in healings:
+        if not healing.healed:
+            raise HealError(f"{healing.title!r} could not be healed: {healing.evidence}", healing.remedy)
+    return [healing.evidence for healing in healings]
 
 
 def await_recovery(timeout_seconds: float, hold_seconds: float) -> dict[str, float | bool]:
@@ -50,6 +106,57 @@ def await_recovery(timeout_seconds: float, hold_seconds: float) -> dict[str, flo
         if not relapsed:
             break
     return {"held": held, "waited_seconds": round(time.monotonic() - begin, 3)}
+
+
+def inject_service_removal(service: str, namespace: str = "") -> Told:
+    """Remove a Service until it is healed; see `ServiceRemoval`."""
+    return _inject(ServiceRemoval(_in(namespace), service))
+
+
+def inject_scaling(workload: str, replicas: int, kind: str = "Deployment", namespace: str = "") -> Told:
+    """Scale a workload until it is healed; see `Scaling`."""
+    return _inject(Scaling(_in(namespace), workload, replicas, kind))
+
+
+def inject_dependency_outage(workload: str, kind: str = "StatefulSet", namespace: str = "") -> Told:
+    """Take a workload away until it is healed; see `DependencyOutage`."""
+    return _inject(DependencyOutage(_in(namespace), workload, kind))
+
+
+def inject_network_partition(app: str, port: int, namespace: str = "") -> Told:
+    """Let nobody connect to the pods of an app until it is healed; see `NetworkPartition`."""
+    return _inject(NetworkPartition(_in(namespace), app, port))
+
+
+def inject_bad_rollout(deployment: str, namespace: str = "") -> Told:
+    """Roll out an image that does not exist until it is healed; see `BadRollout`."""
+    return _inject(BadRollout(_in(namespace), deployment))
+
+
+def inject_container_crash(
+    label_selector: str, count: int = 1, container: str = "", signal: str = "TERM", namespace: str = ""
+) -> Told:
+    """Crash a container of pods drawn at random; see `ContainerCrash`."""
+    return _inject(ContainerCrash(PodSelection(_in(namespace), label_selector, count=count), container, signal))
+
+
+def inject_node_drain(node: str = "", app: str = "", timeout_seconds: float = 60, namespace: str = "") -> Told:
+    """Drain a node, or one drawn from those with a pod of ``app``, until it is healed; see `NodeDrain`."""
+    return _inject(NodeDrain(NodeSelection(_in(namespace), node, app), timeout_seconds))
+
+
+def inject_node_loss(node: str = "", app: str = "", namespace: str = "") -> Told:
+    """Stop a node, or one drawn from those with a pod of ``app``, until it is healed; see `NodeLoss`."""
+    return _inject(NodeLoss(NodeSelection(_in(namespace), node, app)))
+
+
+def _inject(fault: Fault) -> Told:
+    proof = session.faults().inject(fault)
+    return {"fault": fault.title, "proved": proof.proved, "evidence": proof.evidence}
+
+
+def _in(namespace: str) -> str:
+    return namespace or session.faults().namespace
 
 
 def _left(begin: float, timeout_seconds: float) -> float:

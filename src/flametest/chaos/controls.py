@@ -4,6 +4,10 @@
      "provider": {"type": "python", "module": "flametest.chaos.controls",
                   "arguments": {"scenario": "pod-delete-api", "workload": "api"}}}
 
+It also guards every activity, those of other extensions too: what they would hit is resolved, shown and gated before
+they run, how to take it back is on disk before they run, and it is taken back on every way out. Further arguments
+widen the blast radius: ``targets_max``, ``pods_share_max``, ``nodes_max``, ``unguarded``; see `Limits`.
+
 What Chaos Toolkit does with controls shapes this module: it swallows every exception of theirs but
 InterruptExecution, and so all are turned into that one; it calls the end of a control also after its beginning
 failed; it runs `cleanup_control` even when a second Ctrl-C cut the end short; and it goes on after an action that
@@ -15,6 +19,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from chaoslib import substitute
@@ -22,8 +27,15 @@ from chaoslib.exceptions import InterruptExecution, InvalidControl
 
 from flametest.chaos import session
 from flametest.chaos.guard import refuse_unselective
+from flametest.chaos.guarded import OWN_MODULE, guarded_fault
+from flametest.chaos.injections import ExperimentFaults, end_with_runner
+from flametest.chaos.preview import preview, read_limits
 from flametest.chaos.recorder import Recorder, Scenario
 from flametest.chaos.settings import read_settings
+from flametest.faults.healing import place_of
+from flametest.faults.owner import own_owner
+from flametest.faults.pod_deletion import PodDeletion
+from flametest.faults.wrapper import Armed, InjectionOptions
 from flametest.model.errors import FlametestError
 
 __all__ = [
@@ -37,8 +49,18 @@ __all__ = [
 
 logger = logging.getLogger("chaostoolkit")
 
-# What runs around the present action, by the thread that Chaos Toolkit runs it in.
-_injecting: dict[int, ExitStack] = {}
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """An action that runs: what is stamped meanwhile, and the fault that it is known to be, if it is one."""
+
+    name: str
+    stamping: ExitStack
+    armed: Armed | None
+
+
+# The present action, by the thread that Chaos Toolkit runs it in.
+_running: dict[int, _Running] = {}
 
 
 @contextmanager
@@ -65,6 +87,10 @@ def validate_control(control: Mapping[str, Any]) -> None:
     for name in ("scenario", "workload"):
         if not isinstance(arguments.get(name), str) or not arguments[name]:
             raise InvalidControl(f'control {control["name"]!r}: expected the argument "{name}", a text, found none')
+    try:
+        read_limits(arguments)
+    except ValueError as error:
+        raise InvalidControl(f"control {control['name']!r}: {error}") from error
 
 
 @_interrupting()
@@ -72,45 +98,80 @@ def before_experiment_control(
     context: Mapping[str, Any],
     scenario: str,
     workload: str,
+    path: str = "/",
     configuration: Mapping[str, Any] | None = None,
     secrets: Mapping[str, Any] | None = None,
+    **limits: Any,
 ) -> None:
     """Start the recorder, or interrupt the experiment before anything is injected.
+
+    All faults of the experiment are resolved and gated first, so that the last one does not turn out to be forbidden
+    after the first one was injected.
 
     Args:
         context: the experiment.
         scenario: names the record; the experiment file's stem.
         workload: the Deployment or StatefulSet that the fault hits.
+        path: what the prober asks the entry for; the part of the system that the fault is to be felt in.
         configuration: the experiment's configuration.
         secrets: its secrets.
+        limits: its blast radius, see `read_limits`.
     """
-    refuse_unselective(context, lambda value: substitute(value, configuration, secrets))
-    described = Scenario(scenario, workload, str(context.get("title", "")), _experiment_file())
-    recorder = Recorder(read_settings(os.environ), described)
+
+    def filled(value: Any) -> Any:
+        return substitute(value, configuration, secrets)
+
+    refuse_unselective(context, filled)
+    end_with_runner(os.environ)
+    settings, radius = read_settings(os.environ), read_limits(limits)
+    described = Scenario(scenario, workload, str(context.get("title", "")), _experiment_file(), path)
+    recorder = Recorder(settings, described)
     session.begin(recorder)
     recorder.start()
+    preview(context, filled, recorder.client, settings.namespace, radius)
+    place = place_of(recorder.client, settings.kubeconfig, settings.context)
+    options = InjectionOptions(radius.radius(settings.namespace), settings.home, own_owner(os.environ))
+    session.arm(ExperimentFaults(recorder.client, place, options, recorder, settings.namespace))
     logger.info(f"Flametest records into {recorder.folder}")
 
 
 @_interrupting()
-def before_activity_control(context: Mapping[str, Any], **_: Any) -> None:
-    """Stamp the requests of an action from here on."""
-    if context.get("type") == "action":
-        stack = _injecting[threading.get_ident()] = ExitStack()
-        provider = context.get("provider") or {}
-        stack.enter_context(session.current().injecting(str(provider.get("func") or context.get("name", ""))))
+def before_activity_control(
+    context: Mapping[str, Any],
+    configuration: Mapping[str, Any] | None = None,
+    secrets: Mapping[str, Any] | None = None,
+    **limits: Any,
+) -> None:
+    """Guard an activity, and stamp the requests of an action from here on.
+
+    Flametest's own actions guard, stamp and prove by themselves.
+    """
+    provider = context.get("provider") or {}
+    arguments = substitute(provider.get("arguments") or {}, configuration, secrets) or {}
+    fault = guarded_fault(context, arguments, read_limits(limits).unguarded)
+    if context.get("type") != "action" or provider.get("module") == OWN_MODULE:
+        return
+    name = str(provider.get("func") or context.get("name", ""))
+    with ExitStack() as stamping:
+        stamping.enter_context(session.current().injecting(name))
+        armed = session.armed().arm(fault) if fault is not None else None
+        _running[threading.get_ident()] = _Running(name, stamping.pop_all(), armed)
 
 
 @_interrupting()
 def after_activity_control(context: Mapping[str, Any], state: Mapping[str, Any] | None = None, **_: Any) -> None:
-    """Note what an action injected; interrupt the experiment when the action failed."""
-    stack = _injecting.pop(threading.get_ident(), None)
-    if stack is None:
+    """Note what an action injected, and whether it took effect; interrupt the experiment when the action failed."""
+    if context.get("type") != "action":
         return
-    stack.close()
+    running = _running.pop(threading.get_ident(), None)
+    if running is not None:
+        running.stamping.close()
     if state is not None and state.get("status") == "failed":
         reason = " ".join("".join(state.get("exception") or ()).split()[-40:])
         raise InterruptExecution(f"action {context.get('name')!r} failed, so the experiment proves nothing: {reason}")
+    # That a pod is gone is proved by the watch, to the millisecond.
+    if running is not None and running.armed is not None and not isinstance(running.armed.fault, PodDeletion):
+        session.armed().prove(running.armed, running.name)
 
 
 def after_experiment_control(
@@ -126,7 +187,9 @@ def after_experiment_control(
         logger.error("nothing was injected, so nothing was tested: the experiment failed")
         journal["status"] = "failed"
     deviated = bool(journal.get("deviated"))
-    _end("deviated" if deviated else str(journal.get("status") or "aborted"), deviated)
+    healed = _end("deviated" if deviated else str(journal.get("status") or "aborted"), deviated)
+    if not healed and journal.get("status") == "completed":
+        journal["status"] = "failed"
 
 
 def cleanup_control() -> None:
@@ -134,12 +197,16 @@ def cleanup_control() -> None:
     _end("interrupted", False)
 
 
-def _end(status: str, deviated: bool) -> None:
-    """End the session; Chaos Toolkit would swallow an error here, so it is logged."""
+def _end(status: str, deviated: bool) -> bool:
+    """Heal and end the session, and return whether all is healed.
+
+    Chaos Toolkit would swallow an error here, so it is logged.
+    """
     try:
-        session.end(status, deviated)
+        return all(healing.healed for healing in session.end(status, deviated))
     except Exception as error:
         logger.error(f"the recorder did not end well: {error}")
+        return False
 
 
 def _experiment_file() -> str:

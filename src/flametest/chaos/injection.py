@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flametest.chaos.view import View
-from flametest.kube.resources import DEPLOYMENTS, PODS, STATEFUL_SETS
+from flametest.kube.resources import DEPLOYMENTS, NODES, PODS, SERVICES, STATEFUL_SETS
 from flametest.kube.stamps import Mutation
 from flametest.model.events import FaultInjected, FaultProved, Stamp, Target
 
 __all__ = ["Injection", "injection", "target_of"]
 
-_KINDS = {resource.plural: resource.kind for resource in (PODS, DEPLOYMENTS, STATEFUL_SETS)}
+_KINDS = {resource.plural: resource.kind for resource in (PODS, DEPLOYMENTS, STATEFUL_SETS, SERVICES, NODES)}
 
 
 @dataclass(frozen=True, slots=True)

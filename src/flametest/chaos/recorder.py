@@ -20,12 +20,15 @@ from flametest.chaos.observations import WATCHED, observe
 from flametest.chaos.record import Record, lone_folder
 from flametest.chaos.settings import Settings
 from flametest.chaos.view import View
+from flametest.faults.protocol import Proof
 from flametest.kube import KubeClient, connect
 from flametest.kube.resources import Resource
 from flametest.kube.stamps import Mutation, stamp_mutations
 from flametest.load.prober import Prober
 from flametest.model.events import (
     Event,
+    FaultInjected,
+    FaultProved,
     Noted,
     Phase,
     PhaseStarted,
@@ -43,12 +46,13 @@ CHECK_SECONDS = 0.25  # how late a dead prober or a broken record is noticed whi
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What is recorded: the scenario's name, the faulted workload, the experiment's title and file."""
+    """What is recorded: the scenario's name, the faulted workload, the experiment's title and file, the probed path."""
 
     name: str
     workload: str
     title: str
     experiment: str
+    path: str = "/"
 
 
 class Recorder:
@@ -60,6 +64,7 @@ class Recorder:
         self._settings = settings
         self._seed = random.SystemRandom().randrange(2**31) if settings.seed is None else settings.seed
         self._record: Record | None = None
+        self._client: KubeClient | None = None
         self._prober: Prober | None = None
         self._exits = ExitStack()
         self._outcome = ("aborted", False)
@@ -69,6 +74,12 @@ class Recorder:
         self._view = View()
         self._pending: list[Injection] = []
         self._injected = False
+
+    @property
+    def client(self) -> KubeClient:
+        """Return the cluster, from the start of the recorder to its end."""
+        assert self._client is not None
+        return self._client
 
     @property
     def injected(self) -> bool:
@@ -86,9 +97,9 @@ class Recorder:
         self._exits.callback(self._note_end)
         self.note(ScenarioStarted(_now(), self.scenario.name, self.scenario.title, self.scenario.experiment))
         self.note(Noted(_now(), self.scenario.name, f"random choices start from FLAMETEST_SEED={self._seed}"))
-        client = self._exits.enter_context(connect(self._settings.kubeconfig, self._settings.context))
+        self._client = self._exits.enter_context(connect(self._settings.kubeconfig, self._settings.context))
         for resource in WATCHED:
-            self._start_watch(client, resource)
+            self._start_watch(self._client, resource)
         if self._view.desired(self.scenario.workload) is None:
             raise RecorderError(
                 f"namespace {self._settings.namespace!r} holds no Deployment or StatefulSet {self.scenario.workload!r}",
@@ -125,6 +136,31 @@ class Recorder:
         """Note that a phase begins now."""
         self.note(PhaseStarted(_now(), self.scenario.name, phase))
 
+    def seed(self, fault: str) -> None:
+        """Begin the process' random numbers anew from the run's seed, for one fault."""
+        random.seed(f"{self._seed} {self.scenario.name} {fault}")
+
+    def note_fault(self, event: FaultInjected) -> None:
+        """Note a fault that was injected by Flametest itself, which proves it by itself too.
+
+        Raises:
+            RecorderError: it cannot be written.
+        """
+        with self._seen:
+            self.note(PhaseStarted(_at(event.sent_ns), self.scenario.name, Phase.FAULT))
+            self.note(event)
+            self._injected = True
+
+    def note_proof(self, fault: str, proof: Proof) -> None:
+        """Note whether a fault took effect; no other proof of it is waited for.
+
+        Raises:
+            RecorderError: it cannot be written.
+        """
+        with self._seen:
+            self.note(FaultProved(_now(), self.scenario.name, fault, proof.proved, proof.evidence))
+            self._pending = [pending for pending in self._pending if pending.event.fault != fault]
+
     @contextmanager
     def injecting(self, fault: str) -> Iterator[None]:
         """Stamp what an action sends while the block runs; note the fault that it injected, if it injected one.
@@ -132,7 +168,7 @@ class Recorder:
         The process' random numbers begin anew from the seed, so that an action draws the same places in its list of
         candidates whatever was drawn before it. (Names are new in each deployment; places are all that can recur.)
         """
-        random.seed(f"{self._seed} {self.scenario.name} {fault}")
+        self.seed(fault)
         with stamp_mutations() as mutations:
             yield
         if mutations:
@@ -205,7 +241,9 @@ class Recorder:
         watch.start()
 
     def _start_prober(self) -> None:
-        self._prober = self._exits.enter_context(Prober(self._settings.url, self.folder))
+        self._prober = self._exits.enter_context(
+            Prober(self._settings.url.rstrip("/") + self.scenario.path, self.folder)
+        )
         self._exits.callback(self._stop_prober, self._prober)
         self._prober.wait_first_samples()
 

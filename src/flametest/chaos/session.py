@@ -4,18 +4,33 @@ Chaos Toolkit runs one experiment a process and hands its controls, actions and 
 control begins the session and ends it.
 """
 
-from flametest.chaos.errors import NoRecorderError
-from flametest.chaos.recorder import Recorder
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["begin", "current", "end"]
+from flametest.chaos.errors import NoRecorderError
+from flametest.chaos.injections import ExperimentFaults, Faults
+from flametest.chaos.recorder import Recorder
+from flametest.faults.healing import Healing
+
+__all__ = ["arm", "armed", "begin", "current", "end", "faults", "previewing"]
+
+REMEDY = "add the control flametest.chaos.controls to the experiment's controls"
 
 _current: Recorder | None = None
+_faults: ExperimentFaults | None = None
+_preview: Faults | None = None
 
 
 def begin(recorder: Recorder) -> None:
     """Make ``recorder`` the current one; it need not have started yet."""
-    global _current  # noqa: PLW0603 (see the module's head)
-    _current = recorder
+    global _current, _faults
+    _current, _faults = recorder, None
+
+
+def arm(injecting: ExperimentFaults) -> None:
+    """Let actions inject from now on."""
+    global _faults  # noqa: PLW0603 (see the module's head)
+    _faults = injecting
 
 
 def current() -> Recorder:
@@ -25,18 +40,47 @@ def current() -> Recorder:
         NoRecorderError: there is none.
     """
     if _current is None:
-        raise NoRecorderError(
-            "no recorder runs, so nothing is measured",
-            "add the control flametest.chaos.controls to the experiment's controls",
-        )
+        raise NoRecorderError("no recorder runs, so nothing is measured", REMEDY)
     return _current
 
 
-def end(status: str, deviated: bool) -> None:
-    """Stop the current recorder, if there is one; see `Recorder.stop`."""
-    global _current  # noqa: PLW0603 (see the module's head)
-    if _current is not None:
-        try:
-            _current.stop(status, deviated)
-        finally:
-            _current = None
+def armed() -> ExperimentFaults:
+    """Return what guards the running experiment, and heals it.
+
+    Raises:
+        NoRecorderError: there is none.
+    """
+    if _faults is None:
+        raise NoRecorderError("no recorder runs, so no fault could be healed", REMEDY)
+    return _faults
+
+
+def faults() -> Faults:
+    """Return what an action injects by: the running experiment's, or that of a preview.
+
+    Raises:
+        NoRecorderError: there is none.
+    """
+    return armed() if _preview is None else _preview
+
+
+@contextmanager
+def previewing(faults: Faults) -> Iterator[None]:
+    """Let actions only show what they would do, while the block runs."""
+    global _preview  # noqa: PLW0603 (see the module's head)
+    _preview = faults
+    try:
+        yield
+    finally:
+        _preview = None
+
+
+def end(status: str, deviated: bool) -> tuple[Healing, ...]:
+    """Heal, then stop the current recorder, if there is one; see `Recorder.stop`. Return what became of the faults."""
+    global _current, _faults
+    try:
+        return _faults.heal() if _faults is not None else ()
+    finally:
+        recorder, _current, _faults = _current, None, None
+        if recorder is not None:
+            recorder.stop(status, deviated)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flametest.chaos.errors import RecorderError
+from flametest.faults.undo import state_home
 
 __all__ = ["Settings", "read_settings"]
 
@@ -33,6 +34,9 @@ class Settings:
     record_folder: Path | None
     """FLAMETEST_RECORD_DIR; None for a lone ``chaos run``, which records below ``reports/experiments``."""
 
+    home: Path
+    """$FLAMETEST_HOME, or flametest below the XDG state folder; where undo records are kept."""
+
     seed: int | None
     """FLAMETEST_SEED; what random choices of actions start from, None to draw one."""
 
@@ -56,5 +60,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         namespace=environment.get("FLAMETEST_NAMESPACE") or "flametest",
         url=environment.get("FLAMETEST_URL") or "http://127.0.0.1:30080",
         record_folder=Path(folder) if folder else None,
+        home=state_home(environment),
         seed=int(seed) if seed else None,
     )

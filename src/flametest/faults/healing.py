@@ -4,9 +4,11 @@ Everything here may be repeated. A record is removed only after its fault is hea
 injected into turned out to be gone with everything in it.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from flametest.faults.catalogue import HEALERS
 from flametest.faults.errors import HealError
@@ -45,7 +47,9 @@ def place_of(client: KubeClient, kubeconfig: str, context: str) -> Place:
     Raises:
         KubeError: the API is unreachable.
     """
-    return Place(kubeconfig, context, cluster_uid(client))
+    # The guardian has another working directory.
+    files = os.pathsep.join(str(Path(part).expanduser().absolute()) for part in kubeconfig.split(os.pathsep) if part)
+    return Place(files, context, cluster_uid(client))
 
 
 def cluster_uid(client: KubeClient) -> str:

@@ -28,7 +28,7 @@ from flametest.kube import KubeClient
 from flametest.kube.stamps import Mutation, stamp_mutations
 from flametest.model.events import Target
 
-__all__ = ["Armed", "Injected", "InjectionOptions", "Injector", "Observer", "applied"]
+__all__ = ["Armed", "Injected", "InjectionOptions", "Injector", "Observer", "aim", "applied"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +95,6 @@ class Injector:
         self._guardian = Guardian(options.home, options.owner)
         self._armed: list[UndoRecord] = []
 
-    def aim(self, fault: Fault) -> tuple[Target, ...]:
-        """Resolve a fault's targets, show them, and return them if they may be hit; touches nothing.
-
-        Raises:
-            FaultError: they may not, or an option selects nothing; nothing was touched.
-            KubeError: the API is unreachable or refused.
-        """
-        targets = fault.targets(self._client)
-        check(fault.title, targets, self._options.radius, survey(self._client, targets))
-        self._observer.shown(fault, targets)
-        return targets
-
     def arm(self, fault: Fault) -> Armed:
         """Do everything that comes before an injection; whoever injects then, `heal` takes it back.
 
@@ -114,7 +102,8 @@ class Injector:
             FaultError: the fault may not be injected, or could not be healed; nothing was injected.
             KubeError: the API is unreachable or refused.
         """
-        targets = self.aim(fault)
+        targets = aim(self._client, fault, self._options.radius)
+        self._observer.shown(fault, targets)
         state = fault.record(self._client, targets)
         if not fault.lasts:
             return Armed(fault, targets, state)
@@ -146,17 +135,17 @@ class Injector:
             fault.inject(self._client, armed.targets)
         sent_ns, acknowledged_ns = _first_accepted(mutations, begin_ns)
         self._observer.injected(Injected(fault, armed.targets, sent_ns, acknowledged_ns))
-        return self.prove(armed)
+        proof = self.evidence(armed)
+        self._observer.proved(fault.name, proof)
+        return proof
 
-    def prove(self, armed: Armed) -> Proof:
+    def evidence(self, armed: Armed) -> Proof:
         """Return whether an injected fault took effect, within the fault's own bound.
 
         Raises:
             KubeError: the API is unreachable or refused.
         """
-        proof = armed.fault.prove(self._client, armed.targets, armed.state)
-        self._observer.proved(armed.fault.name, proof)
-        return proof
+        return armed.fault.prove(self._client, armed.targets, armed.state)
 
     def heal(self) -> tuple[Healing, ...]:
         """Heal everything that was armed, the newest first, and return what became of it; may be repeated.
@@ -173,6 +162,18 @@ class Injector:
             if not self._armed:
                 self._guardian.stop()
         return tuple(done)
+
+
+def aim(client: KubeClient, fault: Fault, radius: Radius) -> tuple[Target, ...]:
+    """Resolve a fault's targets and return them if they may be hit; touches nothing.
+
+    Raises:
+        FaultError: they may not, or an option selects nothing.
+        KubeError: the API is unreachable or refused.
+    """
+    targets = fault.targets(client)
+    check(fault.title, targets, radius, survey(client, targets))
+    return targets
 
 
 @contextmanager

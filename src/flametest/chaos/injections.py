@@ -1,0 +1,156 @@
+"""The faults of the running experiment: what its actions inject, noted in its record, and healed when it ends.
+
+`ExperimentFaults` joins the wrapper of `flametest.faults` with the recorder. `Preview` stands in its place when targets
+are only shown: before an experiment begins, and for ``flametest run --dry-run``.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import time
+from collections.abc import Mapping
+from typing import Protocol
+
+from flametest.chaos.recorder import Recorder
+from flametest.faults.healing import Healing
+from flametest.faults.owner import RUNNER_VARIABLE, ProcessName
+from flametest.faults.protocol import Fault, Proof
+from flametest.faults.safety import Radius
+from flametest.faults.undo import Place
+from flametest.faults.wrapper import Armed, Injected, InjectionOptions, Injector, aim
+from flametest.kube import KubeClient
+from flametest.model.events import FaultHealed, FaultInjected, Noted, Stamp, Target
+
+__all__ = ["ExperimentFaults", "Faults", "Preview", "end_with_runner", "told"]
+
+logger = logging.getLogger("chaostoolkit")
+
+_SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, see prctl(2)
+
+
+class Faults(Protocol):
+    """What actions see: where faults may be, and how to inject one."""
+
+    @property
+    def namespace(self) -> str:
+        """Return the namespace of the system under test."""
+
+    def inject(self, fault: Fault) -> Proof:
+        """Inject a fault until it is healed, and return whether it took effect."""
+
+    def heal(self) -> tuple[Healing, ...]:
+        """Heal everything that was injected, and return what became of it."""
+
+
+class ExperimentFaults:
+    """Injects and heals for one experiment; its owner calls `heal` on every way out."""
+
+    def __init__(
+        self, client: KubeClient, place: Place, options: InjectionOptions, recorder: Recorder, namespace: str
+    ) -> None:
+        self.namespace = namespace
+        self._recorder = recorder
+        self._injector = Injector(client, place, options, self)
+
+    def inject(self, fault: Fault) -> Proof:
+        """Inject a fault, and return whether it took effect.
+
+        Raises:
+            FlametestError: it may not be injected, or was not.
+        """
+        self._recorder.seed(fault.name)
+        return self._injector.inject(fault)
+
+    def arm(self, fault: Fault) -> Armed:
+        """Gate and journal what an action of another extension is about to do.
+
+        Raises:
+            FlametestError: it may not be done.
+        """
+        return self._injector.arm(fault)
+
+    def prove(self, armed: Armed, name: str) -> None:
+        """Note whether what that action did took effect, under the name by which the record knows it."""
+        self._recorder.note_proof(name, self._injector.evidence(armed))
+
+    def heal(self) -> tuple[Healing, ...]:
+        """Heal what is armed; see `Injector.heal`."""
+        return self._injector.heal()
+
+    def shown(self, fault: Fault, targets: tuple[Target, ...]) -> None:
+        """Tell the targets of a fault that is about to be injected."""
+        logger.info(f"{fault.title}: {told(targets)}")
+
+    def injected(self, injected: Injected) -> None:
+        """Note the injection."""
+        self._recorder.note_fault(
+            FaultInjected(
+                _now(),
+                self._recorder.scenario.name,
+                injected.fault.name,
+                injected.sent_ns,
+                injected.acknowledged_ns,
+                injected.targets,
+            )
+        )
+
+    def proved(self, fault: str, proof: Proof) -> None:
+        """Note the proof."""
+        self._recorder.note_proof(fault, proof)
+        logger.info(f"{'proved' if proof.proved else 'NOT proved'}: {proof.evidence}")
+
+    def healed(self, fault: str, healing: Healing) -> None:
+        """Note the healing, or that it failed."""
+        name = self._recorder.scenario.name
+        if healing.healed:
+            logger.info(f"healed: {healing.evidence}")
+            self._recorder.note(FaultHealed(_now(), name, fault, healing.evidence))
+            return
+        logger.error(f"NOT healed: {healing.title}: {healing.evidence}; `flametest undo` tries again")
+        self._recorder.note(Noted(_now(), name, f"not healed: {healing.title}: {healing.evidence}"))
+
+
+class Preview:
+    """Resolves and gates what would be injected, and keeps it in `shown`; injects nothing."""
+
+    def __init__(self, client: KubeClient, radius: Radius, namespace: str) -> None:
+        self.namespace = namespace
+        self.shown: list[tuple[Fault, tuple[Target, ...]]] = []
+        self._client = client
+        self._radius = radius
+
+    def inject(self, fault: Fault) -> Proof:
+        """Resolve and gate a fault.
+
+        Raises:
+            FlametestError: it could not be injected.
+        """
+        self.shown.append((fault, aim(self._client, fault, self._radius)))
+        return Proof(False, "nothing was injected: this is a preview")
+
+    def heal(self) -> tuple[Healing, ...]:
+        """Return nothing, since nothing was injected."""
+        return ()
+
+
+def told(targets: tuple[Target, ...]) -> str:
+    """Return targets in a line, such as ``Pod flametest/api-1, Node sandbox-1``."""
+    return ", ".join(f"{one.kind} {one.namespace}{'/' if one.namespace else ''}{one.name}" for one in targets)
+
+
+def end_with_runner(environment: Mapping[str, str]) -> None:
+    """Have this process told to end, and so to heal, when the run that started it dies.
+
+    Nobody would wait for its result then. Linux only; elsewhere, and for a lone ``chaos run``, nothing is done.
+    """
+    runner = ProcessName.parse(environment.get(RUNNER_VARIABLE, ""))
+    if runner is None or runner.pid != os.getppid():
+        return
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGTERM)
+    if not runner.lives():  # it died before it could be noticed
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _now() -> Stamp:
+    return Stamp(time.monotonic_ns(), time.time())

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import random
+from collections import Counter
 
 from flametest.model.events import Phase, Target
 from flametest.model.measures import (
@@ -19,6 +20,7 @@ from flametest.model.measures import (
 from flametest.model.result import (
     SCHEMA_VERSION,
     Check,
+    Density,
     Finding,
     LifeSpan,
     Mark,
@@ -87,6 +89,30 @@ def _series(
         ready_pods=(Step(span[0], desired), Step(0.04, desired - 1), Step(ready_again, desired)),
         ready_endpoints=(Step(span[0], desired), Step(0.09, desired - 1), Step(ready_again + 0.08, desired)),
         pods=pods,
+        level=tuple(min(1.0, one / all_) for one, all_ in zip(good, offered, strict=True)),
+        budget_used=tuple(sum(bad[: index + 1]) * bin_seconds / 3.1e6 for index in range(bins)),
+    )
+
+
+def _density(series: Series, seed: int) -> Density:
+    """Return a cloud as plausible as the series: two humps of good requests, failures at once or at the time limit."""
+    generator = random.Random(seed)
+    good: Counter[tuple[int, int]] = Counter()
+    bad: Counter[tuple[int, int]] = Counter()
+    for column, (rate, failing) in enumerate(zip(series.offered, series.bad, strict=True)):
+        for _ in range(round(rate * series.bin_seconds)):
+            is_bad = generator.random() * rate < failing
+            row = generator.choice((3, 41)) if is_bad else round(generator.gauss(generator.choice((14, 14, 22)), 3))
+            (bad if is_bad else good)[column, min(47, max(0, row))] += 1
+    return Density(
+        start_seconds=series.start_seconds,
+        bin_seconds=series.bin_seconds,
+        columns=len(series.offered),
+        latency_low_ms=0.6,
+        latency_high_ms=2400.0,
+        rows=48,
+        good=tuple((*cell, number) for cell, number in sorted(good.items())),
+        bad=tuple((*cell, number) for cell, number in sorted(bad.items())),
     )
 
 
@@ -257,6 +283,15 @@ def scenario(
         moments += [(steady, "steady")]
     marks = [Mark(number, label, seconds) for number, (seconds, label) in enumerate(sorted(moments), start=1)]
     felt = f"users felt it for {outage_seconds:.2f} s" if outage_seconds else "users did not feel it"
+    series = _series(
+        generator,
+        pods=pods,
+        outage_seconds=outage_seconds,
+        ready_again=ready_again,
+        desired=desired,
+        bin_seconds=bin_seconds,
+        span=span,
+    )
     return ScenarioResult(
         name=name,
         title=f"Delete one of {desired} {app} pods",
@@ -287,15 +322,8 @@ def scenario(
             (Phase.RECOVERY, ready_again + 0.08, span[1]),
         ),
         marks=tuple(marks),
-        series=_series(
-            generator,
-            pods=pods,
-            outage_seconds=outage_seconds,
-            ready_again=ready_again,
-            desired=desired,
-            bin_seconds=bin_seconds,
-            span=span,
-        ),
+        series=series,
+        density=_density(series, seed),
         findings=(),
         journal=f"{name}/journal.json",
     )

@@ -30,11 +30,11 @@ _SAFE_LINK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-
 # A page larger than this is drawn again more coarsely: the first detail that fits is taken, or else the last.
 _BYTES_MAX = 300_000
 _DETAILS = (
-    Detail(points_max=600, rows_max=160, has_narrow=True),
-    Detail(points_max=320, rows_max=60, has_narrow=True),
-    Detail(points_max=240, rows_max=40, has_narrow=False),
-    Detail(points_max=120, rows_max=16, has_narrow=False),
-    Detail(points_max=60, rows_max=8, has_narrow=False),
+    Detail(points_max=600, columns_max=240, rows_max=160, has_narrow=True),
+    Detail(points_max=320, columns_max=160, rows_max=60, has_narrow=True),
+    Detail(points_max=240, columns_max=120, rows_max=40, has_narrow=False),
+    Detail(points_max=120, columns_max=80, rows_max=16, has_narrow=False),
+    Detail(points_max=60, columns_max=48, rows_max=8, has_narrow=False),
 )
 
 

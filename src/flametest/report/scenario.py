@@ -7,8 +7,11 @@ from flametest.model.result import Result, ScenarioResult, Series
 from flametest.report.figures import Shown, show
 from flametest.report.format import NO_OUTAGE, NOT_MEASURED, count, exact, figure, signed_seconds
 from flametest.report.served import PHASE_WORDS, ServedTable, served_tables
+from flametest.report.svg.budget import draw_budget
+from flametest.report.svg.cloud import draw_cloud
 from flametest.report.svg.frame import Frame, frame_of
 from flametest.report.svg.latency import draw_latency
+from flametest.report.svg.level import draw_level
 from flametest.report.svg.podlives import PODS_MAX, draw_pod_lives
 from flametest.report.svg.rates import draw_rates
 from flametest.report.svg.steps import draw_steps
@@ -24,11 +27,13 @@ class Detail:
 
     Attributes:
         points_max: points of a line.
+        columns_max: columns of the request cloud.
         rows_max: rows of a table behind a chart.
         has_narrow: whether charts are drawn a second time for phones; otherwise the wide ones scroll there.
     """
 
     points_max: int
+    columns_max: int
     rows_max: int
     has_narrow: bool
 
@@ -38,6 +43,7 @@ class Drawing:
     """One chart as escaped SVG, for a wide page and for a phone; ``narrow`` is empty where the detail leaves it out."""
 
     name: str
+    anchor: str
     wide: str
     narrow: str
 
@@ -124,23 +130,34 @@ def _drawings(scenario: ScenarioResult, anchor: str, detail: Detail) -> tuple[Dr
     series = scenario.series
     if series is None or not series.offered:
         return ()
-    wide = _stack(scenario, series, frame_of(scenario, series, anchor, is_narrow=False, points_max=detail.points_max))
+    frame = frame_of(scenario, series, anchor, is_narrow=False, points_max=detail.points_max)
+    wide = _stack(scenario, series, frame, detail)
     if not detail.has_narrow:
-        return tuple(Drawing(name, drawn, "") for name, drawn in wide.items())
-    points_max = detail.points_max // 3
-    narrow = _stack(scenario, series, frame_of(scenario, series, anchor, is_narrow=True, points_max=points_max))
-    return tuple(Drawing(name, drawn, narrow[name]) for name, drawn in wide.items())
+        return tuple(Drawing(name, f"{anchor}-{name}", drawn, "") for name, drawn in wide.items())
+    copy = frame_of(scenario, series, anchor, is_narrow=True, points_max=detail.points_max // 3)
+    narrow = _stack(scenario, series, copy, detail, shared_with=frame)
+    return tuple(Drawing(name, f"{anchor}-{name}", drawn, narrow[name]) for name, drawn in wide.items())
 
 
-def _stack(scenario: ScenarioResult, series: Series, frame: Frame) -> dict[str, str]:
+def _stack(
+    scenario: ScenarioResult, series: Series, frame: Frame, detail: Detail, shared_with: Frame | None = None
+) -> dict[str, str]:
     """Return the charts of one frame by name, uppermost first; the last one carries the axis."""
-    charts = {
-        "rates": draw_rates(series, frame),
-        "latency": draw_latency(series, frame, scenario.latency_limit_ms),
-        "steps": draw_steps(series, frame, scenario.workload, is_last=not series.pods),
-    }
+    limit_ms, level = scenario.latency_limit_ms, scenario.availability
+    has_level, has_budget = bool(series.level), bool(series.budget_used)
+    charts = {"rates": draw_rates(series, frame), "latency": draw_latency(series, frame, limit_ms)}
+    if scenario.density is not None:
+        charts["cloud"] = draw_cloud(
+            scenario.density, frame, limit_ms, columns_max=detail.columns_max, shared_with=shared_with
+        )
+    is_last = not (series.pods or has_level or has_budget)
+    charts["steps"] = draw_steps(series, frame, scenario.workload, is_last=is_last)
     if series.pods:
-        charts["pods"] = draw_pod_lives(series, frame)
+        charts["pods"] = draw_pod_lives(series, frame, is_last=not (has_level or has_budget))
+    if has_level:
+        charts["level"] = draw_level(series, frame, level.lost_area_seconds if level else None, is_last=not has_budget)
+    if has_budget:
+        charts["budget"] = draw_budget(series, frame, level.objective if level else None)
     return charts
 
 
@@ -148,7 +165,7 @@ def _waterfall(scenario: ScenarioResult, anchor: str, detail: Detail) -> Drawing
     if not scenario.stages:
         return None
     narrow = draw_waterfall(scenario, anchor, is_narrow=True) if detail.has_narrow else ""
-    return Drawing("waterfall", draw_waterfall(scenario, anchor, is_narrow=False), narrow)
+    return Drawing("waterfall", f"{anchor}-waterfall", draw_waterfall(scenario, anchor, is_narrow=False), narrow)
 
 
 def _latency(summaries: tuple[LatencySummary, ...]) -> Table | None:

@@ -9,7 +9,7 @@ from flametest.report.svg.frame import HALO, Entry, Frame, Panel, Stroke, open_p
 from flametest.report.svg.scales import Logarithmic, logarithmic_ticks
 from flametest.report.svg.thinning import runs, thin
 
-__all__ = ["draw_latency"]
+__all__ = ["draw_latency", "draw_limit"]
 
 _TITLE = "Latency, ms"
 
@@ -31,7 +31,7 @@ def draw_latency(series: Series, frame: Frame, limit_ms: float | None) -> str:
     scale = _scale([value for line in lines.values() for value in line if value], limit_ms, panel)
     panel.y_axis([(scale(tick), f"{tick:,.10g}") for tick in logarithmic_ticks(scale.low, scale.high)])
     if limit_ms is not None and limit_ms > 0:
-        _draw_limit(panel, scale(limit_ms), limit_ms)
+        draw_limit(panel, scale(limit_ms), limit_ms)
     labels = []
     for pen in _PENS:
         end = _draw_line(panel, scale, series, lines[pen.role], pen)
@@ -62,7 +62,8 @@ def _draw_line(
     return scale(found[-1][-1][1]) if found else None
 
 
-def _draw_limit(panel: Panel, y: float, limit_ms: float) -> None:
+def draw_limit(panel: Panel, y: float, limit_ms: float) -> None:
+    """Draw the limit of p95 across the plot, at the pixel ``y``."""
     left, right = panel.frame.left, panel.frame.right
     add(
         panel.root, "line", x1=left, x2=right, y1=y, y2=y, stroke="failed", stroke_width=1.4, stroke_dasharray="9 3 2 3"

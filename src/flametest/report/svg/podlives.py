@@ -14,13 +14,13 @@ _TITLE = "Life of each pod"
 _STATES = ("pending", "running", "ready", "terminating")
 
 
-def draw_pod_lives(series: Series, frame: Frame) -> str:
-    """Return the chart as SVG with the axis below it; only the first `PODS_MAX` pods are drawn."""
+def draw_pod_lives(series: Series, frame: Frame, *, is_last: bool = False) -> str:
+    """Return the chart as SVG; only the first `PODS_MAX` pods are drawn."""
     pods = series.pods[:PODS_MAX]
     row = 32 if frame.is_narrow else 21
     described = f"The life lines of {len(pods)} pods by uid: pending, running but not ready, ready, terminating."
     panel = open_panel(
-        frame, "pods", _TITLE, described, max(1, len(pods)) * row + 4, is_last=True, has_header=True
+        frame, "pods", _TITLE, described, max(1, len(pods)) * row + 4, is_last=is_last, has_header=True
     )  # fmt: skip
     fills = {
         "pending": hatch(panel.root, f"{frame.key}-pending", "pending", angle=0, gap=4, width=1),

@@ -17,6 +17,8 @@ _SUBRESOURCES: dict[str, Object] = {
     "eviction": {"kind": "Eviction", "group": "policy", "version": "v1", "verbs": ["create"]},
     "exec": {"kind": "PodExecOptions", "verbs": ["create", "get"]},
     "log": {"kind": "Pod", "verbs": ["get"]},
+    "portforward": {"kind": "PodPortForwardOptions", "verbs": ["create", "get"]},
+    "proxy": {"verbs": ["create", "delete", "get", "patch", "update"]},
     "scale": {"kind": "Scale", "group": "autoscaling", "version": "v1", "verbs": ["get", "patch", "update"]},
 }
 
@@ -87,6 +89,8 @@ def _entries(resource: Resource) -> list[Object]:
     for name in sorted(resource.subresources):
         common = {"name": f"{resource.plural}/{name}", "singularName": "", "namespaced": resource.namespaced}
         own = _SUBRESOURCES.get(name, {"kind": resource.kind, "verbs": ["get", "patch", "update"]})
+        if name == "proxy":
+            own = {**own, "kind": f"{resource.kind}ProxyOptions"}
         entries.append({**common, **own})
     return entries
 

@@ -3,6 +3,7 @@
 One `Handlers` belongs to one `ApiServer`. Long answers (watches, logs, exec) are made by modules of their own.
 """
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,7 +13,9 @@ from aiohttp import web
 from flametest.sandbox.apiserver import answers, patching, subresources
 from flametest.sandbox.apiserver.failures import bad_request, invalid, method_not_allowed, required, unsupported_media
 from flametest.sandbox.apiserver.outcomes import Written
+from flametest.sandbox.apiserver.podproxy import PodProxy, pod_place, service_place
 from flametest.sandbox.apiserver.podstreams import stream_exec, stream_log
+from flametest.sandbox.apiserver.portforward import stream_ports
 from flametest.sandbox.apiserver.registry import Registry
 from flametest.sandbox.apiserver.requests import (
     Form,
@@ -76,6 +79,12 @@ class Handlers:
     def __init__(self, registry: Registry, pod_access: PodAccess | None) -> None:
         self._registry = registry
         self._pod_access = pod_access
+        self._proxy = PodProxy()
+        self._rng = random.Random()  # noqa: S311 - a choice of endpoints, not a secret
+
+    async def close(self) -> None:
+        """End the connections to pods."""
+        await self._proxy.close()
 
     async def handle(self, call: Call) -> web.StreamResponse:
         """Answer a request.
@@ -218,6 +227,8 @@ class Handlers:
 
     async def _subresource(self, call: Call) -> web.StreamResponse:
         name, method = call.target.subresource, call.request.method
+        if name == "proxy":
+            return await self._forward(call)
         known: dict[tuple[str, str], Callable[[Call], Any]] = {
             ("status", "GET"): self._get,
             ("status", "PUT"): self._replace,
@@ -230,6 +241,8 @@ class Handlers:
             ("log", "GET"): self._log,
             ("exec", "GET"): self._exec,
             ("exec", "POST"): self._exec,
+            ("portforward", "GET"): self._forward_ports,
+            ("portforward", "POST"): self._forward_ports,
         }
         handler = known.get((name, method))
         if handler is None:
@@ -266,6 +279,17 @@ class Handlers:
         options = delete_options(call.request.query, asked if isinstance(asked, dict) else {})
         subresources.evict(self._registry, call.namespace, call.target.name, options)
         return answers.success(status=201)
+
+    async def _forward(self, call: Call) -> web.StreamResponse:
+        namespace, name = call.namespace, call.target.name
+        if call.target.resource.kind == "Pod":
+            place = pod_place(self._registry, namespace, name)
+        else:
+            place = service_place(self._registry, namespace, name, self._rng)
+        return await self._proxy.forward(call.request, place)
+
+    async def _forward_ports(self, call: Call) -> web.StreamResponse:
+        return await stream_ports(self._registry, call.request, call.namespace, call.target.name)
 
     async def _log(self, call: Call) -> web.StreamResponse:
         return await stream_log(self._registry, self._pod_access, call.request, call.namespace, call.target.name)

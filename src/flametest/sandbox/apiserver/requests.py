@@ -63,7 +63,7 @@ class Target:
         resource: the resource.
         namespace: of the path; empty for what has none, None for all namespaces.
         name: of the object; empty for the collection.
-        subresource: such as ``status``; empty for none.
+        subresource: such as ``status``; empty for none. What follows ``proxy`` in a path is the pod's business.
     """
 
     resource: Resource
@@ -92,6 +92,8 @@ def parse_target(path: str) -> Target | None:
     if rest[0] == "namespaces" and len(rest) > 2 and (group or rest[2] not in ("status", "finalize")):
         namespace, rest = rest[1], rest[2:]
     resource = _RESOURCES.get((group, version, rest[0]))
+    if len(rest) > 3 and rest[2] == "proxy":
+        rest = rest[:3]
     if resource is None or len(rest) > 3 or (namespace is not None) > resource.namespaced:
         raise unknown_path()
     name = rest[1] if len(rest) > 1 else ""

@@ -172,7 +172,7 @@ CATALOGUE: tuple[Resource, ...] = (
         columns=POD,
         short_names=("po",),
         categories=("all",),
-        subresources=("binding", "eviction", "exec", "log", "status"),
+        subresources=("binding", "eviction", "exec", "log", "portforward", "proxy", "status"),
         has_generation=True,
         fields=(
             *_METADATA_FIELDS,
@@ -217,7 +217,7 @@ CATALOGUE: tuple[Resource, ...] = (
         columns=core_columns.SERVICE,
         short_names=("svc",),
         categories=("all",),
-        subresources=("status",),
+        subresources=("proxy", "status"),
         fields=(*_METADATA_FIELDS, "spec.clusterIP", "spec.type"),
         name_rule=dns_1035_label,
         behaviour=Behaviour(

@@ -97,6 +97,7 @@ class ApiServer:
         if self._running:
             await asyncio.wait(self._running, timeout=CLOSE_SECONDS)
         await self._runner.cleanup()
+        await self._handlers.close()
         self._runner = None
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -6,10 +6,11 @@ The rate that is offered is constant: users times `--rate-per-user` requests a s
 schedule, and its requests start when that says so, also while earlier ones are still waiting (open loop): a slow
 system is asked as often as a quick one, and its slowness does not hide. The intended start goes with each request as
 ``context["intended_ns"]``, beside ``context["sent_ns"]``, both of `time.monotonic_ns`: latency that counts from there
-leaves no waiting out.
+leaves no waiting out. FLAMETEST_LOAD_PATH names a path that all users ask for in place of the mixture.
 """
 
 import math
+import os
 import time
 from collections.abc import Callable
 from itertools import count
@@ -54,17 +55,24 @@ def _asks(method: str, path: str) -> Callable[["Visitor"], None]:
     return task
 
 
-class Visitor(FastHttpUser):  # type: ignore[misc]  # Locust has no types
-    """A user who looks in, is counted, and now and then leaves a visit."""
-
-    connection_timeout = CONNECT_SECONDS_MAX
-    network_timeout = ANSWER_SECONDS_MAX
-    tasks: ClassVar[Any] = {
+def _tasks(path: str) -> dict[Callable[["Visitor"], None], int]:
+    """Return what users do, with weights: ask for one path only, so that a fault is felt in full, or a mixture."""
+    if path != "/":
+        return {_asks("GET", path): 1}
+    return {
         _asks("GET", "/"): 5,
         _asks("GET", "/hits"): 3,
         _asks("GET", "/visits"): 1,
         _asks("POST", "/visits"): 1,
     }
+
+
+class Visitor(FastHttpUser):  # type: ignore[misc]  # Locust has no types
+    """A user who looks in, is counted, and now and then leaves a visit."""
+
+    connection_timeout = CONNECT_SECONDS_MAX
+    network_timeout = ANSWER_SECONDS_MAX
+    tasks: ClassVar[Any] = _tasks(os.environ.get("FLAMETEST_LOAD_PATH", "/"))
 
     def __init__(self, environment: Any) -> None:
         rate = environment.parsed_options.rate_per_user

@@ -98,6 +98,7 @@ def before_experiment_control(
     context: Mapping[str, Any],
     scenario: str,
     workload: str,
+    *,
     path: str = "/",
     configuration: Mapping[str, Any] | None = None,
     secrets: Mapping[str, Any] | None = None,

@@ -3,8 +3,9 @@
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,12 +17,16 @@ from flametest.run.exitcodes import ExitCode, exit_code
 from flametest.run.interrupt import interruptible
 from flametest.run.project import Project, find_project
 
-__all__ = ["bring_down", "bring_up", "print_environment", "render_again", "run_suite", "show_status"]
+if TYPE_CHECKING:
+    from flametest.chaos.preview import Aimed
+    from flametest.run.leftovers import Leftovers
+
+__all__ = ["bring_down", "bring_up", "print_environment", "render_again", "run_suite", "show_status", "undo"]
 
 
 def run_suite(**options: Any) -> int:
     """Carry out a run and print its verdict."""
-    from flametest.run.run import RunOptions, execute  # noqa: PLC0415 (imports the official client)
+    from flametest.run.run import RunOptions, execute, rehearse  # noqa: PLC0415 (imports the official client)
     from flametest.run.scenario import LoadSize  # noqa: PLC0415
 
     project = _project()
@@ -36,10 +41,21 @@ def run_suite(**options: Any) -> int:
         keep=options["keep"],
         command=["flametest", *sys.argv[1:]],
     )
+    cluster, progress = _cluster(options["cluster"], project), make_progress(sys.stdout)
     with interruptible():
-        result, folder = execute(wanted, project, _cluster(options["cluster"], project), make_progress(sys.stdout))
+        if _heal_first(cluster):
+            return ExitCode.NOT_HEALED
+        if options["dry_run"]:
+            _show_targets(rehearse(wanted, project, cluster, progress))
+            return ExitCode.PASSED
+        try:
+            result, folder = execute(wanted, project, cluster, progress)
+        except KeyboardInterrupt:
+            if _heal_first(cluster):
+                return ExitCode.NOT_HEALED
+            raise
     _tell(result, folder)
-    return exit_code(result.verdict)
+    return ExitCode.NOT_HEALED if _heal_first(cluster) else exit_code(result.verdict)
 
 
 def bring_up(cluster: str) -> int:
@@ -47,8 +63,11 @@ def bring_up(cluster: str) -> int:
     from flametest.run.deploy import deploy  # noqa: PLC0415 (imports the official client)
 
     project = _project()
+    provider = _cluster(cluster, project)
     with interruptible():
-        access = deploy(_cluster(cluster, project), project, make_progress(sys.stdout))
+        if _heal_first(provider):
+            return ExitCode.NOT_HEALED
+        access = deploy(provider, project, make_progress(sys.stdout))
     click.echo(f"entry: {access.url}")
     click.echo('next:  eval "$(flametest env)" and then kubectl get pods, chaos run, locust; `flametest down` ends it')
     return ExitCode.PASSED
@@ -56,10 +75,30 @@ def bring_up(cluster: str) -> int:
 
 def bring_down(cluster: str) -> int:
     """End what runs; that nothing runs is no error."""
+    provider = _cluster(cluster, _project())
     with interruptible():
-        ended = _cluster(cluster, _project()).down()
-    click.echo(f"the {cluster} has been ended" if ended else f"no {cluster} is running")
-    return ExitCode.PASSED
+        ended = provider.down()
+        click.echo(f"the {cluster} has been ended" if ended else f"no {cluster} is running")
+        # What was injected into it went with it; what is elsewhere is healed.
+        return ExitCode.NOT_HEALED if _heal_first(provider) else ExitCode.PASSED
+
+
+def undo(*, forgetting: bool) -> int:
+    """Heal what earlier processes have left behind, and tell what was done; 4 when something could not be healed."""
+    from flametest.faults.undo import state_home  # noqa: PLC0415 (imports the official client)
+    from flametest.run.leftovers import forget, heal_leftovers  # noqa: PLC0415
+
+    home = state_home(os.environ)
+    with interruptible():
+        found = heal_leftovers(home, [_cluster("sandbox", _project())])
+        if forgetting:
+            forget(home)
+    _tell_leftovers(found)
+    for record in found.living:
+        click.echo(f"left alone: {record.title}: process {record.owner.process.pid} still runs this experiment")
+    if not found.healings and not found.living:
+        click.echo("nothing was left to heal")
+    return ExitCode.NOT_HEALED if found.unhealed and not forgetting else ExitCode.PASSED
 
 
 def show_status(cluster: str) -> int:
@@ -69,6 +108,7 @@ def show_status(cluster: str) -> int:
 
     provider = _cluster(cluster, _project())
     access = _running(provider)
+    unhealed = _heal_first(provider)
     click.echo(f"cluster    {provider.name}, context {access.context}")
     click.echo(f"entry      {access.url}")
     if (memory := provider.memory_bytes()) is not None:
@@ -77,6 +117,8 @@ def show_status(cluster: str) -> int:
         workloads = client.readiness(NAMESPACE)
     for workload in workloads:
         click.echo(f"{'ready' if workload.complete else 'NOT READY':10} {workload}")
+    if unhealed:
+        return ExitCode.NOT_HEALED
     return ExitCode.PASSED if workloads and all(one.complete for one in workloads) else ExitCode.LIMIT_MISSED
 
 
@@ -97,6 +139,35 @@ def render_again(folder: Path) -> int:
     result = render(run) if (run.path / "result.json").exists() else analyse(run, _project())
     _tell(result, run.path)
     return exit_code(result.verdict)
+
+
+def _heal_first(cluster: Cluster) -> bool:
+    """Heal what earlier processes have left behind, tell what was done, and return whether something is left."""
+    from flametest.faults.undo import state_home  # noqa: PLC0415 (imports the official client)
+    from flametest.run.leftovers import heal_leftovers  # noqa: PLC0415
+
+    found = heal_leftovers(state_home(os.environ), [cluster])
+    _tell_leftovers(found)
+    return bool(found.unhealed)
+
+
+def _tell_leftovers(found: "Leftovers") -> None:
+    for healing in found.healings:
+        click.echo(f"{'healed' if healing.healed else 'NOT HEALED'}: {healing.title}: {healing.evidence}")
+        if not healing.healed and healing.remedy:
+            click.echo(f"remedy: {healing.remedy}")
+    if found.unhealed:
+        click.echo("remedy: mend that and run `flametest undo`, or heal by hand and run `flametest undo --forget`")
+
+
+def _show_targets(aimed: "Mapping[str, tuple[Aimed, ...]]") -> None:
+    from flametest.chaos.injections import told  # noqa: PLC0415
+
+    for experiment, faults in aimed.items():
+        click.echo(experiment)
+        for fault in faults:
+            click.echo(f"  {fault.activity}: {fault.title}: {told(fault.targets)}")
+    click.echo("nothing was injected; what is drawn at random is drawn anew in a run")
 
 
 def _tell(result: Result, folder: Path) -> None:

@@ -82,6 +82,7 @@ def main() -> None:
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of random choices [drawn and printed].")
 @click.option("--keep", is_flag=True, help="Leave the system running afterwards.")
+@click.option("--dry-run", is_flag=True, help="Deploy, show what every fault would hit, and inject nothing.")
 @_reported
 def run(**options: Any) -> int:
     """Deploy, load, inject, measure, report."""
@@ -118,6 +119,16 @@ def status(cluster: str) -> int:
     from flametest.cli.commands import show_status  # noqa: PLC0415
 
     return show_status(cluster)
+
+
+@main.command()
+@click.option("--forget", is_flag=True, help="Give up on what cannot be healed, and forget it.")
+@_reported
+def undo(forget: bool) -> int:
+    """Heal the faults that an earlier run has left behind."""
+    from flametest.cli.commands import undo as heal  # noqa: PLC0415
+
+    return heal(forgetting=forget)
 
 
 @main.command()

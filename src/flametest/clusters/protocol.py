@@ -90,5 +90,11 @@ class Cluster(Protocol):
     def down(self) -> bool:
         """End the cluster with everything in it; return whether one was running."""
 
+    def has_ended(self, kubeconfig: str) -> bool:
+        """Return whether ``kubeconfig`` is that of a cluster which has ended and left nothing behind.
+
+        Never for a cluster that is not this provider's to end: that it does not answer does not mean that it is gone.
+        """
+
     def memory_bytes(self) -> int | None:
         """Return the memory of the cluster's own processes; None when it cannot be told."""

@@ -1,5 +1,7 @@
 """The embedded sandbox as a cluster provider."""
 
+from pathlib import Path
+
 from flametest.clusters.protocol import Access, ClusterError, ClusterOptions
 from flametest.sandbox import launch
 from flametest.sandbox.errors import SandboxError
@@ -44,6 +46,11 @@ class SandboxCluster:
         except SandboxError as error:
             raise ClusterError(str(error), error.remedy) from error
         return True
+
+    def has_ended(self, kubeconfig: str) -> bool:
+        """Return whether it is this sandbox's kubeconfig, and the sandbox does not run."""
+        own = Path(kubeconfig).is_relative_to(self._sandbox.state_folder)
+        return own and launch.find(self._sandbox) is None
 
     def memory_bytes(self) -> int | None:
         """Return the proportional set size of the sandbox's own processes, pods excluded."""

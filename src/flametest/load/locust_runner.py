@@ -37,6 +37,7 @@ class LoadOptions:
         url: the entry of the system under test.
         locustfile: the load test.
         seconds_max: Locust ends by itself after so long, should nobody end it.
+        path: the only path that is asked for; ``/`` stands for the load test's own mixture.
     """
 
     users: int
@@ -44,6 +45,7 @@ class LoadOptions:
     url: str
     locustfile: Path
     seconds_max: float = 3600.0
+    path: str = "/"
 
     @property
     def offered_per_second(self) -> float:
@@ -85,6 +87,7 @@ class Locust:
         environment = {
             _SAMPLES_VARIABLE: str(self._samples),
             "FLAMETEST_RATE_PER_USER": repr(self._options.rate_per_user),
+            "FLAMETEST_LOAD_PATH": self._options.path,
         }
         self._child = Child("locust", self._command(), self._log, environment)
 

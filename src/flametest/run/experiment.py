@@ -17,7 +17,15 @@ from flametest.model.errors import FlametestError
 from flametest.model.verdict import Bound, Limit
 from flametest.run.project import Project
 
-__all__ = ["Experiment", "ExperimentError", "load_experiment", "override_limits", "parse_limit", "suite_files"]
+__all__ = [
+    "Experiment",
+    "ExperimentError",
+    "load_experiment",
+    "override_limits",
+    "parse_limit",
+    "recorder_arguments",
+    "suite_files",
+]
 
 PROBES_MODULE = "flametest.chaos.probes"
 RECORDER_MODULE = "flametest.chaos.controls"
@@ -37,6 +45,7 @@ class Experiment:
         title: its title.
         description: its description.
         workload: the workload under fault, from the recorder's arguments.
+        entry_path: what the load asks the entry for, likewise; ``/`` stands for the mixture of the load test.
         limits: one for each measured figure that the hypothesis gives a range.
     """
 
@@ -45,6 +54,7 @@ class Experiment:
     title: str
     description: str
     workload: str
+    entry_path: str
     limits: tuple[Limit, ...]
 
 
@@ -55,7 +65,7 @@ def load_experiment(path: Path) -> Experiment:
         ExperimentError: it cannot be read, is no JSON object, or lacks what a measured run needs.
     """
     document = _read(path)
-    arguments = _recorder_arguments(path, document)
+    arguments = recorder_arguments(path, document)
     workload = arguments.get("workload")
     if not isinstance(workload, str) or not workload:
         raise ExperimentError(
@@ -68,6 +78,7 @@ def load_experiment(path: Path) -> Experiment:
         title=_text(path, document, "title"),
         description=_text(path, document, "description"),
         workload=workload,
+        entry_path=str(arguments.get("path") or "/"),
         limits=tuple(_limits(path, document)),
     )
 
@@ -155,7 +166,12 @@ def _text(path: Path, document: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _recorder_arguments(path: Path, document: Mapping[str, Any]) -> Mapping[str, Any]:
+def recorder_arguments(path: Path, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the arguments of an experiment's recorder control.
+
+    Raises:
+        ExperimentError: it has none.
+    """
     for control in _objects(document.get("controls")):
         provider = control.get("provider")
         if isinstance(provider, dict) and provider.get("module") == RECORDER_MODULE:

@@ -4,6 +4,7 @@ Whatever happens on the way, what was recorded is kept: logs are fetched and raw
 `flametest report` can analyse a run that was interrupted.
 """
 
+import os
 import random
 import shlex
 import time
@@ -12,7 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from flametest.chaos.preview import Aimed
 from flametest.clusters import Access, Cluster
+from flametest.faults.undo import state_home
 from flametest.kube import KubeClient, KubeError, connect
 from flametest.model.events import Noted, RunEnded, RunStarted
 from flametest.model.result import Result
@@ -21,12 +24,14 @@ from flametest.run.bookkeeper import Bookkeeper
 from flametest.run.deploy import NAMESPACE, deployed
 from flametest.run.experiment import Experiment, load_experiment, override_limits, parse_limit, suite_files
 from flametest.run.folder import RunFolder, RunInputs, stamp
+from flametest.run.leftovers import heal_leftovers
 from flametest.run.progress import Progress
 from flametest.run.project import Project
+from flametest.run.rehearsal import aim_all
 from flametest.run.scenario import LoadSize, Scene, run_scenario
 from flametest.run.versions import component_versions
 
-__all__ = ["RunOptions", "execute"]
+__all__ = ["RunOptions", "execute", "rehearse"]
 
 WHOLE_SECONDS = 20.0  # a fault's aftermath is over by then, or the system does not heal by itself
 
@@ -86,6 +91,7 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
     ):
         bookkeeper = Bookkeeper(access.url, options.ledger)
         stage = _Stage(options, project, cluster, progress, access, client, bookkeeper)
+        _rehearse(stage, experiments)
         folder = RunFolder.create(path, _inputs(stage, experiments))
         _record(stage, folder, experiments)
     with progress.step("analyse and report") as step:
@@ -102,6 +108,36 @@ def _experiments(options: RunOptions, project: Project) -> list[Experiment]:
     for experiment in experiments:
         override_limits(experiment, overrides)  # complains before anything is started
     return experiments
+
+
+def rehearse(
+    options: RunOptions, project: Project, cluster: Cluster, progress: Progress
+) -> dict[str, tuple[Aimed, ...]]:
+    """Return what the faults of each experiment would hit, resolved on the deployed system; injects nothing.
+
+    Raises:
+        FlametestError: set-up is at fault, or a fault would hit what it may not; nothing is left running.
+    """
+    experiments = _experiments(options, project)
+    with (
+        deployed(cluster, project, progress, keep=options.keep) as access,
+        connect(access.kubeconfig, access.context) as client,
+    ):
+        return aim_all(client, experiments)
+
+
+def _rehearse(stage: _Stage, experiments: list[Experiment]) -> None:
+    """Complain of faults that may not be injected before the first one is.
+
+    On a system that is not whole there may be no target yet, or not any more; each experiment finds out by itself.
+    """
+    with stage.progress.step("resolve every fault's targets") as step:
+        try:
+            stage.client.wait_ready(NAMESPACE, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
+        except KubeError:
+            return
+        aimed = aim_all(stage.client, experiments)
+        step.saw(f"{sum(map(len, aimed.values()))} faults, all within their blast radius")
 
 
 def _inputs(stage: _Stage, experiments: list[Experiment]) -> RunInputs:
@@ -143,6 +179,8 @@ def _record(stage: _Stage, folder: RunFolder, experiments: list[Experiment]) -> 
 
 def _await_whole(stage: _Stage, experiment: Experiment) -> None:
     """Give the system time to be whole again; if it is not, the experiment's own hypothesis says so and stops it."""
+    for healing in heal_leftovers(state_home(os.environ), [stage.cluster]).healings:
+        stage.progress.say(f"{'healed' if healing.healed else 'NOT HEALED'}: {healing.title}: {healing.evidence}")
     with stage.progress.step(f"before {experiment.name}: wait until the system is whole") as step:
         try:
             stage.client.wait_ready(NAMESPACE, timeout_seconds=WHOLE_SECONDS, saw=step.saw)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flametest.clusters import Access
+from flametest.faults.owner import RUNNER_VARIABLE, own_name
 from flametest.load import LoadOptions, Locust
 from flametest.model.events import LoadEnded, LoadStarted
 from flametest.run.bookkeeper import Bookkeeper
@@ -53,16 +54,19 @@ def run_scenario(experiment: Experiment, scene: Scene, folder: Path, saw: Callab
         "FLAMETEST_NAMESPACE": NAMESPACE,
         "FLAMETEST_RECORD_DIR": str(folder),
         "FLAMETEST_SEED": str(scene.seed),
+        RUNNER_VARIABLE: str(own_name()),
     }
     saw(f"bringing up {scene.load.offered_per_second:g} requests a second")
-    with _loaded(experiment.name, scene, folder), scene.bookkeeper.writing(experiment.name, scene.seed, folder):
+    with _loaded(experiment, scene, folder), scene.bookkeeper.writing(experiment.name, scene.seed, folder):
         return run_chaos(experiment.path, folder / "journal.json", environment, saw)
 
 
 @contextmanager
-def _loaded(name: str, scene: Scene, folder: Path) -> Iterator[None]:
-    history, load = folder / "history.jsonl", scene.load
-    options = LoadOptions(load.users, load.rate_per_user, scene.access.url, scene.locustfile)
+def _loaded(experiment: Experiment, scene: Scene, folder: Path) -> Iterator[None]:
+    name, history, load = experiment.name, folder / "history.jsonl", scene.load
+    options = LoadOptions(
+        load.users, load.rate_per_user, scene.access.url, scene.locustfile, path=experiment.entry_path
+    )
     reason = "stopped"
     with Locust(options, folder) as locust:
         locust.wait_until_offered()

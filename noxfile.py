@@ -5,6 +5,7 @@
     nox -s up / down             the system under test, to look at or to break by hand
     nox -s chaos -- FILE         one experiment by stock Chaos Toolkit
     nox -s load / report         the load alone / render an earlier run again
+    nox -s conformance           the sandbox against recordings of a real Kubernetes, field by field
     nox -s lint / bench          static checks / the figures that the documentation states
 
 The sessions that run Flametest share one virtual environment, that of the session ``environment``, which each of
@@ -48,6 +49,13 @@ def tests(session: nox.Session) -> None:
     """Run all tests."""
     _provide_system_packages(session, browser=True)
     _run(session, "pytest", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["environment"])
+def conformance(session: nox.Session) -> None:
+    """Compare the sandbox with recordings of a real Kubernetes, which ``tests`` does too."""
+    _provide_system_packages(session)
+    _run(session, "pytest", "tests/conformance", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["environment"])

@@ -52,7 +52,7 @@ def audit_of(orders: Sequence[StoredOrder], **changes: Any) -> Audit:
     """Return an audit whose one book balances, but for ``changes``."""
     sold = sum(order.quantity for order in orders)
     book = replace(Book(1, "Concert", INITIAL, INITIAL - sold, sold, sold), **changes)
-    return Audit(tuple(orders), len(orders), (book,), (), "")
+    return Audit(tuple(orders), len(orders), (book,), (), (), "")
 
 
 @given(writes_of_a_sound_shop())
@@ -134,11 +134,25 @@ def test_stock_that_is_neither_left_nor_sold_unbalances_the_books() -> None:
         assert judged.oversold.count == 0
 
 
-def test_what_an_audit_found_before_and_the_next_does_not_is_lost() -> None:
+def test_what_was_wrong_before_is_not_counted_again_but_what_was_added_is() -> None:
+    writes = [Write((ACKNOWLEDGED,), True)]
+    short = Book(1, "Concert", 10, -5, 12, 12)  # two oversold and three astray, before this ledger wrote
+    same = replace(audit_of(orders_of(writes)), books=(replace(short, sold=13, counted=13, left=-6),))
+    judged = judge_writes(attempts_of(writes), replace(same, books_before=(replace(short, left=-6, sold=13),)), PREFIX)
+    assert judged.anomalies == 0
+    judged = judge_writes(attempts_of(writes), replace(same, books_before=(short,)), PREFIX)
+    assert (judged.oversold.count, judged.unbalanced.count) == (1, 0)
+    judged = judge_writes(attempts_of(writes), replace(same, books_before=(replace(short, left=-4),)), PREFIX)
+    assert judged.unbalanced.first == (
+        "event 1 (Concert): 10 at first, -6 left, 13 sold, 13 in the orders, 2 astray before",
+    )
+
+
+def test_what_was_there_before_and_is_no_more_is_lost() -> None:
     writes = [Write((ACKNOWLEDGED,), True)]
     audit = replace(audit_of(orders_of(writes)), gone=("ledger-before-3 (order 3)",))
     judged = judge_writes(attempts_of(writes), audit, PREFIX)
-    assert judged.lost.first == ("ledger-before-3 (order 3), found by the audit before",)
+    assert judged.lost.first == ("ledger-before-3 (order 3), there when the ledger began",)
 
 
 def test_only_the_first_offences_are_named_and_all_are_counted() -> None:
@@ -178,7 +192,7 @@ def test_a_ledger_that_was_not_read_back_or_ended_early_is_not_judged() -> None:
     writes = [Write((ACKNOWLEDGED,), True)]
     attempts, audit = tuple(attempts_of(writes)), audit_of(orders_of(writes))
     unread = durability(started, WriteRecord(attempts))
-    failed = durability(started, WriteRecord(attempts, Audit((), 0, (), (), "GET /shop/api/audit: expected 200")))
+    failed = durability(started, WriteRecord(attempts, Audit((), 0, (), (), (), "GET /shop/api/audit: expected 200")))
     early = durability(
         started.append(LedgerEnded(Stamp(1, 0.0), "one", 0, "it was killed")), WriteRecord(attempts, audit)
     )

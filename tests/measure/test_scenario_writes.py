@@ -28,7 +28,7 @@ ATTEMPTS = tuple(
 def audit(kept: int) -> Audit:
     """Return an audit that found the first orders, in books that balance."""
     orders = tuple(StoredOrder(number, key, 1, 1) for number, key in enumerate(KEYS[:kept], start=1))
-    return Audit(orders, kept, (Book(1, "Concert", 100, 100 - kept, kept, kept),), (), "")
+    return Audit(orders, kept, (Book(1, "Concert", 100, 100 - kept, kept, kept),), (), (), "")
 
 
 def judged(lab: Laboratory, record: WriteRecord, *limits: Limit, history: History | None = None) -> ScenarioResult:

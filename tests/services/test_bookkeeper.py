@@ -186,7 +186,7 @@ def test_most_is_ordered_where_most_is_left_and_some_where_it_sells_out(
 
 
 def test_an_audit_of_another_version_is_refused(folder: RunFolder) -> None:
-    folder.write_audit("one", Audit((), 0, (), (), ""))
+    folder.write_audit("one", Audit((), 0, (), (), (), ""))
     path = folder.scenario("one") / "audit.json"
     path.write_text(path.read_text().replace("orders_total", "total"))
     with pytest.raises(ProjectError, match="was not written by this version"):

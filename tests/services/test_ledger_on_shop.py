@@ -160,7 +160,7 @@ def test_sold_out_is_a_clean_failure_and_nothing_is_oversold(keeping: Bookkeepin
     assert judged.anomalies == 0
     assert judged.acknowledged == 50
     assert judged.failed >= 3
-    (book,) = [one for one in keeping.auditor.books() if one.event_id == SCARCE]
+    (book,) = [one for one in keeping.auditor.begin() if one.event_id == SCARCE]
     assert (book.left, book.sold) == (0, 50)
 
 

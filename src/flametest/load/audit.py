@@ -36,7 +36,7 @@ class ShopMissingError(LoadError):
 
 
 class Auditor:
-    """Reads one shop, again and again; what an audit found, the next one expects to find still."""
+    """Reads one shop, before and after each ledger: what was there before has to be there still."""
 
     def __init__(
         self,
@@ -47,16 +47,21 @@ class Auditor:
         self._entry = Entry.from_url(url)
         self._clock = clock
         self._sleep = sleep
-        self._known: dict[int, str] = {}
+        self._known: dict[int, str] | None = None
+        self._before: tuple[Book, ...] = ()
 
-    def books(self) -> tuple[Book, ...]:
-        """Return every event's book as it is now; nothing is counted.
+    def begin(self) -> tuple[Book, ...]:
+        """Remember what is there now, and return every event's book; nothing is counted.
 
         Raises:
             ShopMissingError: there is no shop.
-            LoadError: it does not answer, or something else does.
+            LoadError: it does not answer, or something else does; the next audit then expects what the last one found.
         """
-        return tuple(_book(raw, raw["sold"]) for raw in self._raw_books())
+        self._before = ()
+        self._before = tuple(_book(raw, raw["sold"]) for raw in self._raw_books())
+        if self._known is None:
+            self._known = {order.order_id: order.key for order in self._orders()}
+        return self._before
 
     def audit(self, prefix: str, timeout_seconds: float) -> Audit:
         """Return what is kept of the orders whose keys begin with ``prefix``, trying until the shop answers quietly.
@@ -74,21 +79,25 @@ class Auditor:
                     return self._audit(prefix, *found)
                 problem = "orders went on changing while they were read"
             if self._clock() >= deadline:
-                return Audit((), 0, (), (), f"the orders could not be read back: {problem}")
+                return Audit((), 0, (), (), (), f"the orders could not be read back: {problem}")
             self._sleep(_PAUSE_SECONDS)
 
     def _audit(self, prefix: str, orders: list[StoredOrder], books: list[dict[str, Any]]) -> Audit:
-        uses = Counter(order.key for order in orders)
+        known = self._known or {}
+        now = {order.order_id: order.key for order in orders}
+        uses = Counter(now.values())
+        # A key that two orders shared before is not this ledger's finding.
+        shared = {key for number, key in now.items() if uses[key] > 1 and number not in known}
         counted: Counter[int] = Counter()
         for order in orders:
             counted[order.event_id] += order.quantity
-        now = {order.order_id: order.key for order in orders}
-        gone = [f"{key} (order {number})" for number, key in self._known.items() if now.get(number) != key]
+        gone = [f"{key} (order {number})" for number, key in known.items() if now.get(number) != key]
         self._known = now
         return Audit(
-            orders=tuple(order for order in orders if order.key.startswith(prefix) or uses[order.key] > 1),
+            orders=tuple(order for order in orders if order.key.startswith(prefix) or order.key in shared),
             orders_total=len(orders),
             books=tuple(_book(raw, counted[raw["event_id"]]) for raw in books),
+            books_before=self._before,
             gone=tuple(gone[:_GONE_MAX]),
             problem="",
         )

@@ -3,7 +3,8 @@
 Every write has a key of its own and one of three outcomes: acknowledged (A), failed (F), unknown (U). What is read
 back (R) when the system is quiet and whole again has to hold all of A, may hold any of U, and nothing else of the
 ledger's own: lost = A∖R, phantom = R∖(A∪U). A key with two orders is a duplicate; an event of which more was sold
-than there was is oversold; books balance when initial = left + sold, and when sold is what the orders add up to.
+than there was is oversold; books balance when initial = left + sold, and when sold is what the orders add up to. What
+was wrong already when the ledger began is not counted again: each scenario answers for itself.
 """
 
 from collections import defaultdict
@@ -89,14 +90,15 @@ def judge_writes(attempts: Iterable[Attempt], audit: Audit | None, prefix: str) 
         if key.startswith(prefix) and (text := _phantom(key, by_key.get(key, ()), orders))
     ]
     duplicates = [f"{key} ({_numbers(orders)})" for key, orders in kept.items() if len(orders) > 1]
+    before = {book.event_id: book for book in audit.books_before}
     found = replace(
         _tally(asked, by_key),
         kept=sum(key in kept and _outcome(tries) is not WriteOutcome.FAILED for key, tries in by_key.items()),
-        lost=_offences([*lost, *(f"{one}, found by the audit before" for one in audit.gone)]),
+        lost=_offences([*lost, *(f"{one}, there when the ledger began" for one in audit.gone)]),
         phantom=_offences(phantoms),
         duplicated=_offences(duplicates),
-        oversold=_offences(text for book in audit.books if (text := _oversold(book))),
-        unbalanced=_offences(text for book in audit.books if (text := _unbalanced(book))),
+        oversold=_offences(text for book in audit.books if (text := _oversold(book, before.get(book.event_id)))),
+        unbalanced=_offences(text for book in audit.books if (text := _unbalanced(book, before.get(book.event_id)))),
     )
     if found.acknowledged == 0 and found.anomalies == 0:
         return replace(found, problem="no order was acknowledged, so none could be lost")
@@ -182,19 +184,28 @@ def _numbers(orders: Iterable[StoredOrder]) -> str:
     return ", ".join(f"order {order.order_id}" for order in orders)
 
 
-def _oversold(book: Book) -> str:
-    sold = max(book.sold, book.counted)
-    if sold <= book.initial and book.left >= 0:
+def _oversold(book: Book, before: Book | None) -> str:
+    """Return by how much an event is oversold; empty when it is not, or not more so than before."""
+    if _excess(book) <= (_excess(before) if before is not None else 0):
         return ""
+    sold = max(book.sold, book.counted)
     return f"event {book.event_id} ({book.name}): sold {sold} of {book.initial}, {book.left} left"
 
 
-def _unbalanced(book: Book) -> str:
-    if book.initial == book.left + book.sold and book.sold == book.counted:
+def _excess(book: Book) -> int:
+    """Return how many tickets were sold that there were not, as either the orders or the stock show it."""
+    return max(0, book.sold - book.initial, book.counted - book.initial, -book.left)
+
+
+def _unbalanced(book: Book, before: Book | None) -> str:
+    """Return how an event's book does not balance; empty when it does, or is off by as much as before."""
+    astray = before.initial - before.left - before.sold if before is not None else 0
+    if book.initial - book.left - book.sold == astray and book.sold == book.counted:
         return ""
+    earlier = f", {astray} astray before" if astray else ""
     return (
         f"event {book.event_id} ({book.name}): {book.initial} at first, {book.left} left, {book.sold} sold, "
-        f"{book.counted} in the orders"
+        f"{book.counted} in the orders{earlier}"
     )
 
 

@@ -89,15 +89,17 @@ class Audit:
     """What was read back of the system when it was quiet and whole again.
 
     Attributes:
-        orders: the ledger's own orders, and others only where they share a key.
+        orders: the ledger's own orders, and others only where they came to share a key.
         orders_total: how many orders there are, of whomever.
         books: every event's book, all of one moment.
-        gone: orders of others, as ``key (order id)``, that the audit before found and this one did not.
+        books_before: the books when the ledger began, with nothing counted; empty where they could not be read.
+        gone: orders of others, as ``key (order id)``, that were there when the ledger began and are no more.
         problem: why nothing could be read; empty when the rest is there.
     """
 
     orders: tuple[StoredOrder, ...]
     orders_total: int
     books: tuple[Book, ...]
+    books_before: tuple[Book, ...]
     gone: tuple[str, ...]
     problem: str

@@ -68,7 +68,7 @@ class Bookkeeper:
         if self._wanted is False:
             return LedgerOmitted(stamp(), name, "none was asked for", asked_for=False)
         try:
-            mix = order_mix(self._auditor.books())
+            mix = order_mix(self._auditor.begin())
         except ShopMissingError:
             return LedgerOmitted(stamp(), name, "the system has no ticket shop", asked_for=bool(self._wanted))
         except LoadError:  # there may be a shop that is ill: its orders tell

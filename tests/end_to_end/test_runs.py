@@ -96,8 +96,17 @@ def test_a_deleted_api_pod_passes_and_the_figures_agree_with_an_independent_watc
     assert all(
         stage["seconds"] is not None for stage in scenario["stages"] if stage["name"] in {"rescheduled", "ready"}
     )
+    assert_orders_were_kept(scenario, criteria)
     assert_folder_is_whole(out)
     assert_journal_holds_the_figures(out / "scenarios" / "pod-delete-api" / "journal.json", criteria)
+
+
+def assert_orders_were_kept(scenario: dict[str, Any], criteria: dict[str, Any]) -> None:
+    writes = scenario["durability"]
+    assert writes["acknowledged"] > 100
+    assert writes["repeated"] > 5
+    assert (criteria["write_anomalies"]["value"], criteria["write_anomalies"]["limit"]["value"]) == (0, 0)
+    assert f"0 of {writes['acknowledged']} acknowledged orders were lost" in scenario["sentence"]
 
 
 def assert_folder_is_whole(out: Path) -> None:

@@ -68,7 +68,7 @@ def test_another_limit_may_be_set(lab: Laboratory) -> None:
 def test_orders_that_nobody_read_back_leave_a_doubt(lab: Laboratory) -> None:
     result = judged(lab, WriteRecord(ATTEMPTS, None))
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert result.sentence.endswith("; in doubt: writes lost or duplicated: not measured: nothing was read back")
+    assert "writes lost or duplicated: not measured: nothing was read back" in result.sentence
 
 
 def test_an_order_is_never_lost_where_none_was_acknowledged(lab: Laboratory) -> None:

@@ -10,7 +10,7 @@ def test_pods_are_listed_with_their_nodes(system: System) -> None:
     lines = system.kubectl("get", "pods", "-o", "wide").splitlines()
 
     assert lines[0].split()[:6] == ["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP"]
-    assert sum(line.split()[1:3] == ["1/1", "Running"] for line in lines[1:]) == 7
+    assert sum(line.split()[1:3] == ["1/1", "Running"] for line in lines[1:]) == 11
     assert len({line.split()[6] for line in lines[1:] if line.startswith("api-")}) == 3
 
 
@@ -43,7 +43,7 @@ def test_applying_the_manifests_again_changes_nothing(system: System) -> None:
     lines = system.kubectl("apply", "-f", "manifests/").splitlines()
     again = system.kubectl("apply", "-f", "manifests/").splitlines()
 
-    assert len(lines) == 13
+    assert len(lines) == 25
     assert [line for line in again if not line.endswith(" unchanged")] == []
 
 

@@ -276,5 +276,12 @@ def logic(tmp_path_factory: pytest.TempPathFactory, dependencies: dict[str, str]
 
 @pytest.fixture
 def frontend(start_frontend: StartApi, logic: Api) -> Api:
-    """A frontend before `logic`, with a circuit breaker and a retry budget that no other test has touched."""
+    """A frontend before `logic`, which a test may do with as it likes."""
     return start_frontend("frontend-1", LOGIC_URL=f"http://127.0.0.1:{logic.port}")
+
+
+@pytest.fixture(scope="session")
+def shared_frontend(tmp_path_factory: pytest.TempPathFactory, logic: Api) -> Iterator[Api]:
+    """A frontend before `logic`, shared by tests that do not let it fail ten times in a row."""
+    with _starter("frontend", tmp_path_factory.mktemp("frontend")) as start:
+        yield start("frontend-shared", LOGIC_URL=f"http://127.0.0.1:{logic.port}")

@@ -43,11 +43,11 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=[(PHONE, "light"), (PHONE, "dark"), (DESKTOP, "light"), (DESKTOP, "dark")], ids=str)
-def page(browser: Any, frontend: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+def page(browser: Any, shared_frontend: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     """A new visitor's page, without scripts, on a phone and on a desktop, in light and in dark."""
     size, scheme = request.param
     context = browser.new_context(
-        base_url=f"http://127.0.0.1:{frontend.port}",
+        base_url=f"http://127.0.0.1:{shared_frontend.port}",
         viewport=size,
         color_scheme=scheme,
         java_script_enabled=False,

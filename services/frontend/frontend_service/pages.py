@@ -136,7 +136,7 @@ class Pages:
 
     def problem(self, status: int, title: str, text: str) -> Response:
         """Return a page that says what is the matter."""
-        return self._renderer.page("message", status, title=title, text=text, form=None)
+        return self._renderer.page("message", status, title=title, text=text, form=None, again=False)
 
     def away(self, error: LogicAwayError, form: _Form | None = None) -> Response:
         """Return the page for when logic is away; with a form if an order was to be made, to send it again."""
@@ -149,7 +149,7 @@ class Pages:
                 "The box office did not answer in time. Please try again: "
                 "however often you do, the tickets are ordered only once."
             )
-        return self._renderer.page("message", 503, _RETRY_AFTER, title=title, text=text, form=form)
+        return self._renderer.page("message", 503, _RETRY_AFTER, title=title, text=text, form=form, again=True)
 
     async def _order(self, form: _Form, visitor: Visitor) -> LogicAnswer:
         request = {"event_id": form.event_id, "quantity": form.quantity, "customer": visitor.customer}

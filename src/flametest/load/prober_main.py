@@ -7,7 +7,6 @@ and writes its summary, one JSON object. Standard library only, so that it start
 
 import argparse
 import asyncio
-import contextlib
 import gc
 import json
 import os
@@ -19,6 +18,7 @@ from pathlib import Path
 from flametest.load.errors import LoadError
 from flametest.load.exchange import Entry
 from flametest.load.lanes import FreshLane, KeepAliveLane, Sender, probe
+from flametest.load.priority import go_first
 from flametest.load.samplefile import FLUSH_SECONDS, SampleFile
 from flametest.load.schedule import Schedule, Slot
 from flametest.load.stopping import Stop
@@ -111,9 +111,7 @@ class _Prober:
 def main(arguments: list[str] | None = None) -> int:
     """Probe until told to stop; return the exit code: 0, or 2 when an argument cannot be used."""
     options = _parse(arguments)
-    # A late probe is a blurred figure, and probes cost next to nothing: ask to go first, where that is allowed.
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, -10)
+    go_first()
     gc.collect()
     gc.freeze()
     try:

@@ -5,6 +5,9 @@ import math
 import random
 from collections import Counter
 
+from tests.report.sample_parts import comparison, self_test, trials
+
+from flametest.model.comparison import Change
 from flametest.model.events import Phase, Target
 from flametest.model.measures import (
     Availability,
@@ -36,6 +39,7 @@ from flametest.model.verdict import Bound, Criterion, Limit, Verdict, judge, wor
 __all__ = [
     "HOSTILE",
     "failed_result",
+    "full_result",
     "hostile_result",
     "inconclusive_result",
     "long_result",
@@ -422,6 +426,28 @@ def failed_result() -> Result:
     )
 
 
+def full_result() -> Result:
+    """Return the failed run with everything that a Result can hold: trials, a baseline, a self-test, two findings."""
+    failed = failed_result()
+    first, second = failed.scenarios
+    finding = Finding(
+        title="Requests hung instead of failing",
+        felt="31 requests waited for the time limit of 1 s.",
+        evidence="The cloud has a wall at 1,000 ms.",
+        advice="Give the proxy a connect time limit of 250 ms.",
+        rule="hanging",
+        section="cloud",
+    )
+    first = dataclasses.replace(first, trials=trials(first.criteria), findings=(*first.findings, finding))
+    return dataclasses.replace(
+        failed,
+        scenarios=(first, second),
+        checks=(Check("self_test", "The self-test before the run", Verdict.PASSED, "16 of 16 outages were found"),),
+        self_test=self_test(),
+        comparison=comparison(),
+    )
+
+
 def inconclusive_result() -> Result:
     """Return a run that never became steady, and whose second scenario injected nothing."""
     return _result(
@@ -449,7 +475,7 @@ def hostile_result() -> Result:
     """Return a run in which every text is hostile markup."""
 
     def poison(value: object) -> object:
-        if isinstance(value, (Phase, Verdict, Bound)):
+        if isinstance(value, (Phase, Verdict, Bound, Change)):
             return value
         if isinstance(value, str):
             return HOSTILE + value
@@ -461,6 +487,6 @@ def hostile_result() -> Result:
             )
         return value
 
-    poisoned = poison(failed_result())
+    poisoned = poison(full_result())
     assert isinstance(poisoned, Result)
     return poisoned

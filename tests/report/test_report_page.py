@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from tests.report.sample_result import (
     failed_result,
+    full_result,
     hostile_result,
     inconclusive_result,
     long_result,
@@ -23,6 +24,7 @@ from flametest.report import render_html
 RESULTS = {
     "passed": passed_result(),
     "failed": failed_result(),
+    "full": full_result(),
     "inconclusive": inconclusive_result(),
     "empty": dataclasses.replace(passed_result(), scenarios=(), verdict=Verdict.INCONCLUSIVE, previous={}),
 }
@@ -200,7 +202,9 @@ def test_a_single_bin_and_steps_without_change_can_be_drawn() -> None:
 def test_every_drawing_has_a_title_and_a_description_that_it_names(result: Result) -> None:
     html = render_html(result)
     drawings = re.findall(r"<svg[^>]*role=\"img\".*?</svg>", html, re.DOTALL)
-    assert len(drawings) == 16 * sum(one.series is not None for one in result.scenarios)
+    assert len(drawings) == 16 * sum(one.series is not None for one in result.scenarios) + 2 * sum(
+        one.trials is not None for one in result.scenarios
+    )
     for drawing in drawings:
         named = re.search(r'aria-labelledby="(\S+) (\S+)"', drawing)
         assert named is not None

@@ -10,7 +10,7 @@ from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Verdict
 from flametest.report.format import NO_OUTAGE, NOT_MEASURED, exact, figure, limit_text
 
-__all__ = ["WORDS", "Shown", "beyond", "display_unit", "show"]
+__all__ = ["WORDS", "Shown", "beyond", "share_unit", "show"]
 
 # The verdicts in the words of the headline.
 WORDS: dict[Verdict, str] = {
@@ -44,7 +44,7 @@ class Shown:
 
 def show(result: Result, scenario: ScenarioResult, criterion: Criterion) -> Shown:
     """Return the texts of a criterion of ``scenario``."""
-    unit = display_unit(criterion)
+    unit = share_unit(criterion.name, criterion.unit)
     value, is_figure = _value(scenario, criterion, unit)
     before = result.previous.get(f"{scenario.name}/{criterion.name}")
     return Shown(
@@ -56,9 +56,9 @@ def show(result: Result, scenario: ScenarioResult, criterion: Criterion) -> Show
     )
 
 
-def display_unit(criterion: Criterion) -> str:
-    """Return the unit as `flametest.report.format.figure` wants it: shares of a whole are told from other ratios."""
-    return "share" if criterion.unit == "ratio" and criterion.name in _SHARES else criterion.unit
+def share_unit(name: str, unit: str) -> str:
+    """Return a criterion's unit as `flametest.report.format.figure` wants it: shares are told from other ratios."""
+    return "share" if unit == "ratio" and name in _SHARES else unit
 
 
 def beyond(scenario: ScenarioResult, name: str) -> str:

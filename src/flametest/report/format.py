@@ -24,6 +24,7 @@ __all__ = [
     "sentence",
     "shortened",
     "signed_seconds",
+    "unparted",
     "utc",
 ]
 
@@ -93,9 +94,14 @@ def exact(value: float, unit: str, decimals: int = _DECIMALS_MAX) -> str:
 
 def sentence(text: str) -> str:
     """Return ``text`` with a capital at its start and a full stop at its end, and no unit parted from its figure."""
-    text = _BEFORE_UNIT.sub(_SPACE, text.strip())
+    text = unparted(text.strip())
     ending = "" if text.endswith((".", "!", "?", "…")) or not text else "."
     return f"{text[:1].upper()}{text[1:]}{ending}"
+
+
+def unparted(text: str) -> str:
+    """Return ``text`` so that no line ends between a figure and its unit or sign."""
+    return _BEFORE_UNIT.sub(_SPACE, text)
 
 
 def percent(ratio: float) -> str:

@@ -13,13 +13,15 @@ from typing import Any
 import jinja2
 
 from flametest.model.result import Result
-from flametest.model.verdict import Verdict, worst
+from flametest.report.baseline import baseline_view
 from flametest.report.cards import cards
 from flametest.report.figures import WORDS
-from flametest.report.format import count, duration, plain, sentence, utc
+from flametest.report.findings import finding_views
+from flametest.report.format import duration, plain, sentence, unparted, utc
 from flametest.report.matrix import matrix
 from flametest.report.palette import SWATCHES
 from flametest.report.scenario import Detail, view
+from flametest.report.trust import trust_view
 from flametest.report.writes import writes_view
 
 __all__ = ["render_html"]
@@ -55,19 +57,17 @@ def render_html(result: Result) -> str:
 def _render(result: Result, detail: Detail) -> str:
     environment = _environment()
     script = environment.get_template("script.js.jinja").render()
-    checks = [(index, check) for index, one in enumerate(result.scenarios) for check in one.checks]
-    passed = sum(check.verdict is Verdict.PASSED for _, check in checks)
+    views = [view(result, index, detail) for index in range(len(result.scenarios))]
     return environment.get_template("page.html.jinja").render(
         result=result,
         words=WORDS,
         cards=cards(result),
         matrix=matrix(result),
         writes=writes_view(result),
-        views=[view(result, index, detail) for index in range(len(result.scenarios))],
-        checks=checks,
-        checks_verdict=worst(check.verdict for _, check in checks),
-        checks_sentence=f"{count(passed)} of {count(len(checks))} checks of the measurement passed",
-        findings=[(index, finding) for index, one in enumerate(result.scenarios) for finding in one.findings],
+        views=views,
+        baseline=baseline_view(result),
+        findings=finding_views(views),
+        trust=trust_view(result),
         swatches=SWATCHES,
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -84,7 +84,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         finalize=_showable,
     )
-    environment.filters |= {"duration": duration, "sentence": sentence, "utc": utc}
+    environment.filters |= {"duration": duration, "sentence": sentence, "unparted": unparted, "utc": utc}
     environment.tests["safe_link"] = _is_safe_link
     return environment
 

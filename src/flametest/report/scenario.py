@@ -15,8 +15,19 @@ from flametest.report.svg.level import draw_level
 from flametest.report.svg.podlives import PODS_MAX, draw_pod_lives
 from flametest.report.svg.rates import draw_rates
 from flametest.report.svg.steps import draw_steps
+from flametest.report.svg.trials import draw_trials
 from flametest.report.svg.waterfall import draw_waterfall
-from flametest.report.tables import Table, latency_table, pods_table, rates_table, stages_table, steps_table
+from flametest.report.tables import (
+    Table,
+    cloud_table,
+    latency_table,
+    level_table,
+    pods_table,
+    rates_table,
+    stages_table,
+    steps_table,
+)
+from flametest.report.trials import TrialsView, trials_view
 
 __all__ = ["Detail", "Drawing", "MarkText", "ScenarioView", "view"]
 
@@ -72,6 +83,8 @@ class ScenarioView:
         latency: latency percentiles by phase.
         served: who served.
         figures: further figures, as pairs of a term and its text.
+        trials: all repeats; None when there was one.
+        trials_drawing: their chart; None likewise.
         pods_left_out: pods that the chart of their lives leaves out.
         is_thinned: whether lines have fewer points than the series.
     """
@@ -86,6 +99,8 @@ class ScenarioView:
     latency: Table | None
     served: tuple[ServedTable, ...]
     figures: tuple[tuple[str, str], ...]
+    trials: TrialsView | None
+    trials_drawing: Drawing | None
     pods_left_out: int
     is_thinned: bool
 
@@ -93,6 +108,13 @@ class ScenarioView:
     def has_changes(self) -> bool:
         """Return whether any criterion changed from the last run."""
         return any(one.change for one in self.criteria)
+
+    @property
+    def anchors(self) -> frozenset[str]:
+        """Return the identifiers of its parts, for links to them."""
+        found = [drawing.anchor for drawing in self.drawings]
+        found += [one.anchor for one in (self.waterfall, self.trials_drawing) if one is not None]
+        return frozenset([*found, *([f"{self.anchor}-served"] if self.served else [])])
 
 
 def view(result: Result, index: int, detail: Detail) -> ScenarioView:
@@ -107,23 +129,27 @@ def view(result: Result, index: int, detail: Detail) -> ScenarioView:
         marks=tuple(MarkText(mark.number, mark.label, signed_seconds(mark.seconds)) for mark in scenario.marks),
         drawings=_drawings(scenario, anchor, detail),
         waterfall=_waterfall(scenario, anchor, detail),
-        tables=(
-            (
-                rates_table(series, detail.rows_max),
-                latency_table(series, detail.rows_max),
-                steps_table(series),
-                pods_table(series),
-            )
-            if series is not None
-            else ()
-        )
-        + ((stages_table(scenario),) if scenario.stages else ()),
+        tables=_tables(scenario, detail.rows_max),
         latency=_latency(scenario.latency),
         served=served_tables(scenario),
         figures=tuple(_figures(scenario)),
+        trials=trials_view(scenario),
+        trials_drawing=_trials_drawing(scenario, anchor, detail),
         pods_left_out=max(0, len(series.pods) - PODS_MAX) if series is not None else 0,
         is_thinned=series is not None and len(series.offered) > detail.points_max,
     )
+
+
+def _tables(scenario: ScenarioResult, rows_max: int) -> tuple[Table, ...]:
+    """Return the tables behind the charts, in the charts' order."""
+    series, found = scenario.series, []
+    if series is not None:
+        found += [rates_table(series, rows_max), latency_table(series, rows_max)]
+        found += [cloud_table(scenario.density)] if scenario.density is not None else []
+        found += [steps_table(series), pods_table(series)]
+        found += [level_table(series, rows_max)] if series.level else []
+    found += [stages_table(scenario)] if scenario.stages else []
+    return tuple(found)
 
 
 def _drawings(scenario: ScenarioResult, anchor: str, detail: Detail) -> tuple[Drawing, ...]:
@@ -166,6 +192,14 @@ def _waterfall(scenario: ScenarioResult, anchor: str, detail: Detail) -> Drawing
         return None
     narrow = draw_waterfall(scenario, anchor, is_narrow=True) if detail.has_narrow else ""
     return Drawing("waterfall", f"{anchor}-waterfall", draw_waterfall(scenario, anchor, is_narrow=False), narrow)
+
+
+def _trials_drawing(scenario: ScenarioResult, anchor: str, detail: Detail) -> Drawing | None:
+    if scenario.trials is None or not scenario.trials.summaries:
+        return None
+    summaries = scenario.trials.summaries
+    narrow = draw_trials(summaries, anchor, is_narrow=True) if detail.has_narrow else ""
+    return Drawing("trials", f"{anchor}-trials", draw_trials(summaries, anchor, is_narrow=False), narrow)
 
 
 def _latency(summaries: tuple[LatencySummary, ...]) -> Table | None:

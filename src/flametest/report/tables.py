@@ -1,15 +1,26 @@
 """The tables behind the charts: the same values in words and numbers, for those who cannot or will not see a line."""
 
+import math
 from dataclasses import dataclass
 
-from flametest.model.result import ScenarioResult, Series
-from flametest.report.format import count, exact, moment
+from flametest.model.result import Density, ScenarioResult, Series
+from flametest.report.format import count, exact, figure, moment
 from flametest.report.svg.thinning import worst_of_each
 from flametest.report.svg.waterfall import stage_value
 
-__all__ = ["Table", "latency_table", "pods_table", "rates_table", "stages_table", "steps_table"]
+__all__ = [
+    "Table",
+    "cloud_table",
+    "latency_table",
+    "level_table",
+    "pods_table",
+    "rates_table",
+    "stages_table",
+    "steps_table",
+]
 
 _SPANS_MAX = 240
+_BAND_ROWS = 4  # rows of the cloud's grid that one row of its table holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,48 @@ def latency_table(series: Series, rows_max: int) -> Table:
     rows = tuple((_bin(series, index), *(_milliseconds(values[index]) for values in lines)) for index in kept)
     columns = ("seconds from injection", "p50, ms", "p95, ms", "p99, ms")
     return Table("latency", "Latency", columns, rows, _note(series, len(kept), "with the highest p99"))
+
+
+def cloud_table(density: Density) -> Table:
+    """Return how many requests each band of latency holds, the quickest first; bands without one are left out."""
+    step = math.log(density.latency_high_ms / density.latency_low_ms) / density.rows
+    bands = math.ceil(density.rows / _BAND_ROWS)
+    sums = [[0, 0] for _ in range(bands)]
+    for kind, cells in enumerate((density.good, density.bad)):
+        for _, row, requests in cells:
+            sums[row // _BAND_ROWS][kind] += requests
+    edges = [
+        figure(density.latency_low_ms * math.exp(min(band * _BAND_ROWS, density.rows) * step), "ms")
+        for band in range(bands + 1)
+    ]
+    rows = tuple(
+        (f"{edges[band]} to {edges[band + 1]}", count(good), count(bad))
+        for band, (good, bad) in enumerate(sums)
+        if good or bad
+    )
+    return Table("cloud", "Every request by its latency", ("latency", "good", "failed"), rows)
+
+
+def level_table(series: Series, rows_max: int) -> Table:
+    """Return service level and error budget of the bins that lost some; of many the worst ones."""
+    below = [index for index, share in enumerate(series.level) if share < 1]
+    kept = [below[index] for index in worst_of_each([1 - series.level[index] for index in below], rows_max)]
+    rows = tuple(
+        (
+            _bin(series, index),
+            figure(series.level[index], "share"),
+            figure(series.budget_used[index], "share") if series.budget_used else "–",
+        )
+        for index in kept
+    )
+    left_out = (
+        f" {count(len(kept))} of {count(len(below))} such bins, the worst of each stretch."
+        if below[len(kept) :]
+        else ""
+    )
+    note = f"Bins of {exact(series.bin_seconds, 's')} that are not listed had full service.{left_out}"
+    columns = ("seconds from injection", "service level", "error budget used so far")
+    return Table("level", "Service level and error budget", columns, rows, note)
 
 
 def steps_table(series: Series) -> Table:

@@ -36,8 +36,10 @@ async def _serve(settings: Settings) -> None:
         for route in settings.routes:
             # Bodies go through as they are, and a client that goes away takes its request with it.
             server = web.Server(_handler(proxy, route), auto_decompress=False, handler_cancellation=True)
-            await _listen(stack, web.ServerRunner(server), settings, route.port)
-        await _listen(stack, web.AppRunner(make_admin_app(switch), access_log=None), settings, settings.admin_port)
+            runner = web.ServerRunner(server, shutdown_timeout=settings.drain_seconds)
+            await _listen(stack, runner, settings.host, route.port)
+        admin = web.AppRunner(make_admin_app(switch), access_log=None, shutdown_timeout=settings.drain_seconds)
+        await _listen(stack, admin, settings.host, settings.admin_port)
         await stop.wait()
 
 
@@ -48,11 +50,10 @@ def _handler(proxy: Proxy, route: Route) -> Callable[[web.BaseRequest], Awaitabl
     return handle
 
 
-async def _listen(stack: AsyncExitStack, runner: web.BaseRunner, settings: Settings, port: int) -> None:
-    runner._shutdown_timeout = settings.drain_seconds
+async def _listen(stack: AsyncExitStack, runner: web.BaseRunner, host: str, port: int) -> None:
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, settings.host, port, backlog=_CONNECTIONS_WAITING_MAX).start()
+    await web.TCPSite(runner, host, port, backlog=_CONNECTIONS_WAITING_MAX).start()
 
 
 def main() -> None:

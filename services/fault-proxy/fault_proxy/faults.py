@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Counts", "Decision", "FaultState", "FaultSwitch", "Faults", "Fate"]
+__all__ = ["Counts", "Decision", "Fate", "FaultState", "FaultSwitch", "Faults"]
 
 
 class Faults(BaseModel):

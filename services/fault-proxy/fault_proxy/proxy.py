@@ -68,7 +68,7 @@ class Proxy:
         if decision.fate is Fate.FAILED:
             return _answer(decision.status, "error", "The fault proxy was told to fail.")
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
-            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # type: ignore[attr-defined]  # a WriteTransport
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             answer = await self._ask(request, route)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -133,5 +133,5 @@ def _abort(request: web.BaseRequest) -> web.StreamResponse:
         sock = request.transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        request.transport.abort()  # type: ignore[attr-defined]  # a WriteTransport
+        request.transport.abort()
     return web.Response(status=500)

@@ -19,7 +19,7 @@ class Route:
     upstream_port: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Settings:
     """The proxy's settings.
 

@@ -7,7 +7,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flametest.measure.durability import OFFENCES_SHOWN_MAX, WriteRecord, durability, judge_writes, write_words
+from flametest.measure.durability import (
+    OFFENCES_SHOWN_MAX,
+    WriteRecord,
+    combined,
+    durability,
+    judge_writes,
+    write_words,
+)
 from flametest.model.events import LedgerEnded, LedgerOmitted, LedgerStarted, Stamp
 from flametest.model.history import History
 from flametest.model.writes import Attempt, Audit, Book, StoredOrder, WriteOutcome
@@ -205,3 +212,17 @@ def test_a_ledger_that_was_not_read_back_or_ended_early_is_not_judged() -> None:
         "the ledger ended early: it was killed",
     ]
     assert unread.acknowledged == 1
+
+
+def test_the_writes_of_several_repeats_add_up_and_a_doubt_about_one_remains() -> None:
+    writes = [Write((ACKNOWLEDGED,), True)] * 3
+    sound = judge_writes(attempts_of(writes), audit_of(orders_of(writes)), PREFIX)
+    spoilt = judge_writes(attempts_of(writes), audit_of(orders_of(writes)[:2]), PREFIX)
+    unread = judge_writes(attempts_of(writes), None, PREFIX)
+    both = combined([sound, spoilt])
+    assert both is not None
+    assert (both.acknowledged, both.kept, both.lost, both.problem) == (6, 5, spoilt.lost, "")
+    doubtful = combined([sound, unread])
+    assert doubtful is not None
+    assert doubtful.problem == "repeat 2: nothing was read back"
+    assert combined([]) is None

@@ -8,7 +8,7 @@ was wrong already when the ledger began is not counted again: each scenario answ
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flametest.measure.figures import Figure
@@ -23,6 +23,7 @@ __all__ = [
     "WRITES_CRITERION",
     "WRITES_LIMIT",
     "WriteRecord",
+    "combined",
     "durability",
     "judge_writes",
     "omitted_reason",
@@ -103,6 +104,27 @@ def judge_writes(attempts: Iterable[Attempt], audit: Audit | None, prefix: str) 
     if found.acknowledged == 0 and found.anomalies == 0:
         return replace(found, problem="no order was acknowledged, so none could be lost")
     return found
+
+
+def combined(judged: Sequence[Durability]) -> Durability | None:
+    """Return the writes of several repeats together; None without one. A repeat that cannot be judged spoils all."""
+    if not judged:
+        return None
+    problems = [f"repeat {number}: {one.problem}" for number, one in enumerate(judged, start=1) if one.problem]
+    return Durability(
+        attempts=sum(one.attempts for one in judged),
+        repeated=sum(one.repeated for one in judged),
+        acknowledged=sum(one.acknowledged for one in judged),
+        failed=sum(one.failed for one in judged),
+        unknown=sum(one.unknown for one in judged),
+        kept=sum(one.kept for one in judged),
+        lost=_together(one.lost for one in judged),
+        phantom=_together(one.phantom for one in judged),
+        duplicated=_together(one.duplicated for one in judged),
+        oversold=_together(one.oversold for one in judged),
+        unbalanced=_together(one.unbalanced for one in judged),
+        problem=problems[0] if problems else "",
+    )
 
 
 def write_figure(durability: Durability) -> Figure:
@@ -212,6 +234,12 @@ def _unbalanced(book: Book, before: Book | None) -> str:
 def _offences(texts: Iterable[str]) -> Offences:
     found = list(texts)
     return Offences(len(found), tuple(found[:OFFENCES_SHOWN_MAX]))
+
+
+def _together(offences: Iterable[Offences]) -> Offences:
+    several = list(offences)
+    first = [text for one in several for text in one.first]
+    return Offences(sum(one.count for one in several), tuple(first[:OFFENCES_SHOWN_MAX]))
 
 
 def _tally(attempts: tuple[Attempt, ...], by_key: Mapping[str, tuple[Attempt, ...]]) -> Durability:

@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 
+from flametest.measure.durability import combined
 from flametest.measure.statistics import bootstrap_interval, student_interval
 from flametest.model.result import ScenarioResult
 from flametest.model.trials import Trial, TrialFigure, Trials, TrialSummary
@@ -39,7 +40,7 @@ def trial_of(number: int, measured: ScenarioResult, extra_baseline_seconds: floa
 
 
 def combine_trials(repeats: Sequence[TrialInput], seed: int, planned: int) -> ScenarioResult:
-    """Return one scenario for all its repeats: the worst one in detail, its verdict that of the worst.
+    """Return one scenario for all its repeats: the worst one in detail, the writes of all, the verdict of the worst.
 
     ``planned`` repeats were asked for; a run that was cut short has fewer, and cannot have passed. A single planned
     repeat stays as it is.
@@ -62,6 +63,7 @@ def combine_trials(repeats: Sequence[TrialInput], seed: int, planned: int) -> Sc
         found,
         verdict=verdict,
         sentence=f"{sentence}; the worst: {found.sentence}",
+        durability=combined([one.durability for one, *_ in repeats if one.durability is not None]),
         trials=Trials(seed, shown + 1, trials, summaries, sentence),
     )
 

@@ -1,0 +1,105 @@
+"""Injects one fault as an experiment does, and ends at a given step in a given way; run as a process of its own.
+
+    python driver.py FAULT STEP WAY
+
+STEP is armed (the undo record is on disk), half (after the first request), injected or proved; WAY is end, exception,
+or the name of a signal that the process sends itself.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flametest.faults.bad_rollout import BadRollout
+from flametest.faults.container_crash import ContainerCrash
+from flametest.faults.dependency_outage import DependencyOutage
+from flametest.faults.healing import Healing, place_of
+from flametest.faults.network_partition import NetworkPartition
+from flametest.faults.node_drain import NodeDrain
+from flametest.faults.node_loss import NodeLoss
+from flametest.faults.nodes import NodeSelection
+from flametest.faults.owner import own_owner
+from flametest.faults.protocol import Fault, Proof
+from flametest.faults.safety import Radius
+from flametest.faults.scaling import Scaling
+from flametest.faults.selection import PodSelection
+from flametest.faults.service_removal import ServiceRemoval
+from flametest.faults.undo import state_home
+from flametest.faults.wrapper import Injected, InjectionOptions, Injector, applied
+from flametest.kube import connect
+from flametest.model.events import Target
+
+NAMESPACE = "flametest"
+FAULTS: Mapping[str, Fault] = {
+    "service-removal": ServiceRemoval(NAMESPACE, "logic"),
+    "entry-removal": ServiceRemoval(NAMESPACE, "nginx"),
+    "scaling": Scaling(NAMESPACE, "api", 4),
+    "dependency-outage": DependencyOutage(NAMESPACE, "redis"),
+    "network-partition": NetworkPartition(NAMESPACE, "logic", 8080),
+    "bad-rollout": BadRollout(NAMESPACE, "api"),
+    "node-drain": NodeDrain(NodeSelection(NAMESPACE, app="nginx")),
+    "node-loss": NodeLoss(NodeSelection(NAMESPACE, app="nginx")),
+    "container-crash": ContainerCrash(PodSelection(NAMESPACE, "app=nginx")),
+}
+
+
+class Ending:
+    """Ends the process at its step, in its way."""
+
+    def __init__(self, step: str, way: str) -> None:
+        self._step, self._way = step, way
+
+    def reach(self, step: str) -> None:
+        """Do nothing, or end."""
+        if step != self._step or self._way == "end":
+            return
+        print(f"ending at {step}", flush=True)
+        if self._way == "exception":
+            raise RuntimeError(f"a probe failed at {step}")
+        os.kill(os.getpid(), signal.Signals[self._way])
+        signal.pause()
+
+    def shown(self, fault: Fault, targets: tuple[Target, ...]) -> None:
+        """Print the targets."""
+        print(f"shown {fault.title}: {[target.name for target in targets]}", flush=True)
+
+    def injected(self, injected: Injected) -> None:
+        """End here if so asked."""
+        self.reach("injected")
+
+    def proved(self, fault: str, proof: Proof) -> None:
+        """End here if so asked."""
+        print(f"{'proved' if proof.proved else 'NOT proved'}: {proof.evidence}", flush=True)
+        self.reach("proved")
+
+    def healed(self, fault: str, healing: Healing) -> None:
+        """Print what was done."""
+        print(f"{'healed' if healing.healed else 'NOT healed'}: {healing.evidence}", flush=True)
+
+
+def main(fault: str, step: str, way: str) -> None:
+    """Inject, and end."""
+    kubeconfig, context = os.environ["KUBECONFIG"], os.environ["KUBERNETES_CONTEXT"]
+    ending = Ending(step, way)
+    with connect(kubeconfig, context) as client:
+        send = client.api.send
+
+        def sending(*arguments: Any, **options: Any) -> Any:
+            ending.reach("armed")
+            answer = send(*arguments, **options)
+            ending.reach("half")
+            return answer
+
+        client.api.send = sending  # type: ignore[method-assign]
+        radius = Radius(frozenset({NAMESPACE}), targets_max=12, pods_share_max=1, nodes_max=1)
+        options = InjectionOptions(radius, Path(state_home(os.environ)), own_owner(os.environ))
+        injector = Injector(client, place_of(client, kubeconfig, context), options, ending)
+        with applied(FAULTS[fault], injector):
+            print("the fault lasts", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

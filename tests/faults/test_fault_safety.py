@@ -1,0 +1,91 @@
+"""The gate: what may be hit, and how it says no."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flametest.faults.errors import BlastRadiusError
+from flametest.faults.safety import Radius, Surroundings, check, refusals
+from flametest.faults.survey import survey
+from flametest.model.events import Target
+
+RADIUS = Radius(frozenset({"flametest"}), targets_max=3, pods_share_max=0.5)
+CONSENT = {"flametest": {"flametest.dev/faults": "allowed"}}
+
+
+def pods(count: int, namespace: str = "flametest") -> tuple[Target, ...]:
+    return tuple(Target("Pod", namespace, f"api-{number}", f"uid-{number}") for number in range(count))
+
+
+def around(population: int) -> Surroundings:
+    return Surroundings(CONSENT, {f"uid-{number}": "owner" for number in range(population)}, {"owner": population})
+
+
+def test_few_pods_of_a_namespace_that_consents_may_be_hit() -> None:
+    check("delete pods", pods(1), RADIUS, around(3))
+    assert refusals(pods(2), RADIUS, around(4)) == ()
+
+
+def test_a_fault_that_selects_nothing_is_stopped() -> None:
+    with pytest.raises(BlastRadiusError, match=r"'delete pods' was stopped before .*: it selects nothing"):
+        check("delete pods", (), RADIUS, around(3))
+
+
+def test_a_namespace_that_is_not_on_the_list_is_stopped_though_it_consents() -> None:
+    consent = Surroundings({"kube-system": CONSENT["flametest"]}, {}, {})
+    (reason, *_) = refusals(pods(1, "kube-system"), RADIUS, consent)
+    assert reason == "namespace 'kube-system' is not one of flametest"
+
+
+@pytest.mark.parametrize("labels", [{}, {"flametest.dev/faults": "yes"}, {"flametest.dev/faults": ""}])
+def test_a_namespace_without_the_label_is_stopped_though_it_is_on_the_list(labels: dict[str, str]) -> None:
+    (reason, *_) = refusals(pods(1), RADIUS, Surroundings({"flametest": labels}, {"uid-0": "owner"}, {"owner": 3}))
+    assert reason == "namespace 'flametest' does not carry the label flametest.dev/faults=allowed"
+
+
+def test_a_namespace_that_does_not_exist_is_told() -> None:
+    assert "does not exist" in refusals(pods(1), RADIUS, Surroundings())[0]
+
+
+def test_too_many_objects_and_too_large_a_share_are_both_told() -> None:
+    reasons = refusals(pods(4), RADIUS, around(5))
+    assert reasons == (
+        "it hits 4 objects, more than the 3 that are allowed",
+        "it hits 4 of 5 pods of one controller, more than the share of 50% that is allowed",
+    )
+
+
+def test_a_pod_that_nobody_replaces_is_all_there_is_of_it() -> None:
+    assert "1 of 1 pods" in refusals(pods(1), RADIUS, Surroundings(CONSENT))[0]
+
+
+def test_a_node_may_be_hit_only_where_the_experiment_says_so() -> None:
+    node = (Target("Node", "", "node-1", "uid"),)
+    assert refusals(node, RADIUS, Surroundings()) == ("it hits 1 nodes, more than the 0 that are allowed",)
+    assert refusals(node, Radius(frozenset(), nodes_max=1), Surroundings()) == ()
+
+
+def test_other_things_without_a_namespace_may_never_be_hit() -> None:
+    role = (Target("ClusterRole", "", "admin", "uid"),)
+    assert refusals(role, Radius(frozenset({"flametest"}), nodes_max=9), Surroundings())
+
+
+@given(count=st.integers(1, 30), population=st.integers(1, 30), share=st.floats(0.01, 1), most=st.integers(0, 30))
+def test_what_passes_keeps_count_and_share(count: int, population: int, share: float, most: int) -> None:
+    radius = Radius(frozenset({"flametest"}), most, share)
+    hit = min(count, population)
+    if not refusals(pods(hit), radius, around(population)):
+        assert hit <= most
+        assert hit <= share * population
+
+
+def test_the_survey_counts_the_pods_that_stay(client: Any) -> None:
+    leaving = client.api.objects["/api/v1/namespaces/flametest/pods/api-2"]
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:01Z"
+    uid = client.api.objects["/api/v1/namespaces/flametest/pods/api-0"]["metadata"]["uid"]
+    found = survey(client, [Target("Pod", "flametest", "api-0", uid)])
+    assert found.populations["uid-of-rs"] == 2
+    assert found.controllers[uid] == "uid-of-rs"
+    assert found.labels["flametest"] == {"flametest.dev/faults": "allowed"}

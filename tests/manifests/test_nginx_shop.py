@@ -74,7 +74,12 @@ def test_a_frontend_that_hangs_is_given_up_within_two_seconds_and_not_asked_twic
     assert len(frontend.requests) == 1
 
 
-def test_a_page_is_asked_for_a_second_time_when_the_pod_breaks_off(entry: Any, frontend: Any) -> None:
-    frontend.broken_connections = 1
-    assert ask(entry.port, path="/shop")[0] == 200, entry.log.read_text()[-3000:]
-    assert len(frontend.requests) == 2
+def test_a_page_is_asked_for_a_second_time_when_the_pod_breaks_off(entry: Any, frontend: Any, wait_until: Wait) -> None:
+    def is_asked_twice() -> bool:
+        frontend.requests.clear()
+        frontend.broken_connections = 1
+        status, _, _ = ask(entry.port, path="/shop")
+        return status == 200 and len(frontend.requests) == 2
+
+    # nginx looks the Service up for each of the two tries by itself: one may still be without an address.
+    wait_until(is_asked_twice)

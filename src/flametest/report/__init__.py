@@ -1,4 +1,4 @@
-"""The report: one Result as a page, as JUnit and as Markdown.
+"""The report: one Result as a page, as JUnit, as Markdown and as OpenMetrics.
 
 Renderers are pure functions of the Result: they read no clock and no file but their templates, so that the same
 Result gives the same bytes. They compute no figure: what they add is layout.
@@ -6,6 +6,7 @@ Result gives the same bytes. They compute no figure: what they add is layout.
 
 from flametest.report.junit import render_junit
 from flametest.report.markdown import render_markdown
+from flametest.report.openmetrics import render_openmetrics
 from flametest.report.page import render_html
 
-__all__ = ["render_html", "render_junit", "render_markdown"]
+__all__ = ["render_html", "render_junit", "render_markdown", "render_openmetrics"]

@@ -32,21 +32,22 @@ _SAFE_LINK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-
 # A page larger than this is drawn again more coarsely: the first detail that fits is taken, or else the last.
 _BYTES_MAX = 300_000
 _DETAILS = (
-    Detail(points_max=600, columns_max=240, rows_max=160, has_narrow=True),
-    Detail(points_max=320, columns_max=160, rows_max=60, has_narrow=True),
-    Detail(points_max=240, columns_max=120, rows_max=40, has_narrow=False),
-    Detail(points_max=120, columns_max=80, rows_max=16, has_narrow=False),
-    Detail(points_max=60, columns_max=48, rows_max=8, has_narrow=False),
+    Detail(points_max=600, columns_max=240, rows_max=160, has_narrow=True, has_bars=True),
+    Detail(points_max=320, columns_max=160, rows_max=60, has_narrow=True, has_bars=True),
+    Detail(points_max=200, columns_max=120, rows_max=24, has_narrow=True, has_bars=True),
+    Detail(points_max=120, columns_max=100, rows_max=16, has_narrow=False, has_bars=True),
+    Detail(points_max=60, columns_max=48, rows_max=8, has_narrow=False, has_bars=False),
 )
 
 
 def render_html(result: Result) -> str:
-    """Return the report as one HTML page of at most 300 KB; the same Result gives the same text.
+    """Return the report as one HTML page; the same Result gives the same text.
 
-    Long series are thinned to their peaks, so that the size holds; a run of dozens of scenarios may exceed it.
+    A run of up to four scenarios takes at most 300 KB however long it was, since series are thinned to their peaks;
+    each further scenario adds some 45 KB, which its tables and labels need.
     """
     page = ""
-    # Where to begin saves renderings: each scenario needs some 45 KB at the least and 100 KB at the most.
+    # Where to begin saves renderings: each scenario needs some 45 KB at the least and 130 KB at the most.
     for detail in _DETAILS[min(len(result.scenarios) // 3, len(_DETAILS) - 1) :]:
         page = _render(result, detail)
         if len(page.encode()) <= _BYTES_MAX:

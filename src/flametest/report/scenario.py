@@ -41,12 +41,14 @@ class Detail:
         columns_max: columns of the request cloud.
         rows_max: rows of a table behind a chart.
         has_narrow: whether charts are drawn a second time for phones; otherwise the wide ones scroll there.
+        has_bars: whether shares in tables have a bar beside their figure.
     """
 
     points_max: int
     columns_max: int
     rows_max: int
     has_narrow: bool
+    has_bars: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class ScenarioView:
         tables: the tables behind the charts.
         latency: latency percentiles by phase.
         served: who served.
+        has_bars: whether its shares have bars.
         figures: further figures, as pairs of a term and its text.
         trials: all repeats; None when there was one.
         trials_drawing: their chart; None likewise.
@@ -98,6 +101,7 @@ class ScenarioView:
     tables: tuple[Table, ...]
     latency: Table | None
     served: tuple[ServedTable, ...]
+    has_bars: bool
     figures: tuple[tuple[str, str], ...]
     trials: TrialsView | None
     trials_drawing: Drawing | None
@@ -132,6 +136,7 @@ def view(result: Result, index: int, detail: Detail) -> ScenarioView:
         tables=_tables(scenario, detail.rows_max),
         latency=_latency(scenario.latency),
         served=served_tables(scenario),
+        has_bars=detail.has_bars,
         figures=tuple(_figures(scenario)),
         trials=trials_view(scenario),
         trials_drawing=_trials_drawing(scenario, anchor, detail),

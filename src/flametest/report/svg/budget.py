@@ -9,7 +9,7 @@ from flametest.report.svg.thinning import thin
 
 __all__ = ["draw_budget"]
 
-_TITLE = "Error budget used"
+_TITLE = "Error budget used, %"
 _HIGH_MIN = 1e-4  # an axis that ends below a hundredth of a percent would make one failure look like a catastrophe
 
 
@@ -25,7 +25,7 @@ def draw_budget(series: Series, frame: Frame, objective: float | None) -> str:
     panel = open_panel(frame, "budget", _TITLE, _describe(used, objective), 62, is_last=True)
     ticks = linear_ticks(max(used, _HIGH_MIN), 2)
     scale = Linear(0, ticks[-1], panel.bottom, panel.top)
-    panel.y_axis([(scale(tick), exact(tick, "share")) for tick in ticks])
+    panel.y_axis([(scale(tick), f"{tick * 100:.10g}") for tick in ticks])
     starts = [series.start_seconds + (index + 1) * series.bin_seconds for index in range(len(series.budget_used))]
     placed = [(frame.x(seconds), scale(share)) for seconds, share in zip(starts, series.budget_used, strict=True)]
     points = [(frame.left, scale(0)), *thin(placed, frame.points_max)]

@@ -70,7 +70,6 @@ def picture(key: str, width: float, height: float, title: str, description: str)
         root.set("fill", muted.light)
     add(root, "title", title, id=f"{key}-title")
     add(root, "desc", description, id=f"{key}-desc")
-    add(root, "rect", width=width, height=height, fill="surface")
     return root
 
 

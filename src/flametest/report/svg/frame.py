@@ -30,6 +30,7 @@ HALO: dict[str, str | float] = {
 _STRIP_HEIGHT = 40
 _AXIS_HEIGHT = 40
 _LABEL_GAP = 13.5
+_GROUND_PIXELS = 2000  # taller than the tallest panel, that of forty pods on a phone
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +201,9 @@ def open_panel(
     # A phone has no gutter: there the title and the key stand above the marks, not between them and the plot.
     strip_top = header if frame.is_narrow else 0
     plot_top = strip_top + strip - 12 if is_first else top - 4 if frame.is_narrow else 0
-    _draw_band(panel, plot_top, is_first)
-    _draw_ticks(panel, plot_top, is_last)
-    if frame.marks:
-        lines = "".join(
-            f"M{number(frame.x(mark.seconds))} {number(plot_top)}V{number(bottom + 8)}" for mark in frame.marks
-        )
-        add(root, "path", d=lines, stroke="muted", stroke_width=0.8, stroke_dasharray="1 2")
+    _draw_ground(panel, plot_top, is_first, is_last)
+    if is_last:
+        _draw_axis(panel)
     if is_first:
         _draw_marks(panel, strip_top, plot_top)
     in_gutter = not frame.is_narrow and not has_header
@@ -215,27 +212,38 @@ def open_panel(
     return panel
 
 
-def _draw_band(panel: Panel, top: float, is_first: bool) -> None:
-    if panel.frame.band is None:
+def _draw_ground(panel: Panel, top: float, is_first: bool, is_last: bool) -> None:
+    """Draw what runs through all panels: the band, the grid, the lines of the marks.
+
+    The first panel holds it, longer than any panel, and the others refer to it, as a drawing cuts off what is below
+    it. The last one has to end it above its axis, and so has its own.
+    """
+    frame, key = panel.frame, f"{panel.frame.key}-ground"
+    if not (is_first or is_last):
+        add(panel.root, "use", href=f"#{key}", y=top)
         return
-    start, end = (panel.frame.x(seconds) for seconds in panel.frame.band)
-    height = panel.bottom + 8 - top
-    add(panel.root, "rect", x=start, y=top, width=max(2.0, end - start), height=height, fill="band")
-    if is_first and end - start > 60:
-        add(panel.root, "text", "fault", x=end - 5, y=top + 11, text_anchor="end")
+    bottom = panel.bottom + 8 - top if is_last else _GROUND_PIXELS
+    ground = add(panel.root, "g", transform=f"translate(0 {number(top)})")
+    if is_first:
+        ground = add(ground, "g", id=key)
+    if frame.band is not None:
+        start, end = (frame.x(seconds) for seconds in frame.band)
+        add(ground, "rect", x=start, width=max(2.0, end - start), height=bottom, fill="band")
+        if is_first and end - start > 60:
+            add(panel.root, "text", "fault", x=end - 5, y=top + 11, text_anchor="end")
+    grid = "".join(f"M{number(frame.x(seconds))} 0v{number(bottom)}" for seconds in frame.ticks())
+    add(ground, "path", d=grid, stroke="grid", stroke_width=0.8)
+    if frame.marks:
+        lines = "".join(f"M{number(frame.x(mark.seconds))} 0v{number(bottom)}" for mark in frame.marks)
+        add(ground, "path", d=lines, stroke="muted", stroke_width=0.8, stroke_dasharray="1 2")
 
 
-def _draw_ticks(panel: Panel, top: float, is_last: bool) -> None:
+def _draw_axis(panel: Panel) -> None:
     frame, root = panel.frame, panel.root
-    ticks = frame.ticks()
-    grid = "".join(f"M{number(frame.x(seconds))} {number(top)}V{number(panel.bottom + 8)}" for seconds in ticks)
-    add(root, "path", d=grid, stroke="grid", stroke_width=0.8)
-    if not is_last:
-        return
     edge = f"M{number(frame.left)} {number(panel.bottom + 8)}H{number(frame.right)}"
     add(root, "path", d=edge, stroke="muted")
     group = add(root, "g", text_anchor="middle")
-    for seconds in ticks:
+    for seconds in frame.ticks():
         add(group, "text", moment(seconds), x=frame.x(seconds), y=panel.bottom + 20)
     label = "seconds from injection"
     add(root, "text", label, x=frame.right, y=panel.bottom + 36, text_anchor="end")

@@ -1,7 +1,7 @@
 """Chart f: the service level, with the area that was lost shaded and its seconds printed."""
 
 from flametest.model.result import Series
-from flametest.report.format import exact, figure, percent, signed_seconds
+from flametest.report.format import figure, percent, signed_seconds
 from flametest.report.svg.canvas import add, line_path, serialise
 from flametest.report.svg.frame import HALO, Entry, Frame, Panel, open_panel
 from flametest.report.svg.patterns import hatch
@@ -10,7 +10,7 @@ from flametest.report.svg.thinning import thin
 
 __all__ = ["draw_level"]
 
-_TITLE = "Service level"
+_TITLE = "Service level, %"
 
 
 def draw_level(series: Series, frame: Frame, lost_seconds: float | None, *, is_last: bool = False) -> str:
@@ -24,7 +24,7 @@ def draw_level(series: Series, frame: Frame, lost_seconds: float | None, *, is_l
     """
     panel = open_panel(frame, "level", _TITLE, _describe(series, lost_seconds), 84, is_last=is_last)
     scale = Linear(0, 1, panel.bottom, panel.top)
-    panel.y_axis([(scale(share), exact(share, "share")) for share in (0, 0.5, 1)])
+    panel.y_axis([(scale(share), f"{share:.0%}".removesuffix("%")) for share in (0, 0.5, 1)])
     lost_fill = hatch(panel.root, f"{frame.key}-lost", "bad", gap=5, width=1.6)
     points = _corners(series, frame, scale)
     if min(series.level) < 1:

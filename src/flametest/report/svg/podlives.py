@@ -14,7 +14,7 @@ _TITLE = "Life of each pod"
 _STATES = ("pending", "running", "ready", "terminating")
 
 
-def draw_pod_lives(series: Series, frame: Frame, *, is_last: bool = False) -> str:
+def draw_pod_lives(series: Series, frame: Frame, *, is_last: bool) -> str:
     """Return the chart as SVG; only the first `PODS_MAX` pods are drawn."""
     pods = series.pods[:PODS_MAX]
     row = 32 if frame.is_narrow else 21

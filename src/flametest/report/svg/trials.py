@@ -18,6 +18,7 @@ __all__ = ["draw_trials"]
 
 _TITLE = "Trials"
 _ROW_PIXELS = 72
+_NARROW_ROW_PIXELS = 106
 _DOT_PIXELS = 9.0
 _OFFSETS = (0, -9, 9, -17, 17)  # where dots that would cover one another stand instead
 _ROLES = {Verdict.PASSED: "good", Verdict.FAILED: "bad", Verdict.INCONCLUSIVE: "inconclusive"}
@@ -35,7 +36,7 @@ class _Row:
 def draw_trials(summaries: Sequence[TrialSummary], key: str, *, is_narrow: bool) -> str:
     """Return the trials of each criterion as SVG; a criterion without a figure has an empty row."""
     width, left, right = (400, 14, 386) if is_narrow else (960, 262, 900)
-    row = _ROW_PIXELS + (20 if is_narrow else 0)
+    row = _NARROW_ROW_PIXELS if is_narrow else _ROW_PIXELS
     described = "; ".join(_described(summary) for summary in summaries)
     root = picture(f"{key}-trials-{'n' if is_narrow else 'w'}", width, row * len(summaries), _TITLE, f"{described}.")
     for index, summary in enumerate(summaries):
@@ -59,15 +60,15 @@ def _ends(summary: TrialSummary) -> tuple[float, float]:
     if summary.unit in ("s", "ms", "count"):
         low = min(0.0, low)
     room = (high - low or abs(high) or 1.0) * 0.06
-    return (low if low == 0 else low - room), high + room
+    is_share = share_unit(summary.name, summary.unit) == "share"
+    return (low if low == 0 else low - room), (1.0 if is_share else high + room)
 
 
 def _draw_words(row: _Row, top: float, is_narrow: bool) -> None:
     x, y = (4.0, top + 14) if is_narrow else (2.0, top + 26)
     add(row.root, "text", row.summary.title, x=x, y=y, fill="ink", font_size=12, font_weight="600")
     words = _middle_words(row.summary, row.unit)
-    place = {"x": 396.0, "y": y, "text_anchor": "end"} if is_narrow else {"x": x, "y": y + 17}
-    add(row.root, "text", words, **place)
+    add(row.root, "text", words, x=x, y=y + 17)
 
 
 def _draw_axis(row: _Row) -> None:

@@ -5,18 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from flametest.model.verdict import Bound, Limit
-from flametest.run.experiment import (
-    Experiment,
-    ExperimentError,
-    load_experiment,
-    override_limits,
-    parse_limit,
-    suite_files,
-)
+from flametest.run.experiment import ExperimentError, load_experiment, read_limits, suite_files
 from flametest.run.project import Project
 
 
@@ -103,39 +94,32 @@ def test_what_a_measured_run_needs_is_asked_for(tmp_path: Path, change: Any, com
     assert caught.value.remedy
 
 
-@given(st.from_regex(r"[a-z_]+", fullmatch=True), st.floats(allow_nan=False, allow_infinity=False))
-def test_a_limit_of_the_command_line_is_read_back(criterion: str, value: float) -> None:
-    assert parse_limit(f"{criterion}={value!r}") == ("", criterion, value)
-    assert parse_limit(f"pod-delete-api:{criterion}={value!r}") == ("pod-delete-api", criterion, value)
+REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("text", ["", "outage_seconds", "=3", "outage_seconds=", "outage_seconds=nan", ":x=1", "x=y"])
-def test_a_limit_of_another_form_is_refused(text: str) -> None:
-    with pytest.raises(ExperimentError, match="is not understood"):
-        parse_limit(text)
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "experiments").glob("*.json")), ids=lambda path: path.stem)
+def test_every_experiment_of_the_project_is_judged_by_the_one_file_of_limits(path: Path) -> None:
+    experiment = load_experiment(path)
+    probed = [
+        probe["provider"].get("func") for probe in json.loads(path.read_text())["steady-state-hypothesis"]["probes"]
+    ]
+    limits = {limit.criterion for limit in read_limits(path.with_name("limits.toml")).of(experiment.name)}
+
+    assert experiment.limits == ()
+    assert "within_limits" in probed
+    assert {"outage_seconds", "recovery_seconds", "steady_seconds", "availability", "write_anomalies"} <= limits
 
 
-def experiment(*limits: Limit) -> Experiment:
-    return Experiment("one", Path("one.json"), "t", "d", "api", limits)
+def test_every_table_of_limits_belongs_to_an_experiment() -> None:
+    folder = REPOSITORY / "experiments"
+
+    assert set(read_limits(folder / "limits.toml").scenarios()) <= {path.stem for path in folder.glob("*.json")}
 
 
-def test_an_override_takes_the_place_of_the_experiments_limit() -> None:
-    base = experiment(Limit("outage_seconds", Bound.AT_MOST, 3.0, "experiments/one.json"))
+def test_without_a_file_of_limits_an_experiment_is_judged_by_its_own(tmp_path: Path) -> None:
+    own = load_experiment(written(tmp_path, document())).limits
 
-    (limit,) = override_limits(base, [("", "outage_seconds", 0.1)])
-
-    assert limit == Limit("outage_seconds", Bound.AT_MOST, 0.1, "--limit outage_seconds=0.1")
-
-
-def test_an_override_for_another_scenario_changes_nothing() -> None:
-    base = experiment(Limit("outage_seconds", Bound.AT_MOST, 3.0, "experiments/one.json"))
-
-    assert override_limits(base, [("two", "outage_seconds", 0.1)]) == base.limits
-
-
-def test_an_override_without_a_limit_to_replace_is_refused() -> None:
-    with pytest.raises(ExperimentError, match="no limit called 'p95_ms'"):
-        override_limits(experiment(), [("one", "p95_ms", 1.0)])
+    assert read_limits(tmp_path / "limits.toml").of("one", own) == own
 
 
 def test_a_suite_is_a_list_of_files_in_order(tmp_path: Path) -> None:

@@ -35,42 +35,79 @@ def test_events_of_a_run_and_of_its_scenarios_are_one_history(folder: RunFolder)
     assert folder.history() == History([noted(1, "begun", ""), noted(2, "seen")])
 
 
+def row(moment: int) -> str:
+    return f"load,GET /,{moment},{moment},{moment + 5},ok,200,api-1,\n"
+
+
+def moments(folder: RunFolder, scenario: str) -> list[int]:
+    return [int(one) for one in folder.samples().of(scenario).sent_ns]
+
+
 def test_folding_twice_adds_nothing(folder: RunFolder) -> None:
     (folder.scenario("one") / "history.jsonl").write_text(encode(noted(2, "seen")) + "\n")
-    (folder.scenario("one") / "samples-prober.csv").write_text(HEADER + "row\n")
+    (folder.scenario("one") / "samples-prober.csv").write_text(HEADER + row(1))
 
     folder.fold("one")
     folder.fold("one")
 
     assert len(folder.history()) == 1
-    assert list(folder.samples("one")) == [HEADER, "row\n"]
+    assert moments(folder, "one") == [1]
 
 
 def test_samples_come_back_by_scenario(folder: RunFolder) -> None:
     for name in ("one", "two"):
-        (folder.scenario(name) / "samples-load.csv").write_text(f"{HEADER}{name} a\n{name} b\n")
+        (folder.scenario(name) / "samples-load.csv").write_text(HEADER + row(len(name)) + row(9))
         folder.fold(name)
 
-    assert list(folder.samples("two")) == [HEADER, "two a\n", "two b\n"]
-    assert list(folder.samples("none")) == [HEADER]
+    assert moments(folder, "two") == [3, 9]
+    assert moments(folder, "none") == []
+    assert folder.samples().problem("none") == ""
+
+
+def test_events_of_a_trial_get_its_name(folder: RunFolder) -> None:
+    (folder.scenario("one/trial-2") / "history.jsonl").write_text(encode(noted(2, "seen")) + "\n")
+    (folder.scenario("one/trial-2") / "samples-load.csv").write_text(HEADER + row(4))
+
+    folder.fold("one/trial-2")
+
+    assert folder.history().scenario("one/trial-2") == History([noted(2, "seen", "one/trial-2")])
+    assert moments(folder, "one/trial-2") == [4]
 
 
 def test_a_row_that_a_crash_cut_off_is_left_out(folder: RunFolder) -> None:
-    (folder.scenario("one") / "samples-load.csv").write_text(HEADER + "whole\ncut o")
+    (folder.scenario("one") / "samples-load.csv").write_text(HEADER + row(1) + "load,GET /")
 
     folder.fold("one")
 
-    assert list(folder.samples("one")) == [HEADER, "whole\n"]
+    assert moments(folder, "one") == [1]
 
 
-def test_a_truncated_samples_file_is_an_error_not_an_end(folder: RunFolder) -> None:
-    (folder.scenario("one") / "samples-load.csv").write_text(HEADER + "row\n" * 1000)
-    folder.fold("one")
+def test_a_truncated_samples_file_is_told_for_the_scenarios_that_it_cuts(folder: RunFolder) -> None:
+    for name in ("one", "two"):
+        (folder.scenario(name) / "samples-load.csv").write_text(HEADER + "".join(map(row, range(1000))))
+        folder.fold(name)
     path = folder.path / "samples.csv.gz"
     path.write_bytes(path.read_bytes()[:-10])
 
-    with pytest.raises(ProjectError, match="is cut off"):
-        list(folder.samples("one"))
+    samples = folder.samples()
+
+    assert samples.problem("one") == ""
+    assert len(samples.of("one")) == 1000
+    assert "is cut off" in samples.problem("two")
+    assert len(samples.of("two")) == 0
+    assert "is cut off" in samples.problem("three")
+
+
+def test_a_broken_row_is_told_for_its_scenario_only(folder: RunFolder) -> None:
+    for name, rows in (("one", "load,GET /,x,1,2,ok,200,api-1,\n"), ("two", row(1))):
+        (folder.scenario(name) / "samples-load.csv").write_text(HEADER + rows + row(7))
+        folder.fold(name)
+
+    samples = folder.samples()
+
+    assert "expected the 9 fields" in samples.problem("one")
+    assert samples.problem("two") == ""
+    assert len(samples.of("two")) == 2
 
 
 def test_samples_are_readable_by_any_tool(folder: RunFolder) -> None:

@@ -48,12 +48,14 @@ Told = dict[str, Any]
 def observe_baseline(seconds: float) -> None:
     """Let load and prober run undisturbed for ``seconds``: what the fault is compared with.
 
+    A trial among several goes on for its own extra time, so that faults meet what runs in a rhythm in any phase.
+
     Raises:
         RecorderError: the prober died, or the record cannot be written.
     """
     recorder = session.current()
     recorder.begin_phase(Phase.BASELINE)
-    recorder.wait(seconds)
+    recorder.wait(seconds + recorder.settings.extra_baseline_seconds)
 
 
 def observe_fault(seconds: float) -> None:

@@ -1,7 +1,10 @@
 """The measured figures of the running experiment, for its steady-state hypothesis to judge.
 
-    {"type": "probe", "name": "users-felt-no-long-outage", "tolerance": {"type": "range", "range": [0, 3]},
-     "provider": {"type": "python", "module": "flametest.chaos.probes", "func": "outage_seconds"}}
+    {"type": "probe", "name": "every-figure-is-within-its-limit", "tolerance": true,
+     "provider": {"type": "python", "module": "flametest.chaos.probes", "func": "within_limits"}}
+
+The limits stand in limits.toml beside the experiment. The single figures are probes too, for an experiment that
+brings ranges of its own.
 
 Chaos Toolkit evaluates a tolerance in the hypothesis only, before the method and after it; so that is where they
 stand. Nothing is computed here: `flametest.measure` reads the record as far as it has grown, with the functions that
@@ -9,12 +12,16 @@ also make the report. Before a fault a figure covers the time so far. After it, 
 an error, never a number.
 """
 
+import logging
+
 from flametest.chaos import session
 from flametest.chaos.errors import RecorderError
+from flametest.chaos.limits import scenario_limits
 from flametest.chaos.record import read_record
 from flametest.chaos.recorder import Recorder
 from flametest.measure.figures import Figure, figures
 from flametest.measure.objectives import Objectives
+from flametest.model.verdict import Bound, Limit
 
 __all__ = [
     "availability",
@@ -23,13 +30,36 @@ __all__ = [
     "p95_ms",
     "recovery_seconds",
     "steady_seconds",
+    "within_limits",
     "workload_ready",
 ]
+
+logger = logging.getLogger("chaostoolkit")
+
+# What cannot be known before a fault without speaking against the system: too few requests to compare pods by.
+_KNOWN_LATE = frozenset({"max_over_mean"})
 
 
 def workload_ready(workload: str) -> bool:
     """Return whether a Deployment or StatefulSet has as many ready pods as it wants, none of which is going."""
     return session.current().is_ready(workload)
+
+
+def within_limits() -> bool:
+    """Return whether every figure keeps its limit of limits.toml; those that do not are told in the log.
+
+    Before a fault the figures are those of the time so far. A figure that needs more requests than there were, as the
+    time to steady state does without load, is told and not judged; `flametest run` finds it inconclusive.
+
+    Raises:
+        RecorderError: a figure could not be measured.
+        LimitsError: the limits cannot be read.
+    """
+    recorder = session.current()
+    history, samples = read_record(recorder.folder)
+    measured = figures(history, samples, recorder.scenario.workload, Objectives()).by_name
+    kept = [_keeps(measured[limit.criterion], limit, recorder.injected) for limit in scenario_limits(recorder)]
+    return all(kept)
 
 
 def outage_seconds() -> float:
@@ -65,6 +95,22 @@ def max_over_mean() -> float:
     if not session.current().injected:
         return _figure("max_over_mean", unknown=1.0)
     return _figure("max_over_mean")
+
+
+def _keeps(figure: Figure, limit: Limit, injected: bool) -> bool:
+    told = f"{limit.criterion}: {limit.bound} {limit.value:g}"
+    if figure.value is not None and figure.above is None:
+        held = limit.holds(figure.value)
+        (logger.debug if held else logger.error)(f"{told}, found {figure.value:.4g}")
+        return held
+    if figure.above is not None:
+        held = limit.bound is Bound.AT_MOST and limit.holds(figure.above)
+        (logger.warning if held else logger.error)(f"{told}, found more than {figure.above:.4g}: {figure.note}")
+        return held
+    if not injected:  # nothing speaks against it yet
+        logger.debug(f"{told}, not known yet: {figure.note}")
+        return limit.criterion in _KNOWN_LATE
+    raise RecorderError(f"{limit.criterion} could not be measured: {figure.note}", "see the record's history")
 
 
 def _figure(name: str, unknown: float | None = None) -> float:

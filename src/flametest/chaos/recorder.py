@@ -82,6 +82,11 @@ class Recorder:
         return self._client
 
     @property
+    def settings(self) -> Settings:
+        """Return what the environment says."""
+        return self._settings
+
+    @property
     def injected(self) -> bool:
         """Return whether a fault was injected."""
         return self._injected

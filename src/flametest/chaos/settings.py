@@ -13,6 +13,7 @@ from flametest.faults.undo import state_home
 __all__ = ["Settings", "read_settings"]
 
 REMEDY = 'run `eval "$(flametest env)"` after `flametest up`'
+_EXTRA_SECONDS_MAX = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,21 @@ class Settings:
     seed: int | None
     """FLAMETEST_SEED; what random choices of actions start from, None to draw one."""
 
+    extra_baseline_seconds: float = 0.0
+    """FLAMETEST_EXTRA_BASELINE_SECONDS; the random phase of a trial, added to the baseline."""
+
+    limits_file: Path | None = None
+    """FLAMETEST_LIMITS_FILE; None for the limits.toml beside the experiment."""
+
+    limits: tuple[str, ...] = ()
+    """FLAMETEST_LIMITS; those of the command line, separated by spaces."""
+
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Return what ``environment`` says.
 
     Raises:
-        RecorderError: no context is named, or the seed is no whole number.
+        RecorderError: no context is named, or a number is none.
     """
     context = environment.get("KUBERNETES_CONTEXT", "")
     if not context:
@@ -62,4 +72,18 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         record_folder=Path(folder) if folder else None,
         home=state_home(environment),
         seed=int(seed) if seed else None,
+        extra_baseline_seconds=_seconds(environment, "FLAMETEST_EXTRA_BASELINE_SECONDS"),
+        limits_file=Path(limits_file) if (limits_file := environment.get("FLAMETEST_LIMITS_FILE")) else None,
+        limits=tuple(environment.get("FLAMETEST_LIMITS", "").split()),
     )
+
+
+def _seconds(environment: Mapping[str, str], name: str) -> float:
+    text = environment.get(name) or "0"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < _EXTRA_SECONDS_MAX:
+        raise RecorderError(f"{name} is {text!r}; expected seconds under {_EXTRA_SECONDS_MAX:g}", "unset it")
+    return seconds

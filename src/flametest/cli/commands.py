@@ -13,6 +13,7 @@ import flametest
 from flametest.cli.progress import make_progress
 from flametest.clusters import Access, Cluster, ClusterError, ClusterOptions, provide
 from flametest.model.result import Result
+from flametest.model.verdict import Verdict
 from flametest.run.exitcodes import ExitCode, exit_code
 from flametest.run.interrupt import interruptible
 from flametest.run.project import Project, find_project
@@ -38,6 +39,9 @@ def run_suite(**options: Any) -> int:
         load=LoadSize(options["users"], options["rate"]),
         ledger=options["ledger"],
         seed=options["seed"],
+        trials=options["trials"],
+        baseline=options["baseline"],
+        margin_ratio=options["margin_ratio"],
         keep=options["keep"],
         command=["flametest", *sys.argv[1:]],
     )
@@ -55,7 +59,7 @@ def run_suite(**options: Any) -> int:
                 return ExitCode.NOT_HEALED
             raise
     _tell(result, folder)
-    return ExitCode.NOT_HEALED if _heal_first(cluster) else exit_code(result.verdict)
+    return ExitCode.NOT_HEALED if _heal_first(cluster) else _code(result)
 
 
 def bring_up(cluster: str) -> int:
@@ -138,6 +142,13 @@ def render_again(folder: Path) -> int:
     run = RunFolder.open(folder)
     result = render(run) if (run.path / "result.json").exists() else analyse(run, _project())
     _tell(result, run.path)
+    return _code(result)
+
+
+def _code(result: Result) -> ExitCode:
+    """Return the exit code of a result; a regression against its baseline counts as a limit that was missed."""
+    if result.comparison is not None and result.comparison.regressions and result.verdict is Verdict.PASSED:
+        return ExitCode.LIMIT_MISSED
     return exit_code(result.verdict)
 
 
@@ -173,6 +184,10 @@ def _show_targets(aimed: "Mapping[str, tuple[Aimed, ...]]") -> None:
 def _tell(result: Result, folder: Path) -> None:
     for scenario in result.scenarios:
         click.echo(f"  {scenario.verdict.upper():13} {scenario.name}: {scenario.sentence}")
+    for check in result.checks:
+        click.echo(f"  {check.verdict.upper():13} {check.title.lower()}: {check.detail}")
+    if result.comparison is not None:
+        click.echo(f"  against {result.comparison.base_run_id}: {result.comparison.sentence}")
     click.echo(f"{result.verdict.upper()}: {result.headline}")
     click.echo(f"report: {_short(folder / 'report.html')}")
 

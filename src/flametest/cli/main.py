@@ -18,6 +18,17 @@ _CLUSTER = click.option(
 )
 
 
+_MARGIN = click.option(
+    "--margin",
+    "margin_ratio",
+    default=0.1,
+    show_default=True,
+    type=click.FloatRange(0, 10),
+    metavar="SHARE",
+    help="How much worse than the baseline is no regression yet, as a share of its median.",
+)
+
+
 def _reported(command: Callable[..., int | None]) -> Callable[..., None]:
     """Exit with the code that ``command`` returns; tell errors in a line with their remedy, and exit with 2."""
 
@@ -81,6 +92,20 @@ def main() -> None:
     help="Write orders and read them back, also where there is no shop to be found; or never [where there is one].",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of random choices [drawn and printed].")
+@click.option(
+    "--trials",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Repeat each scenario so often, each time in a random phase; the worst trial decides.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Compare with an earlier run; a regression beyond the margin exits with 1.",
+)
+@_MARGIN
 @click.option("--keep", is_flag=True, help="Leave the system running afterwards.")
 @click.option("--dry-run", is_flag=True, help="Deploy, show what every fault would hit, and inject nothing.")
 @_reported
@@ -149,6 +174,30 @@ def report(folder: Path) -> int:
     from flametest.cli.commands import render_again  # noqa: PLC0415
 
     return render_again(folder)
+
+
+@main.command()
+@click.option("--short", is_flag=True, help="Only what runs before each run, in a few seconds.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the random phases [drawn and printed].")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to save selftest.json [reports].")
+@_reported
+def selftest(short: bool, seed: int | None, out: Path | None) -> int:
+    """Test the measurement itself against outages of known length; 0 when it meets its targets, else 3."""
+    from flametest.cli.measurement import test_measurement  # noqa: PLC0415
+
+    return test_measurement(short, seed, out)
+
+
+@main.command()
+@click.argument("base", type=click.Path(path_type=Path), metavar="BASE")
+@click.argument("new", type=click.Path(path_type=Path), metavar="NEW")
+@_MARGIN
+@_reported
+def compare(base: Path, new: Path, margin_ratio: float) -> int:
+    """Compare two runs; 1 when NEW is worse beyond the margin, 3 when the trials are too few to tell anything."""
+    from flametest.cli.measurement import compare as compare_folders  # noqa: PLC0415
+
+    return compare_folders(base, new, margin_ratio)
 
 
 @main.command()

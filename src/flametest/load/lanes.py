@@ -8,9 +8,9 @@ request that was on it, and the requests behind it are sent at their time, each 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, SupportsIndex
 
 from flametest.load.exchange import Answer, Entry, MalformedAnswerError, read_answer
 from flametest.model.samples import Lane, Outcome, Sample
@@ -18,9 +18,23 @@ from flametest.model.samples import Lane, Outcome, Sample
 __all__ = ["FreshLane", "KeepAliveLane", "Progress", "Sender", "ask", "probe", "send_freshly"]
 
 
+class _HearingReader(asyncio.StreamReader):
+    """A reader that knows whether anything came since it was last told to listen.
+
+    A prober that was stopped finds the time limit over and the answer waiting; its task is cancelled before it can
+    read that. Only the reader can tell then that the other side did answer.
+    """
+
+    heard = False
+
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
+        self.heard = True
+        super().feed_data(data)
+
+
 @dataclass(slots=True)
 class _Connection:
-    reader: asyncio.StreamReader
+    reader: _HearingReader
     writer: asyncio.StreamWriter
 
     @property
@@ -37,6 +51,12 @@ class Progress:
     """How far a request got: once any of it was sent, it may have taken effect."""
 
     request_sent: bool = False
+    reader: _HearingReader | None = None
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Return whether the request was sent and nothing at all came back."""
+        return self.request_sent and self.reader is not None and not self.reader.heard
 
 
 class Sender(Protocol):
@@ -111,10 +131,19 @@ class KeepAliveLane:
 
 
 async def probe(
-    sender: Sender, name: str, intended_ns: int, timeout_seconds: float, clock_ns: Callable[[], int] = time.monotonic_ns
+    sender: Sender,
+    name: str,
+    intended_ns: int,
+    timeout_seconds: float,
+    *,
+    clock_ns: Callable[[], int] = time.monotonic_ns,
+    progress: Progress | None = None,
 ) -> Sample:
-    """Send one request and return it as a sample, whatever became of it, after ``timeout_seconds`` at the latest."""
-    progress = Progress()
+    """Send one request and return it as a sample, whatever became of it, after ``timeout_seconds`` at the latest.
+
+    How far it got is noted in ``progress``, when that is given.
+    """
+    progress = Progress() if progress is None else progress
     sent_ns = clock_ns()
     answer, error = await ask(sender.send(progress), timeout_seconds)
     done_ns = clock_ns()
@@ -156,11 +185,16 @@ def _outcome(error: str, progress: Progress) -> Outcome:
 
 
 async def _connect(entry: Entry) -> _Connection:
-    return _Connection(*await asyncio.open_connection(entry.host, entry.port))
+    loop = asyncio.get_running_loop()
+    reader = _HearingReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await loop.create_connection(lambda: protocol, entry.host, entry.port)
+    return _Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
 
 
 async def _exchange(connection: _Connection, request: bytes, progress: Progress) -> Answer:
-    progress.request_sent = True
+    connection.reader.heard = False
+    progress.reader, progress.request_sent = connection.reader, True
     connection.writer.write(request)
     with contextlib.suppress(ConnectionError):
         # A server may answer and close before it has read everything: the answer tells more than the broken write.

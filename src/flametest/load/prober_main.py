@@ -17,7 +17,7 @@ from pathlib import Path
 
 from flametest.load.errors import LoadError
 from flametest.load.exchange import Entry
-from flametest.load.lanes import FreshLane, KeepAliveLane, Sender, probe
+from flametest.load.lanes import FreshLane, KeepAliveLane, Progress, Sender, probe
 from flametest.load.priority import go_first
 from flametest.load.samplefile import FLUSH_SECONDS, SampleFile
 from flametest.load.schedule import Schedule, Slot
@@ -97,10 +97,12 @@ class _Prober:
             task.add_done_callback(self._probes.discard)
 
     async def _probe(self, sender: Sender, slot: Slot) -> None:
-        sample = await probe(sender, self._name, slot.intended_ns, self._timeout_seconds)
+        progress = Progress()
+        sample = await probe(sender, self._name, slot.intended_ns, self._timeout_seconds, progress=progress)
         self._lag_max_ns = max(self._lag_max_ns, sample.sent_ns - sample.intended_ns)
         late_seconds = (sample.done_ns - sample.sent_ns) / 1e9 - self._timeout_seconds
-        if sample.error == "timeout" and late_seconds > _STALL_SECONDS:
+        # A request that went out and brought nothing back was hanging, however late that was noticed.
+        if sample.error == "timeout" and late_seconds > _STALL_SECONDS and not progress.is_unanswered:
             self._dropped += 1
             self._lag_max_ns = max(self._lag_max_ns, round(late_seconds * 1e9))
             return

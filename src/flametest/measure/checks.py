@@ -1,7 +1,8 @@
 """Checks: the reasons to believe a scenario's figures, or not.
 
-A check that does not hold makes a scenario inconclusive, never green; only the experiment's own hypothesis can fail
-one. Each check says in its detail what was expected and what was found.
+A check that does not hold makes a scenario inconclusive, never green; only the experiment's own hypothesis, and a
+system that is not steady again after healing, can fail one. Each check says in its detail what was expected and what
+was found.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,8 +12,10 @@ import numpy as np
 from flametest.measure.figures import Figures
 from flametest.measure.objectives import Objectives
 from flametest.measure.samples import Samples
+from flametest.measure.steady import UNDERLOADED, steady_state
 from flametest.model.events import (
     ChangeKind,
+    FaultHealed,
     FaultInjected,
     FaultProved,
     LoadEnded,
@@ -53,6 +56,7 @@ def checks(
         ("experiment_completed", "The experiment ran to its end", lambda: _completed(history)),
         ("hypothesis_held", "The experiment's hypothesis held after the fault", lambda: _hypothesis(history, judged)),
         ("healthy_before", "The system was healthy before the fault", lambda: _healthy(measured, objectives)),
+        ("steady_again", "The system was steady again after healing", lambda: _healed(history, measured, objectives)),
         ("load_achieved", "The offered load was sent", lambda: _load(history, measured, objectives)),
         ("prober_punctual", "The prober kept its schedule", lambda: prober_punctual(history, samples, objectives)),
         ("clock_steady", "The clock was not set", lambda: clock_steady(history, objectives)),
@@ -111,6 +115,30 @@ def _healthy(measured: Figures, objectives: Objectives) -> _Finding:
     return (Verdict.PASSED if good >= objectives.slo * len(before) else Verdict.INCONCLUSIVE), detail
 
 
+def _healed(history: History, measured: Figures, objectives: Objectives) -> _Finding:
+    """Judge the steady state anew from the last healing on: what was steady under a fault may break when it goes.
+
+    A fault that heals by itself is judged by the time to steady state. Not being steady in the end fails a scenario
+    whatever its limits are; a record that is too short to tell leaves it in doubt.
+    """
+    healed = history.of(FaultHealed)
+    if not healed:
+        return Verdict.PASSED, "nothing had to be healed; see the time to steady state"
+    healed_ns = healed[-1].at.monotonic_ns
+    if not len(measured.demand.samples):
+        return Verdict.INCONCLUSIVE, "no request was recorded"
+    steady = steady_state(measured.demand, objectives, t0_ns=healed_ns)
+    if steady.seconds is not None:
+        return (
+            Verdict.PASSED,
+            f"steady {steady.seconds:.1f} s after the last healing, held for {steady.hold_seconds:.1f} s",
+        )
+    if steady.horizon_seconds < steady.hold_seconds:
+        return Verdict.INCONCLUSIVE, f"after the last healing it was {steady.reason}"
+    doubtful = steady.reason == UNDERLOADED
+    return (Verdict.INCONCLUSIVE if doubtful else Verdict.FAILED), f"after the last healing: {steady.reason}"
+
+
 def _load(history: History, measured: Figures, objectives: Objectives) -> _Finding:
     """Compare achieved with offered outside the fault, from the load's first full second on."""
     started, ended = history.of(LoadStarted), history.of(LoadEnded)
@@ -156,6 +184,9 @@ def prober_punctual(history: History, samples: Samples, objectives: Objectives) 
     gap = float(np.diff(fresh.sent_ns).max()) / _NS if len(fresh) > 1 else 0.0
     interval = reports[-1].interval_ns / _NS
     sent, dropped = sum(one.sent for one in reports), sum(one.dropped for one in reports)
+    recorded = len(fresh) + len(samples.lane(Lane.KEEPALIVE))
+    if recorded < sent:
+        return Verdict.INCONCLUSIVE, f"the prober sent {sent} requests, of which {recorded} are in the record"
     detail = f"worst send lag {lag * 1e3:.0f} ms, longest gap {gap * 1e3:.0f} ms, {dropped} of {sent + dropped} dropped"
     punctual = lag <= objectives.send_lag_seconds_max and gap <= objectives.send_lag_seconds_max + interval
     if punctual and dropped <= objectives.dropped_ratio_max * (sent + dropped):

@@ -16,7 +16,7 @@ from flametest.measure.outage import user_visible_outage
 from flametest.measure.pods import WorkloadView, workload_view
 from flametest.measure.samples import Samples
 from flametest.measure.stages import Moments, recovery_moments, recovery_stages
-from flametest.measure.steady import steady_state
+from flametest.measure.steady import UNDERLOADED, steady_state
 from flametest.measure.timeline import Demand, Timeline, demand, phase_bounds, timeline
 from flametest.model.events import Phase
 from flametest.model.history import History
@@ -192,6 +192,8 @@ def _steady_figure(
         return Figure(0.0, 0.0, note=note) if steady_now else Figure(None, note=note)
     if steady is None:
         return Figure(None, note="no request was recorded")
+    if steady.seconds is None and steady.reason == UNDERLOADED:
+        return Figure(None, note=f"{steady.reason}, so it tells nothing of the system")
     if steady.seconds is None:
         return Figure(None, above=steady.after_seconds, note=steady.reason)
     return Figure(steady.seconds, axis.uncertainty_seconds)

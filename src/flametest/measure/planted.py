@@ -69,7 +69,14 @@ def _attempt(wanted: StoredOrder, number: int, second: int, outcome: WriteOutcom
 
 
 def _audit(orders: list[StoredOrder]) -> Audit:
-    return Audit(tuple(orders), len(orders), tuple(_book(event + 1, orders) for event in range(_EVENTS)), (), "")
+    return Audit(
+        orders=tuple(orders),
+        orders_total=len(orders),
+        books=tuple(_book(event + 1, orders) for event in range(_EVENTS)),
+        books_before=tuple(_book(event + 1, []) for event in range(_EVENTS)),
+        gone=(),
+        problem="",
+    )
 
 
 def _book(event: int, orders: list[StoredOrder]) -> Book:

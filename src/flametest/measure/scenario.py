@@ -19,7 +19,7 @@ from flametest.measure.findings import findings
 from flametest.measure.objectives import Objectives
 from flametest.measure.samples import Samples
 from flametest.measure.series import marks, series
-from flametest.measure.words import outcome_sentence, reason_sentence, summarise, what_was_done
+from flametest.measure.words import decapitalised, outcome_sentence, reason_sentence, summarise, what_was_done
 from flametest.model.history import History
 from flametest.model.measures import Durability
 from flametest.model.result import Check, ScenarioResult
@@ -42,6 +42,7 @@ class ScenarioSpec:
         limits: the limits that gate it, at most one a criterion.
         objectives: the service level that is asked for.
         journal: the Chaos Toolkit journal's file, relative to the run's folder; empty without one.
+        unreadable: why the record is not whole; empty when it is.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ScenarioSpec:
     limits: tuple[Limit, ...] = ()
     objectives: Objectives = field(default_factory=Objectives)
     journal: str = ""
+    unreadable: str = ""
 
     def __post_init__(self) -> None:
         """Refuse limits that nothing could be judged by.
@@ -81,7 +83,7 @@ def measure_scenario(
     measured = figures(history, samples, spec.workload, spec.objectives)
     kept = durability(history, writes)
     probed = _criteria(measured, spec.limits)  # what the experiment's own hypothesis can ask for
-    checked = checks(history, samples, measured, probed, spec.objectives)
+    checked = _record_checks(spec) + checks(history, samples, measured, probed, spec.objectives)
     criteria = probed + ((_writes_criterion(kept, spec.limits),) if kept else ())
     injected = measured.axis.t0_ns is not None
     verdicts = [*(one.verdict for one in criteria), *(one.verdict for one in checked)]
@@ -135,7 +137,14 @@ def _criterion(name: str, figure: Figure, limit: Limit | None, injected: bool) -
         return Criterion(name, title, unit, None, None, limit, verdict, reason)
     verdict = _judge(figure, limit)
     reason = reason_sentence(name, figure, limit, verdict)
-    return Criterion(name, title, unit, figure.value, figure.uncertainty, limit, verdict, reason)
+    return Criterion(name, title, unit, figure.value, figure.uncertainty, limit, verdict, reason, figure.above)
+
+
+def _record_checks(spec: ScenarioSpec) -> tuple[Check, ...]:
+    """Return the check of a record that is broken; first, since every other doubt follows from it."""
+    if not spec.unreadable:
+        return ()
+    return (Check("record_whole", "The record can be read", Verdict.INCONCLUSIVE, spec.unreadable),)
 
 
 def _writes_criterion(kept: Durability, limits: Sequence[Limit]) -> Criterion:
@@ -159,7 +168,7 @@ def _judge(figure: Figure, limit: Limit | None) -> Verdict:
 
 
 def _sentence(history: History, measured: Figures, criteria: tuple[Criterion, ...], checked: tuple[Check, ...]) -> str:
-    """Return the outcome in plain words; what was missed or is in doubt stands at its end."""
+    """Return the outcome in plain words; a doubt stands before it, and another limit that was missed at its end."""
     if measured.axis.t0_ns is None:
         if never_healthy(history):
             return "the system was not healthy before the fault; nothing was injected"
@@ -167,12 +176,15 @@ def _sentence(history: History, measured: Figures, criteria: tuple[Criterion, ..
     sentence = outcome_sentence(measured, criteria, what_was_done(measured))
     told = {"outage_seconds", "recovery_seconds", WRITES_LIMIT.criterion}
     missed = [one for one in criteria if one.verdict is Verdict.FAILED and one.name not in told]
-    doubts = [one.detail for one in checked if one.verdict is Verdict.INCONCLUSIVE]
+    broken = [one for one in checked if one.verdict is Verdict.FAILED and one.name == "steady_again"]
+    doubts = [f"{decapitalised(one.title)}: {one.detail}" for one in checked if one.verdict is Verdict.INCONCLUSIVE]
     doubts += [f"{one.title.lower()}: {one.reason}" for one in criteria if one.verdict is Verdict.INCONCLUSIVE]
     if missed:
         return f"{sentence}; {missed[0].title.lower()}: {missed[0].reason}"
+    if broken:
+        return f"{sentence}; {broken[0].detail}"
     if doubts and not any(one.verdict is Verdict.FAILED for one in criteria):
-        return f"{sentence}; in doubt: {doubts[0]}"
+        return f"in doubt ({doubts[0]}); {sentence}"
     return sentence
 
 

@@ -24,6 +24,7 @@ from flametest.model.verdict import Verdict, worst
 __all__ = [
     "BROWN_OUT",
     "assemble",
+    "believed",
     "case",
     "felt",
     "judge_kinds",
@@ -100,10 +101,12 @@ def case(name: str, title: str, outcomes: Iterable[tuple[bool, str]]) -> SelfTes
     )
 
 
-def stopped_prober_is_flagged(samples: Samples, report: ProberEnded, objectives: Objectives) -> tuple[bool, str]:
-    """Return whether a prober that was stopped is flagged and reports no downtime."""
+def stopped_prober_is_flagged(
+    samples: Samples, report: ProberEnded, *, until_ns: int, objectives: Objectives
+) -> tuple[bool, str]:
+    """Return whether a prober that was stopped is flagged and reports no downtime before ``until_ns``."""
     verdict, detail = prober_punctual(History([report]), samples, objectives)
-    outage = felt(samples, injected_ns=int(samples.sent_ns[0]) if len(samples) else 0, objectives=objectives)
+    outage = felt(samples.sent_between(0, until_ns), injected_ns=0, objectives=objectives)
     if outage is None or outage.total is not None:
         return False, "a stopped prober was counted as downtime"
     return verdict is Verdict.INCONCLUSIVE, detail
@@ -167,6 +170,18 @@ def assemble(
 def self_test_check(found: SelfTest) -> Check:
     """Return the self-test as a check of the run."""
     return Check("self_test", "The measurement found outages of known length", found.verdict, found.sentence)
+
+
+def believed(verdict: Verdict, headline: str, found: SelfTest | None) -> tuple[Verdict, str]:
+    """Return a run's verdict and headline in the light of its self-test; what failed it judges nothing."""
+    if found is None:
+        return verdict, headline
+    if found.verdict is Verdict.PASSED:
+        return verdict, f"{headline}. Self-check of the measurement: good"
+    return (
+        Verdict.INCONCLUSIVE,
+        f"the measurement missed its own targets, so nothing counts ({found.sentence}); {headline}",
+    )
 
 
 def _good(trials: Sequence[SelfTestTrial], kinds: Sequence[SelfTestKind], cases: Sequence[SelfTestCase]) -> str:

@@ -10,7 +10,10 @@ from flametest.measure.samples import Samples
 from flametest.measure.timeline import Demand
 from flametest.model.measures import SteadyState
 
-__all__ = ["steady_hold_seconds", "steady_state", "steady_window_seconds"]
+__all__ = ["UNDERLOADED", "steady_hold_seconds", "steady_state", "steady_window_seconds"]
+
+UNDERLOADED = "less than the offered rate was sent"
+"""The reason that tells of the load and not of the system."""
 
 # A share of requests is compared as a count; this keeps 0.95 · 20 from asking for more than 19.
 _COUNT_SLACK = 1e-9
@@ -123,7 +126,7 @@ def _reason(windows: _Windows, horizon_ns: int, hold_ns: int) -> str:
     failures = {
         "too many requests failed": ~windows.available,
         "the 95th percentile of latency was over its limit": windows.available & ~windows.quick,
-        "less than the offered rate was sent": windows.available & windows.quick & ~windows.loaded,
+        UNDERLOADED: windows.available & windows.quick & ~windows.loaded,
     }
     latest = {text: int(np.flatnonzero(failed)[-1]) for text, failed in failures.items() if failed.any()}
     return max(latest, key=latest.__getitem__) if latest else "it was not steady for long enough"

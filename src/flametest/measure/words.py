@@ -8,7 +8,7 @@ from flametest.model.measures import Outage
 from flametest.model.result import ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict, worst
 
-__all__ = ["amount", "outcome_sentence", "reason_sentence", "summarise", "what_was_done"]
+__all__ = ["amount", "decapitalised", "outcome_sentence", "reason_sentence", "summarise", "what_was_done"]
 
 # What Chaos Toolkit's usual activities do, as a reader would say it; others go by their own name.
 _DEEDS = {"terminate_pods": "deleting", "delete_pods": "deleting", "kill_microservice": "deleting"}
@@ -23,6 +23,11 @@ def amount(value: float, unit: str, decimals: int | None = None) -> str:
         decimals = 2 if unit == "s" and 0 < abs(value) < 0.095 else _DECIMALS.get(unit, 2)
     suffix = f" {unit}" if unit in _DECIMALS else ""
     return f"{value:.{decimals}f}{suffix}"
+
+
+def decapitalised(text: str) -> str:
+    """Return a title as it reads in the middle of a sentence."""
+    return text[:1].lower() + text[1:]
 
 
 def _figure_text(name: str, value: float, decimals: int | None = None) -> str:

@@ -1,17 +1,26 @@
 """From what was recorded to a result and its renderings; can be repeated on an old folder at any time."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
 
+from flametest.measure.compare import compare_runs
 from flametest.measure.objectives import Objectives
-from flametest.measure.samples import read_samples
+from flametest.measure.samples import RecordedSamples
 from flametest.measure.scenario import ScenarioSpec, measure_scenario, summarise
+from flametest.measure.selftest import believed, self_test_check
+from flametest.measure.trials import combine_trials
 from flametest.model.events import RunEnded, RunStarted
 from flametest.model.history import History
+from flametest.model.limits import LIMITS_FILE, LimitBook, parse_override
 from flametest.model.result import SCHEMA_VERSION, Result, ScenarioResult, Version
-from flametest.report import render_html, render_junit, render_markdown
-from flametest.run.experiment import load_experiment, override_limits, parse_limit
+from flametest.report import render_html, render_junit, render_markdown, render_openmetrics
+from flametest.run.experiment import load_experiment, read_limits
 from flametest.run.folder import RunFolder, RunInputs, read_result
 from flametest.run.project import Project, ProjectError
+from flametest.run.repeats import Repeat, repeats
+from flametest.run.selftest import SELF_TEST_FILE, read_self_test
 
 __all__ = ["analyse", "render"]
 
@@ -23,44 +32,78 @@ def analyse(folder: RunFolder, project: Project) -> Result:
         ProjectError: what was recorded cannot be read.
     """
     inputs = folder.inputs()
-    for name in inputs.scenarios:
-        folder.fold(name)
-    history = folder.history()
-    scenarios = tuple(_measure(folder, inputs, history, name) for name in inputs.scenarios)
-    result = _result(inputs, history, scenarios, _previous(folder, project))
-    folder.write_result(result)
+    planned = {name: repeats(name, inputs.trials, inputs.seed) for name in inputs.scenarios}
+    for repeat in chain.from_iterable(planned.values()):
+        folder.fold(repeat.key)
+    record = _Record(folder, inputs, folder.history(), folder.samples(), read_limits(folder.path / LIMITS_FILE))
+    scenarios = tuple(_scenario(record, planned[name]) for name in inputs.scenarios)
+    result = _result(record, scenarios, _previous(folder, project))
+    folder.write_result(_compared(result, inputs))
     return render(folder)
 
 
 def render(folder: RunFolder) -> Result:
-    """Write report.html, junit.xml and summary.md from result.json, and return the result."""
+    """Write report.html, junit.xml, summary.md and metrics.prom from result.json, and return the result."""
     result = folder.result()
     folder.write("report.html", render_html(result))
     folder.write("junit.xml", render_junit(result))
     folder.write("summary.md", render_markdown(result))
+    folder.write("metrics.prom", render_openmetrics(result))
     return result
 
 
-def _measure(folder: RunFolder, inputs: RunInputs, history: History, name: str) -> ScenarioResult:
-    own = folder.scenario(name)
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What was recorded of a run, read once."""
+
+    folder: RunFolder
+    inputs: RunInputs
+    history: History
+    samples: RecordedSamples
+    limits: LimitBook
+
+
+def _scenario(record: _Record, planned: Sequence[Repeat]) -> ScenarioResult:
+    """Return one scenario, all its trials together; those that were not begun are told as missing."""
+    begun = [one for one in planned if (record.folder.scenario(one.key) / f"{one.scenario}.json").exists()]
+    measured = [
+        (_measure(record, one), one.extra_baseline_seconds, f"scenarios/{one.key}") for one in begun or planned[:1]
+    ]
+    return combine_trials(measured, record.inputs.seed, len(planned))
+
+
+def _measure(record: _Record, repeat: Repeat) -> ScenarioResult:
+    folder, name = record.folder, repeat.scenario
+    own = folder.scenario(repeat.key)
     experiment = load_experiment(own / f"{name}.json")
     journal = own / "journal.json"
+    overrides = [parse_override(text) for text in record.inputs.limits]
     spec = ScenarioSpec(
         name=name,
         title=experiment.title,
         description=experiment.description,
         workload=experiment.workload,
-        limits=override_limits(experiment, [parse_limit(text) for text in inputs.limits]),
+        limits=record.limits.of(name, experiment.limits, overrides),
         objectives=Objectives(),
         journal=str(journal.relative_to(folder.path)) if journal.exists() else "",
+        unreadable=record.samples.problem(repeat.key),
     )
-    return measure_scenario(history.scenario(name), read_samples(folder.samples(name)), spec, folder.writes(name))
+    history = record.history.scenario(repeat.key)
+    return measure_scenario(history, record.samples.of(repeat.key), spec, folder.writes(repeat.key))
 
 
-def _result(
-    inputs: RunInputs, history: History, scenarios: Sequence[ScenarioResult], previous: dict[str, float]
-) -> Result:
-    verdict, headline = summarise(scenarios)
+def _compared(result: Result, inputs: RunInputs) -> Result:
+    """Return the result with its comparison, when a baseline was given."""
+    if not inputs.baseline:
+        return result
+    baseline = read_result(Path(inputs.baseline) / "result.json")
+    return replace(result, comparison=compare_runs(baseline, result, inputs.margin_ratio))
+
+
+def _result(record: _Record, scenarios: Sequence[ScenarioResult], previous: dict[str, float]) -> Result:
+    inputs, history = record.inputs, record.history
+    tested = read_self_test(record.folder.path / SELF_TEST_FILE)
+    verdict, headline = believed(*summarise(scenarios), tested)
     started, ended = history.of(RunStarted), history.of(RunEnded)
     if not started:
         raise ProjectError("the history has no beginning", "the run recorded nothing; run it again")
@@ -83,6 +126,8 @@ def _result(
         versions=tuple(Version(component, version) for component, version in inputs.versions),
         scenarios=tuple(scenarios),
         previous=previous,
+        checks=(self_test_check(tested),) if tested is not None else (),
+        self_test=tested,
     )
 
 

@@ -1,11 +1,11 @@
 """Experiment files, as far as a run has to understand them; Chaos Toolkit itself runs them.
 
-The limits of a scenario are the tolerances of its own hypothesis: what stock ``chaos run`` judges and what
-``flametest run`` judges is one figure with one limit, written down once.
+Limits stand in experiments/limits.toml, which the probe `within_limits` of an experiment reads too: what stock
+``chaos run`` judges and what ``flametest run`` judges is one figure with one limit, written down once. An experiment
+that brings ranges in its own hypothesis instead, such as one from elsewhere, is judged by these.
 """
 
 import json
-import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,19 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from flametest.measure.durability import WRITES_LIMIT
+from flametest.measure.figures import CRITERIA
 from flametest.model.errors import FlametestError
+from flametest.model.limits import LimitBook, bound_of, parse_limits
 from flametest.model.verdict import Bound, Limit
 from flametest.run.project import Project
 
-__all__ = [
-    "Experiment",
-    "ExperimentError",
-    "load_experiment",
-    "override_limits",
-    "parse_limit",
-    "recorder_arguments",
-    "suite_files",
-]
+__all__ = ["Experiment", "ExperimentError", "load_experiment", "read_limits", "recorder_arguments", "suite_files"]
 
 PROBES_MODULE = "flametest.chaos.probes"
 RECORDER_MODULE = "flametest.chaos.controls"
@@ -103,46 +97,20 @@ def suite_files(project: Project, suite: str) -> list[Path]:
     return files
 
 
-def parse_limit(text: str) -> tuple[str, str, float]:
-    """Split ``[SCENARIO:]CRITERION=NUMBER`` into its parts; the scenario is empty when left out.
+def read_limits(path: Path) -> LimitBook:
+    """Read a file of limits; one that does not exist limits nothing.
 
     Raises:
-        ExperimentError: the text has another form.
+        LimitsError: it cannot be understood.
+        ExperimentError: it cannot be read.
     """
-    name, equals, figure = text.partition("=")
-    scenario, colon, criterion = name.rpartition(":")
     try:
-        value = float(figure)
-    except ValueError:
-        value = float("nan")
-    if not equals or not criterion or math.isnan(value) or (colon and not scenario):
-        raise ExperimentError(
-            f"limit {text!r} is not understood", "write --limit outage_seconds=3 or pod-delete-api:outage_seconds=3"
-        )
-    return scenario, criterion, value
-
-
-def override_limits(experiment: Experiment, overrides: Iterable[tuple[str, str, float]]) -> tuple[Limit, ...]:
-    """Return the experiment's limits with those of the command line in their place.
-
-    That of lost writes holds without being written down, so that it can be replaced in every experiment.
-
-    Raises:
-        ExperimentError: an override for this experiment names a criterion that it has no limit for.
-    """
-    limits = {limit.criterion: limit for limit in experiment.limits}
-    replaceable = {WRITES_LIMIT.criterion: WRITES_LIMIT, **limits}
-    for scenario, criterion, value in overrides:
-        if scenario not in ("", experiment.name):
-            continue
-        if criterion not in replaceable:
-            if not scenario:
-                continue
-            raise ExperimentError(
-                f"{experiment.name} has no limit called {criterion!r}", f"use one of: {', '.join(sorted(replaceable))}"
-            )
-        limits[criterion] = Limit(criterion, replaceable[criterion].bound, value, f"--limit {criterion}={value:g}")
-    return tuple(limits.values())
+        text = path.read_text()
+    except FileNotFoundError:
+        text = ""
+    except OSError as error:
+        raise ExperimentError(f"{path} cannot be read: {error.strerror}", "make it readable") from error
+    return parse_limits(text, path.name, (*CRITERIA, WRITES_LIMIT.criterion))
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -199,9 +167,8 @@ def _limit(path: Path, criterion: str, bounds: Any) -> Limit:
     if not numbers or len(bounds) != 2:
         raise ExperimentError(f"{path.name}: the range of {criterion} is not two numbers", "write [low, high]")
     low, high = bounds
-    if criterion == "availability":
-        return Limit(criterion, Bound.AT_LEAST, float(low), f"experiments/{path.name}")
-    return Limit(criterion, Bound.AT_MOST, float(high), f"experiments/{path.name}")
+    bound = bound_of(criterion)
+    return Limit(criterion, bound, float(low if bound is Bound.AT_LEAST else high), f"experiments/{path.name}")
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

@@ -3,10 +3,12 @@
     run.json            what was asked for: written first, so that a run that crashed can still be analysed
     history.jsonl       every event, append-only
     samples.csv.gz      every request; the first column is the scenario
+    limits.toml         the limits at the time of the run
+    selftest.json       what the self-test before the run found
     scenarios/NAME/     journal and logs of one scenario, its ledger of writes and what was read back of them; while
-                        it runs also its raw history and samples
+                        it runs also its raw history and samples; with several trials a folder each below it
     logs/               logs of the pods
-    result.json, report.html, junit.xml, summary.md
+    result.json, report.html, junit.xml, summary.md, metrics.prom
 
 A scenario's recorder and load generator are processes of their own and write raw files; `RunFolder.fold` moves
 those into the two files of the run when the scenario ends, and again, harmlessly, before an analysis.
@@ -17,16 +19,18 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from flametest.load.ledger import LEDGER_FILE
+from flametest.measure.compare import MARGIN_RATIO
 from flametest.measure.durability import WriteRecord
 from flametest.measure.ledger import LedgerError, read_attempts
+from flametest.measure.samples import RecordedSamples, read_scenario_samples
 from flametest.model.events import Event, Stamp
-from flametest.model.history import History, HistoryError, encode
+from flametest.model.history import History, HistoryError, decode, encode
 from flametest.model.result import Result
 from flametest.model.samples import SAMPLE_COLUMNS
 from flametest.model.writes import Audit
@@ -44,6 +48,9 @@ class RunInputs:
         scenarios: names of the scenarios, in their order.
         limits: the overrides of the command line, as it was written.
         versions: component and version, in display order.
+        trials: how often each scenario was to be repeated.
+        baseline: folder of the run that it is compared with; empty for none.
+        margin_ratio: how far it may be worse than the baseline.
     """
 
     run_id: str
@@ -58,6 +65,9 @@ class RunInputs:
     scenarios: tuple[str, ...]
     limits: tuple[str, ...]
     versions: tuple[tuple[str, str], ...]
+    trials: int = 1
+    baseline: str = ""
+    margin_ratio: float = MARGIN_RATIO
 
 
 _INPUTS: TypeAdapter[RunInputs] = TypeAdapter(RunInputs)
@@ -138,12 +148,15 @@ class RunFolder:
         append_event(self._history, event)
 
     def fold(self, name: str) -> None:
-        """Move the raw history and samples of a scenario into the files of the run."""
+        """Move the raw history and samples of a scenario, or of one trial of it, into the files of the run.
+
+        An experiment does not know that it is repeated: its events get the name of the trial here.
+        """
         folder = self.scenario(name)
         raw = folder / "history.jsonl"
         if raw.exists():
             with self._history.open("a") as target:
-                target.writelines(_whole_lines(raw))
+                target.writelines(_renamed(line, name) for line in _whole_lines(raw))
             raw.unlink()
         for samples in sorted(folder.glob("samples-*.csv")):
             fresh = not self._samples.exists()
@@ -167,21 +180,13 @@ class RunFolder:
         except HistoryError as error:
             raise ProjectError(f"{self._history}: {error}", "the file was changed; restore it") from error
 
-    def samples(self, name: str) -> Iterator[str]:
-        """Yield the samples of a scenario as CSV lines, the header first.
-
-        Raises:
-            ProjectError: the file ends in the middle.
-        """
-        yield _HEADER
-        prefix = f"{name},"
+    def samples(self) -> RecordedSamples:
+        """Return the samples of all scenarios, as far as they can be read; what cannot is told there."""
         try:
             with gzip.open(self._samples, "rt", newline="") as lines:
-                yield from (line.removeprefix(prefix) for line in lines if line.startswith(prefix))
+                return read_scenario_samples(lines, self._samples.name)
         except FileNotFoundError:
-            return
-        except (EOFError, gzip.BadGzipFile) as error:
-            raise ProjectError(f"{self._samples} is cut off: {error}", "the measurement cannot be judged") from error
+            return RecordedSamples({}, {}, "")
 
     def write_audit(self, name: str, audit: Audit) -> None:
         """Keep what was read back of a scenario's writes."""
@@ -246,6 +251,15 @@ def append_event(path: Path, event: Event) -> None:
         os.write(descriptor, f"{encode(event)}\n".encode())
     finally:
         os.close(descriptor)
+
+
+def _renamed(line: str, name: str) -> str:
+    """Return a line of a history with ``name`` as its scenario; one that cannot be read stays, to be told of later."""
+    try:
+        event = decode(line)
+    except HistoryError:
+        return line
+    return line if event.scenario == name else f"{encode(replace(event, scenario=name))}\n"
 
 
 def _whole_lines(path: Path) -> Iterator[str]:

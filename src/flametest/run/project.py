@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flametest.model.errors import FlametestError
+from flametest.model.limits import LIMITS_FILE
 
 __all__ = ["Project", "ProjectError", "find_project"]
 
@@ -38,6 +39,11 @@ class Project:
     def suites_file(self) -> Path:
         """Return the file that names the experiments of each suite."""
         return self.experiments / "suites.toml"
+
+    @property
+    def limits_file(self) -> Path:
+        """Return the file of limits, scenario by scenario."""
+        return self.experiments / LIMITS_FILE
 
     @property
     def locustfile(self) -> Path:

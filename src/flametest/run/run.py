@@ -17,18 +17,23 @@ from flametest.chaos.preview import Aimed
 from flametest.clusters import Access, Cluster
 from flametest.faults.undo import state_home
 from flametest.kube import KubeClient, KubeError, connect
+from flametest.load import LoadError
 from flametest.model.events import Noted, RunEnded, RunStarted
+from flametest.model.limits import LIMITS_FILE, parse_override
 from flametest.model.result import Result
 from flametest.run.analyse import analyse
 from flametest.run.bookkeeper import Bookkeeper
 from flametest.run.deploy import NAMESPACE, deployed
-from flametest.run.experiment import Experiment, load_experiment, override_limits, parse_limit, suite_files
-from flametest.run.folder import RunFolder, RunInputs, stamp
+from flametest.run.experiment import Experiment, load_experiment, read_limits, suite_files
+from flametest.run.folder import RunFolder, RunInputs, read_result, stamp
 from flametest.run.leftovers import heal_leftovers
 from flametest.run.progress import Progress
 from flametest.run.project import Project
 from flametest.run.rehearsal import aim_all
+from flametest.run.repeats import Repeat, repeats
 from flametest.run.scenario import LoadSize, Scene, run_scenario
+from flametest.run.selftest import SELF_TEST_FILE, broken_self_test, run_self_test, write_self_test
+from flametest.run.selftest_plan import SHORT
 from flametest.run.versions import component_versions
 
 __all__ = ["RunOptions", "execute", "rehearse"]
@@ -48,6 +53,9 @@ class RunOptions:
         load: how much load is offered.
         ledger: True asks for a ledger of writes, False for none; None keeps one where the system has a shop.
         seed: of every random choice; None to draw one.
+        trials: how often each scenario is repeated.
+        baseline: folder of a run to compare with; None for none.
+        margin_ratio: how far it may be worse than the baseline.
         keep: leave the system running afterwards.
         command: the command line, for the report.
     """
@@ -59,6 +67,9 @@ class RunOptions:
     load: LoadSize
     ledger: bool | None
     seed: int | None
+    trials: int
+    baseline: Path | None
+    margin_ratio: float
     keep: bool
     command: Sequence[str]
 
@@ -93,6 +104,8 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
         stage = _Stage(options, project, cluster, progress, access, client, bookkeeper)
         _rehearse(stage, experiments)
         folder = RunFolder.create(path, _inputs(stage, experiments))
+        _keep_limits(project, folder)
+        _test_measurement(progress, folder)
         _record(stage, folder, experiments)
     with progress.step("analyse and report") as step:
         result = analyse(folder, project)
@@ -104,9 +117,12 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
 def _experiments(options: RunOptions, project: Project) -> list[Experiment]:
     files = list(options.experiments) or suite_files(project, options.suite)
     experiments = [load_experiment(file) for file in files]
-    overrides = [parse_limit(text) for text in options.limits]
+    overrides = [parse_override(text) for text in options.limits]
+    limits = read_limits(project.limits_file)
     for experiment in experiments:
-        override_limits(experiment, overrides)  # complains before anything is started
+        limits.of(experiment.name, experiment.limits, overrides)  # complains before anything is started
+    if options.baseline is not None:
+        read_result(options.baseline / "result.json")  # likewise
     return experiments
 
 
@@ -157,7 +173,27 @@ def _inputs(stage: _Stage, experiments: list[Experiment]) -> RunInputs:
         scenarios=tuple(experiment.name for experiment in experiments),
         limits=options.limits,
         versions=component_versions(stage.client.version()),
+        trials=options.trials,
+        baseline=str(options.baseline.resolve()) if options.baseline is not None else "",
+        margin_ratio=options.margin_ratio,
     )
+
+
+def _keep_limits(project: Project, folder: RunFolder) -> None:
+    """Keep the limits by which this run is judged: an analysis years later must not use others."""
+    if project.limits_file.exists():
+        (folder.path / LIMITS_FILE).write_bytes(project.limits_file.read_bytes())
+
+
+def _test_measurement(progress: Progress, folder: RunFolder) -> None:
+    """Test the measurement on this machine, as it is now; what it misses makes the run inconclusive."""
+    with progress.step("test the measurement itself") as step:
+        try:
+            found = run_self_test(SHORT, folder.inputs().seed, step.saw)
+        except LoadError as error:
+            found = broken_self_test(SHORT, folder.inputs().seed, error.message)
+        write_self_test(found, folder.path / SELF_TEST_FILE)
+        step.saw(found.sentence)
 
 
 def _record(stage: _Stage, folder: RunFolder, experiments: list[Experiment]) -> None:
@@ -166,8 +202,9 @@ def _record(stage: _Stage, folder: RunFolder, experiments: list[Experiment]) -> 
     reason = "completed"
     try:
         for experiment in experiments:
-            _await_whole(stage, experiment)
-            _record_scenario(stage, folder, experiment)
+            for repeat in repeats(experiment.name, inputs.trials, inputs.seed):
+                _await_whole(stage, experiment)
+                _record_scenario(stage, folder, experiment, repeat)
     except BaseException as error:
         reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
         raise
@@ -188,25 +225,34 @@ def _await_whole(stage: _Stage, experiment: Experiment) -> None:
             step.saw(error.message)
 
 
-def _record_scenario(stage: _Stage, folder: RunFolder, experiment: Experiment) -> None:
-    own = folder.scenario(experiment.name)
+def _record_scenario(stage: _Stage, folder: RunFolder, experiment: Experiment, repeat: Repeat) -> None:
+    own = folder.scenario(repeat.key)
     (own / experiment.path.name).write_bytes(experiment.path.read_bytes())
-    scene = Scene(stage.access, stage.project.locustfile, stage.options.load, folder.inputs().seed, stage.bookkeeper)
+    scene = Scene(stage.access, stage.project, stage.options.load, stage.options.limits, stage.bookkeeper)
     try:
-        with stage.progress.step(f"experiment {experiment.name}") as step:
-            outcome = run_scenario(experiment, scene, own, step.saw)
+        with stage.progress.step(f"experiment {_told(repeat, folder.inputs().trials)}") as step:
+            outcome = run_scenario(experiment, scene, repeat, own, step.saw)
             step.saw(f"{outcome.status}{', deviated' if outcome.deviated else ''}")
             if outcome.status == "failed":
-                folder.note(Noted(stamp(), experiment.name, outcome.tail))
+                folder.note(Noted(stamp(), repeat.key, outcome.tail))
         if stage.bookkeeper.has_written:
-            _read_back(stage, folder, experiment)
+            _read_back(stage, folder, repeat)
     finally:
-        folder.fold(experiment.name)
+        folder.fold(repeat.key)
 
 
-def _read_back(stage: _Stage, folder: RunFolder, experiment: Experiment) -> None:
+def _told(repeat: Repeat, trials: int) -> str:
+    """Return how a trial is called while it runs."""
+    if trials == 1:
+        return repeat.scenario
+    return (
+        f"{repeat.scenario}, trial {repeat.number} of {trials} (baseline longer by {repeat.extra_baseline_seconds:g} s)"
+    )
+
+
+def _read_back(stage: _Stage, folder: RunFolder, repeat: Repeat) -> None:
     """Read back what was written, once the system is whole; if it does not get whole, the audit tells what it finds."""
-    with stage.progress.step(f"after {experiment.name}: read its orders back") as step:
+    with stage.progress.step(f"after {repeat.key}: read its orders back") as step:
         with suppress(KubeError):
             stage.client.wait_ready(NAMESPACE, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
-        folder.write_audit(experiment.name, stage.bookkeeper.read_back(step.saw))
+        folder.write_audit(repeat.key, stage.bookkeeper.read_back(step.saw))

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from flametest.clusters import Access
 from flametest.faults.owner import RUNNER_VARIABLE, own_name
-from flametest.load import LoadOptions, Locust
-from flametest.model.events import LoadEnded, LoadStarted
+from flametest.load import LoadError, LoadOptions, Locust
+from flametest.model.events import LoadEnded, LoadStarted, Noted
 from flametest.run.bookkeeper import Bookkeeper
 from flametest.run.chaostoolkit import ChaosOutcome, run_chaos
 from flametest.run.deploy import NAMESPACE
 from flametest.run.experiment import Experiment
 from flametest.run.folder import append_event, stamp
+from flametest.run.project import Project
+from flametest.run.repeats import Repeat
 
 __all__ = ["LoadSize", "Scene", "run_scenario"]
 
@@ -34,30 +36,35 @@ class LoadSize:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What all scenarios of a run share: how the system is reached, the load on it, and who keeps its ledgers."""
+    """What all scenarios of a run share: how the system is reached, its load, its limits, and who keeps its ledgers."""
 
     access: Access
-    locustfile: Path
+    project: Project
     load: LoadSize
-    seed: int
+    limits: tuple[str, ...]
     bookkeeper: Bookkeeper
 
 
-def run_scenario(experiment: Experiment, scene: Scene, folder: Path, saw: Callable[[str], None]) -> ChaosOutcome:
-    """Run one experiment under load and writes; everything recorded lies in ``folder`` afterwards.
+def run_scenario(
+    experiment: Experiment, scene: Scene, repeat: Repeat, folder: Path, saw: Callable[[str], None]
+) -> ChaosOutcome:
+    """Run one trial of an experiment under load and writes; everything recorded lies in ``folder`` afterwards.
 
     Raises:
-        LoadError: the load could not be brought up, or died.
+        LoadError: the load could not be started, or died.
     """
     environment = {
         **scene.access.environment(os.environ),
         "FLAMETEST_NAMESPACE": NAMESPACE,
         "FLAMETEST_RECORD_DIR": str(folder),
-        "FLAMETEST_SEED": str(scene.seed),
+        "FLAMETEST_SEED": str(repeat.seed),
+        "FLAMETEST_EXTRA_BASELINE_SECONDS": str(repeat.extra_baseline_seconds),
+        "FLAMETEST_LIMITS_FILE": str(scene.project.limits_file),
+        "FLAMETEST_LIMITS": " ".join(scene.limits),
         RUNNER_VARIABLE: str(own_name()),
     }
     saw(f"bringing up {scene.load.offered_per_second:g} requests a second")
-    with _loaded(experiment, scene, folder), scene.bookkeeper.writing(experiment.name, scene.seed, folder):
+    with _loaded(experiment, scene, folder), scene.bookkeeper.writing(experiment.name, repeat.seed, folder):
         return run_chaos(experiment.path, folder / "journal.json", environment, saw)
 
 
@@ -65,11 +72,11 @@ def run_scenario(experiment: Experiment, scene: Scene, folder: Path, saw: Callab
 def _loaded(experiment: Experiment, scene: Scene, folder: Path) -> Iterator[None]:
     name, history, load = experiment.name, folder / "history.jsonl", scene.load
     options = LoadOptions(
-        load.users, load.rate_per_user, scene.access.url, scene.locustfile, path=experiment.entry_path
+        load.users, load.rate_per_user, scene.access.url, scene.project.locustfile, path=experiment.entry_path
     )
     reason = "stopped"
     with Locust(options, folder) as locust:
-        locust.wait_until_offered()
+        _wait_until_offered(locust, name, history)
         append_event(history, LoadStarted(stamp(), name, load.users, load.offered_per_second))
         try:
             yield
@@ -79,3 +86,16 @@ def _loaded(experiment: Experiment, scene: Scene, folder: Path) -> Iterator[None
             raise
         finally:
             append_event(history, LoadEnded(stamp(), name, reason))
+
+
+def _wait_until_offered(locust: Locust, name: str, history: Path) -> None:
+    """Wait until the load is at its rate; one that lives and does not reach it goes on, and leaves a doubt.
+
+    Raises:
+        LoadError: it died.
+    """
+    try:
+        locust.wait_until_offered()
+    except LoadError as error:
+        locust.check()
+        append_event(history, Noted(stamp(), name, error.message))

@@ -35,7 +35,7 @@ from flametest.model.selftest import SelfTest, SelfTestCase, SelfTestTrial
 from flametest.run.folder import stamp
 from flametest.run.selftest_plan import Form, Section, Track, plan_tracks
 
-__all__ = ["SELF_TEST_FILE", "read_self_test", "run_self_test", "write_self_test"]
+__all__ = ["SELF_TEST_FILE", "broken_self_test", "read_self_test", "run_self_test", "write_self_test"]
 
 SELF_TEST_FILE = "selftest.json"
 _AHEAD_SECONDS = 0.2  # until the first window's section: everyone is told by then
@@ -57,6 +57,11 @@ class _Recorded:
     known: tuple[KnownOutage, ...]
     zero_ns: int
 
+    @property
+    def end_ns(self) -> int:
+        """Return when the track was over; the server is gone soon afterwards."""
+        return self.zero_ns + round(self.track.end_seconds * 1e9)
+
 
 def run_self_test(form: Form, seed: int, saw: Callable[[str], None]) -> SelfTest:
     """Carry out a self-test and return its outcome; ``saw`` is told how far it is.
@@ -71,6 +76,7 @@ def run_self_test(form: Form, seed: int, saw: Callable[[str], None]) -> SelfTest
     with tempfile.TemporaryDirectory(prefix="flametest-selftest-") as folder:
         recorded, stamps = _record(tracks, Path(folder), seed, interval, saw)
     trials = [one for track in recorded for one in _trials(track, objectives)]
+    trials.sort(key=lambda one: (form.kinds.index(OutageKind(one.kind)), one.nominal))
     cases = tuple(_cases(form, seed, recorded, stamps, objectives))
     return assemble(
         form.name,
@@ -80,6 +86,15 @@ def run_self_test(form: Form, seed: int, saw: Callable[[str], None]) -> SelfTest
         seed=seed,
         started_wall_s=begun.wall_s,
         duration_seconds=(time.monotonic_ns() - begun.monotonic_ns) / 1e9,
+    )
+
+
+def broken_self_test(form: Form, seed: int, reason: str) -> SelfTest:
+    """Return a self-test that could not be carried out, which counts as missed."""
+    cases = (case("carried_out", "The self-test could be carried out", [(False, reason)]),)
+    now, interval = stamp(), Objectives().prober_interval_seconds
+    return assemble(
+        form.name, (), cases, interval_seconds=interval, seed=seed, started_wall_s=now.wall_s, duration_seconds=0.0
     )
 
 
@@ -199,18 +214,15 @@ def _cases(
         if outcomes:
             yield case(name, title, outcomes)
     stopped = [
-        stopped_prober_is_flagged(_watched(one), one.report, objectives) for one in recorded if one.track.is_stopped
+        stopped_prober_is_flagged(one.samples, one.report, until_ns=one.end_ns, objectives=objectives)
+        for one in recorded
+        if one.track.is_stopped
     ]
     yield case("stopped_prober", "A stopped prober is flagged, and is no downtime", stopped)
     yield case("stepped_clock", "A clock that was set is flagged, and changes no figure", [_stepped(recorded, stamps)])
     rounds = range(seed, seed + _PLANTED_ROUNDS[form.name])
     planted = [outcome for one in rounds for outcome in planted_outcomes(one)]
     yield case("planted_writes", "Planted write errors are found", planted)
-
-
-def _watched(recorded: _Recorded) -> Samples:
-    """Return the samples of a track up to its end, after which the server is gone."""
-    return recorded.samples.sent_between(0, recorded.zero_ns + round(recorded.track.end_seconds * 1e9))
 
 
 def _null(one: _Judged) -> tuple[bool, str]:

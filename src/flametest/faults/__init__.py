@@ -15,9 +15,14 @@ selection     which pods, drawn or not
 workloads     Deployments and StatefulSets as targets
 nodes         nodes as targets
 policies      NetworkPolicies that admit to given pods
+http_faults   errors, latency and aborts of HTTP, and what shows them; pure
+odds          whether a rate that was seen speaks for the one asked for; pure
+soundings     requests through the API server, sent to see what a fault does
+switches      the fault switches of pods
+proxy_parts   what the fault proxy is deployed as; pure
 waiting       bounded waits
 errors        the error tree
 
-The faults: `bad_rollout`, `container_crash`, `dependency_outage`, `network_partition`, `node_drain`, `node_loss`,
-`pod_deletion`, `scaling`, `service_removal`.
+The faults: `bad_rollout`, `container_crash`, `dependency_outage`, `fault_proxy`, `network_partition`,
+`node_drain`, `node_loss`, `pod_deletion`, `random_errors`, `scaling`, `service_removal`.
 """

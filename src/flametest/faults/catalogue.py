@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
+from flametest.faults.fault_proxy import FaultProxy
 from flametest.faults.network_partition import NetworkPartition
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.node_loss import NodeLoss
 from flametest.faults.pod_deletion import PodDeletion
 from flametest.faults.protocol import Fault, State
+from flametest.faults.random_errors import RandomErrors
 from flametest.faults.scaling import Scaling
 from flametest.faults.service_removal import ServiceRemoval
 from flametest.kube import KubeClient
@@ -20,10 +22,12 @@ FAULTS: tuple[type[Fault], ...] = (
     BadRollout,
     ContainerCrash,
     DependencyOutage,
+    FaultProxy,
     NetworkPartition,
     NodeDrain,
     NodeLoss,
     PodDeletion,
+    RandomErrors,
     Scaling,
     ServiceRemoval,
 )

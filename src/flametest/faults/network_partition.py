@@ -13,8 +13,9 @@ from flametest.faults.policies import admitting, deny, labels_of, put_back
 from flametest.faults.protocol import Proof, State
 from flametest.faults.selection import PodSelection
 from flametest.faults.waiting import wait_for
+from flametest.faults.workloads import WORKLOADS, selects, target_of
 from flametest.kube import KubeClient
-from flametest.kube.resources import PODS
+from flametest.kube.resources import NETWORK_POLICIES, Object
 from flametest.model.events import Target
 
 __all__ = ["NetworkPartition"]
@@ -39,15 +40,12 @@ class NetworkPartition:
         return f"let nobody connect to pods with {labels_of(self.app)}"
 
     def targets(self, client: KubeClient) -> tuple[Target, ...]:
-        """Return the policies whose rules will be emptied, and the pods that they guard."""
+        """Return the workloads whose pods are cut off, and the policies whose rules will be emptied."""
         if not self.app.strip():
             raise FaultError("the app is empty, so every pod of the namespace would be cut off", "name one app")
-        pods = self._selection().targets(client)
-        policies = admitting(client, self.namespace, {pod.uid for pod in pods})
-        there = (
-            Target("NetworkPolicy", self.namespace, one["metadata"]["name"], one["metadata"]["uid"]) for one in policies
-        )
-        return (*pods, *there)
+        pods = {pod.uid for pod in self._selection().targets(client)}
+        policies = (one | {"kind": NETWORK_POLICIES.kind} for one in admitting(client, self.namespace, pods))
+        return tuple(target_of(one) for one in (*self._workloads(client), *policies))
 
     def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
         """Return the rules of the policies, and a pod that can connect now.
@@ -64,7 +62,7 @@ class NetworkPartition:
                 "so cutting it off would prove nothing",
                 "mend the port, or the system",
             )
-        pods = {target.uid for target in targets if target.kind == PODS.kind}
+        pods = {one.uid for one in self._selection().targets(client)}
         rules = {one["metadata"]["name"]: one["spec"]["ingress"] for one in admitting(client, self.namespace, pods)}
         return {
             "namespace": self.namespace,
@@ -77,7 +75,7 @@ class NetworkPartition:
 
     def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
         """Put the denying policy in force, then empty the others."""
-        emptied = [target.name for target in targets if target.kind == "NetworkPolicy"]
+        emptied = [target.name for target in targets if target.kind == NETWORK_POLICIES.kind]
         deny(client, self.namespace, self.app, emptied)
 
     def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
@@ -96,6 +94,15 @@ class NetworkPartition:
     def heal(client: KubeClient, state: State) -> str:
         """Put the rules back, then remove the denying policy."""
         return put_back(client, state["namespace"], state["app"], state["rules"])
+
+    def _workloads(self, client: KubeClient) -> list[Object]:
+        wanted = {"app": self.app}
+        found = []
+        for resource in WORKLOADS.values():
+            for one in client.api.get(resource.path(self.namespace)).get("items", []):
+                if selects(wanted, one["spec"]["template"]["metadata"].get("labels")):
+                    found.append(one | {"kind": resource.kind})
+        return found
 
     def _selection(self) -> PodSelection:
         return PodSelection(self.namespace, labels_of(self.app), every=True)

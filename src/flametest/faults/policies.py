@@ -11,7 +11,7 @@ from flametest.kube.errors import ConflictError, NotFoundError
 from flametest.kube.resources import NETWORK_POLICIES, PODS, Object
 from flametest.kube.snapshots import find
 
-__all__ = ["DENYING", "admitting", "deny", "labels_of", "put_back"]
+__all__ = ["DENYING", "admitting", "deny", "isolating", "labels_of", "put_back"]
 
 DENYING = "flametest-partition"
 LABEL = "app"
@@ -42,6 +42,26 @@ def admitting(client: KubeClient, namespace: str, pods: AbstractSet[str]) -> lis
                 "give the pods that are to be cut off a policy of their own",
             )
         found.append(policy)
+    return found
+
+
+def isolating(
+    client: KubeClient, namespace: str, pods: AbstractSet[str] | None, direction: str = "Ingress"
+) -> list[Object]:
+    """Return the policies that isolate any of these pods, given by uid, in a direction; None is any pod there is.
+
+    Raises:
+        KubeError: the API is unreachable or refused.
+    """
+    found = []
+    for policy in client.api.get(NETWORK_POLICIES.path(namespace)).get("items", []):
+        spec = policy["spec"]
+        directions = spec.get("policyTypes") or (["Ingress", "Egress"] if spec.get("egress") else ["Ingress"])
+        selected = (
+            _selected(client, namespace, spec.get("podSelector") or {}) if direction in directions else frozenset()
+        )
+        if selected and (pods is None or selected & pods):
+            found.append(policy)
     return found
 
 

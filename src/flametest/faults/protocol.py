@@ -9,12 +9,12 @@ injected by half, what was healed already, and what somebody else has changed or
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from flametest.kube import KubeClient
 from flametest.model.events import Target
 
-__all__ = ["Fault", "Proof", "State"]
+__all__ = ["Fault", "Prepares", "Proof", "State"]
 
 State = dict[str, Any]
 """What proof and healing need, as JSON: snapshots, names, counts. It goes to disk, so it holds nothing secret."""
@@ -83,5 +83,18 @@ class Fault(Protocol):
 
         Raises:
             HealError: it could not be taken back.
+            KubeError: the API is unreachable or refused.
+        """
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A fault that needs something made first, which nobody feels: its time does not count as that of the fault."""
+
+    def prepare(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
+        """Make it; comes after the undo record is on disk, so that `Fault.heal` removes it, and before `Fault.inject`.
+
+        Raises:
+            FaultError: it could not be made.
             KubeError: the API is unreachable or refused.
         """

@@ -19,7 +19,7 @@ from flametest.faults.errors import FaultError, HealError
 from flametest.faults.guardian import Guardian
 from flametest.faults.healing import Healing, heal_all
 from flametest.faults.owner import Owner
-from flametest.faults.protocol import Fault, Proof, State
+from flametest.faults.protocol import Fault, Prepares, Proof, State
 from flametest.faults.safety import Radius, check
 from flametest.faults.signals import shielded, terminable
 from flametest.faults.survey import survey
@@ -130,6 +130,8 @@ class Injector:
             KubeError: the API is unreachable or refused.
         """
         armed = self.arm(fault)
+        if isinstance(fault, Prepares):
+            fault.prepare(self._client, armed.targets)
         begin_ns = time.monotonic_ns()
         with stamp_mutations() as mutations:
             fault.inject(self._client, armed.targets)

@@ -1,0 +1,152 @@
+"""What is done to HTTP requests, and whether requests that were sent for it show that it is done. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flametest.faults.errors import FaultError
+from flametest.faults.odds import CONFIDENCE, binomial_range, requests_needed
+from flametest.faults.protocol import Proof
+
+__all__ = ["HttpFaults", "Sounding", "judge"]
+
+LATENCY_REQUESTS = 20  # for a median
+ADDED_SHARE_MIN = 0.8  # of the latency that was asked for: two medians differ a little by chance
+
+
+@dataclass(frozen=True, slots=True)
+class HttpFaults:
+    """What is done to each request.
+
+    Attributes:
+        error_rate: share that is answered by an error, from 0 to 1.
+        latency_ms: delay of each.
+        latency_jitter_ms: a further delay, drawn evenly from 0 to this.
+        abort_rate: share whose connection is reset.
+        error_statuses: the statuses of the errors, drawn evenly.
+        seconds_max: it goes off by itself after so long.
+        seed: makes the draws repeatable; None to draw one.
+    """
+
+    error_rate: float = 0.0
+    latency_ms: float = 0.0
+    latency_jitter_ms: float = 0.0
+    abort_rate: float = 0.0
+    error_statuses: tuple[int, ...] = (500,)
+    seconds_max: float = 120.0
+    seed: int | None = None
+
+    def __str__(self) -> str:
+        parts = []
+        if self.error_rate:
+            parts.append(f"fail {self.error_rate:.4g} of requests by {' or '.join(map(str, self.error_statuses))}")
+        if self.abort_rate:
+            parts.append(f"reset {self.abort_rate:.4g} of connections")
+        if self.latency_ms or self.latency_jitter_ms:
+            spread = f" to {self.latency_ms + self.latency_jitter_ms:g}" if self.latency_jitter_ms else ""
+            parts.append(f"delay requests by {self.latency_ms:g}{spread} ms")
+        return " and ".join(parts)
+
+    @property
+    def latency_median_ms(self) -> float:
+        """Return by how much the median is to rise."""
+        return self.latency_ms + self.latency_jitter_ms / 2
+
+    @property
+    def requests(self) -> int:
+        """Return how many requests show it."""
+        rates = [rate for rate in (self.error_rate, self.abort_rate) if rate]
+        return max(map(requests_needed, rates)) if rates else LATENCY_REQUESTS
+
+    def check(self) -> None:
+        """Return if it makes sense.
+
+        Raises:
+            FaultError: it does not; the message names the option.
+        """
+        if not (min(self.error_rate, self.abort_rate) >= 0 and self.error_rate + self.abort_rate <= 1):
+            raise FaultError(
+                f"error_rate {self.error_rate:g} and abort_rate {self.abort_rate:g}: expected shares, together up to 1"
+            )
+        if not (0 <= self.latency_ms <= 30_000 and 0 <= self.latency_jitter_ms <= 30_000):
+            raise FaultError("latency_ms and latency_jitter_ms: expected 0 to 30000 ms")
+        if not str(self):
+            raise FaultError("nothing is to be injected", "give an error_rate, an abort_rate or a latency_ms")
+        if not 0 < self.seconds_max <= 3600:
+            raise FaultError(f"seconds_max {self.seconds_max:g}: expected more than 0 and at most 3600 s")
+        if not self.error_statuses or not all(500 <= status <= 599 for status in self.error_statuses):
+            raise FaultError(f"error_statuses {list(self.error_statuses)}: expected statuses from 500 to 599")
+
+    def body(self, seed: int, seconds: float) -> dict[str, Any]:
+        """Return what a fault switch is told, without what only the fault proxy can do."""
+        return {
+            "error_rate": self.error_rate,
+            "latency_ms": self.latency_ms,
+            "latency_jitter_ms": self.latency_jitter_ms,
+            "expires_seconds": seconds,
+            "seed": seed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sounding:
+    """What became of requests that were sent to find out.
+
+    Attributes:
+        statuses: how many had each status; those without an answer have 0.
+        median_ms: the median of their latency.
+    """
+
+    statuses: dict[int, int]
+    median_ms: float
+
+    @property
+    def requests(self) -> int:
+        """Return how many there were."""
+        return sum(self.statuses.values())
+
+    def count(self, *statuses: int) -> int:
+        """Return how many had one of these statuses."""
+        return sum(self.statuses.get(status, 0) for status in statuses)
+
+    @property
+    def failed(self) -> int:
+        """Return how many were not answered, or by a server's error."""
+        return sum(number for status, number in self.statuses.items() if status == 0 or status >= 500)
+
+
+def judge(faults: HttpFaults, before_ms: float, seen: Sounding) -> Proof:
+    """Return whether what was seen speaks for the faults, with the figures.
+
+    Args:
+        faults: what was asked for.
+        before_ms: the median of latency without them.
+        seen: what was seen with them.
+    """
+    if not seen.requests:
+        return Proof(False, "no request could be sent to see it")
+    checks = []
+    if faults.error_rate:
+        failed = seen.count(*faults.error_statuses)
+        checks.append(_rate(seen.requests, failed, faults.error_rate, "failed as asked for"))
+    if faults.abort_rate:
+        checks.append(_rate(seen.requests, seen.count(0), faults.abort_rate, "were broken off"))
+    if faults.latency_median_ms:
+        added_ms = seen.median_ms - before_ms
+        enough = added_ms >= ADDED_SHARE_MIN * faults.latency_median_ms
+        checks.append(
+            (
+                enough,
+                f"the median of {seen.requests} requests {'rose' if enough else 'went'} from {before_ms:.1f} to "
+                f"{seen.median_ms:.1f} ms, by {added_ms:.1f} ms of {faults.latency_median_ms:g} asked for",
+            )
+        )
+    return Proof(all(proved for proved, _ in checks), "; ".join(told for _, told in checks))
+
+
+def _rate(requests: int, count: int, rate: float, what: str) -> tuple[bool, str]:
+    low, high = binomial_range(requests, rate)
+    inside = low <= count <= high
+    return inside, (
+        f"{count} of {requests} requests ({count / requests:.1%}) {what}, {'inside' if inside else 'OUTSIDE'} "
+        f"the {CONFIDENCE:.0%} binomial interval of {rate:.4g}: {low} to {high}"
+    )

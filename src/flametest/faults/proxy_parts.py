@@ -1,0 +1,234 @@
+"""What the fault proxy is deployed as, and how a Service and the policies of its pods become its own. Pure.
+
+Beside Service ``logic`` there are then a Deployment and a NetworkPolicy ``flametest-fault-proxy-logic``, and a Service
+and a NetworkPolicy ``flametest-origin-logic``, by which the proxy reaches the pods that it stands in for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flametest.faults.errors import FaultError
+from flametest.kube.resources import DEPLOYMENTS, NETWORK_POLICIES, SERVICES, Object
+
+__all__ = ["IMAGE", "Front", "Route", "routes_of"]
+
+IMAGE = "flametest/fault-proxy:0.1.0"
+ADMIN_PORT = 9090
+ROUTE_PORT_FIRST = 10080
+NAME_CHARACTERS_MAX = 63
+_USER = 10001  # as in the image
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One port of the Service.
+
+    Attributes:
+        name: the port's name; empty for none.
+        port: the Service's port.
+        listen: the proxy's own port for it.
+        target: the port of the pods, by name or number.
+        number: the port of the pods, by number.
+    """
+
+    name: str
+    port: int
+    listen: int
+    target: int | str
+    number: int
+
+    def meets(self, rule: Object) -> bool:
+        """Return whether a port of a NetworkPolicy's rule is this one."""
+        wanted = rule.get("port")
+        if rule.get("protocol", "TCP") != "TCP":
+            return False
+        if wanted is None or wanted in (self.target, self.number):
+            return True
+        return isinstance(wanted, int) and wanted <= self.number <= int(rule.get("endPort", wanted))
+
+
+def routes_of(service: Object, pod: Object) -> tuple[Route, ...]:
+    """Return a route for each port of a Service; ``pod`` is one of those behind it, which says what port names mean.
+
+    Raises:
+        FaultError: a proxy cannot stand in for the Service; the message says why.
+    """
+    spec, name = service["spec"], service["metadata"]["name"]
+    if not spec.get("selector") or spec.get("clusterIP") in (None, "", "None"):
+        raise FaultError(
+            f"Service {name} has no selector or no address of its own, so it cannot be re-pointed",
+            "name a ClusterIP, NodePort or LoadBalancer Service that selects pods",
+        )
+    ports = spec.get("ports") or []
+    if others := [str(port["port"]) for port in ports if port.get("protocol", "TCP") != "TCP"]:
+        raise FaultError(f"Service {name} has ports that are not TCP: {', '.join(others)}", "name an HTTP Service")
+    named = {
+        port.get("name"): int(port["containerPort"])
+        for container in pod["spec"]["containers"]
+        for port in container.get("ports") or []
+    }
+    found = []
+    for index, port in enumerate(ports):
+        target = port.get("targetPort", port["port"])
+        number = target if isinstance(target, int) else named.get(target)
+        if number is None:
+            raise FaultError(f"Service {name} leads to port {target!r}, which pod {pod['metadata']['name']} has not")
+        found.append(Route(port.get("name", ""), int(port["port"]), ROUTE_PORT_FIRST + index, target, number))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The proxy in front of a Service.
+
+    Attributes:
+        namespace: where all of it is.
+        service: the Service's name.
+    """
+
+    namespace: str
+    service: str
+
+    @property
+    def proxy(self) -> str:
+        """Return the name of what the proxy is: its Deployment, its policy, and the label ``app`` of its pods."""
+        return f"flametest-fault-proxy-{self.service}"
+
+    @property
+    def origin(self) -> str:
+        """Return the name of what leads the proxy to the pods: a Service and a policy."""
+        return f"flametest-origin-{self.service}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Return the labels of the proxy's pods, which select them too."""
+        return {"app": self.proxy}
+
+    def check(self) -> None:
+        """Return if the names are possible.
+
+        Raises:
+            FaultError: they are too long.
+        """
+        if len(self.proxy) > NAME_CHARACTERS_MAX:
+            raise FaultError(f"{self.proxy!r} is longer than {NAME_CHARACTERS_MAX} characters", "use a shorter name")
+
+    def origin_service(self, service: Object, routes: Sequence[Route]) -> Object:
+        """Return a Service that selects what ``service`` selects."""
+        ports = [{"name": f"port-{route.port}", "port": route.port, "targetPort": route.target} for route in routes]
+        spec = {"selector": service["spec"]["selector"], "ports": ports}
+        return self._object(SERVICES.api_version, SERVICES.kind, self.origin, spec)
+
+    def deployment(self, routes: Sequence[Route], address: str, image: str) -> Object:
+        """Return the proxy's Deployment; ``address`` is that of `origin_service`."""
+        told = ",".join(f"{route.listen}={address}:{route.port}" for route in routes)
+        ports = [{"name": f"route-{index}", "containerPort": route.listen} for index, route in enumerate(routes)]
+        alive = {"httpGet": {"path": "/healthz", "port": "admin"}, "periodSeconds": 1, "timeoutSeconds": 2}
+        container = {
+            "name": "fault-proxy",
+            "image": image,
+            "imagePullPolicy": "IfNotPresent",
+            "env": [{"name": "ROUTES", "value": told}, {"name": "ADMIN_PORT", "value": str(ADMIN_PORT)}],
+            "ports": [*ports, {"name": "admin", "containerPort": ADMIN_PORT}],
+            "readinessProbe": alive,
+            # New connections come until every node has learnt that the Service leads to its own pods again.
+            "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},
+            "resources": {"requests": {"cpu": "50m", "memory": "48Mi"}, "limits": {"cpu": "1", "memory": "192Mi"}},
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            },
+        }
+        pod = {
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 10,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": _USER,
+                "runAsGroup": _USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [container],
+        }
+        template = {"metadata": {"labels": self.labels}, "spec": pod}
+        spec = {"replicas": 1, "selector": {"matchLabels": self.labels}, "template": template}
+        return self._object(DEPLOYMENTS.api_version, DEPLOYMENTS.kind, self.proxy, spec)
+
+    def policies(self, service: Object, routes: Sequence[Route], isolating: Sequence[Object]) -> list[Object]:
+        """Return the policies by which whoever may connect to the Service's pods may connect to the proxy instead.
+
+        The proxy's own admits nobody else, and nobody to its switch, whose port is open to the node only. The other one
+        admits the proxy to the pods; it is there only where they are isolated already, since it would isolate them.
+
+        Args:
+            service: the Service.
+            routes: its ports.
+            isolating: the policies that isolate its pods from what comes in.
+        """
+        listens = [{"protocol": "TCP", "port": route.listen} for route in routes]
+        anybody: list[Object] = [{"ports": listens}]
+        ingress = [
+            found
+            for policy in isolating
+            for rule in policy["spec"].get("ingress") or []
+            if (found := _rule(rule, routes))
+        ]
+        own: Object = {
+            "podSelector": {"matchLabels": self.labels},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": ingress if isolating else anybody,
+            "egress": [{}],
+        }
+        policies = [self._policy(self.proxy, own)]
+        if isolating:
+            admitting: Object = {
+                "podSelector": {"matchLabels": service["spec"]["selector"]},
+                "policyTypes": ["Ingress"],
+                "ingress": [
+                    {
+                        "from": [{"podSelector": {"matchLabels": self.labels}}],
+                        "ports": [{"protocol": "TCP", "port": route.target} for route in routes],
+                    }
+                ],
+            }
+            policies.append(self._policy(self.origin, admitting))
+        return policies
+
+    def repointed(self, service: Object, routes: Sequence[Route]) -> Object:
+        """Return the merge patch that leads a Service to the proxy."""
+        before = service["spec"]["selector"]
+        selector: dict[str, Any] = {key: None for key in before if key not in self.labels} | self.labels
+        listens = {route.port: route.listen for route in routes}
+        ports = [port | {"targetPort": listens[int(port["port"])]} for port in service["spec"]["ports"]]
+        return {"spec": {"selector": selector, "ports": ports}}
+
+    def restored(self, kept: Object) -> Object:
+        """Return the merge patch that leads a Service to where its snapshot does."""
+        before = kept["spec"]["selector"]
+        selector: dict[str, Any] = {key: None for key in self.labels if key not in before} | before
+        return {"spec": {"selector": selector, "ports": kept["spec"]["ports"]}}
+
+    def leads(self, service: Object) -> bool:
+        """Return whether a Service leads to the proxy."""
+        return bool(service["spec"].get("selector") == self.labels)
+
+    def _policy(self, name: str, spec: Object) -> Object:
+        return self._object(NETWORK_POLICIES.api_version, NETWORK_POLICIES.kind, name, spec)
+
+    def _object(self, api_version: str, kind: str, name: str, spec: Object) -> Object:
+        labels = {"app.kubernetes.io/name": self.proxy, "app.kubernetes.io/part-of": "flametest"}
+        metadata = {"name": name, "namespace": self.namespace, "labels": labels}
+        return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _rule(rule: Object, routes: Sequence[Route]) -> Object | None:
+    """Return what a rule of the pods' policy is for the proxy; None when it admits to none of the routes."""
+    ports = rule.get("ports")
+    met = [route for route in routes if not ports or any(route.meets(port) for port in ports)]
+    if not met:
+        return None
+    admitted: Object = {"ports": [{"protocol": "TCP", "port": route.listen} for route in met]}
+    return admitted | ({"from": rule["from"]} if rule.get("from") else {})

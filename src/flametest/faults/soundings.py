@@ -1,0 +1,107 @@
+"""Requests to pods and Services by way of the API server's proxy, sent to see what a fault does to them.
+
+They ask for a path that no service has, so that they have no effect: an answer of 404 is a good one.
+"""
+
+import itertools
+import statistics
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from flametest.faults.http_faults import HttpFaults, Sounding, judge
+from flametest.faults.protocol import Proof
+from flametest.kube import KubeClient
+from flametest.kube.errors import ApiRejectedError
+from flametest.kube.resources import PODS, SERVICES
+
+__all__ = ["pod_proxy", "proof_of", "service_proxy", "sound"]
+
+PATH = "flametest-sounding"
+SECONDS_MAX = 20.0
+ROUNDS_MAX = 2  # an interval of 99 % misses one time in a hundred; two in a row, in ten thousand
+SENDERS = 4
+SENDERS_DELAYED = 16  # each of them mostly waits
+# What an API server says when it got no answer from the pod.
+_UNANSWERED = "error trying to reach service"
+
+
+def pod_proxy(namespace: str, pod: str, port: int, path: str) -> str:
+    """Return the path at which the API server passes a request on to a pod's port."""
+    return f"{PODS.path(namespace)}/{pod}:{port}/proxy/{path}"
+
+
+def service_proxy(namespace: str, service: str, port: str, path: str = PATH) -> str:
+    """Return the path at which the API server passes a request on to an endpoint of a Service."""
+    return f"{SERVICES.path(namespace)}/{service}:{port}/proxy/{path}"
+
+
+def proof_of(faults: HttpFaults, before_ms: float, sounding: Callable[[int, int], Sounding]) -> Proof:
+    """Return whether requests show the faults; when they hardly do, others are asked too.
+
+    Args:
+        faults: what was asked for.
+        before_ms: the median of latency without them.
+        sounding: sends so many requests, so many at once.
+    """
+    senders = SENDERS_DELAYED if faults.latency_median_ms >= 50 else SENDERS
+    told = []
+    for _ in range(ROUNDS_MAX):
+        proof = judge(faults, before_ms, sounding(faults.requests, senders))
+        told.append(proof.evidence)
+        if proof.proved:
+            break
+    return Proof(proof.proved, "; asked again: ".join(told))
+
+
+def sound(
+    client: KubeClient, paths: Sequence[str], requests: int, senders: int = SENDERS, seconds_max: float = SECONDS_MAX
+) -> Sounding:
+    """Send ``requests`` to the paths in turn, ``senders`` at once, and return what became of them.
+
+    After ``seconds_max`` no more are sent.
+
+    Raises:
+        KubeError: the API is unreachable or refused.
+    """
+    turns = iter(range(requests))
+    ways = itertools.cycle(paths)
+    end = time.monotonic() + seconds_max
+    lock = threading.Lock()
+    seen: list[tuple[int, float]] = []
+    errors: list[Exception] = []
+
+    def send() -> None:
+        while time.monotonic() < end and not errors:
+            with lock:
+                if next(turns, None) is None:
+                    return
+                path = next(ways)
+            begin = time.monotonic()
+            try:
+                status = _status(client, path)
+            except Exception as error:  # told to the caller, whose thread this is not
+                errors.append(error)
+                return
+            with lock:
+                seen.append((status, (time.monotonic() - begin) * 1000))
+
+    threads = [threading.Thread(target=send, name=f"sounding {number}", daemon=True) for number in range(senders)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    median_ms = statistics.median(latency_ms for _, latency_ms in seen) if seen else 0.0
+    return Sounding(dict(Counter(status for status, _ in seen)), median_ms)
+
+
+def _status(client: KubeClient, path: str) -> int:
+    """Return the status that a request was answered with; 0 when it was not."""
+    try:
+        client.api.text(path)
+    except ApiRejectedError as error:
+        return 0 if error.told.startswith(_UNANSWERED) else error.code
+    return 200

@@ -1,0 +1,135 @@
+"""The fault switches of pods: turned on and off by the API server's pod proxy, for pods that start later too.
+
+A service has its switch at ``/faults`` on a port of its own (see the services' ``faults.py``). It goes off by itself
+when its time is over. A `Follower` belongs to one injected fault: a thread that turns on the switches of pods, and of
+containers, that start while it lasts; it ends with the healing, and at the latest when the switches go off.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from flametest.faults.errors import HealError
+from flametest.faults.soundings import pod_proxy
+from flametest.faults.waiting import wait_for
+from flametest.kube import KubeClient
+from flametest.kube.errors import ApiRejectedError, KubeError
+from flametest.kube.resources import Object
+
+__all__ = ["ADMIN_PORT", "Follower", "read", "running", "turn_off", "turn_on"]
+
+ADMIN_PORT = 9090
+LOOK_SECONDS = 0.2
+STOP_SECONDS_MAX = 5.0
+OFF_SECONDS_MAX = 10.0
+_SWITCH = "faults"
+_REFUSED = "connection refused"
+
+
+def running(pods: list[Object]) -> list[Object]:
+    """Return the pods that run, have an address, and stay."""
+    return [
+        pod
+        for pod in pods
+        if pod.get("status", {}).get("podIP")
+        and pod["status"].get("phase") == "Running"
+        and not pod["metadata"].get("deletionTimestamp")
+    ]
+
+
+def read(client: KubeClient, namespace: str, pod: str) -> Object:
+    """Return what a pod's switch says.
+
+    Raises:
+        KubeError: the pod, or its switch, does not answer.
+    """
+    return client.api.get(pod_proxy(namespace, pod, ADMIN_PORT, _SWITCH))
+
+
+def turn_on(client: KubeClient, namespace: str, pod: str, body: dict[str, Any]) -> None:
+    """Turn a pod's switch on.
+
+    Raises:
+        KubeError: the pod, or its switch, does not answer.
+    """
+    client.api.send("POST", pod_proxy(namespace, pod, ADMIN_PORT, _SWITCH), body)
+
+
+def turn_off(client: KubeClient, namespace: str, pod: str) -> Object | None:
+    """Turn a pod's switch off, and return what it says then; None when the pod, or what listened in it, is gone.
+
+    Raises:
+        HealError: it did not answer within a bound.
+        KubeError: the API is unreachable.
+    """
+    last = [""]
+
+    def off() -> tuple[Object | None] | None:
+        try:
+            return (client.api.send("DELETE", pod_proxy(namespace, pod, ADMIN_PORT, _SWITCH)),)
+        except ApiRejectedError as error:
+            last[0] = error.told
+            # A process that does not listen has no switch any more: it lives in the process' memory.
+            return (None,) if error.code == 404 or _REFUSED in error.told else None
+
+    done = wait_for(off, OFF_SECONDS_MAX)
+    if done is None:
+        raise HealError(
+            f"the fault switch of pod {pod} cannot be turned off: {last[0]}", "it goes off by itself when its time ends"
+        )
+    return done[0]
+
+
+class Follower:
+    """Turns on the switches of pods that start later.
+
+    Args:
+        pods: lists the pods that run now.
+        switch: turns a pod's switch on.
+        until: moment of the monotonic clock at which it ends by itself, in seconds.
+    """
+
+    def __init__(self, pods: Callable[[], list[Object]], switch: Callable[[Object], None], until: float) -> None:
+        self._pods = pods
+        self._switch = switch
+        self._until = until
+        self._on: set[str] = set()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="fault switches", daemon=True)
+
+    def start(self) -> None:
+        """Turn on the switches of the pods that run now, then follow in a thread.
+
+        Raises:
+            KubeError: a pod, or its switch, does not answer.
+        """
+        for pod in self._pods():
+            self._switch(pod)
+            self._on.add(_life(pod))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; no switch is turned on any more. May be repeated."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS_MAX)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_SECONDS) and time.monotonic() < self._until:
+            with suppress(KubeError):  # an API server that is busy, or a process that does not listen yet
+                for pod in self._pods():
+                    if _life(pod) not in self._on and not self._stopping.is_set():
+                        self._follow(pod)
+
+    def _follow(self, pod: Object) -> None:
+        with suppress(KubeError):
+            self._switch(pod)
+            self._on.add(_life(pod))
+
+
+def _life(pod: Object) -> str:
+    """Return what changes when a pod, or one of its containers, is started anew."""
+    statuses = pod.get("status", {}).get("containerStatuses") or []
+    return " ".join([str(pod["metadata"]["uid"]), *sorted(str(one.get("containerID", "")) for one in statuses)])

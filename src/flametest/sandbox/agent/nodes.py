@@ -237,8 +237,14 @@ class NodeKeeper:
             return
         now = self._now()
         before = {c["type"]: c for c in (stored.get("status") or {}).get("conditions") or []}
-        # The whole status, since a node that was deleted and made anew by hand has none.
-        status = node_object(node, self._facts, self._settings.pods_max, now)["status"]
+        # All of it, since a node that was deleted and made anew by hand has nothing.
+        wanted = node_object(node, self._facts, self._settings.pods_max, now)
+        status = wanted["status"]
+        labels = stored["metadata"].get("labels") or {}
+        if wanted["metadata"]["labels"].items() - labels.items():
+            stored["metadata"]["labels"] = wanted["metadata"]["labels"] | labels
+            stored["spec"] = wanted["spec"] | (stored.get("spec") or {})
+            stored = self._objects.update("nodes", stored)
         for condition in status["conditions"]:
             known = before.get(condition["type"])
             if known is not None and known["status"] == condition["status"]:

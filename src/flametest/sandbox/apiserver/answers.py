@@ -38,8 +38,8 @@ def text(content: str, status: int = 200) -> web.Response:
 def failure(error: StatusError) -> web.Response:
     """Return the response of a failure."""
     response = answer(error.to_object(), error.code)
-    if error.code == 429:
-        response.headers["Retry-After"] = "10"
+    if seconds := (error.details or {}).get("retryAfterSeconds"):
+        response.headers["Retry-After"] = str(seconds)
     return response
 
 

@@ -126,6 +126,9 @@ def too_large(limit_bytes: int) -> StatusError:
     return StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit_bytes}")
 
 
-def too_many_requests(message: str, causes: list[dict[str, Any]]) -> StatusError:
-    """Return the 429 that refuses an eviction for now."""
-    return StatusError(429, "TooManyRequests", message, {"causes": causes})
+def too_many_requests(message: str, causes: list[dict[str, Any]], retry_seconds: int = 0) -> StatusError:
+    """Return the 429 that refuses an eviction for now; with ``retry_seconds`` clients try again by themselves."""
+    details: dict[str, Any] = {"causes": causes}
+    if retry_seconds:
+        details["retryAfterSeconds"] = retry_seconds
+    return StatusError(429, "TooManyRequests", message, details)

@@ -15,7 +15,10 @@ from flametest.sandbox.apiserver.resources import CATALOGUE, Resource
 from flametest.sandbox.apiserver.schema import FieldType, ObjectType, object_type, type_of_kind
 from flametest.sandbox.objects import Object
 
-__all__ = ["document", "index"]
+__all__ = ["VERSION_2_TYPE", "document", "index", "version_2"]
+
+VERSION_2_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+"""The media type in which kubectl asks for the document of OpenAPI version 2."""
 
 _SCALARS: dict[str, Object] = {
     "string": {"type": "string"},
@@ -39,6 +42,20 @@ def index() -> Object:
     """Return the answer of ``/openapi/v3``: where the document of each group and version is."""
     paths = (_path(group, version) for group, version in GROUP_VERSIONS)
     return {"paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={VERSION}"} for path in paths}}
+
+
+def version_2() -> bytes:
+    """Return the answer of ``/openapi/v2`` as protobuf: a document without any kind.
+
+    Old kubectl, and any kubectl that applies a List, looks there for schemas to check objects by before it sends them;
+    what it finds no schema for it leaves to the server. The message is gnostic's ``Document``: its version of
+    Swagger (1), and its info (2) with title (1) and version (2).
+    """
+
+    def field(number: int, content: bytes) -> bytes:
+        return bytes((number << 3 | 2, len(content))) + content
+
+    return field(1, b"2.0") + field(2, field(1, b"Kubernetes") + field(2, VERSION.encode()))
 
 
 def _operation(kind: Object, action: str) -> Object:

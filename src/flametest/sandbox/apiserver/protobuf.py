@@ -90,6 +90,18 @@ _MESSAGES: dict[str, dict[int, str]] = {
     "DeploymentStrategy": {1: "type string"},
     "Job": {1: "metadata ObjectMeta", 2: "spec JobSpec", 3: "status skip"},
     "JobSpec": {6: "template PodTemplateSpec"},
+    "CronJob": {1: "metadata ObjectMeta", 2: "spec CronJobSpec", 3: "status skip"},
+    "CronJobSpec": {
+        1: "schedule string",
+        2: "startingDeadlineSeconds int?",
+        3: "concurrencyPolicy string",
+        4: "suspend bool?",
+        5: "jobTemplate JobTemplateSpec",
+        6: "successfulJobsHistoryLimit int?",
+        7: "failedJobsHistoryLimit int?",
+        8: "timeZone string",
+    },
+    "JobTemplateSpec": {1: "metadata ObjectMeta", 2: "spec JobSpec"},
     "PodTemplateSpec": {1: "metadata ObjectMeta", 2: "spec PodSpec"},
     "PodSpec": {
         2: "containers *Container",

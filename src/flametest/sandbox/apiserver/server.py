@@ -173,6 +173,8 @@ class ApiServer:
                 document = discovery.group(group)
             case ["apis", group, version]:
                 document = discovery.resource_list(group, version)
+            case ["openapi", "v2"]:
+                return web.Response(body=openapi.version_2(), content_type=openapi.VERSION_2_TYPE)
             case ["openapi", "v3"]:
                 document = openapi.index()
             case ["openapi", "v3", "api", version]:

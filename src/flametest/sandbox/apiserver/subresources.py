@@ -119,7 +119,8 @@ def _spend(registry: Registry, budget: Object, pod: Object) -> None:
             return
     if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
         message = f"The disruption budget {name} is still being processed by the server."
-        raise too_many_requests(EVICTION_MESSAGE, [{"reason": "DisruptionBudget", "message": message}])
+        causes = [{"reason": "DisruptionBudget", "message": message}]
+        raise too_many_requests(EVICTION_MESSAGE, causes, retry_seconds=10)
     if status.get("disruptionsAllowed", 0) <= 0:
         message = f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently"
         raise too_many_requests(EVICTION_MESSAGE, [{"reason": "DisruptionBudget", "message": message}])

@@ -1,0 +1,67 @@
+"""A running sandbox as its users see it: kubectl, and commands in pods."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kubernetes import client as kubernetes_client
+from kubernetes import config as kubernetes_config
+from kubernetes.stream import stream
+
+from flametest.sandbox.launch import Sandbox
+
+__all__ = ["KUBECTL", "Access"]
+
+KUBECTL = shutil.which("kubectl")
+PATIENCE_SECONDS = 30.0
+
+
+class Access:
+    """Access to one sandbox; close it after use."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._environment = {**os.environ, "KUBECONFIG": str(sandbox.kubeconfig)}
+        api_client = kubernetes_config.new_client_from_config(str(sandbox.kubeconfig))
+        self.core = kubernetes_client.CoreV1Api(api_client)
+        self._api_client = api_client
+
+    def close(self) -> None:
+        """End the client's connections."""
+        self._api_client.close()
+
+    def kubectl(self, *arguments: str, code: int = 0, text: str = "") -> str:
+        """Run kubectl in the default namespace and return its output and errors."""
+        command = [KUBECTL or "kubectl", "--namespace", "default", *arguments]
+        done = subprocess.run(
+            command, env=self._environment, input=text, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == code, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        """Apply objects."""
+        self.kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+
+    def pods(self, selector: str) -> list[Any]:
+        """Return the pods of a selector."""
+        found: list[Any] = self.core.list_namespaced_pod("default", label_selector=selector).items
+        return found
+
+    def execute(self, pod: str, *command: str) -> str:
+        """Return what a command in a pod prints."""
+        printed: str = stream(
+            self.core.connect_get_namespaced_pod_exec, pod, "default", command=list(command), stderr=True, stdout=True
+        )
+        return printed
+
+    @staticmethod
+    def until(holds: Callable[[], Any], seconds_max: float = PATIENCE_SECONDS) -> Any:
+        """Return what ``holds`` returns as soon as it is true; each look is a request, so nothing waits in between."""
+        deadline = time.monotonic() + seconds_max
+        while not (found := holds()):
+            assert time.monotonic() < deadline, f"did not come true within {seconds_max} s: {holds}"
+        return found

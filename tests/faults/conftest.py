@@ -2,9 +2,11 @@
 
 import copy
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.faults.system import NODE_PORT_ADDRESS, READY_SECONDS, ROOT, System
 
 from flametest.kube.errors import ConflictError, NotFoundError
 from flametest.kube.resources import (
@@ -18,6 +20,7 @@ from flametest.kube.resources import (
     Object,
     Resource,
 )
+from flametest.sandbox.launch import SandboxOptions, start
 
 NAMESPACE = "flametest"
 
@@ -119,3 +122,20 @@ def client() -> Any:
     for number in range(3):
         fake.api.put(PODS, pod(f"api-{number}", "api"))
     return fake
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    home = tmp_path_factory.mktemp("home")
+    images = ROOT / "manifests" / "images.toml"
+    sandbox = start(
+        SandboxOptions(name="faults-tests", home=home, node_port_address=NODE_PORT_ADDRESS, images_file=images)
+    )
+    try:
+        deployed = System(sandbox, home)
+        with deployed.client as client:
+            client.apply(ROOT / "manifests")
+            client.wait_ready("flametest", READY_SECONDS)
+            yield deployed
+    finally:
+        sandbox.stop()

@@ -199,13 +199,15 @@ def _runs(pod: PodObserved) -> bool:
 
 
 def _ready_again_ns(view: WorkloadView, gone_ns: int | None, sent_ns: int) -> int | None:
-    """Return when, after all lost pods were gone, as many pods were ready as were desired."""
+    """Return when, after all lost pods were gone, as many pods were ready as were desired, then and before."""
     if gone_ns is None:
         return None
     before = view.ready.at(sent_ns - 1)
+    # A fault may be that fewer are wanted; it is over when as many are ready as were wanted before it.
+    desired_before = view.desired.at(sent_ns - 1) or 0
     for moment in (gone_ns, *(moment for moment in view.ready.moments_ns if moment > gone_ns)):
         count, desired = view.ready.at(moment), view.desired.at(moment)
-        wanted = desired if desired is not None else before
+        wanted = max(desired, desired_before) if desired is not None else before
         if count is not None and wanted is not None and count >= wanted:
             return moment
     return None

@@ -1,0 +1,132 @@
+"""One deployed system for all tests of faults, on a sandbox of its own, and drivers that inject into it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flametest.faults.undo import UndoJournal
+from flametest.kube import KubeClient, connect
+from flametest.kube.resources import DEPLOYMENTS, NETWORK_POLICIES, NODES, SERVICES, STATEFUL_SETS
+from flametest.sandbox.launch import Sandbox
+
+__all__ = ["NODE_PORT_ADDRESS", "READY_SECONDS", "ROOT", "System", "wait_until"]
+
+ROOT = Path(__file__).parents[2]
+DRIVER = Path(__file__).parent / "driver.py"
+NODE_PORT_ADDRESS = "127.0.63.1"  # not 127.0.0.1, so that a system of the user's own is left in peace
+READY_SECONDS = 90.0
+
+
+class System:
+    """The deployed system, and drivers that inject into it."""
+
+    def __init__(self, sandbox: Sandbox, home: Path) -> None:
+        self.home = home
+        self.client: KubeClient = connect(sandbox.kubeconfig, sandbox.context)
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "FLAMETEST"))},
+            "KUBECONFIG": str(sandbox.kubeconfig),
+            "KUBERNETES_CONTEXT": sandbox.context,
+            "FLAMETEST_URL": f"http://{NODE_PORT_ADDRESS}:30080",
+            "FLAMETEST_NODE_PORT_ADDRESS": NODE_PORT_ADDRESS,
+            "FLAMETEST_HOME": str(home),
+        }
+
+    def whole(self) -> str:
+        """Wait until everything is ready, and return all that a fault could have changed, as text."""
+        self.client.wait_ready("flametest", READY_SECONDS)
+        return self.specifications()
+
+    def specifications(self) -> str:
+        """Return the specifications and labels of everything that faults change, byte for byte."""
+        found = {}
+        for resource in (DEPLOYMENTS, STATEFUL_SETS, SERVICES, NETWORK_POLICIES, NODES):
+            for item in self.client.api.get(resource.path("flametest")).get("items", []):
+                metadata = item["metadata"]
+                kept = {key: metadata.get(key) for key in ("labels",)} | {"spec": item.get("spec")}
+                if resource is NODES:
+                    kept["annotations"] = metadata.get("annotations")
+                    # What a node that stays lost for long is tainted with is the node controller's to remove.
+                    kept["spec"] = {key: value for key, value in kept["spec"].items() if key != "taints"}
+                found[f"{resource.kind} {metadata['name']}"] = kept
+        return json.dumps(found, sort_keys=True, indent=1)
+
+    def driven(self, fault: str, step: str, way: str) -> "subprocess.CompletedProcess[str]":
+        """Run a driver to its end."""
+        return subprocess.run(
+            [sys.executable, str(DRIVER), fault, step, way],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+        )
+
+    @contextmanager
+    def stopped(self, fault: str, home: Path | None = None) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run a driver until it has injected, and stop it there: it lives, and does nothing any more."""
+        with subprocess.Popen(
+            [sys.executable, str(DRIVER), fault, "injected", "SIGSTOP"],
+            env=self.environment | ({"FLAMETEST_HOME": str(home)} if home else {}),
+            stdout=subprocess.PIPE,
+        ) as driver:
+            try:
+                wait_until(lambda: state_of(driver.pid) == "T", 60)
+                yield driver
+            finally:
+                driver.kill()
+
+    def abandoned(self, fault: str) -> None:
+        """Inject a fault, and kill everything that could heal it."""
+        with self.stopped(fault) as driver:
+            for pid in [*self.guardians(), driver.pid]:
+                os.kill(pid, signal.SIGKILL)
+
+    def flametest(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a flametest command to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "flametest.cli", *arguments],
+            env=self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    def left(self) -> int:
+        """Return how many undo records there are."""
+        records, errors = UndoJournal(self.home).records()
+        assert errors == ()
+        return len(records)
+
+    def guardians(self) -> list[int]:
+        """Return the guardians of this state folder."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"flametest.faults.guardian" in command and str(self.home).encode() in command:
+                found.append(int(pid))
+        return found
+
+
+def state_of(pid: int) -> str:
+    """Return what a process does, as one letter; see proc(5)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def wait_until(condition: Callable[[], object], seconds: float) -> float:
+    begin = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begin < seconds
+        time.sleep(0.05)
+    return time.monotonic() - begin

@@ -24,7 +24,13 @@ SERVICES = "/api/v1/namespaces/default/services"
 class Echo(BaseHTTPRequestHandler):
     """Answers with what it was asked; /teapot with 418, /moved with a redirect."""
 
+    hung_up = 0
+
     def answer(self) -> None:
+        if self.path == "/hang-up":
+            Echo.hung_up += 1
+            self.close_connection = True
+            return
         length = int(self.headers.get("Content-Length") or 0)
         told = {
             "method": self.command,
@@ -117,6 +123,13 @@ def test_a_port_where_nothing_listens_is_unavailable(client: Client, web: str) -
     assert (answer.status, answer.body["reason"]) == (503, "ServiceUnavailable")
     refused = f"error trying to reach service: dial tcp 127.0.0.1:{closed}: connect: connection refused"
     assert answer.body["message"] == refused
+
+
+def test_a_request_that_the_pod_hangs_up_on_is_not_sent_again(client: Client, web: str) -> None:
+    answer = client.get(f"{web}/proxy/hang-up")
+    assert (answer.status, answer.body["reason"]) == (503, "ServiceUnavailable")
+    assert answer.body["message"].startswith("error trying to reach service: ")
+    assert Echo.hung_up == 1
 
 
 def test_a_pod_without_address_or_with_a_broken_port_is_refused(client: Client, web: str) -> None:

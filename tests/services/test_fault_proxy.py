@@ -34,10 +34,14 @@ class Behind(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     released = threading.Event()
+    hung_up = 0
 
     def do_GET(self) -> None:
         if self.path == "/stream":
             self._stream()
+        elif self.path == "/hang-up":
+            Behind.hung_up += 1
+            self.close_connection = True
         elif self.path == "/broken":
             self.send_response(200)
             self.send_header("Content-Length", "1000")
@@ -230,6 +234,11 @@ def test_an_answer_that_breaks_off_breaks_off_here_too(proxied: Proxied) -> None
         connection.request("GET", "/broken")
         with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
             connection.getresponse().read()
+
+
+def test_a_request_that_the_service_hangs_up_on_is_not_sent_again(proxied: Proxied) -> None:
+    assert proxied.status("/hang-up") == 502
+    assert Behind.hung_up == 1
 
 
 def test_a_client_that_asks_first_is_told_to_go_on(proxied: Proxied) -> None:

@@ -96,8 +96,19 @@ class Proxy:
                 # How long an answer may take is the client's to say: when it goes, so does the request.
                 timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS_MAX),
                 skip_auto_headers=_ADDED_HEADERS,
+                middlewares=(_only_once,),
             )
         return self._session
+
+
+async def _only_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send a request and take a broken connection for an answer; aiohttp would ask again, and so hide it."""
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 def _passed(headers: Iterable[tuple[str, str]]) -> CIMultiDict[str]:

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from chaoslib.experiment import ensure_experiment_is_valid
 
 from flametest.chaos.guard import refuse_unselective
 from flametest.measure.figures import CRITERIA
+from flametest.model.limits import parse_limits
 
 FOLDER = Path(__file__).parents[2] / "experiments"
 FILES = sorted(FOLDER.glob("*.json"))
@@ -24,15 +26,6 @@ def load(path: Path) -> dict[str, Any]:
 
 def activities(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [*document["steady-state-hypothesis"]["probes"], *document["method"], *document["rollbacks"]]
-
-
-def measured(document: dict[str, Any]) -> dict[str, list[float]]:
-    """Return the range of each measured figure."""
-    return {
-        probe["provider"]["func"]: probe["tolerance"]["range"]
-        for probe in document["steady-state-hypothesis"]["probes"]
-        if probe["provider"].get("func") in CRITERIA
-    }
 
 
 def test_there_are_experiments() -> None:
@@ -64,9 +57,27 @@ def test_its_recorder_is_named_after_the_file_and_knows_the_workload(path: Path)
 
 
 def test_it_limits_what_users_feel_and_how_long_recovery_takes(path: Path) -> None:
-    limits = measured(load(path))
-    assert {"outage_seconds", "recovery_seconds", "availability"} <= limits.keys()
-    assert all(low < high for low, high in limits.values())
+    assert "within_limits" in [
+        probe["provider"].get("func") for probe in load(path)["steady-state-hypothesis"]["probes"]
+    ]
+    known = (*CRITERIA, "write_anomalies")
+    book = parse_limits((FOLDER / "limits.toml").read_text(), "limits.toml", known)
+    limits = {limit.criterion for limit in book.of(path.stem)}
+    assert {"outage_seconds", "recovery_seconds", "availability"} <= limits
+
+
+def test_what_lasts_is_healed_in_the_method_after_users_had_time_to_feel_it(path: Path) -> None:
+    called = [one["provider"]["func"] for one in load(path)["method"]]
+    moments = {"terminate_pods", "inject_container_crash"}
+    if not moments.intersection(called):
+        assert called[2:] == ["observe_fault", "heal_faults", "await_recovery"]
+
+
+def test_every_experiment_is_in_the_full_suite_and_the_default_one_is_short() -> None:
+    suites = tomllib.loads((FOLDER / "suites.toml").read_text())
+    assert set(suites["full"]["experiments"]) == {path.stem for path in FILES}
+    assert len(suites["core"]["experiments"]) == 5
+    assert set(suites["core"]["experiments"]) <= set(suites["full"]["experiments"])
 
 
 def test_what_it_calls_exists_and_takes_these_arguments(path: Path) -> None:

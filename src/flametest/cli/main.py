@@ -201,6 +201,17 @@ def compare(base: Path, new: Path, margin_ratio: float) -> int:
 
 
 @main.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port on 127.0.0.1 [any free one].")
+@_reported
+def watch(folder: Path | None, port: int) -> int:
+    """Serve the report of a run in progress to a browser, and keep it fresh; without DIR of the newest run."""
+    from flametest.cli.watching import watch_run  # noqa: PLC0415
+
+    return watch_run(folder, port)
+
+
+@main.command()
 @_reported
 def doctor() -> int:
     """Tell what this machine has, what is missing, and what that prevents."""

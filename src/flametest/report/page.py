@@ -40,27 +40,33 @@ _DETAILS = (
 )
 
 
-def render_html(result: Result) -> str:
+def render_html(result: Result, *, progress: str = "") -> str:
     """Return the report as one HTML page; the same Result gives the same text.
 
     A run of up to four scenarios takes at most 300 KB however long it was, since series are thinned to their peaks;
     each further scenario adds some 45 KB, which its tables and labels need.
+
+    Args:
+        result: what is shown.
+        progress: how far a run is that still goes on; the page then says so in place of a verdict. Empty for one
+            that has ended.
     """
     page = ""
     # Where to begin saves renderings: each scenario needs some 45 KB at the least and 130 KB at the most.
     for detail in _DETAILS[min(len(result.scenarios) // 3, len(_DETAILS) - 1) :]:
-        page = _render(result, detail)
+        page = _render(result, detail, progress)
         if len(page.encode()) <= _BYTES_MAX:
             break
     return page
 
 
-def _render(result: Result, detail: Detail) -> str:
+def _render(result: Result, detail: Detail, progress: str = "") -> str:
     environment = _environment()
     script = environment.get_template("script.js.jinja").render()
     views = [view(result, index, detail) for index in range(len(result.scenarios))]
     return environment.get_template("page.html.jinja").render(
         result=result,
+        progress=progress,
         words=WORDS,
         cards=cards(result),
         matrix=matrix(result),

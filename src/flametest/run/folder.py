@@ -137,6 +137,11 @@ class RunFolder:
         except ValidationError as error:
             raise ProjectError(f"{self.path / 'run.json'} was not written by this version") from error
 
+    def restrict(self, scenarios: tuple[str, ...]) -> None:
+        """Leave only these scenarios in what the run was asked for, to analyse a copy of one that still goes on."""
+        inputs = replace(self.inputs(), scenarios=scenarios)
+        (self.path / "run.json").write_bytes(_INPUTS.dump_json(inputs, indent=1))
+
     def scenario(self, name: str) -> Path:
         """Return the folder of a scenario, made if need be."""
         folder = self.path / "scenarios" / name

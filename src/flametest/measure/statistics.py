@@ -131,6 +131,7 @@ def trials_needed(other: int, confidence: float = 0.95) -> int:
     return next((count for count in range(1, 1000) if _critical_count(count, other, tail) >= 1), 0)
 
 
+@cache
 def student_quantile(freedom: int, confidence: float) -> float:
     """Return t for which a Student variable of ``freedom`` degrees lies within ± t with that probability.
 

@@ -1,0 +1,57 @@
+"""The self-test for real: the prober's process against the ground-truth server's, in the short form."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flametest.load.truth import OutageKind, OutageWindow, TruthServer
+from flametest.model.verdict import Verdict
+from flametest.run.selftest import broken_self_test, read_self_test, run_self_test, write_self_test
+from flametest.run.selftest_plan import SHORT
+
+
+def test_the_measurement_finds_known_outages_on_this_machine(tmp_path: Path) -> None:
+    told: list[str] = []
+    found = run_self_test(SHORT, 20261121, told.append)
+    assert found.verdict is Verdict.PASSED, found.sentence
+    assert len(found.trials) == 6
+    assert {case.name for case in found.cases} == {"null", "stopped_prober", "stepped_clock", "planted_writes"}
+    assert told
+    write_self_test(found, tmp_path / "selftest.json")
+    assert read_self_test(tmp_path / "selftest.json") == found
+
+
+def test_a_self_test_that_could_not_be_carried_out_counts_as_missed(tmp_path: Path) -> None:
+    found = broken_self_test(SHORT, 1, "the ground-truth server ended by itself")
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "the ground-truth server ended by itself" in found.sentence
+    assert read_self_test(tmp_path / "selftest.json") is None
+
+
+@pytest.mark.parametrize("kind", list(OutageKind))
+def test_the_server_tells_when_it_made_an_outage(kind: OutageKind) -> None:
+    with TruthServer([[OutageWindow(kind, 0.05, 0.1)]], seed=1, interval_seconds=0.05) as server:
+        zero_ns = time.monotonic_ns()
+        server.begin(zero_ns)
+        _until(lambda: time.monotonic_ns() > zero_ns + 200_000_000)
+        ((known,),) = server.finish()
+    assert known.kind is kind
+    assert known.seconds == pytest.approx(0.1, abs=0.05)
+    assert (known.start_ns - zero_ns) / 1e9 == pytest.approx(0.05, abs=0.05)
+
+
+def test_an_outage_that_was_under_way_ends_with_the_server() -> None:
+    with TruthServer([[OutageWindow(OutageKind.REFUSED, 0.0, 60.0)]], seed=1, interval_seconds=0.05) as server:
+        zero_ns = time.monotonic_ns()
+        server.begin(zero_ns)
+        _until(lambda: time.monotonic_ns() > zero_ns + 100_000_000)
+        ((known,),) = server.finish()
+    assert 0.0 < known.seconds < 10.0
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline

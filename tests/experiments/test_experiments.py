@@ -57,9 +57,8 @@ def test_its_recorder_is_named_after_the_file_and_knows_the_workload(path: Path)
 
 
 def test_it_limits_what_users_feel_and_how_long_recovery_takes(path: Path) -> None:
-    assert "within_limits" in [
-        probe["provider"].get("func") for probe in load(path)["steady-state-hypothesis"]["probes"]
-    ]
+    probes = load(path)["steady-state-hypothesis"]["probes"]
+    assert "within_limits" in [probe["provider"].get("func") for probe in probes]
     known = (*CRITERIA, "write_anomalies")
     book = parse_limits((FOLDER / "limits.toml").read_text(), "limits.toml", known)
     limits = {limit.criterion for limit in book.of(path.stem)}

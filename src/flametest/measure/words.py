@@ -10,8 +10,26 @@ from flametest.model.verdict import Bound, Criterion, Limit, Verdict, worst
 
 __all__ = ["amount", "decapitalised", "outcome_sentence", "reason_sentence", "summarise", "what_was_done"]
 
-# What Chaos Toolkit's usual activities do, as a reader would say it; others go by their own name.
-_DEEDS = {"terminate_pods": "deleting", "delete_pods": "deleting", "kill_microservice": "deleting"}
+# What faults and Chaos Toolkit's usual activities do, as a reader would say it; others go by their own name.
+_DEEDS = {
+    "bad_rollout": "rolling a missing image out to",
+    "container_crash": "crashing",
+    "delete_pods": "deleting",
+    "delete_service": "removing",
+    "dependency_outage": "taking away",
+    "drain_nodes": "draining",
+    "kill_microservice": "deleting",
+    "network_partition": "cutting off",
+    "node_drain": "draining",
+    "node_loss": "losing",
+    "scale_deployment": "scaling",
+    "scale_statefulset": "scaling",
+    "scaling": "scaling",
+    "service_removal": "removing",
+    "terminate_pods": "deleting",
+}
+# Where one of these is a target, the others only went with it, or stand for it.
+_DECISIVE = ("Node", "Deployment", "StatefulSet", "Service")
 
 
 _DECIMALS = {"s": 1, "ms": 0, "%": 2}
@@ -70,9 +88,11 @@ def what_was_done(measured: Figures) -> str:
     """Return what was done to what, such as "deleting 1 of 3 api pods"."""
     axis, view = measured.axis, measured.view
     deed = _DEEDS.get(axis.fault, f"{axis.fault.replace('_', ' ')} on")
+    decisive = [target for kind in _DECISIVE for target in axis.targets if target.kind == kind]
     pods = [target for target in axis.targets if target.kind == "Pod"]
-    if not pods:
-        return f"{deed} {', '.join(f'{target.kind} {target.name}' for target in axis.targets) or view.name}"
+    if decisive or not pods:
+        named = (f"{target.kind} {target.name}" for target in decisive or axis.targets)
+        return f"{deed} {', '.join(named) or view.name}"
     before = [track.before(axis.sent_ns) for track in view.own()]
     there = sum(pod is not None and counts_as_ready(pod) for pod in before)
     total = max(there, len(pods))

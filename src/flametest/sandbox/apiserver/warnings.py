@@ -9,7 +9,7 @@ from typing import Any
 from flametest.sandbox.apiserver.resources import Resource
 from flametest.sandbox.objects import Object
 
-__all__ = ["KIND_NOTES", "POD_FIELDS", "SUPPORTED_VOLUMES", "header_value", "warnings_for"]
+__all__ = ["KIND_FIELDS", "KIND_NOTES", "POD_FIELDS", "SUPPORTED_VOLUMES", "header_value", "warnings_for"]
 
 _CONTAINER_FIELDS = {
     "ports.*.hostPort": "ports of nodes are opened by Services of type NodePort only",
@@ -59,6 +59,37 @@ KIND_NOTES = {
 }
 """Kinds that are stored and checked, and nothing more."""
 
+_JOB_FIELDS = {
+    "completionMode": (("NonIndexed",), "pods have no index; any of them counts as a completion"),
+    "podFailurePolicy": ((), "every failure counts towards backoffLimit"),
+    "successPolicy": ((), "a job succeeds when its completions are reached"),
+    "backoffLimitPerIndex": ((), "pods have no index"),
+    "maxFailedIndexes": ((), "pods have no index"),
+    "managedBy": (("kubernetes.io/job-controller",), "the sandbox's own controller runs the job all the same"),
+}
+
+KIND_FIELDS: dict[str, dict[str, tuple[tuple[Any, ...], str]]] = {
+    "CronJob": {f"jobTemplate.spec.{path}": note for path, note in _JOB_FIELDS.items()},
+    "DaemonSet": {"updateStrategy.rollingUpdate.maxSurge": ((0, "0%"), "the old pod goes before the new one comes")},
+    "Job": _JOB_FIELDS,
+    "Service": {
+        "externalTrafficPolicy": (("Cluster",), "every endpoint counts as local"),
+        "internalTrafficPolicy": (("Cluster",), "every endpoint counts as local"),
+        "trafficDistribution": ((), "every endpoint is as good as any other"),
+        "externalIPs": ((), "nothing listens there"),
+        "sessionAffinityConfig.clientIP.timeoutSeconds": (
+            (10_800,),
+            "a client keeps its endpoint until the endpoints change",
+        ),
+    },
+    "StatefulSet": {
+        "persistentVolumeClaimRetentionPolicy.whenDeleted": (("Retain",), "claims are kept"),
+        "persistentVolumeClaimRetentionPolicy.whenScaled": (("Retain",), "claims are kept"),
+        "updateStrategy.rollingUpdate.maxUnavailable": ((1,), "pods are replaced one after the other"),
+    },
+}
+"""By kind: path in the spec, the values that change nothing, and what holds instead."""
+
 _TEMPLATES = {
     "Pod": ("spec",),
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
@@ -72,8 +103,7 @@ _TEMPLATES = {
 def warnings_for(resource: Resource, obj: Object) -> list[str]:
     """Return a warning for each field of an object that the sandbox does not act on."""
     warnings = [f"{resource.kind}: {KIND_NOTES[resource.kind]}"] if resource.kind in KIND_NOTES else []
-    if resource.kind == "Service":
-        warnings += _of_service(obj.get("spec", {}))
+    warnings += _of_kind(resource.kind, obj.get("spec", {}))
     path = _TEMPLATES.get(resource.kind)
     if path is None:
         return warnings
@@ -84,14 +114,23 @@ def warnings_for(resource: Resource, obj: Object) -> list[str]:
     return warnings + list(dict.fromkeys(_of_pod(spec, prefix)))
 
 
-def _of_service(spec: Object) -> Iterator[str]:
-    if spec.get("type") == "LoadBalancer":
+def _of_kind(kind: str, spec: Object) -> Iterator[str]:
+    if kind == "Service" and spec.get("type") == "LoadBalancer":
         yield "spec.type: a load balancer gets no external address in the sandbox, but its node port works"
-    for name in ("externalTrafficPolicy", "internalTrafficPolicy"):
-        if spec.get(name) == "Local":
-            yield f"spec.{name}: not supported by the sandbox: every endpoint counts as local"
-    if spec.get("externalIPs"):
-        yield "spec.externalIPs: not supported by the sandbox: nothing listens there"
+    for path, (harmless, reason) in KIND_FIELDS.get(kind, {}).items():
+        value: Any = spec
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if value not in (None, [], {}, "", *harmless):
+            yield f"spec.{path}: not supported by the sandbox: {reason}"
+    if kind == "NetworkPolicy" and any(":" in block.get("cidr", "") for block in _blocks(spec)):
+        yield "spec: addresses of IPv6 are not supported by the sandbox: such an ipBlock allows nothing"
+
+
+def _blocks(spec: Object) -> Iterator[Object]:
+    for direction, peers in (("ingress", "from"), ("egress", "to")):
+        for rule in spec.get(direction, ()):
+            yield from (peer["ipBlock"] for peer in rule.get(peers, ()) if "ipBlock" in peer)
 
 
 def _of_pod(spec: Object, prefix: str) -> Iterator[str]:

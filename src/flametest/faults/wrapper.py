@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from flametest.faults.errors import FaultError, HealError
+from flametest.faults.errors import FaultError, HealError, UndoError
 from flametest.faults.guardian import Guardian
 from flametest.faults.healing import Healing, heal_all
 from flametest.faults.owner import Owner
@@ -29,6 +29,8 @@ from flametest.kube.stamps import Mutation, stamp_mutations
 from flametest.model.events import Target
 
 __all__ = ["Armed", "Injected", "InjectionOptions", "Injector", "Observer", "aim", "applied"]
+
+ELSEWHERE = "the guardian, or another command, has healed it already"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,11 @@ class Injector:
             lease_until_wall_s=time.time() + self._options.lease_seconds,
         )
         self._armed.append(record)
-        self._journal.write(record)
+        try:
+            self._journal.write(record)
+        except UndoError:
+            self._armed.remove(record)
+            raise
         self._guardian.start()
         return Armed(fault, targets, state)
 
@@ -157,9 +163,10 @@ class Injector:
         with shielded():
             done = []
             for record in reversed(self._armed):
-                for healing in heal_all(self._journal, [record]):
-                    self._observer.healed(record.fault, healing)
-                    done.append(healing)
+                # None when another process was quicker: the guardian, when the lease was over.
+                healing, *_ = heal_all(self._journal, [record]) or (Healing(record.title, True, ELSEWHERE),)
+                self._observer.healed(record.fault, healing)
+                done.append(healing)
             self._armed = [record for record in self._armed if self._journal.has(record)]
             if not self._armed:
                 self._guardian.stop()

@@ -5,10 +5,9 @@ Columns are sorted by the time of sending and cannot be changed; a selection is 
 """
 
 import csv
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import chain, groupby, islice
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,9 @@ from numpy.typing import NDArray
 from flametest.model.errors import FlametestError
 from flametest.model.samples import SAMPLE_COLUMNS, Lane, Outcome, Sample
 
-__all__ = ["RecordedSamples", "Samples", "SamplesError", "read_samples", "read_scenario_samples"]
+__all__ = ["SampleBuilder", "Samples", "SamplesError", "read_into", "read_samples"]
 
 _CHUNK_ROWS = 50_000
-_HEADER = ",".join(SAMPLE_COLUMNS) + "\n"
 _LANES = tuple(Lane)
 _OUTCOMES = tuple(Outcome)
 _LANE_CODES: dict[str, int] = {lane.value: code for code, lane in enumerate(_LANES)}
@@ -77,7 +75,7 @@ class Samples:
     @classmethod
     def of(cls, samples: Iterable[Sample]) -> "Samples":
         """Return ``samples`` as columns."""
-        builder = _Builder()
+        builder = SampleBuilder()
         builder.add([tuple(str(value) for value in sample) for sample in samples])
         return builder.build()
 
@@ -145,68 +143,10 @@ def read_samples(*sources: Iterable[str]) -> Samples:
     Raises:
         SamplesError: the header differs, or another line is broken; the message has the source's and line's number.
     """
-    builder = _Builder()
+    builder = SampleBuilder()
     for number, source in enumerate(sources, start=1):
-        _read_source(builder, source, f"samples, source {number}")
+        read_into(builder, source, f"samples, source {number}")
     return builder.build()
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedSamples:
-    """The samples of several scenarios, read from one file.
-
-    Attributes:
-        by_scenario: those that could be read.
-        problems: scenarios whose lines are broken, and how.
-        cut_off: how the file ended in the middle; empty when it is whole.
-    """
-
-    by_scenario: Mapping[str, Samples]
-    problems: Mapping[str, str]
-    cut_off: str
-
-    def of(self, scenario: str) -> Samples:
-        """Return the samples of a scenario; none when it has none, or when they cannot be read."""
-        return self.by_scenario.get(scenario) or Samples.of(())
-
-    def problem(self, scenario: str) -> str:
-        """Return why the samples of a scenario cannot be relied on; empty when they can."""
-        if scenario in self.problems:
-            return self.problems[scenario]
-        return "" if scenario in self.by_scenario else self.cut_off
-
-
-def read_scenario_samples(lines: Iterable[str], source: str) -> RecordedSamples:
-    """Return the samples of a file whose first column is the scenario, before `SAMPLE_COLUMNS`.
-
-    A file that breaks off is read as far as it goes: scenarios whose last line is followed by another scenario's are
-    whole, the one in whose lines it breaks off and those that are missing are not.
-
-    Args:
-        lines: the lines; reading them may raise EOFError, OSError or zlib.error, as a truncated gzip file does.
-        source: the file's name, for messages.
-    """
-    builders: dict[str, _Builder] = {}
-    problems: dict[str, str] = {}
-    scenario, cut_off = "", ""
-    rows = iter(lines)
-    try:
-        next(rows, None)
-        for scenario, group in groupby(rows, key=_scenario_of):
-            own = (line[len(scenario) + 1 :] for line in group)
-            try:
-                _read_source(builders.setdefault(scenario, _Builder()), chain((_HEADER,), own), source)
-            except SamplesError as error:
-                problems.setdefault(scenario, error.message)
-    except (EOFError, OSError, zlib.error) as error:
-        cut_off = f"{source} is cut off: {error}"
-        problems[scenario] = cut_off
-    found = {name: builder.build() for name, builder in builders.items() if name not in problems}
-    return RecordedSamples(found, problems, cut_off)
-
-
-def _scenario_of(line: str) -> str:
-    return line[: line.find(",")]
 
 
 class _Vocabulary(dict[str, int]):
@@ -217,7 +157,7 @@ class _Vocabulary(dict[str, int]):
         return code
 
 
-class _Builder:
+class SampleBuilder:
     """Collects chunks of text rows as columns; serves one reading."""
 
     def __init__(self) -> None:
@@ -237,11 +177,13 @@ class _Builder:
 
     def add(self, rows: Sequence[Sequence[str]]) -> None:
         """Add text rows, each with the fields of `SAMPLE_COLUMNS`; ValueError or KeyError when one is broken."""
-        if not rows:
-            return
-        texts = zip(*rows, strict=True)
+        if rows:
+            self.add_columns(list(zip(*rows, strict=True)))
+
+    def add_columns(self, texts: Sequence[Sequence[str]]) -> None:
+        """Add rows given as the columns of `SAMPLE_COLUMNS`; raises as `add` does."""
         chunk = tuple(
-            np.fromiter(map(parse, text), dtype, count=len(rows))
+            np.fromiter(map(parse, text), dtype, count=len(text))
             for text, (parse, dtype) in zip(texts, self._columns, strict=True)
         )
         self._chunks.append(chunk)
@@ -268,7 +210,8 @@ class _Builder:
         )
 
 
-def _read_source(builder: _Builder, source: Iterable[str], where: str) -> None:
+def read_into(builder: SampleBuilder, source: Iterable[str], where: str) -> None:
+    """Add the samples of one source, the lines of a CSV file with its header, to ``builder``; see `read_samples`."""
     lines = _WholeLines(source)
     reader = csv.reader(lines)
     header = next(reader, None)
@@ -291,7 +234,7 @@ def _read_source(builder: _Builder, source: Iterable[str], where: str) -> None:
         before = reader.line_num
 
 
-def _add_singly(builder: _Builder, rows: list[list[str]], lines: "_WholeLines", where: str, before: int) -> None:
+def _add_singly(builder: SampleBuilder, rows: list[list[str]], lines: "_WholeLines", where: str, before: int) -> None:
     """Add rows one by one, to name the broken one or to leave out a cut-off end that no line end gave away."""
     for offset, row in enumerate(rows):
         try:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from flametest.measure.durability import combined
 from flametest.measure.statistics import bootstrap_interval, student_interval
+from flametest.model.measures import Bracket
 from flametest.model.result import ScenarioResult
 from flametest.model.trials import Trial, TrialFigure, Trials, TrialSummary
 from flametest.model.verdict import Bound, Criterion, Verdict, worst
@@ -93,7 +94,8 @@ def summarise_criterion(figures: Sequence[tuple[int, Criterion]], seed: int) -> 
         worst=None if greatest is None else greatest.value,
         worst_censored=greatest is not None and greatest.censored,
         mean=statistics.fmean(known) if is_whole and known else None,
-        interval=interval,
+        # No criterion can be negative, and Student's interval does not know.
+        interval=None if interval is None else Bracket(max(0.0, interval.low), interval.high),
         method=method,
         limit=first.limit,
         verdict=worst(criterion.verdict for _, criterion in figures),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flametest.measure.compare import compare_runs
 from flametest.measure.objectives import Objectives
-from flametest.measure.samples import RecordedSamples
+from flametest.measure.recorded import RecordedSamples
 from flametest.measure.scenario import ScenarioSpec, measure_scenario, summarise
 from flametest.measure.selftest import believed, self_test_check
 from flametest.measure.trials import combine_trials

@@ -28,7 +28,7 @@ from flametest.load.ledger import LEDGER_FILE
 from flametest.measure.compare import MARGIN_RATIO
 from flametest.measure.durability import WriteRecord
 from flametest.measure.ledger import LedgerError, read_attempts
-from flametest.measure.samples import RecordedSamples, read_scenario_samples
+from flametest.measure.recorded import RecordedSamples, read_scenario_samples
 from flametest.model.events import Event, Stamp
 from flametest.model.history import History, HistoryError, decode, encode
 from flametest.model.result import Result

@@ -64,11 +64,13 @@ def _tasks(path: str) -> dict[Callable[["Visitor"], None], int]:
         _asks("GET", "/hits"): 3,
         _asks("GET", "/visits"): 1,
         _asks("POST", "/visits"): 1,
+        _asks("GET", "/shop/api/events"): 1,
+        _asks("GET", "/shop"): 1,
     }
 
 
 class Visitor(FastHttpUser):  # type: ignore[misc]  # Locust has no types
-    """A user who looks in, is counted, and now and then leaves a visit."""
+    """A user who looks in, is counted, now and then leaves a visit, and looks through the ticket shop's events."""
 
     connection_timeout = CONNECT_SECONDS_MAX
     network_timeout = ANSWER_SECONDS_MAX

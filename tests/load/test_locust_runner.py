@@ -45,7 +45,14 @@ def test_the_offered_rate_is_reached_and_kept_with_every_request_exported(
         locust.check()
     samples = recorded(tmp_path)
     assert samples.good.all()
-    assert set(samples.names) == {"GET /", "GET /hits", "GET /visits", "POST /visits"}
+    assert set(samples.names) == {
+        "GET /",
+        "GET /hits",
+        "GET /visits",
+        "POST /visits",
+        "GET /shop",
+        "GET /shop/api/events",
+    }
     assert samples.pods == ("target",)
     assert len(target.requests) == len(samples)
     assert achieved_per_second(samples) == pytest.approx(USERS * RATE_PER_USER, rel=0.05)

@@ -9,6 +9,7 @@ healed there, and a preview runs the same action to show its targets. Each retur
 """
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from flametest.chaos import session
@@ -17,25 +18,31 @@ from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
 from flametest.faults.errors import HealError
+from flametest.faults.fault_proxy import FaultProxy
+from flametest.faults.http_faults import HttpFaults
 from flametest.faults.network_partition import NetworkPartition
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.node_loss import NodeLoss
 from flametest.faults.nodes import NodeSelection
-from flametest.faults.protocol import Fault
+from flametest.faults.protocol import Fault, Proof
+from flametest.faults.random_errors import RandomErrors
 from flametest.faults.scaling import Scaling
 from flametest.faults.selection import PodSelection
 from flametest.faults.service_removal import ServiceRemoval
-from flametest.model.events import Phase
+from flametest.model.events import NO_FAULT, FaultInjected, Phase, Stamp
 
 __all__ = [
     "await_recovery",
+    "begin_control",
     "heal_faults",
     "inject_bad_rollout",
     "inject_container_crash",
     "inject_dependency_outage",
+    "inject_fault_proxy",
     "inject_network_partition",
     "inject_node_drain",
     "inject_node_loss",
+    "inject_random_errors",
     "inject_scaling",
     "inject_service_removal",
     "observe_baseline",
@@ -56,6 +63,19 @@ def observe_baseline(seconds: float) -> None:
     recorder = session.current()
     recorder.begin_phase(Phase.BASELINE)
     recorder.wait(seconds + recorder.settings.extra_baseline_seconds)
+
+
+def begin_control() -> str:
+    """Note the moment at which another experiment would inject its fault, and inject none.
+
+    Everything is then measured and judged as after a fault: what a control shows, no fault is to blame for.
+    """
+    recorder, now = session.current(), Stamp(time.monotonic_ns(), time.time())
+    recorder.note_fault(
+        FaultInjected(now, recorder.scenario.name, NO_FAULT, now.monotonic_ns, now.monotonic_ns, targets=())
+    )
+    recorder.note_proof(NO_FAULT, Proof(True, "nothing was to be injected: this is a control"))
+    return "nothing was injected, on purpose"
 
 
 def observe_fault(seconds: float) -> None:
@@ -150,6 +170,39 @@ def inject_node_drain(node: str = "", app: str = "", timeout_seconds: float = 60
 def inject_node_loss(node: str = "", app: str = "", namespace: str = "") -> Told:
     """Stop a node, or one drawn from those with a pod of ``app``, until it is healed; see `NodeLoss`."""
     return _inject(NodeLoss(NodeSelection(_in(namespace), node, app)))
+
+
+def inject_random_errors(
+    workload: str,
+    *,
+    error_rate: float = 0,
+    latency_ms: float = 0,
+    latency_jitter_ms: float = 0,
+    seconds_max: float = 120,
+    seed: int | None = None,
+    namespace: str = "",
+) -> Told:
+    """Fail or delay requests inside every pod of a Deployment until it is healed; see `RandomErrors`."""
+    faults = HttpFaults(error_rate, latency_ms, latency_jitter_ms, seconds_max=seconds_max, seed=seed)
+    return _inject(RandomErrors(_in(namespace), workload, faults))
+
+
+def inject_fault_proxy(
+    service: str,
+    *,
+    error_rate: float = 0,
+    latency_ms: float = 0,
+    latency_jitter_ms: float = 0,
+    abort_rate: float = 0,
+    error_statuses: Sequence[int] = (500,),
+    seconds_max: float = 120,
+    seed: int | None = None,
+    namespace: str = "",
+) -> Told:
+    """Fail, delay or reset requests by a proxy in front of a Service until it is healed; see `FaultProxy`."""
+    statuses = tuple(error_statuses)
+    faults = HttpFaults(error_rate, latency_ms, latency_jitter_ms, abort_rate, statuses, seconds_max, seed)
+    return _inject(FaultProxy(_in(namespace), service, faults))
 
 
 def _inject(fault: Fault) -> Told:

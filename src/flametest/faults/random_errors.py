@@ -41,20 +41,19 @@ class RandomErrors:
     @property
     def title(self) -> str:
         """Return what it does."""
-        return f"{self.faults} in {self.kind} {self.workload}"
+        return f"{self.faults} in every pod of {self.kind} {self.workload}"
 
     def targets(self, client: KubeClient) -> tuple[Target, ...]:
-        """Return the workload and its pods."""
+        """Return the workload: all its pods are meant, those included that it will have."""
         self.faults.check()
         if self.faults.abort_rate or self.faults.error_statuses != (500,):
             raise FaultError(
                 "a service's own switch knows errors of status 500 and latency only", "use the fault proxy"
             )
         workload = self._workload(client)
-        pods = running(pods_of(client, workload))
-        if not pods:
+        if not running(pods_of(client, workload)):
             raise FaultError(f"{self.kind} {self.workload} has no pod that runs", "scale it up")
-        return (target_of(workload), *(target_of(pod | {"kind": PODS.kind}) for pod in pods))
+        return (target_of(workload),)
 
     def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
         """Return which pods may have to be healed, and how quickly they answer now.
@@ -63,9 +62,8 @@ class RandomErrors:
             FaultError: a pod has no switch, or one that is on already, or fails without it.
         """
         workload = self._workload(client)
-        for target in targets:
-            if target.kind == PODS.kind:
-                self._check_switch(client, target)
+        for pod in self._running(client):
+            self._check_switch(client, pod["metadata"]["name"])
         before = sound(client, self._paths(client), LATENCY_REQUESTS)
         if before.failed:
             raise FaultError(
@@ -128,16 +126,16 @@ class RandomErrors:
         pods = self._running(client)
         return [pod_proxy(self.namespace, pod["metadata"]["name"], _service_port(pod), PATH) for pod in pods]
 
-    def _check_switch(self, client: KubeClient, target: Target) -> None:
+    def _check_switch(self, client: KubeClient, pod: str) -> None:
         try:
-            state = read(client, self.namespace, target.name)
+            state = read(client, self.namespace, pod)
         except ApiRejectedError as error:
             raise FaultError(
-                f"pod {target.name} has no fault switch at port {ADMIN_PORT}: {error.told}",
+                f"pod {pod} has no fault switch at port {ADMIN_PORT}: {error.told}",
                 'set FAULTS_ENABLED to "true" in its manifest, and let the API server reach that port',
             ) from error
         if state.get("active"):
-            raise FaultError(f"the fault switch of pod {target.name} is on already", "run `flametest undo` first")
+            raise FaultError(f"the fault switch of pod {pod} is on already", "run `flametest undo` first")
 
 
 def _key(client: KubeClient, namespace: str, kind: str, workload: str) -> tuple[str, str, str, str]:

@@ -1,11 +1,13 @@
 """A running sandbox as its users see it: kubectl, and commands in pods."""
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kubernetes import client as kubernetes_client
@@ -41,6 +43,19 @@ class Access:
         )
         assert done.returncode == code, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout + done.stderr
+
+    @contextlib.contextmanager
+    def forwarded(self, target: str, port: int) -> Iterator[int]:
+        """Forward a port by kubectl and yield the local one; it ends with the block."""
+        command = [KUBECTL or "kubectl", "--namespace", "default", "port-forward", target, f":{port}"]
+        with subprocess.Popen(command, env=self._environment, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            told = re.fullmatch(r"Forwarding from 127\.0\.0\.1:(\d+) -> \d+\n", process.stdout.readline())
+            assert told is not None
+            try:
+                yield int(told[1])
+            finally:
+                process.kill()
 
     def apply(self, *objects: dict[str, Any]) -> None:
         """Apply objects."""

@@ -1,8 +1,9 @@
-"""Ports of pods forwarded over a WebSocket: the subresource ``portforward``, in the protocol v4.channel.k8s.io.
+"""Ports of pods forwarded over a WebSocket: the subresource ``portforward``.
 
-Each port has two channels: data, and one for an error. Both begin with the port's number, two bytes, low one first.
-The pod is reached by its address, so what listens on the pod's own loopback alone is not found; a real node does
-find it.
+Of two protocols this is the older one, v4.channel.k8s.io, which the official Python client speaks; kubectl's is in
+`flametest.sandbox.apiserver.spdyforward`. Each port has two channels: data, and one for an error. Both begin with the
+port's number, two bytes, low one first. The pod is reached by its address, so what listens on the pod's own loopback
+alone is not found; a real node does find it.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from aiohttp import WSMsgType, web
 from flametest.sandbox.apiserver.failures import bad_request
 from flametest.sandbox.apiserver.registry import Registry
 from flametest.sandbox.apiserver.resources import BY_NAME
+from flametest.sandbox.apiserver.spdyforward import TUNNEL_PROTOCOL, forward_streams
 
 __all__ = ["PORTS_MAX", "forwarded_ports", "stream_ports"]
 
@@ -50,12 +52,17 @@ async def stream_ports(registry: Registry, request: web.BaseRequest, namespace: 
     pod = registry.record(BY_NAME["pods"], namespace, name).load()
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise bad_request("port forwarding needs a WebSocket: use kubectl 1.31 or later")
-    ports = forwarded_ports(request.query.getall("ports", []))
+    offered = request.headers.get("Sec-WebSocket-Protocol", "")
+    tunnelled = TUNNEL_PROTOCOL in (protocol.strip() for protocol in offered.split(","))
+    ports = [] if tunnelled else forwarded_ports(request.query.getall("ports", []))
     status = pod.get("status", {})
     if status.get("phase") != "Running" or not status.get("podIP"):
         raise bad_request(f"unable to forward port because pod is not running. Current status={status.get('phase')}")
-    socket = web.WebSocketResponse(protocols=(_PROTOCOL,), max_msg_size=_MESSAGE_BYTES_MAX)
+    socket = web.WebSocketResponse(protocols=(TUNNEL_PROTOCOL, _PROTOCOL), max_msg_size=_MESSAGE_BYTES_MAX)
     await socket.prepare(request)
+    if tunnelled:
+        await forward_streams(socket, status["podIP"])
+        return socket
     forwards = [_Forward(socket, index, port) for index, port in enumerate(ports)]
     feeder = asyncio.create_task(_feed(socket, forwards), name=f"port-forward input {namespace}/{name}")
     try:

@@ -128,9 +128,7 @@ def client() -> Any:
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     home = tmp_path_factory.mktemp("home")
     images = ROOT / "manifests" / "images.toml"
-    sandbox = start(
-        SandboxOptions(name="faults-tests", home=home, node_port_address=NODE_PORT_ADDRESS, images_file=images)
-    )
+    sandbox = start(SandboxOptions(home=home, node_port_address=NODE_PORT_ADDRESS, images_file=images))
     try:
         deployed = System(sandbox, home)
         with deployed.client as client:

@@ -78,9 +78,7 @@ def test_a_signal_ends_an_experiment_that_has_healed_first(system: System, tmp_p
     assert len(history(tmp_path).of(FaultHealed)) == 1
 
 
-def test_an_experiment_whose_probe_fails_is_healed_by_the_control(
-    system: System, tmp_path: Path
-) -> None:
+def test_an_experiment_whose_probe_fails_is_healed_by_the_control(system: System, tmp_path: Path) -> None:
     before = system.whole()
     document = short("partition-logic")
     provider = {"type": "http", "url": "http://127.0.0.1:1/", "timeout": 1}

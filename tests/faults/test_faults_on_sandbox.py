@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.faults.system import DRIVER, System, wait_until
+from tests.faults.system import DRIVER, ROOT, System, wait_until
 
 pytestmark = pytest.mark.sandbox
 
@@ -83,11 +83,51 @@ def test_what_a_living_experiment_has_injected_is_left_alone(system: System) -> 
 
 def test_every_command_heals_first(system: System) -> None:
     before = system.whole()
-    system.abandoned("dependency-outage")
-    down = system.flametest("down")
-    assert "healed: take StatefulSet redis away: StatefulSet redis was set back from 0 to 1" in down.stdout
-    assert "no sandbox is running" in down.stdout  # the one of these tests has another name
-    assert down.returncode == 0
+    system.abandoned("scaling")
+    status = system.flametest("status")
+    assert "healed: scale Deployment api to 4: Deployment api was set back from 4 to 3" in status.stdout
+    assert system.specifications() == before
+    system.abandoned("service-removal")
+    dry = system.flametest("run", "--dry-run", "--experiment", "experiments/pod-delete-api.json")
+    assert "healed: remove Service logic: Service logic was made again" in dry.stdout
+    assert system.specifications() == before
+
+
+def test_a_dry_run_shows_the_targets_of_every_experiment_and_touches_nothing(system: System) -> None:
+    before = system.whole()
+    dry = system.flametest("run", "--dry-run", "--suite", "full")
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    assert "remove-the-entry-service: remove Service nginx: Service flametest/nginx" in dry.stdout
+    assert "let nobody connect to pods with app=logic: Deployment flametest/logic, NetworkPolicy" in dry.stdout
+    assert "Node sandbox-" in dry.stdout
+    assert dry.stdout.splitlines()[-1].startswith("nothing was injected")
+    assert system.specifications() == before
+    assert system.left() == 0
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "told"),
+    [
+        ("label_selector", " ", "selector is empty"),
+        ("label_selector", "app=apii", "no pod of namespace 'flametest' has 'app=apii'"),
+        ("ns", "default", "no pod of namespace 'default' has 'app=api'"),
+        ("qty", 2, "2 of 3 pods of one controller, more than the share of 50%"),
+        ("qty", 9, "9 of 3 pods with 'app=api'"),
+    ],
+)
+def test_a_run_that_would_hit_what_it_may_not_ends_with_2_and_a_line(
+    system: System, tmp_path: Path, argument: str, value: object, told: str
+) -> None:
+    before = system.whole()
+    document = json.loads((ROOT / "experiments" / "pod-delete-api.json").read_text())
+    document["method"][1]["provider"]["arguments"][argument] = value
+    file = tmp_path / "pod-delete-api.json"
+    file.write_text(json.dumps(document))
+    done = system.flametest("run", "--experiment", str(file), "--out", str(tmp_path / "out"))
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line, *_) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert told in line
     assert system.specifications() == before
 
 

@@ -3,6 +3,7 @@
 FlametestError               what a user can act on; the command line prints it in one line with its remedy
 ├── ClusterError             flametest.clusters: a cluster cannot be started, found or ended
 ├── KubeError                flametest.kube: the API refused, or did not answer
+├── FaultError               flametest.faults: a fault that may not be injected, or could not be healed
 ├── LoadError                flametest.load: prober or load generator
 ├── SamplesError             flametest.measure: recorded samples that cannot be read
 ├── ExperimentError          flametest.run: an experiment file that cannot be used

@@ -10,6 +10,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from tests.network.test_policy_plan import NAMESPACES as SPACES
+from tests.network.test_policy_plan import PODS, POLICIES
 
 from flametest.sandbox.network.directory import ENDPOINT_SLICES, SERVICES, Snapshot
 from flametest.sandbox.network.nftables import Nftables
@@ -201,6 +204,29 @@ def test_what_leaves_one_pod_still_has_to_be_admitted_by_the_other(in_namespaces
     assert answers["block"] == ["db", "TimeoutError", "TimeoutError"]
     assert answers["both sides"] == ["TimeoutError"]
     assert answers["union"] == ["db"]
+
+
+def random_changes() -> Any:
+    nftables = Nftables()
+    nftables.run(policy_base())
+    in_force = [Policing()]
+
+    @settings(max_examples=80, deadline=None, database=None, derandomize=True)
+    @given(POLICIES, PODS)
+    def change(policies: list[Object], pods: list[PolicedPod]) -> None:
+        wanted = plan(policies, pods, SPACES)
+        nftables.run(commands(in_force[0], wanted))
+        in_force[0] = wanted
+
+    change()
+    nftables.run(commands(in_force[0], Policing()))
+    emptied = nftables.run("list table ip flametest-policies")
+    nftables.run("delete table ip flametest-policies\n" + policy_base())
+    return emptied == nftables.run("list table ip flametest-policies")
+
+
+def test_the_kernel_takes_every_change_of_rules_and_keeps_nothing_of_old_ones(in_namespaces: InNamespaces) -> None:
+    assert in_namespaces(random_changes)
 
 
 def open_connections() -> Any:

@@ -160,6 +160,7 @@ PORTS = st.sampled_from(
         {"port": "dns", "protocol": "UDP"},
         {"protocol": "UDP"},
         {"port": 8000, "endPort": 9000},
+        {"port": 80, "protocol": "SCTP"},
     ]
 )
 

@@ -12,6 +12,7 @@ from flametest.sandbox.agent.images import Catalogue, PullError, normal_referenc
 from flametest.sandbox.errors import SandboxError
 
 IMAGES = '[[image]]\nname = "shop/web:1"\ncontext = "services/web"\n'
+INSTALL = "RUN pip install -r requirements.txt\n"
 
 
 @pytest.fixture
@@ -115,6 +116,34 @@ def test_a_changed_dockerfile_is_read_again(repository: Path) -> None:
     dockerfile.write_text('FROM busybox\nCMD ["two"]\n')
     os.utime(dockerfile, (1, 1_999_999_999))
     assert catalogue.image("shop/web:1").command == ("two",)
+
+
+def test_requirements_that_have_changed_are_read_again(repository: Path) -> None:
+    (repository / "services/web/Dockerfile").write_text(
+        f"FROM busybox\nWORKDIR /app\nCOPY requirements.txt ./\n{INSTALL}"
+    )
+    catalogue = Catalogue(repository / "manifests/images.toml")
+    assert catalogue.image("shop/web:1")
+    requirements = repository / "services/web/requirements.txt"
+    requirements.write_text("no-such-thing\n")
+    os.utime(requirements, (1, 1_999_999_999))
+    with pytest.raises(PullError, match="no-such-thing"):
+        catalogue.image("shop/web:1")
+
+
+def test_the_dockerfile_may_lie_below_its_context(repository: Path) -> None:
+    (repository / "manifests/images.toml").write_text(
+        '[[image]]\nname = "shop/web:1"\ncontext = "services"\ndockerfile = "web/Dockerfile"\n'
+    )
+    (repository / "services/kit").mkdir()
+    (repository / "services/kit/shared.py").touch()
+    image = image_of(
+        repository,
+        f"FROM busybox\nWORKDIR /app\nCOPY web/requirements.txt ./\n{INSTALL}COPY kit ./kit\nCOPY web/code ./code\n",
+    )
+    assert [bind.target for bind in image.binds] == ["/app/requirements.txt", "/app/kit/shared.py", "/app/code/app.py"]
+    with pytest.raises(PullError, match="COPY code: not found"):
+        image_of(repository, "FROM busybox\nCOPY code ./code\n")
 
 
 @pytest.mark.parametrize(

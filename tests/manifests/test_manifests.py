@@ -1,5 +1,6 @@
 """The manifests hold together: what one object names, another one is."""
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,7 +124,20 @@ def test_every_image_is_public_or_built_from_this_repository(workloads: list[Man
         assert image.partition(":")[0] in PUBLIC_IMAGES
         assert image.partition(":")[2] not in {"", "latest"}
     for image in catalogue:
-        assert (REPOSITORY / image["context"] / "Dockerfile").is_file()
+        assert (REPOSITORY / image["context"] / image.get("dockerfile", "Dockerfile")).is_file()
+
+
+def test_what_an_image_copies_is_in_its_build_context_and_not_left_out_of_it() -> None:
+    for image in tomllib.loads((REPOSITORY / "manifests" / "images.toml").read_text())["image"]:
+        context = REPOSITORY / image["context"]
+        kept = (context / ".dockerignore").read_text().splitlines()
+        copies = re.findall(
+            r"^COPY (\S+) ", (context / image.get("dockerfile", "Dockerfile")).read_text(), re.MULTILINE
+        )
+        assert copies
+        for source in copies:
+            assert (context / source).exists()
+            assert f"!{source}" in kept
 
 
 def test_every_container_keeps_the_restricted_pod_security_standard(workloads: list[Manifest]) -> None:

@@ -23,6 +23,8 @@ import redis
 
 REPOSITORY = Path(__file__).parents[2]
 JSON = {"Content-Type": "application/json"}
+# In an image the shared package lies beside the service's.
+SHARED = {"PYTHONPATH": str(REPOSITORY / "services" / "servicekit")}
 
 
 def _free_port() -> int:
@@ -190,7 +192,7 @@ def _start(service: str, environment: Mapping[str, str], pod_name: str, log: Tex
     process = subprocess.Popen(
         [sys.executable, "-m", f"{service}_service"],
         cwd=REPOSITORY / "services" / service,
-        env=os.environ | dict(environment) | own,
+        env=os.environ | SHARED | dict(environment) | own,
         stdout=log,
         stderr=subprocess.STDOUT,
     )

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from api_service.settings import Settings, SettingsError
+from api_service.settings import Settings
+from servicekit.settings import SettingsError
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from frontend_service.settings import Settings, SettingsError
+from frontend_service.settings import Settings
+from servicekit.settings import SettingsError
 
 PROGRAM = "/shop/api/events"
 ORDER = {"event_id": 2, "quantity": 1, "customer": "ada"}

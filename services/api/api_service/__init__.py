@@ -1,4 +1,4 @@
 """The api service of the system under test: a greeting, a counter in Redis, visits kept in PostgreSQL.
 
-It stands alone: it imports nothing of Flametest, and its folder is all that its image needs.
+It imports nothing of Flametest: its folder and the package servicekit are all that its image needs.
 """

@@ -6,30 +6,25 @@ outage of everything, in all pods at once. ``/readyz`` therefore tells how the d
 the routes that need one answer 503 with Retry-After while it is away.
 """
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, PlatformCollector, ProcessCollector
-from prometheus_client import generate_latest as render_metrics
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
-from .dependencies import DependencyError
-from .faults import FaultSwitch
+from servicekit.cluster_routes import add_cluster_routes
+from servicekit.dependencies import DependencyError, answer_unavailable
+from servicekit.faults import FaultSwitch
+from servicekit.middleware import RequestMetrics, RequestMiddleware
+
 from .hits import Hits
-from .middleware import RequestMetrics, RequestMiddleware
 from .settings import Settings
 from .visits import Visit, Visits
 
 __all__ = ["Greeting", "HitCount", "StoredVisit", "VisitSummary", "make_app"]
-
-_log = logging.getLogger(__name__)
-
-_RETRY_AFTER_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +73,11 @@ def make_app(settings: Settings, switch: FaultSwitch) -> ASGIApp:
         await visits.close()
 
     app = FastAPI(title="Flametest api", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_exception_handler(DependencyError, _unavailable)
-    _add_user_routes(app, settings.pod_name, hits, visits)
+    app.add_exception_handler(DependencyError, answer_unavailable)
+    _add_user_routes(app, settings.server.pod_name, hits, visits)
     registry = CollectorRegistry()
-    _add_cluster_routes(app, registry, hits, visits)
+    dependencies = (hits.dependency, visits.dependency)
+    add_cluster_routes(app, registry, lambda: {each.name: each.state for each in dependencies})
     return RequestMiddleware(app, switch, RequestMetrics(registry))
 
 
@@ -103,32 +99,3 @@ def _add_user_routes(app: FastAPI, hostname: str, hits: Hits, visits: Visits) ->
     async def add_visit() -> StoredVisit:
         visit = await visits.add(hostname)
         return StoredVisit(id=visit.id, visited_at=visit.visited_at, hostname=hostname)
-
-
-def _add_cluster_routes(app: FastAPI, registry: CollectorRegistry, hits: Hits, visits: Visits) -> None:
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-
-    @app.get("/healthz")
-    async def alive() -> dict[str, str]:
-        return {"status": "alive"}
-
-    @app.get("/readyz")
-    async def ready() -> dict[str, str]:
-        dependencies = (hits.dependency, visits.dependency)
-        return {"status": "ready"} | {dependency.name: dependency.state for dependency in dependencies}
-
-    @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
-        return Response(render_metrics(registry), media_type=CONTENT_TYPE_LATEST)
-
-
-async def _unavailable(_: Request, error: Exception) -> JSONResponse:
-    """Answer a request whose dependency is away; the reason stays in the log, with the request's id."""
-    assert isinstance(error, DependencyError)
-    _log.warning("dependency away: %s", error)
-    return JSONResponse(
-        {"error": "unavailable", "dependency": error.dependency, "message": "Please try again in a moment."},
-        status_code=503,
-        headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
-    )

@@ -5,7 +5,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from .dependencies import Dependency
+from servicekit.dependencies import Dependency
 
 __all__ = ["Hits"]
 

@@ -13,8 +13,8 @@ from typing import TypeVar
 from psycopg import AsyncConnection, errors
 from psycopg import Error as PostgresError
 
-from .connections import ConnectionPool
-from .dependencies import Dependency
+from servicekit.connections import ConnectionPool
+from servicekit.dependencies import Dependency
 
 __all__ = ["Visit", "VisitList", "Visits"]
 

@@ -10,15 +10,16 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, PlatformCollector, ProcessCollector
-from prometheus_client import generate_latest as render_metrics
+from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from .faults import FaultSwitch
+from servicekit.cluster_routes import add_cluster_routes
+from servicekit.faults import FaultSwitch
+from servicekit.middleware import RequestMetrics, RequestMiddleware
+
 from .gateway import make_gateway, unavailable_json
 from .logic_client import LogicAwayError, LogicClient
-from .middleware import RequestMetrics, RequestMiddleware
 from .pages import Pages
 from .rendering import Renderer
 from .settings import Settings
@@ -40,26 +41,9 @@ def make_app(settings: Settings, switch: FaultSwitch) -> ASGIApp:
     app = FastAPI(title="Flametest frontend", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(make_gateway(logic))
     app.include_router(pages.router())
-    _add_cluster_routes(app, registry, logic)
+    add_cluster_routes(app, registry, lambda: {"logic_circuit": logic.circuit})
     _add_error_answers(app, pages)
     return RequestMiddleware(app, switch, RequestMetrics(registry))
-
-
-def _add_cluster_routes(app: FastAPI, registry: CollectorRegistry, logic: LogicClient) -> None:
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-
-    @app.get("/healthz")
-    async def alive() -> dict[str, str]:
-        return {"status": "alive"}
-
-    @app.get("/readyz")
-    async def ready() -> dict[str, str]:
-        return {"status": "ready", "logic_circuit": logic.circuit}
-
-    @app.get("/metrics")
-    async def metrics() -> Response:
-        return Response(render_metrics(registry), media_type=CONTENT_TYPE_LATEST)
 
 
 def _add_error_answers(app: FastAPI, pages: Pages) -> None:

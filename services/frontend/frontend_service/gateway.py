@@ -13,9 +13,10 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
 
+from servicekit.logs import request_id
+
 from .bodies import read_body
 from .logic_client import LogicAnswer, LogicAwayError, LogicClient
-from .logs import request_id
 
 __all__ = ["RETRY_AFTER_SECONDS", "make_gateway", "unavailable_json"]
 

@@ -20,8 +20,9 @@ from typing import Any
 import aiohttp
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from servicekit.logs import request_id
+
 from .breaker import CircuitBreaker, CircuitState
-from .logs import request_id
 from .retries import RetryBudget, pause_seconds
 
 __all__ = ["LogicAnswer", "LogicAwayError", "LogicClient"]

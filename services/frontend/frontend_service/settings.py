@@ -1,14 +1,11 @@
 """What the service reads from its environment, once, when the process starts."""
 
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Settings", "SettingsError"]
+from servicekit.settings import ServerSettings, SettingsError, read_number
 
-
-class SettingsError(ValueError):
-    """A variable of the environment cannot be used; the message names it, what was expected and what was found."""
+__all__ = ["Settings"]
 
 
 @dataclass(frozen=True)
@@ -16,29 +13,17 @@ class Settings:
     """The service's settings.
 
     Attributes:
-        pod_name: what X-Served-By says (POD_NAME); the hostname by default, which in a pod is the pod's name.
-        host: address to listen on (HOST).
-        port: port of the service (PORT).
-        admin_port: port of the fault switch (ADMIN_PORT); nothing listens there unless faults are enabled.
-        faults_enabled: whether the fault switch exists at all (FAULTS_ENABLED).
+        server: how the service listens, ends and logs.
         logic_url: the logic service (LOGIC_URL), found by its name in the cluster's DNS and nothing else.
         attempt_seconds: time limit of one attempt at the logic service (ATTEMPT_SECONDS).
         answer_seconds: time limit of all attempts and the pauses between them (ANSWER_SECONDS). With nginx in front
             it keeps what users wait within 2 s.
-        drain_seconds: how long requests under way may take after SIGTERM (DRAIN_SECONDS).
-        log_level: a level of the standard logging module (LOG_LEVEL).
     """
 
-    pod_name: str
-    host: str = "0.0.0.0"  # noqa: S104  # a pod is reached by its own address, unknown beforehand
-    port: int = 8080
-    admin_port: int = 9090
-    faults_enabled: bool = False
+    server: ServerSettings
     logic_url: str = "http://logic:8080"
     attempt_seconds: float = 0.8
     answer_seconds: float = 1.7
-    drain_seconds: int = 10
-    log_level: str = "INFO"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -48,48 +33,15 @@ class Settings:
             SettingsError: a value is not of its kind or out of its range.
         """
         return cls(
-            pod_name=environment.get("POD_NAME") or socket.gethostname(),
-            host=environment.get("HOST", cls.host),
-            port=int(_number(environment, "PORT", cls.port, 1, 65535)),
-            admin_port=int(_number(environment, "ADMIN_PORT", cls.admin_port, 1, 65535)),
-            faults_enabled=_switch(environment, "FAULTS_ENABLED"),
+            server=ServerSettings.from_environment(environment),
             logic_url=_url(environment, "LOGIC_URL", cls.logic_url),
-            attempt_seconds=_number(environment, "ATTEMPT_SECONDS", cls.attempt_seconds, 0.01, 60),
-            answer_seconds=_number(environment, "ANSWER_SECONDS", cls.answer_seconds, 0.01, 60),
-            drain_seconds=int(_number(environment, "DRAIN_SECONDS", cls.drain_seconds, 1, 600)),
-            log_level=_level(environment),
+            attempt_seconds=read_number(environment, "ATTEMPT_SECONDS", cls.attempt_seconds, 0.01, 60),
+            answer_seconds=read_number(environment, "ANSWER_SECONDS", cls.answer_seconds, 0.01, 60),
         )
-
-
-def _number(environment: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
-    raw = environment.get(name)
-    if raw is None:
-        return default
-    try:
-        value = float(raw)
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise SettingsError(f"{name}: expected a number from {low} to {high}, found {raw!r}; correct or unset it")
-    return value
 
 
 def _url(environment: Mapping[str, str], name: str, default: str) -> str:
     raw = environment.get(name, default).rstrip("/")
     if not raw.startswith(("http://", "https://")):
         raise SettingsError(f"{name}: expected an address with http:// or https://, found {raw!r}; correct or unset it")
-    return raw
-
-
-def _switch(environment: Mapping[str, str], name: str) -> bool:
-    raw = environment.get(name, "false").lower()
-    if raw not in {"true", "false"}:
-        raise SettingsError(f"{name}: expected true or false, found {raw!r}; correct or unset it")
-    return raw == "true"
-
-
-def _level(environment: Mapping[str, str]) -> str:
-    raw = environment.get("LOG_LEVEL", "INFO").upper()
-    if raw not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
-        raise SettingsError(f"LOG_LEVEL: expected DEBUG, INFO, WARNING or ERROR, found {raw!r}; correct or unset it")
     return raw

@@ -1,5 +1,5 @@
 """The logic service of the ticket shop: events, their stock, and orders that are kept.
 
-It stands alone: it imports nothing of Flametest, and its folder is all that its image needs. Only the frontend talks
-to it.
+It imports nothing of Flametest: its folder and the package servicekit are all that its image needs. Only the frontend
+talks to it.
 """

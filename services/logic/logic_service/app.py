@@ -8,7 +8,6 @@ within its time limit, and serves the first request that comes after the databas
 dependencies were when last used.
 """
 
-import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,26 +17,24 @@ from typing import Annotated
 from fastapi import FastAPI, Header, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, PlatformCollector, ProcessCollector
-from prometheus_client import generate_latest as render_metrics
+from prometheus_client import CollectorRegistry, Counter
 from starlette.types import ASGIApp
+
+from servicekit.cluster_routes import add_cluster_routes
+from servicekit.dependencies import DependencyError, answer_unavailable
+from servicekit.faults import FaultSwitch
+from servicekit.middleware import RequestMetrics, RequestMiddleware
 
 from .audit import Audit, AuditPage, Book
 from .cache import Cache
 from .database import Database
-from .dependencies import DependencyError
 from .events import Event, Events
-from .faults import FaultSwitch
-from .middleware import RequestMetrics, RequestMiddleware
 from .orders import Order, OrderRequest, Orders
 from .refusals import RefusedError
 from .settings import Settings
 
 __all__ = ["Books", "EventList", "OrderList", "make_app"]
 
-_log = logging.getLogger(__name__)
-
-_RETRY_AFTER_SECONDS = 1
 _KEY = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 _Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -76,14 +73,15 @@ def make_app(settings: Settings, switch: FaultSwitch) -> ASGIApp:
         await database.close()
 
     app = FastAPI(title="Flametest logic", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_exception_handler(DependencyError, _unavailable)
+    app.add_exception_handler(DependencyError, answer_unavailable)
     app.add_exception_handler(RefusedError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     registry = CollectorRegistry()
     _add_event_routes(app, Events(database, cache))
     _add_order_routes(app, Orders(database, cache), registry)
     _add_audit_routes(app, Audit(database))
-    _add_cluster_routes(app, registry, cache, database)
+    dependencies = (cache.dependency, database.dependency)
+    add_cluster_routes(app, registry, lambda: {each.name: each.state for each in dependencies})
     return RequestMiddleware(app, switch, RequestMetrics(registry))
 
 
@@ -138,35 +136,6 @@ def _add_audit_routes(app: FastAPI, audit: Audit) -> None:
     @app.get("/audit/books")
     async def read_books() -> Books:
         return Books(await audit.books())
-
-
-def _add_cluster_routes(app: FastAPI, registry: CollectorRegistry, cache: Cache, database: Database) -> None:
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-
-    @app.get("/healthz")
-    async def alive() -> dict[str, str]:
-        return {"status": "alive"}
-
-    @app.get("/readyz")
-    async def ready() -> dict[str, str]:
-        dependencies = (cache.dependency, database.dependency)
-        return {"status": "ready"} | {dependency.name: dependency.state for dependency in dependencies}
-
-    @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
-        return Response(render_metrics(registry), media_type=CONTENT_TYPE_LATEST)
-
-
-async def _unavailable(_: Request, error: Exception) -> JSONResponse:
-    """Answer a request that needs PostgreSQL while it is away; the reason stays in the log, with the request's id."""
-    assert isinstance(error, DependencyError)
-    _log.warning("dependency away: %s", error)
-    return JSONResponse(
-        {"error": "unavailable", "dependency": error.dependency, "message": "Please try again in a moment."},
-        status_code=503,
-        headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
-    )
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from .dependencies import Dependency, DependencyError
+from servicekit.dependencies import Dependency, DependencyError
 
 __all__ = ["Cache"]
 

@@ -3,7 +3,7 @@
 Three sources, first match wins: images handed over by the caller, the images of the repository's
 ``manifests/images.toml`` (read from their Dockerfile), and the built-in entries for the official images of redis,
 postgres, nginx, busybox and python. The catalogue lives as long as the agent; Dockerfiles are read again when they
-have changed.
+or what they copy have changed.
 """
 
 import tomllib
@@ -49,14 +49,17 @@ class Catalogue:
     """Finds images by reference."""
 
     def __init__(self, images_file: Path | None = None, extra: Mapping[str, Image] | None = None) -> None:
-        """Read ``images_file`` (format: ``[[image]]`` with name, context relative to the repository, dockerfile).
+        """Read ``images_file``.
+
+        Its format: ``[[image]]`` with name, context relative to the repository, and dockerfile relative to the
+        context (``Dockerfile`` where it is left out).
 
         Raises:
             SandboxError: the file does not parse.
         """
         self._extra = {normal_reference(name): image for name, image in (extra or {}).items()}
         self._entries = {} if images_file is None else _entries(images_file)
-        self._read: dict[tuple[str, str], tuple[float, Image]] = {}
+        self._read: dict[tuple[str, str], tuple[tuple[float, ...], Image]] = {}
         self._built_in: dict[tuple[str, str], Image | None] = {}
 
     def image(self, reference: str) -> Image:
@@ -85,14 +88,18 @@ class Catalogue:
     def _from_dockerfile(self, reference: str, name: tuple[str, str]) -> Image:
         entry = self._entries[name]
         try:
-            changed = max(_changed(entry.dockerfile), _changed(entry.context / "requirements.txt"))
             known = self._read.get(name)
-            if known is None or known[0] != changed:
+            if known is None or known[0] != _changes(entry.dockerfile, known[1]):
                 image = read_dockerfile(reference, entry.context, entry.dockerfile, self.image)
-                known = self._read[name] = (changed, image)
+                known = self._read[name] = (_changes(entry.dockerfile, image), image)
         except DockerfileError as error:
             raise PullError(f'failed to build image "{reference}" from {entry.dockerfile}: {error}') from error
         return known[1]
+
+
+def _changes(dockerfile: Path, image: Image) -> tuple[float, ...]:
+    """Return when the Dockerfile and each file that it copies last changed, the requirements among them."""
+    return tuple(_changed(path) for path in (dockerfile, *(Path(bind.source) for bind in image.binds)))
 
 
 def _changed(path: Path) -> float:

@@ -1,7 +1,7 @@
 """How every use of Redis and PostgreSQL is kept within its time limit, and what is said when one is away.
 
 A dependency that hangs must not make the service hang, and one that is away must take away the routes that need it
-and no others. Both clients use `Dependency.call`; a route turns `DependencyError` into a 503 with Retry-After.
+and no others. Clients use `Dependency.call`; `answer_unavailable` makes a 503 with Retry-After of a `DependencyError`.
 """
 
 import asyncio
@@ -9,11 +9,16 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["Dependency", "DependencyError"]
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+__all__ = ["Dependency", "DependencyError", "answer_unavailable"]
 
 AnswerT = TypeVar("AnswerT")
 
 _log = logging.getLogger(__name__)
+
+_RETRY_AFTER_SECONDS = 1
 
 
 class DependencyError(Exception):
@@ -77,3 +82,14 @@ class Dependency:
         self._abandoned.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.debug("%s: an abandoned call ended with %r", self.name, error)
+
+
+async def answer_unavailable(_: Request, error: Exception) -> JSONResponse:
+    """Answer a request whose dependency is away; the reason stays in the log, with the request's id."""
+    assert isinstance(error, DependencyError)
+    _log.warning("dependency away: %s", error)
+    return JSONResponse(
+        {"error": "unavailable", "dependency": error.dependency, "message": "Please try again in a moment."},
+        status_code=503,
+        headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
+    )

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_service.faults import FaultDecision, Faults, FaultSwitch
+from servicekit.faults import FaultDecision, Faults, FaultSwitch
 
 
 class Clock:

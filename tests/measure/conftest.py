@@ -174,10 +174,12 @@ class Laboratory:
         return History([*self.before(), self.injected("a"), proof, *self.replacement(), *self.ending()])
 
     def samples(self, is_bad: Callable[[float], bool] = lambda moment: False, **options: object) -> Samples:
-        """Return prober and load of a whole scenario; the successor serves once the deleted pod is gone."""
+        """Return prober and load of a whole scenario; the successor serves once it is ready."""
 
         def pods(moment: float) -> tuple[str, ...]:
-            return ("api-a", "api-b", "api-c") if moment < 30 else ("api-b", "api-c", "api-d")
+            if moment < 30:
+                return ("api-a", "api-b", "api-c")
+            return ("api-b", "api-c", "api-d") if moment >= 31.9 else ("api-b", "api-c")
 
         fresh = self.requests(Lane.FRESH, is_bad, interval=0.05, pods=pods, **options)  # type: ignore[arg-type]
         load = self.requests(Lane.LOAD, is_bad, interval=0.025, pods=pods, **options)  # type: ignore[arg-type]

@@ -1,13 +1,17 @@
-"""Findings: plain advice for each limit that was missed, drawn from what was measured and nothing else."""
+"""Findings: plain advice for each limit that was missed, for each cause that shows, and for what cannot be believed.
+
+All of it is drawn from what was measured and nothing else; the causes are those of `flametest.measure.rules`.
+"""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from flametest.measure.figures import Figures
+from flametest.measure.rules import RULES, Recorded
 from flametest.model.result import Check, Finding
 from flametest.model.verdict import Criterion, Verdict
 
-__all__ = ["findings"]
+__all__ = ["felt_words", "findings"]
 
 _ADVICE: Mapping[str, str] = MappingProxyType(
     {
@@ -33,21 +37,36 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
 )
 
 
+_SECTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "outage_seconds": "latency",
+        "p95_ms": "latency",
+        "recovery_seconds": "waterfall",
+        "steady_seconds": "waterfall",
+        "write_anomalies": "writes",
+        "max_over_mean": "served",
+    }
+)
+
+
 def findings(
-    measured: Figures, criteria: Sequence[Criterion], checks: Sequence[Check], done: str
+    recorded: Recorded, criteria: Sequence[Criterion], checks: Sequence[Check], done: str
 ) -> tuple[Finding, ...]:
-    """Return one finding for each limit that was missed, and one for what could not be believed."""
-    felt = _felt(measured)
+    """Return a finding for each limit that was missed, each cause that shows, and one for what is not believed."""
+    felt = recorded.felt
     missed = [
         Finding(
             title=f"{one.title}: {one.reason}",
             felt=felt,
             evidence=f"after {done}; limit from {(one.limit.source if one.limit else '') or 'the scenario'}",
             advice=_ADVICE[one.name],
+            rule=f"missed_{one.name}",
+            section=_SECTIONS.get(one.name, ""),
         )
         for one in criteria
         if one.verdict is Verdict.FAILED
     ]
+    missed += [found for rule in RULES if (found := rule(recorded)) is not None]
     doubted = [one for one in checks if one.verdict is Verdict.INCONCLUSIVE]
     if doubted:
         missed.append(
@@ -56,12 +75,15 @@ def findings(
                 felt=felt,
                 evidence="; ".join(one.detail for one in doubted),
                 advice="mend this first and run again: no figure of this scenario counts as passed until then",
+                rule="doubted",
+                section="trust",
             )
         )
     return tuple(missed)
 
 
-def _felt(measured: Figures) -> str:
+def felt_words(measured: Figures) -> str:
+    """Return what users felt of a scenario, as requests that failed."""
     level = measured.availability
     if level is None:
         return "unknown: no request was recorded"

@@ -15,8 +15,9 @@ from flametest.measure.durability import (
     write_words,
 )
 from flametest.measure.figures import CRITERIA, Figure, Figures, figures
-from flametest.measure.findings import findings
+from flametest.measure.findings import felt_words, findings
 from flametest.measure.objectives import Objectives
+from flametest.measure.rules import Recorded
 from flametest.measure.samples import Samples
 from flametest.measure.series import marks, series
 from flametest.measure.words import decapitalised, outcome_sentence, reason_sentence, summarise, what_was_done
@@ -85,6 +86,7 @@ def measure_scenario(
     probed = _criteria(measured, spec.limits)  # what the experiment's own hypothesis can ask for
     checked = _record_checks(spec) + checks(history, samples, measured, probed, spec.objectives)
     criteria = probed + ((_writes_criterion(kept, spec.limits),) if kept else ())
+    recorded = Recorded(measured, samples, kept, felt_words(measured))
     injected = measured.axis.t0_ns is not None
     verdicts = [*(one.verdict for one in criteria), *(one.verdict for one in checked)]
     return ScenarioResult(
@@ -112,7 +114,7 @@ def measure_scenario(
         ),
         marks=marks(measured),
         series=series(measured, spec.objectives),
-        findings=findings(measured, criteria, checked, what_was_done(measured)) if injected else (),
+        findings=findings(recorded, criteria, checked, what_was_done(measured)) if injected else (),
         journal=spec.journal,
         durability=kept,
         durability_note=omitted_reason(history),

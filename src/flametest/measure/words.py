@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from flametest.measure.figures import CRITERIA, Figure, Figures
 from flametest.measure.pods import counts_as_ready
+from flametest.model.events import NO_FAULT
 from flametest.model.measures import Outage
 from flametest.model.result import ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict, worst
@@ -87,6 +88,8 @@ def reason_sentence(name: str, figure: Figure, limit: Limit | None, verdict: Ver
 def what_was_done(measured: Figures) -> str:
     """Return what was done to what, such as "deleting 1 of 3 api pods"."""
     axis, view = measured.axis, measured.view
+    if axis.fault == NO_FAULT:
+        return "a control without a fault"
     deed = _DEEDS.get(axis.fault, f"{axis.fault.replace('_', ' ')} on")
     decisive = [target for kind in _DECISIVE for target in axis.targets if target.kind == kind]
     pods = [target for target in axis.targets if target.kind == "Pod"]

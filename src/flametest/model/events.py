@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
+    "NO_FAULT",
     "ChangeKind",
     "EndpointState",
     "EndpointsObserved",
@@ -131,6 +132,10 @@ class PhaseStarted(Event):
     """A phase began."""
 
     phase: Phase
+
+
+NO_FAULT = "nothing"
+"""The fault of a control: its moment is noted as that of an injection, and nothing is done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,273 @@
+"""Rules: what the measurements of a scenario show about its causes, as advice with the evidence for it.
+
+Each rule looks at what was recorded and returns a finding or None. A rule speaks only when its evidence is plain, and
+whether or not a limit was missed: what was not felt today may be tomorrow. None of them guesses at what was not seen.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flametest.measure.distribution import CONNECTIONS
+from flametest.measure.figures import Figures
+from flametest.measure.pods import PodTrack, counts_as_ready
+from flametest.measure.samples import Samples
+from flametest.model.events import Phase
+from flametest.model.measures import Durability
+from flametest.model.result import Finding
+from flametest.model.samples import Lane
+
+__all__ = ["RULES", "Recorded"]
+
+_EARLY_SECONDS = 0.25  # a watch may tell of readiness that much later than the endpoints know
+_LINGER_SECONDS = 0.5  # how long a proxy may take to notice a removed endpoint before it is worth a word
+_FEW = 3  # single requests are chance
+_HUNG_SHARE = 0.5
+_UNREADY_SECONDS = 1.0
+_UNREADY_SHARE = 0.4
+_STARTING_SHARE = 0.5
+_STARTING_SECONDS = 2.0
+_UNEVEN = 1.25
+_WARM_UP_SECONDS = 3.0
+_BURSTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What rules look at.
+
+    Attributes:
+        measured: the figures.
+        samples: the samples of all lanes.
+        kept: what became of the ledger's writes; None without a ledger.
+        felt: what users felt, in words.
+    """
+
+    measured: Figures
+    samples: Samples
+    kept: Durability | None
+    felt: str
+
+    @property
+    def bad(self) -> Samples:
+        """Return the requests that failed after the injection, of all lanes."""
+        return self.samples.where(self.samples.bad & (self.samples.done_ns >= self.measured.axis.sent_ns))
+
+    def finding(self, rule: str, section: str, title: str, evidence: str, advice: str) -> Finding:
+        """Return a finding on what users felt."""
+        return Finding(title=title, felt=self.felt, evidence=evidence, advice=advice, rule=rule, section=section)
+
+
+def _served_unready(recorded: Recorded) -> Finding | None:
+    """Find a pod that answered before the watch saw it ready."""
+    first_ready = {
+        track.name: moment
+        for track in recorded.measured.view.tracks.values()
+        if track.first_seen_ns >= recorded.measured.axis.sent_ns and (moment := _first_ready_ns(track)) is not None
+    }
+    samples = recorded.samples
+    codes = {samples.pods.index(name): moment for name, moment in first_ready.items() if name in samples.pods}
+    early = {
+        samples.pods[code]: samples.where(
+            (samples.served_by_code == code) & (samples.done_ns < moment - round(_EARLY_SECONDS * 1e9))
+        )
+        for code, moment in codes.items()
+    }
+    pod = max(early, key=lambda name: len(early[name]), default="")
+    if not pod or len(early[pod]) < _FEW:
+        return None
+    ahead = (first_ready[pod] - int(early[pod].done_ns.min())) / 1e9
+    return recorded.finding(
+        "served_unready",
+        "pods",
+        f"{pod} took requests before it was ready",
+        f"it answered {len(early[pod])} requests, the first {ahead:.1f} s before its Ready condition was seen",
+        "do not publish addresses that are not ready, and let the readiness probe ask for what requests need",
+    )
+
+
+def _first_ready_ns(track: PodTrack) -> int | None:
+    return next((pod.at.monotonic_ns for pod in track.seen if counts_as_ready(pod)), None)
+
+
+def _dead_upstream(recorded: Recorded) -> Finding | None:
+    """Find failures that went on after the lost pod was out of the endpoints, while others were ready."""
+    measured = recorded.measured
+    out_ns = measured.moments.endpoint_out_ns if measured.moments else None
+    if out_ns is None or not measured.moments or not measured.moments.lost:
+        return None
+    late = recorded.bad.where(recorded.bad.sent_ns > out_ns + round(_LINGER_SECONDS * 1e9))
+    late = late.where(_others_routed(recorded, late))
+    if len(late) < _FEW:
+        return None
+    seconds = (int(late.sent_ns[-1]) - out_ns) / 1e9
+    return recorded.finding(
+        "dead_upstream",
+        "waterfall",
+        "something went on sending requests to an address that was gone",
+        f"{len(late)} requests failed up to {seconds:.1f} s after {', '.join(measured.moments.lost)} was out of the "
+        f"endpoints, though other pods were ready",
+        "resolve upstream names again (or go by the Service's address), bound connecting to about a second, and retry "
+        "what is safe to repeat on another pod",
+    )
+
+
+def _others_routed(recorded: Recorded, samples: Samples) -> NDArray[np.bool_]:
+    routed = recorded.measured.view.routed
+    return np.array([(routed.at(int(moment)) or 0) > 0 for moment in samples.sent_ns], dtype=np.bool_)
+
+
+def _hung(recorded: Recorded) -> Finding | None:
+    """Find failures that were mostly time limits."""
+    bad = recorded.bad
+    hung = bad.where(np.array([bad.errors[code] == "timeout" for code in bad.error_code], dtype=np.bool_))
+    if len(hung) < _FEW or len(hung) < _HUNG_SHARE * len(bad):
+        return None
+    waited = float(np.median(hung.done_ns - hung.intended_ns)) / 1e9
+    return recorded.finding(
+        "hung_requests",
+        "latency",
+        "requests hung instead of failing",
+        f"{len(hung)} of {len(bad)} failed requests got no answer at all, after a median wait of {waited:.1f} s",
+        "set time limits on every call, shorter the further inside, so that a caller can answer, or try another pod, "
+        "while its own caller still waits",
+    )
+
+
+def _slow_readiness(recorded: Recorded) -> Finding | None:
+    """Find a replacement that ran long before it was ready."""
+    seconds = _stages(recorded)
+    started, ready = seconds.get("started"), seconds.get("ready")
+    if started is None or ready is None or not recorded.measured.moments:
+        return None
+    wait = ready - started
+    if not recorded.measured.moments.replacements or wait < max(_UNREADY_SECONDS, _UNREADY_SHARE * ready):
+        return None
+    return recorded.finding(
+        "slow_readiness",
+        "waterfall",
+        "the replacement ran long before it counted as ready",
+        f"containers ran after {started:.1f} s, the ready count was back after {ready:.1f} s: {wait:.1f} s of waiting "
+        "for the program to start and for its readiness probe to ask",
+        "shorten periodSeconds of the readiness probe (or use a startup probe with a short period), and start the "
+        "program faster",
+    )
+
+
+def _slow_start(recorded: Recorded) -> Finding | None:
+    """Find a replacement whose containers took long to run."""
+    seconds = _stages(recorded)
+    rescheduled, started, ready = (seconds.get(name) for name in ("rescheduled", "started", "ready"))
+    if rescheduled is None or started is None or ready is None:
+        return None
+    wait = started - rescheduled
+    if wait < max(_STARTING_SECONDS, _STARTING_SHARE * ready):
+        return None
+    return recorded.finding(
+        "slow_start",
+        "waterfall",
+        "the replacement's containers took long to start",
+        f"it was created after {rescheduled:.1f} s and its containers ran after {started:.1f} s",
+        "keep images small and present on every node, init containers short, and volumes quick to attach",
+    )
+
+
+def _uneven(recorded: Recorded) -> Finding | None:
+    """Find a pod that took more than its share once all were back."""
+    spread = [one for one in recorded.measured.distribution if one.phase is Phase.RECOVERY]
+    worst = max(spread, key=lambda one: one.max_over_mean or 0.0, default=None)
+    if worst is None or (worst.max_over_mean or 0.0) <= _UNEVEN:
+        return None
+    busiest = max(worst.shares, key=lambda share: share.rate)
+    total = sum(share.requests for share in worst.shares)
+    how = "kept" if worst.connections == CONNECTIONS[Lane.LOAD] else "fresh"
+    return recorded.finding(
+        "uneven_load",
+        "served",
+        f"{busiest.pod} took more than its share",
+        f"after recovery it served {busiest.requests} of {total} requests over {how} connections, "
+        f"{worst.max_over_mean:.2f} times the mean of its siblings and itself",
+        "let kept connections expire, so that clients find new pods, or balance by request instead of by connection",
+    )
+
+
+def _kept_connections(recorded: Recorded) -> Finding | None:
+    """Find failures that hit kept connections and spared fresh ones."""
+    bad = recorded.bad
+    kept, fresh = (len(bad.lane(lane)) for lane in (Lane.KEEPALIVE, Lane.FRESH))
+    if kept < _FEW or kept < 2 * fresh + _FEW:
+        return None
+    return recorded.finding(
+        "cut_connections",
+        "latency",
+        "kept connections were cut under their users",
+        f"{kept} requests of the prober failed on a kept connection, {fresh} on fresh ones",
+        "drain before stopping: answer with Connection: close for the length of preStop, and let clients retry a "
+        "request whose kept connection was closed before any answer",
+    )
+
+
+def _warm_up(recorded: Recorded) -> Finding | None:
+    """Find a system that was whole well before its service was good again."""
+    steady, ready = recorded.measured.steady, _stages(recorded).get("ready")
+    if steady is None or steady.seconds is None or ready is None or steady.seconds - ready < _WARM_UP_SECONDS:
+        return None
+    return recorded.finding(
+        "slow_warm_up",
+        "waterfall",
+        "service was poor long after the pods were back",
+        f"the ready count was back after {ready:.1f} s, service was steady after {steady.seconds:.1f} s",
+        "look for queues, pools and caches that are still full or cold, and for retries that keep them so",
+    )
+
+
+def _bursts(recorded: Recorded) -> Finding | None:
+    """Find an outage that came and went."""
+    outage = recorded.measured.outage
+    if outage is None or outage.envelope is None or len(outage.stretches) < _BURSTS:
+        return None
+    return recorded.finding(
+        "bursts",
+        "latency",
+        "the outage came and went",
+        f"{len(outage.stretches)} stretches within {outage.envelope.midpoint:.1f} s, with good answers between: a part "
+        "of the requests met something broken",
+        "find what part of the path still offers the broken pod, and retry what is safe to repeat once, elsewhere",
+    )
+
+
+def _unknown_writes(recorded: Recorded) -> Finding | None:
+    """Find writes of which the client cannot know whether they were done."""
+    kept = recorded.kept
+    if kept is None or kept.unknown == 0:
+        return None
+    total = kept.acknowledged + kept.failed + kept.unknown
+    return recorded.finding(
+        "unknown_writes",
+        "writes",
+        "some users do not know whether they bought",
+        f"{kept.unknown} of {total} orders ended without a certain answer",
+        "let clients repeat an order under the same idempotency key until they get an answer, and give them a page "
+        "that shows their orders",
+    )
+
+
+def _stages(recorded: Recorded) -> dict[str, float]:
+    return {one.name: one.seconds for one in recorded.measured.stages if one.seconds is not None}
+
+
+RULES: tuple[Callable[[Recorded], Finding | None], ...] = (
+    _served_unready,
+    _dead_upstream,
+    _hung,
+    _kept_connections,
+    _bursts,
+    _slow_start,
+    _slow_readiness,
+    _warm_up,
+    _uneven,
+    _unknown_writes,
+)
+"""In the order in which reports show what they find."""

@@ -1,0 +1,119 @@
+"""Findings: each rule speaks of its own evidence, and a good recovery has nothing to be advised on."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from flametest.measure.samples import Samples
+from flametest.measure.scenario import ScenarioSpec, measure_scenario
+from flametest.model.events import Event
+from flametest.model.history import History
+from flametest.model.result import Finding
+from flametest.model.samples import Lane, Sample
+
+if TYPE_CHECKING:
+    from tests.measure.conftest import Laboratory
+
+SPEC = ScenarioSpec("pod-delete-api", "A pod is deleted", "Teaches.", "api")
+
+
+def found(history: History, samples: Samples) -> dict[str, Finding]:
+    return {one.rule: one for one in measure_scenario(history, samples, SPEC).findings}
+
+
+def with_load(lab: Laboratory, fresh: list[Sample], *more: Sample) -> Samples:
+    return Samples.of([*fresh, *lab.requests(Lane.LOAD, lambda at: False, interval=0.025), *more])
+
+
+def changed(history: History, **pod: float) -> History:
+    """Return the history with moments of the replacement d moved to other seconds, by what they show."""
+
+    def move(event: Event) -> Event:
+        shows = {"started": (31.0, "pod"), "ready": (31.9, "pod")}
+        for name, (seconds, _) in shows.items():
+            if name in pod and abs(event.at.monotonic_ns / 1e9 - seconds) < 0.07 and seconds > 30.5:
+                at = dataclasses.replace(event.at, monotonic_ns=round(pod[name] * 1e9))
+                return dataclasses.replace(event, at=at)
+        return event
+
+    return History([move(event) for event in history])
+
+
+def test_a_good_recovery_has_no_findings(lab: Laboratory) -> None:
+    assert found(lab.deletion(), lab.samples()) == {}
+
+
+def test_a_pod_that_served_before_it_was_ready_is_found(lab: Laboratory) -> None:
+    def pods(moment: float) -> tuple[str, ...]:
+        return ("api-d",) if 31.0 < moment < 31.5 else ("api-b", "api-c")
+
+    one = found(lab.deletion(), Samples.of(lab.requests(Lane.FRESH, lambda at: False, pods=pods)))["served_unready"]
+    assert one.title == "api-d took requests before it was ready"
+    assert "0.8 s before its Ready condition" in one.evidence
+    assert one.section == "pods"
+
+
+def test_an_upstream_that_keeps_a_dead_address_is_found(lab: Laboratory) -> None:
+    one = found(lab.deletion(), lab.samples(lambda at: 30.0 <= at < 38.0))["dead_upstream"]
+    assert "up to 7.9 s after api-a was out of the endpoints" in one.evidence
+
+
+def test_failures_while_no_pod_is_routed_are_not_blamed_on_an_upstream(lab: Laboratory) -> None:
+    nobody = History([*(event for event in lab.deletion()), lab.endpoints(30.05, "")])
+    assert "dead_upstream" not in found(nobody, lab.samples(lambda at: 30.0 <= at < 31.5))
+
+
+def test_requests_that_hang_are_found(lab: Laboratory) -> None:
+    one = found(lab.deletion(), lab.samples(lambda at: 30.0 <= at < 30.4, how="hanging"))["hung_requests"]
+    assert "got no answer at all, after a median wait of 1.0 s" in one.evidence
+
+
+def test_requests_that_fail_at_once_do_not_hang(lab: Laboratory) -> None:
+    assert "hung_requests" not in found(lab.deletion(), lab.samples(lambda at: 30.0 <= at < 30.4, how="refused"))
+
+
+def test_a_replacement_that_waits_for_its_readiness_probe_is_found(lab: Laboratory) -> None:
+    one = found(changed(lab.deletion(), ready=35.0), lab.samples())["slow_readiness"]
+    assert "containers ran after 1.0 s, the ready count was back after 5.0 s: 4.0 s of waiting" in one.evidence
+
+
+def test_a_replacement_that_starts_slowly_is_found(lab: Laboratory) -> None:
+    slow = changed(lab.deletion(), started=35.0, ready=35.5)
+    one = found(slow, lab.samples())["slow_start"]
+    assert "its containers ran after 5.0 s" in one.evidence
+    assert "slow_readiness" not in found(slow, lab.samples())
+
+
+def test_a_pod_that_takes_too_much_is_found(lab: Laboratory) -> None:
+    def pods(moment: float) -> tuple[str, ...]:
+        return ("api-b", "api-c", "api-d", "api-d", "api-d") if moment > 32 else ("api-a", "api-b", "api-c")
+
+    samples = Samples.of(lab.requests(Lane.FRESH, lambda at: False, pods=pods))
+    one = found(lab.deletion(), samples)["uneven_load"]
+    assert one.title == "api-d took more than its share"
+    assert "1.80 times the mean of its siblings" in one.evidence
+
+
+def test_kept_connections_that_are_cut_are_found(lab: Laboratory) -> None:
+    kept = lab.requests(Lane.KEEPALIVE, lambda at: 30.5 <= at < 31.0)
+    one = found(lab.deletion(), with_load(lab, lab.requests(Lane.FRESH, lambda at: False), *kept))["cut_connections"]
+    assert "10 requests of the prober failed on a kept connection, 0 on fresh ones" in one.evidence
+
+
+def test_an_outage_that_comes_and_goes_is_found(lab: Laboratory) -> None:
+    one = found(lab.deletion(), lab.samples(lambda at: 30 <= at < 32 and at % 0.5 < 0.2))["bursts"]
+    assert one.evidence.startswith("4 stretches within")
+
+
+def test_service_that_stays_poor_after_the_pods_are_back_is_found(lab: Laboratory) -> None:
+    one = found(lab.deletion(), lab.samples(lambda at: 30 <= at < 40 and round(at * 40) % 4 == 0))["slow_warm_up"]
+    assert "the ready count was back after 1.9 s" in one.evidence
+
+
+def test_every_finding_names_its_rule_and_what_was_felt(lab: Laboratory) -> None:
+    for rule, one in found(lab.deletion(), lab.samples(lambda at: 30.0 <= at < 38.0, how="hanging")).items():
+        assert rule
+        assert one.felt
+        assert one.evidence
+        assert one.advice

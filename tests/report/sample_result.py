@@ -38,6 +38,7 @@ from flametest.model.verdict import Bound, Criterion, Limit, Verdict, judge, wor
 
 __all__ = [
     "HOSTILE",
+    "busy_result",
     "failed_result",
     "full_result",
     "hostile_result",
@@ -469,6 +470,16 @@ def long_result(scenarios: int = 1, bins: int = 4_000) -> Result:
         "a long run.",
         {},
     )
+
+
+def busy_result() -> Result:
+    """Return a run of two scenarios with more than 120,000 requests."""
+    found = tuple(
+        scenario(f"busy-{number}", outage_seconds=12.4, ready_again=11.9, bin_seconds=2.0, span=(-80, 440), seed=number)
+        for number in range(2)
+    )
+    assert sum(cell[2] for one in found if one.density for cell in one.density.good + one.density.bad) >= 120_000
+    return _result(found, "a busy run.", {})
 
 
 def hostile_result() -> Result:

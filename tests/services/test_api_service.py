@@ -1,8 +1,11 @@
 """The api service, run as in a pod, against real Redis and PostgreSQL."""
 
 import contextlib
+import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -220,6 +223,14 @@ def test_a_setting_that_cannot_be_used_is_named_with_what_was_expected(environme
     (name,) = environment
     with pytest.raises(SettingsError, match=f"{name}: expected .*, found "):
         Settings.from_environment(environment)
+
+
+def test_a_service_whose_environment_cannot_be_used_ends_with_code_2_and_says_why() -> None:
+    environment = {"PORT": "eighty", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "api_service"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("api: PORT: expected a number from 1 to 65535, found 'eighty'")
 
 
 def _lines(api: Any, request_id: str) -> list[Any]:

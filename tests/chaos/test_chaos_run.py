@@ -57,9 +57,12 @@ def test_a_lone_run_is_measured_and_its_journal_holds_the_figures(cluster: Any, 
     probes = chaos_run.journal["steady_states"]["after"]["probes"]
     after = {probe["activity"]["name"]: probe["output"] for probe in probes}
     assert after["every-api-pod-is-ready"] is True
-    assert after["users-felt-no-long-outage"] == 0.0
-    assert 0 <= after["the-ready-count-came-back-soon"] < 2
-    assert after["nearly-every-request-was-answered-well"] == 1.0
+    judged = after["every-figure-is-within-its-limit"]
+    assert judged["verdict"] == "held"
+    assert judged["figures"]["outage_seconds"] == 0.0
+    assert 0 <= judged["figures"]["recovery_seconds"] < 2
+    assert judged["figures"]["availability"] == 1.0
+    assert judged["limits"]["outage_seconds"] == "at most 3"
     assert f"Flametest records into reports/experiments/{chaos_run.record.name}" in output
     assert chaos_run.record.name.startswith("pod-delete-api-")
     assert_whole(chaos_run.history(), cluster.deleted)
@@ -68,6 +71,27 @@ def test_a_lone_run_is_measured_and_its_journal_holds_the_figures(cluster: Any, 
     assert cluster.deleted == draw.sample(["api-1", "api-3", "api-5"], 1)
     assert "FLAMETEST_SEED=2" in chaos_run.history().of(Noted)[0].message
     assert processes_of(chaos_run) == []
+
+
+def test_a_missed_limit_deviates_and_is_told_with_its_figure(cluster: Any, chaos_run: Any) -> None:
+    chaos_run.relax("recovery_seconds", 0.001)
+    output = chaos_run.finish()
+    assert chaos_run.exit_code == 1
+    assert chaos_run.journal["deviated"] is True
+    assert "recovery_seconds: at most 0.001, found 0." in output
+    (judged,) = [
+        probe["output"]
+        for probe in chaos_run.journal["steady_states"]["after"]["probes"]
+        if probe["activity"]["name"] == "every-figure-is-within-its-limit"
+    ]
+    assert judged["verdict"] == "missed"
+
+
+def test_a_limit_of_the_command_line_replaces_that_of_the_file(cluster: Any, chaos_run: Any) -> None:
+    chaos_run.relax("recovery_seconds", 0.001)
+    chaos_run.environment["FLAMETEST_LIMITS"] = "recovery_seconds=5 pod-delete-api:outage_seconds=1"
+    output = chaos_run.finish()
+    assert chaos_run.exit_code == 0, output
 
 
 def assert_whole(history: History, deleted: list[str]) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from tests.apiserver.serving import Client, ServerThread
 
 from flametest.sandbox.apiserver import Registry, bootstrap
+from tests.apiserver.serving import Client, ServerThread
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from tests.apiserver.serving import Client
 from tests.conformance.comparison import compare, read_recording
 from tests.conformance.test_conformance import KNOWN_DIFFERENCES

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 import pytest
-from tests.apiserver.objects import config_map, deployment, pod, service
-from tests.apiserver.serving import TOKEN, Client, ServerThread
 
 from flametest.sandbox.apiserver import ApiServer, Registry
 from flametest.sandbox.errors import SandboxError
+from tests.apiserver.objects import config_map, deployment, pod, service
+from tests.apiserver.serving import TOKEN, Client, ServerThread
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"

@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from tests.apiserver.conftest import NOW
-from tests.apiserver.objects import config_map, deployment, pod
 
 from flametest.sandbox.apiserver import Registry
 from flametest.sandbox.apiserver.deletion import DeleteOptions, plan_deletion
 from flametest.sandbox.apiserver.resources import BY_NAME
 from flametest.sandbox.errors import StatusError
+from tests.apiserver.conftest import NOW
+from tests.apiserver.objects import config_map, deployment, pod
 
 
 def bound_pod(registry: Registry, **spec: Any) -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.apiserver.objects import pod
-from tests.apiserver.serving import Client
 
 from flametest.sandbox.apiserver.warnings import KIND_FIELDS, KIND_NOTES, POD_FIELDS
+from tests.apiserver.objects import pod
+from tests.apiserver.serving import Client
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sandbox.md"
 TEMPLATE = {"metadata": {"labels": {"app": "a"}}, "spec": pod()["spec"]}

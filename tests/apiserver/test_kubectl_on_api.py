@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from tests.apiserver.objects import config_map, deployment, pod, service
 from tests.apiserver.serving import TOKEN, ServerThread
 

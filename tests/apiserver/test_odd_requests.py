@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tests.apiserver.objects import deployment, pod
 from tests.apiserver.serving import Client
 

@@ -7,11 +7,11 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.apiserver.objects import code_of
 
 from flametest.sandbox.apiserver.patching import json_patch, merge_patch, strategic_merge_patch
 from flametest.sandbox.apiserver.schema import type_of_kind
 from flametest.sandbox.errors import StatusError
+from tests.apiserver.objects import code_of
 
 DEPLOYMENT = type_of_kind("apps", "v1", "Deployment")
 

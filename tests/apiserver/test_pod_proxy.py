@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from kubernetes import client as kubernetes_client
 from kubernetes.stream import portforward
-from tests.apiserver.objects import pod, service
-from tests.apiserver.serving import TOKEN, Client, ServerThread
 
 from flametest.sandbox.apiserver.podproxy import split_name
 from flametest.sandbox.apiserver.portforward import forwarded_ports
 from flametest.sandbox.errors import StatusError
+from tests.apiserver.objects import pod, service
+from tests.apiserver.serving import TOKEN, Client, ServerThread
 
 PODS = "/api/v1/namespaces/default/pods"
 SERVICES = "/api/v1/namespaces/default/services"

@@ -7,12 +7,12 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.apiserver.objects import pod
-from tests.apiserver.serving import TOKEN, Client, ServerThread
 
 from flametest.sandbox.apiserver.podstreams import container_of, exit_status
 from flametest.sandbox.errors import StatusError
 from flametest.sandbox.podaccess import ExecProcess, LogOptions
+from tests.apiserver.objects import pod
+from tests.apiserver.serving import TOKEN, Client, ServerThread
 
 PODS = "/api/v1/namespaces/default/pods"
 

@@ -11,12 +11,12 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.apiserver.objects import pod
-from tests.apiserver.serving import TOKEN, Client, ServerThread
 
 from flametest.sandbox.apiserver import spdy
 from flametest.sandbox.apiserver.spdy import Data, Framer, Open, Ping, Reset, SpdyError, pack_headers
 from flametest.sandbox.apiserver.spdyforward import TUNNEL_PROTOCOL
+from tests.apiserver.objects import pod
+from tests.apiserver.serving import TOKEN, Client, ServerThread
 
 PODS = "/api/v1/namespaces/default/pods"
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8)

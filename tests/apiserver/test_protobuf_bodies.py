@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.apiserver.objects import code_of
-from tests.apiserver.serving import Client
 
 from flametest.sandbox.apiserver.protobuf import MAGIC, decode_protobuf
 from flametest.sandbox.errors import StatusError
+from tests.apiserver.objects import code_of
+from tests.apiserver.serving import Client
 
 
 def varint(number: int) -> bytes:

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.apiserver.conftest import NOW
-from tests.apiserver.objects import code_of, config_map, deployment, pod, service
 
 from flametest.sandbox.apiserver import Registry, bootstrap
 from flametest.sandbox.apiserver.outcomes import WriteOptions
@@ -18,6 +16,8 @@ from flametest.sandbox.apiserver.tables import table
 from flametest.sandbox.apiserver.validation.batch import is_schedule
 from flametest.sandbox.apiserver.warnings import warnings_for
 from flametest.sandbox.errors import StatusError
+from tests.apiserver.conftest import NOW
+from tests.apiserver.objects import code_of, config_map, deployment, pod, service
 
 
 def refused(registry: Registry, resource: str, obj: dict[str, Any]) -> list[str]:

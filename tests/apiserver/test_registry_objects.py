@@ -4,11 +4,11 @@ import asyncio
 import random
 
 import pytest
-from tests.apiserver.objects import config_map, deployment, pod, service
 
 from flametest.sandbox.apiserver import Registry
 from flametest.sandbox.errors import StatusError
 from flametest.sandbox.objects import Objects
+from tests.apiserver.objects import config_map, deployment, pod, service
 
 
 def code_of(error: pytest.ExceptionInfo[StatusError]) -> int:

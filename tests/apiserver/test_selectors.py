@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.apiserver.objects import code_of
 
 from flametest.sandbox.apiserver.selectors import (
     matches_fields,
@@ -16,6 +15,7 @@ from flametest.sandbox.apiserver.selectors import (
     selector_text,
 )
 from flametest.sandbox.errors import StatusError
+from tests.apiserver.objects import code_of
 
 KEYS = ("app", "example.org/tier", "n")
 VALUES = ("", "a", "b", "7")

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from tests.apiserver.objects import deployment
 
 from flametest.sandbox.apiserver import Registry
 from flametest.sandbox.apiserver.outcomes import WriteOptions
 from flametest.sandbox.apiserver.resources import BY_NAME
 from flametest.sandbox.errors import StatusError
+from tests.apiserver.objects import deployment
 
 
 def apply(

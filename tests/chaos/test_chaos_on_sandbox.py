@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.chaos.conftest import ChaosRun, short_experiment
 
 from flametest.kube import connect
 from flametest.measure.figures import Figures, figures
@@ -12,6 +11,7 @@ from flametest.measure.objectives import Objectives
 from flametest.measure.samples import read_samples
 from flametest.model.events import EndpointsObserved, FaultInjected, FaultProved, ProberEnded, ScenarioEnded
 from flametest.sandbox.launch import Sandbox, SandboxOptions, start
+from tests.chaos.conftest import ChaosRun, short_experiment
 
 pytestmark = pytest.mark.sandbox
 

@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tests.conformance.comparison import Comparison, compare, read_recording
 
 from flametest.sandbox.launch import Sandbox, SandboxOptions, find, start
+from tests.conformance.comparison import Comparison, compare, read_recording
 
 pytestmark = pytest.mark.sandbox
 

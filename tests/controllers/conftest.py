@@ -5,11 +5,11 @@ import logging
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
-from tests.controllers.small_cluster import WATCHED, PretendAgent, SmallCluster, node_object
 
 from flametest.sandbox.apiserver import Registry
 from flametest.sandbox.controllers import ControllerManager
 from flametest.sandbox.scheduler import Scheduler
+from tests.controllers.small_cluster import WATCHED, PretendAgent, SmallCluster, node_object
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from tests.controllers.small_cluster import SmallCluster
-
 from flametest.sandbox.objects import Object
+from tests.controllers.small_cluster import SmallCluster
 
 CLAIMS = "persistentvolumeclaims"
 VOLUMES = "persistentvolumes"

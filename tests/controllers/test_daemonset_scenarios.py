@@ -2,10 +2,9 @@
 
 from typing import Any
 
+from flametest.sandbox.objects import Object
 from tests.controllers.small_cluster import SmallCluster, node_object
 from tests.controllers.workloads import pod_template
-
-from flametest.sandbox.objects import Object
 
 SETS = "daemonsets.apps"
 

@@ -3,10 +3,9 @@
 import asyncio
 from typing import Any
 
+from flametest.sandbox.objects import Object
 from tests.controllers.small_cluster import SmallCluster
 from tests.controllers.workloads import deployment, pod_template, service
-
-from flametest.sandbox.objects import Object
 
 DEPLOYMENTS = "deployments.apps"
 REPLICA_SETS = "replicasets.apps"

@@ -2,12 +2,12 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.controllers.small_cluster import SmallCluster
-from tests.controllers.workloads import deployment, pod, service
 
 from flametest.sandbox.controllers.changes import Create, Update
 from flametest.sandbox.controllers.endpointslices import Observed, plan
 from flametest.sandbox.objects import Object
+from tests.controllers.small_cluster import SmallCluster
+from tests.controllers.workloads import deployment, pod, service
 
 SLICES = "endpointslices.discovery.k8s.io"
 

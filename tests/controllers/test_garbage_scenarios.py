@@ -1,9 +1,8 @@
 """Garbage collection: what goes with an owner, what holds it, what is let go."""
 
+from flametest.sandbox.objects import Object
 from tests.controllers.small_cluster import SmallCluster
 from tests.controllers.workloads import deployment
-
-from flametest.sandbox.objects import Object
 
 DEPLOYMENTS = "deployments.apps"
 REPLICA_SETS = "replicasets.apps"

@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.controllers.small_cluster import SmallCluster, node_object
-from tests.controllers.workloads import deployment
 
 from flametest.sandbox.controllers import evictions, nodepods, podgarbage
 from flametest.sandbox.controllers.changes import Delete, UpdateStatus
 from flametest.sandbox.objects import Object
 from flametest.sandbox.timestamps import format_time
+from tests.controllers.small_cluster import SmallCluster, node_object
+from tests.controllers.workloads import deployment
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 UNREACHABLE = "node.kubernetes.io/unreachable"

@@ -6,7 +6,6 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.controllers.workloads import pod, replica_set
 
 from flametest.sandbox.controllers.changes import Create, Delete, Update, UpdateStatus
 from flametest.sandbox.controllers.metadata import controller_reference
@@ -14,6 +13,7 @@ from flametest.sandbox.controllers.ranking import deletion_order
 from flametest.sandbox.controllers.replicaset import Observed, plan
 from flametest.sandbox.objects import Object
 from flametest.sandbox.timestamps import format_time
+from tests.controllers.workloads import pod, replica_set
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tests.controllers.workloads import deployment
 
 from flametest.sandbox.controllers.percentages import fence_posts, scaled_value
 from flametest.sandbox.controllers.rollout import (
@@ -19,6 +18,7 @@ from flametest.sandbox.controllers.rollout import (
     wanted_replicas,
 )
 from flametest.sandbox.objects import Object
+from tests.controllers.workloads import deployment
 
 amounts = st.one_of(st.integers(0, 6), st.integers(0, 100).map(lambda number: f"{number}%"))
 wanted_counts = st.integers(0, 12)

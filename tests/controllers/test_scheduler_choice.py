@@ -5,11 +5,11 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.controllers.small_cluster import node_object
-from tests.controllers.workloads import pod
 
 from flametest.sandbox.objects import Object
 from flametest.sandbox.scheduler import NodeView, Placement, Refusal, choose
+from tests.controllers.small_cluster import node_object
+from tests.controllers.workloads import pod
 
 NODES = ("sandbox-1", "sandbox-2", "sandbox-3")
 

@@ -5,8 +5,6 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.controllers.small_cluster import SmallCluster, node_object
-from tests.controllers.workloads import budget, deployment, pod
 
 from flametest.sandbox.apiserver import Registry
 from flametest.sandbox.controllers import disruption, nodes
@@ -14,6 +12,8 @@ from flametest.sandbox.controllers.changes import Note, Update, UpdateStatus
 from flametest.sandbox.eventrecorder import EventRecorder
 from flametest.sandbox.objects import Object
 from flametest.sandbox.timestamps import format_micro_time, format_time
+from tests.controllers.small_cluster import SmallCluster, node_object
+from tests.controllers.workloads import budget, deployment, pod
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.controllers.small_cluster import SmallCluster
-from tests.controllers.workloads import pod, stateful_set
 
 from flametest.sandbox.controllers.changes import Create, Delete
 from flametest.sandbox.controllers.metadata import controller_reference
 from flametest.sandbox.controllers.statefulset import Observed, plan
 from flametest.sandbox.objects import Object
+from tests.controllers.small_cluster import SmallCluster
+from tests.controllers.workloads import pod, stateful_set
 
 SETS = "statefulsets.apps"
 CLAIMS = "persistentvolumeclaims"

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+
 from tests.end_to_end.conftest import System
 
 pytestmark = pytest.mark.sandbox

@@ -1,6 +1,7 @@
 """kubectl works on the sandbox as on any cluster; skipped where there is none."""
 
 import pytest
+
 from tests.end_to_end.conftest import System
 
 pytestmark = pytest.mark.sandbox

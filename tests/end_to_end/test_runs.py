@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 import jsonschema
 import pytest
+
 from tests.end_to_end.conftest import FLAMETEST, ROOT, System
 
 pytestmark = pytest.mark.sandbox

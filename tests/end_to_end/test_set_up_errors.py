@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from tests.end_to_end.conftest import FLAMETEST, ROOT, environment_of
 
 pytestmark = pytest.mark.sandbox

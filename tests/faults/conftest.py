@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.faults.system import NODE_PORT_ADDRESS, READY_SECONDS, ROOT, System
 
 from flametest.kube.errors import ConflictError, NotFoundError
 from flametest.kube.resources import (
@@ -21,6 +20,7 @@ from flametest.kube.resources import (
     Resource,
 )
 from flametest.sandbox.launch import SandboxOptions, start
+from tests.faults.system import NODE_PORT_ADDRESS, READY_SECONDS, ROOT, System
 
 NAMESPACE = "flametest"
 

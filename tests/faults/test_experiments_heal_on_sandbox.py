@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.system import ROOT, System, wait_until
 
 from flametest.model.events import FaultHealed, FaultInjected, FaultProved
 from flametest.model.history import History
+from tests.faults.system import ROOT, System, wait_until
 
 pytestmark = pytest.mark.sandbox
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.faults.system import DRIVER, ROOT, System, wait_until
 
 pytestmark = pytest.mark.sandbox

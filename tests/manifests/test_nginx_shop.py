@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from tests.manifests.test_nginx_entry import ask
 
 Wait = Callable[..., None]

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.report.sample_result import passed_result
 
 from flametest.measure.compare import Paired, compare_figures, compare_runs
 from flametest.model.comparison import Change
 from flametest.model.verdict import Bound
+from tests.report.sample_result import passed_result
 
 REPEATS = 1000
 TRIALS = 20

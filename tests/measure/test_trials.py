@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.report.sample_result import scenario
 
 from flametest.measure.trials import combine_trials, summarise_criterion
 from flametest.model.trials import TrialSummary
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict
+from tests.report.sample_result import scenario
 
 LIMIT = Limit("outage_seconds", Bound.AT_MOST, 3.0)
 

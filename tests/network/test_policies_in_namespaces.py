@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from tests.network.test_policy_plan import NAMESPACES as SPACES
-from tests.network.test_policy_plan import PODS, POLICIES
 
 from flametest.sandbox.network.directory import ENDPOINT_SLICES, SERVICES, Snapshot
 from flametest.sandbox.network.nftables import Nftables
@@ -21,6 +19,8 @@ from flametest.sandbox.network.policies import PolicedPod, Policing, plan
 from flametest.sandbox.network.policyrules import commands, policy_base
 from flametest.sandbox.network.services import ServiceRules
 from flametest.sandbox.settings import NodeSettings
+from tests.network.test_policy_plan import NAMESPACES as SPACES
+from tests.network.test_policy_plan import PODS, POLICIES
 
 pytestmark = pytest.mark.sandbox
 

@@ -5,8 +5,6 @@ import math
 import random
 from collections import Counter
 
-from tests.report.sample_parts import comparison, self_test, trials
-
 from flametest.model.comparison import Change
 from flametest.model.events import Phase, Target
 from flametest.model.measures import (
@@ -35,6 +33,7 @@ from flametest.model.result import (
     Version,
 )
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict, judge, worst
+from tests.report.sample_parts import comparison, self_test, trials
 
 __all__ = [
     "HOSTILE",

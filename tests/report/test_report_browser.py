@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.report.sample_result import busy_result, failed_result, full_result, inconclusive_result, passed_result
 
 from flametest.model.result import Result
 from flametest.report import render_html
+from tests.report.sample_result import busy_result, failed_result, full_result, inconclusive_result, passed_result
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
 

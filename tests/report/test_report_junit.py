@@ -4,6 +4,10 @@ import dataclasses
 from xml.etree import ElementTree
 
 import pytest
+
+from flametest.model.result import Result
+from flametest.model.verdict import Verdict
+from flametest.report import render_junit
 from tests.report.sample_result import (
     failed_result,
     hostile_result,
@@ -12,10 +16,6 @@ from tests.report.sample_result import (
     scenario,
     unmeasured_scenario,
 )
-
-from flametest.model.result import Result
-from flametest.model.verdict import Verdict
-from flametest.report import render_junit
 
 
 def parsed(result: Result) -> ElementTree.Element:

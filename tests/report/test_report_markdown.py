@@ -2,9 +2,8 @@
 
 import re
 
-from tests.report.sample_result import failed_result, hostile_result, inconclusive_result, passed_result
-
 from flametest.report import render_markdown
+from tests.report.sample_result import failed_result, hostile_result, inconclusive_result, passed_result
 
 
 def said(text: str) -> str:

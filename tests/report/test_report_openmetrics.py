@@ -2,6 +2,9 @@
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from flametest.model.result import Result
+from flametest.report import render_openmetrics
 from tests.report.sample_result import (
     failed_result,
     full_result,
@@ -9,9 +12,6 @@ from tests.report.sample_result import (
     inconclusive_result,
     passed_result,
 )
-
-from flametest.model.result import Result
-from flametest.report import render_openmetrics
 
 RESULTS = {
     "passed": passed_result(),

@@ -7,6 +7,10 @@ import time
 from html.parser import HTMLParser
 
 import pytest
+
+from flametest.model.result import Result, Series, Step
+from flametest.model.verdict import Verdict
+from flametest.report import render_html
 from tests.report.sample_result import (
     failed_result,
     full_result,
@@ -16,10 +20,6 @@ from tests.report.sample_result import (
     passed_result,
     scenario,
 )
-
-from flametest.model.result import Result, Series, Step
-from flametest.model.verdict import Verdict
-from flametest.report import render_html
 
 RESULTS = {
     "passed": passed_result(),

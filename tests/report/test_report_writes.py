@@ -3,13 +3,13 @@
 import dataclasses
 
 import pytest
-from tests.report.sample_result import HOSTILE, passed_result, scenario
-from tests.report.test_report_page import Page
 
 from flametest.model.measures import Durability, Offences
 from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict
 from flametest.report import render_html, render_junit, render_markdown
+from tests.report.sample_result import HOSTILE, passed_result, scenario
+from tests.report.test_report_page import Page
 
 NONE = Offences(0, ())
 SOUND = Durability(640, 58, 612, 8, 3, 613, NONE, NONE, NONE, NONE, NONE, "")

@@ -6,12 +6,11 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.measure.conftest import Laboratory, stamp
-
 from flametest.model.events import Event, ProberEnded, RunEnded, RunStarted
 from flametest.model.history import History, encode
 from flametest.model.samples import SAMPLE_COLUMNS, Lane, Sample
 from flametest.run.folder import RunFolder, RunInputs
+from tests.measure.conftest import Laboratory, stamp
 
 __all__ = ["REPOSITORY", "SCENARIO", "laboratory_run", "rewrite", "truncate"]
 

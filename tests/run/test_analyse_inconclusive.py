@@ -4,8 +4,6 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from tests.measure.conftest import Laboratory
-from tests.run.laboratory_run import SCENARIO, laboratory_run, rewrite, truncate
 
 from flametest.model.events import FaultInjected, FaultProved
 from flametest.model.history import History
@@ -18,6 +16,8 @@ from flametest.run.folder import RunFolder
 from flametest.run.project import Project
 from flametest.run.selftest import SELF_TEST_FILE, broken_self_test, write_self_test
 from flametest.run.selftest_plan import SHORT
+from tests.measure.conftest import Laboratory
+from tests.run.laboratory_run import SCENARIO, laboratory_run, rewrite, truncate
 
 
 def analysed(folder: RunFolder, tmp_path: Path) -> Result:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.run.laboratory_run import SCENARIO, laboratory_run
 
 REQUESTS = 1_000_000

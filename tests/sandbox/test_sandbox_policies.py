@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.sandbox.cluster_access import KUBECTL, Access
 
 from flametest.sandbox.launch import Sandbox
+from tests.sandbox.cluster_access import KUBECTL, Access
 
 pytestmark = [
     pytest.mark.sandbox,

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.sandbox.cluster_access import KUBECTL, Access
 
 from flametest.sandbox.launch import Sandbox
+from tests.sandbox.cluster_access import KUBECTL, Access
 
 pytestmark = [
     pytest.mark.sandbox,

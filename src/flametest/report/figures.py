@@ -66,9 +66,11 @@ def beyond(scenario: ScenarioResult, name: str) -> str:
 
     An outage that had not ended exceeds the low end of its bracket, a recovery that was not seen the end of the watch.
     """
-    outage, steady = scenario.outage, scenario.steady
+    outage, steady, criterion = scenario.outage, scenario.steady, scenario.criterion(name)
     known: float | None = None
-    if name == "outage_seconds" and outage is not None and outage.total is not None and not outage.recovered:
+    if criterion is not None and criterion.above is not None:
+        known = criterion.above
+    elif name == "outage_seconds" and outage is not None and outage.total is not None and not outage.recovered:
         known = outage.total.low
     elif name == "steady_seconds" and steady is not None and steady.seconds is None:
         known = steady.after_seconds

@@ -71,7 +71,7 @@ def trust_view(result: Result) -> TrustView:
     verdicts = [check.verdict for _, _, check in found] + ([self_test.verdict] if self_test else [])
     passed = sum(check.verdict is Verdict.PASSED for _, _, check in found)
     told = [f"{count(passed)} of {count(len(found))} checks of the measurement passed"] if found else []
-    told += [f"Self-test: {self_test.sentence}"] if self_test else []
+    told += [_self_test_sentence(self_test)] if self_test else []
     return TrustView(
         verdict=worst(verdicts),
         sentence=" ".join(map(sentence, told)) or "The measurement was not checked.",
@@ -80,6 +80,13 @@ def trust_view(result: Result) -> TrustView:
         kinds=tuple(map(_kind, self_test.kinds)) if self_test else (),
         conditions=_conditions(self_test) if self_test else "",
     )
+
+
+def _self_test_sentence(self_test: SelfTest) -> str:
+    """Return what the self-test says under the headline: a word when it passed, and all it has to say when not."""
+    if self_test.verdict is Verdict.PASSED:
+        return "So did its self-test against known outages"
+    return f"Its self-test did not: {self_test.sentence}"
 
 
 def _rows(found: list[tuple[int | None, str, Check]]) -> tuple[CheckRow, ...]:

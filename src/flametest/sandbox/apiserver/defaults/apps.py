@@ -31,7 +31,9 @@ def default_deployment(deployment: Object) -> None:
     default_template(spec.setdefault("template", {}))
     spec.setdefault("replicas", 1)
     strategy = spec.setdefault("strategy", {})
-    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+    # An empty text counts as none, for the API is written in Go.
+    strategy["type"] = strategy.get("type") or "RollingUpdate"
+    if strategy["type"] == "RollingUpdate":
         rolling = strategy.setdefault("rollingUpdate", {})
         rolling.setdefault("maxUnavailable", "25%")
         rolling.setdefault("maxSurge", "25%")

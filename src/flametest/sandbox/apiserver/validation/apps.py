@@ -83,7 +83,7 @@ def check_deployment(deployment: Object) -> list[Cause]:
     if strategy["type"] == "Recreate" and rolling is not None:
         detail = "may not be specified when strategy `type` is 'Recreate'"
         causes.append(forbidden_value("spec.strategy.rollingUpdate", detail))
-    elif rolling is not None:
+    elif strategy["type"] == "RollingUpdate":
         for name in ("maxUnavailable", "maxSurge"):
             causes += _check_share(rolling[name], f"spec.strategy.rollingUpdate.{name}")
         if all(rolling[name] in (0, "0%") for name in ("maxUnavailable", "maxSurge")):

@@ -1,6 +1,7 @@
 """The measured figures of the running experiment, for its steady-state hypothesis to judge.
 
-    {"type": "probe", "name": "every-figure-is-within-its-limit", "tolerance": true,
+    {"type": "probe", "name": "every-figure-is-within-its-limit",
+     "tolerance": {"type": "regex", "target": "verdict", "pattern": "^held$"},
      "provider": {"type": "python", "module": "flametest.chaos.probes", "func": "within_limits"}}
 
 The limits stand in limits.toml beside the experiment. The single figures are probes too, for an experiment that
@@ -13,6 +14,7 @@ an error, never a number.
 """
 
 import logging
+from typing import Any
 
 from flametest.chaos import session
 from flametest.chaos.errors import RecorderError
@@ -45,11 +47,14 @@ def workload_ready(workload: str) -> bool:
     return session.current().is_ready(workload)
 
 
-def within_limits() -> bool:
-    """Return whether every figure keeps its limit of limits.toml; those that do not are told in the log.
+def within_limits() -> dict[str, Any]:
+    """Judge every figure by its limit of limits.toml; limits that are missed are told in the log.
 
     Before a fault the figures are those of the time so far. A figure that needs more requests than there were, as the
     time to steady state does without load, is told and not judged; `flametest run` finds it inconclusive.
+
+    Returns:
+        For the journal and the tolerance: the ``verdict``, held or missed, with the ``figures`` and the ``limits``.
 
     Raises:
         RecorderError: a figure could not be measured.
@@ -58,8 +63,13 @@ def within_limits() -> bool:
     recorder = session.current()
     history, samples = read_record(recorder.folder)
     measured = figures(history, samples, recorder.scenario.workload, Objectives()).by_name
-    kept = [_keeps(measured[limit.criterion], limit, recorder.injected) for limit in scenario_limits(recorder)]
-    return all(kept)
+    limits = scenario_limits(recorder)
+    held = [_keeps(measured[limit.criterion], limit, recorder.injected) for limit in limits]
+    return {
+        "verdict": "held" if all(held) else "missed",
+        "figures": {limit.criterion: measured[limit.criterion].value for limit in limits},
+        "limits": {limit.criterion: f"{limit.bound} {limit.value:g}" for limit in limits},
+    }
 
 
 def outage_seconds() -> float:

@@ -21,6 +21,7 @@ from flametest.report.format import duration, plain, sentence, unparted, utc
 from flametest.report.matrix import matrix
 from flametest.report.palette import SWATCHES
 from flametest.report.scenario import Detail, view
+from flametest.report.svg.patterns import definitions
 from flametest.report.trust import trust_view
 from flametest.report.writes import writes_view
 
@@ -75,6 +76,7 @@ def _render(result: Result, detail: Detail, progress: str = "") -> str:
         baseline=baseline_view(result),
         findings=finding_views(views),
         trust=trust_view(result),
+        patterns=definitions(),
         swatches=SWATCHES,
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

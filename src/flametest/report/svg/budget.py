@@ -9,7 +9,7 @@ from flametest.report.svg.thinning import thin
 
 __all__ = ["draw_budget"]
 
-_TITLE = "Error budget used, %"
+_TITLE = "Error budget, %"
 _HIGH_MIN = 1e-4  # an axis that ends below a hundredth of a percent would make one failure look like a catastrophe
 
 
@@ -34,7 +34,7 @@ def draw_budget(series: Series, frame: Frame, objective: float | None) -> str:
         add(panel.root, "path", d=f"{outline}z", fill="p99", fill_opacity="0.16")
     panel.line(points, "p99", width=1.8)
     panel.end_labels([(points[-1][1], figure(used, "share") if used else "none", "p99")])
-    panel.key([Entry("of 30 days", "p99")])
+    panel.key([Entry("used of 30 days", "p99")])
     return serialise(panel.root)
 
 

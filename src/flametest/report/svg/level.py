@@ -4,7 +4,7 @@ from flametest.model.result import Series
 from flametest.report.format import figure, percent, signed_seconds
 from flametest.report.svg.canvas import add, line_path, serialise
 from flametest.report.svg.frame import HALO, Entry, Frame, Panel, open_panel
-from flametest.report.svg.patterns import hatch
+from flametest.report.svg.patterns import pattern
 from flametest.report.svg.scales import Linear
 from flametest.report.svg.thinning import thin
 
@@ -25,14 +25,13 @@ def draw_level(series: Series, frame: Frame, lost_seconds: float | None, *, is_l
     panel = open_panel(frame, "level", _TITLE, _describe(series, lost_seconds), 84, is_last=is_last)
     scale = Linear(0, 1, panel.bottom, panel.top)
     panel.y_axis([(scale(share), f"{share:.0%}".removesuffix("%")) for share in (0, 0.5, 1)])
-    lost_fill = hatch(panel.root, f"{frame.key}-lost", "bad", gap=5, width=1.6)
     points = _corners(series, frame, scale)
     if min(series.level) < 1:
-        add(panel.root, "path", d=f"{line_path([(points[0][0], scale(1)), *points])}z", fill=lost_fill)
+        add(panel.root, "path", d=f"{line_path([(points[0][0], scale(1)), *points])}z", fill=pattern("bad"))
     panel.line(points, "good", width=1.8)
     if lost_seconds is not None:
         _print_lost(panel, lost_seconds)
-    panel.key([Entry("good of offered", "good"), Entry("lost", "bad", pattern=lost_fill)])
+    panel.key([Entry("good of offered", "good"), Entry("lost", "bad", pattern=pattern("bad"))])
     return serialise(panel.root)
 
 

@@ -1,25 +1,57 @@
-"""Patterns, so that no area is told from another by its colour alone."""
+"""Patterns, so that no area is told from another by its colour alone.
 
-from flametest.report.svg.canvas import Element, add
+The page defines each of them once, for all drawings of all scenarios: `definitions` is what stands at its head, and
+`pattern` what a drawing writes as ``fill``.
+"""
 
-__all__ = ["dots", "hatch"]
+from dataclasses import dataclass
 
+from flametest.report.svg.canvas import Element, add, serialise
 
-def hatch(root: Element, identifier: str, role: str, *, angle: float = 45, gap: float = 6, width: float = 2) -> str:
-    """Define parallel lines in a colour; return what to write as ``fill``."""
-    pattern = add(
-        root, "pattern", id=identifier, width=gap, height=gap,
-        patternUnits="userSpaceOnUse", patternTransform=f"rotate({angle:g})",
-    )  # fmt: skip
-    add(pattern, "rect", width=gap, height=gap, fill="surface")
-    add(pattern, "line", x1=width / 2, x2=width / 2, y1=0, y2=gap, stroke=role, stroke_width=width)
-    return f"url(#{identifier})"
+__all__ = ["definitions", "pattern"]
 
 
-def dots(root: Element, identifier: str, role: str) -> str:
-    """Define dots in a colour; return what to write as ``fill``."""
-    pattern = add(root, "pattern", id=identifier, width=6, height=6, patternUnits="userSpaceOnUse")
-    add(pattern, "rect", width=6, height=6, fill="surface")
-    for x, y in ((1.6, 1.6), (4.6, 4.6)):
-        add(pattern, "circle", cx=x, cy=y, r=1.4, fill=role)
-    return f"url(#{identifier})"
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """Parallel lines; lengths in pixels."""
+
+    angle: float
+    gap: float
+    width: float
+
+
+# By the role of their colour; those without lines are dotted.
+_PATTERNS: dict[str, _Lines | None] = {
+    "bad": _Lines(angle=45, gap=5, width=1.6),
+    "pending": _Lines(angle=0, gap=4, width=1),
+    "running": None,
+    "terminating": _Lines(angle=-45, gap=5, width=2),
+}
+
+
+def pattern(role: str) -> str:
+    """Return the fill of an area in the pattern of a role: bad, pending, running or terminating."""
+    return f"url(#pattern-{role})"
+
+
+def definitions() -> str:
+    """Return all patterns in a drawing without an extent; it may not be hidden, or browsers would not fill by it."""
+    root = Element("svg", {"width": "0", "height": "0", "aria-hidden": "true", "class": "defs"})
+    for role, lines in _PATTERNS.items():
+        side = lines.gap if lines is not None else 6.0
+        turned = {"patternTransform": f"rotate({lines.angle:g})"} if lines is not None else {}
+        tile = add(
+            root, "pattern", id=f"pattern-{role}", width=side, height=side, patternUnits="userSpaceOnUse", **turned
+        )
+        add(tile, "rect", width=side, height=side, fill="surface")
+        if lines is None:
+            _draw_dots(tile, role)
+        else:
+            x = lines.width / 2
+            add(tile, "line", x1=x, x2=x, y1=0, y2=side, stroke=role, stroke_width=lines.width)
+    return serialise(root)
+
+
+def _draw_dots(tile: Element, role: str) -> None:
+    for middle in (1.6, 4.6):
+        add(tile, "circle", cx=middle, cy=middle, r=1.4, fill=role)

@@ -4,14 +4,20 @@ from flametest.model.result import LifeSpan, PodLife, Series
 from flametest.report.format import shortened
 from flametest.report.svg.canvas import add, number, serialise
 from flametest.report.svg.frame import HALO, Entry, Frame, Panel, open_panel
-from flametest.report.svg.patterns import dots, hatch
+from flametest.report.svg.patterns import pattern
 
 __all__ = ["PODS_MAX", "draw_pod_lives"]
 
 PODS_MAX = 40
 
 _TITLE = "Life of each pod"
-_STATES = ("pending", "running", "ready", "terminating")
+# How each state is filled: what serves is solid, all else has a pattern.
+_FILLS = {
+    "pending": pattern("pending"),
+    "running": pattern("running"),
+    "ready": "ready",
+    "terminating": pattern("terminating"),
+}
 
 
 def draw_pod_lives(series: Series, frame: Frame, *, is_last: bool) -> str:
@@ -22,21 +28,15 @@ def draw_pod_lives(series: Series, frame: Frame, *, is_last: bool) -> str:
     panel = open_panel(
         frame, "pods", _TITLE, described, max(1, len(pods)) * row + 4, is_last=is_last, has_header=True
     )  # fmt: skip
-    fills = {
-        "pending": hatch(panel.root, f"{frame.key}-pending", "pending", angle=0, gap=4, width=1),
-        "running": dots(panel.root, f"{frame.key}-running", "running"),
-        "ready": "ready",
-        "terminating": hatch(panel.root, f"{frame.key}-terminating", "terminating", angle=-45, gap=5),
-    }
-    _draw_key(panel, fills)
+    _draw_key(panel)
     for index, pod in enumerate(pods):
-        _draw_pod(panel, pod, panel.top + index * row, fills)
+        _draw_pod(panel, pod, panel.top + index * row)
     return serialise(panel.root)
 
 
-def _draw_key(panel: Panel, fills: dict[str, str]) -> None:
+def _draw_key(panel: Panel) -> None:
     entries = [
-        Entry(state if state != "running" else "running, not ready", state, pattern=fills[state]) for state in _STATES
+        Entry(state if state != "running" else "running, not ready", state, pattern=_FILLS[state]) for state in _FILLS
     ]
     if panel.frame.is_narrow:
         panel.key([Entry(entry.role, entry.role, pattern=entry.pattern) for entry in entries])
@@ -51,7 +51,7 @@ def _draw_key(panel: Panel, fills: dict[str, str]) -> None:
         x += 46 + len(entry.label) * 7
 
 
-def _draw_pod(panel: Panel, pod: PodLife, top: float, fills: dict[str, str]) -> None:
+def _draw_pod(panel: Panel, pod: PodLife, top: float) -> None:
     frame, root = panel.frame, panel.root
     name = add(
         root,
@@ -72,17 +72,17 @@ def _draw_pod(panel: Panel, pod: PodLife, top: float, fills: dict[str, str]) -> 
     for attribute, value in place.items():
         name.set(attribute, number(value))
     for span in pod.spans:
-        _draw_span(panel, pod, span, top, fills)
+        _draw_span(panel, pod, span, top)
     add(root, "text", shortened(pod.node, 10), x=frame.right + 9, y=top + 11)
 
 
-def _draw_span(panel: Panel, pod: PodLife, span: LifeSpan, top: float, fills: dict[str, str]) -> None:
+def _draw_span(panel: Panel, pod: PodLife, span: LifeSpan, top: float) -> None:
     frame = panel.frame
     start, end = frame.x(span.start_seconds), frame.x(span.end_seconds)
-    role = span.state if span.state in fills else "pending"
+    role = span.state if span.state in _FILLS else "pending"
     group = add(panel.root, "g")
     add(group, "title", f"{pod.name}: {span.state} for {span.end_seconds - span.start_seconds:.2f} s")
     add(
         group, "rect", x=start, y=top, width=max(1.2, end - start), height=14, rx=2,
-        fill=fills[role], stroke=role,
+        fill=_FILLS[role], stroke=role,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from flametest.model.result import Series
 from flametest.report.format import figure, signed_seconds
 from flametest.report.svg.canvas import add, line_path, serialise
 from flametest.report.svg.frame import Entry, Frame, Panel, open_panel
-from flametest.report.svg.patterns import hatch
+from flametest.report.svg.patterns import pattern
 from flametest.report.svg.scales import Linear, linear_ticks
 from flametest.report.svg.thinning import thin
 
@@ -19,12 +19,11 @@ def draw_rates(series: Series, frame: Frame) -> str:
     ticks = linear_ticks(max((*series.offered, *series.good, *series.bad), default=0.0))
     scale = Linear(0, ticks[-1], panel.bottom, panel.top)
     panel.y_axis([(scale(tick), f"{tick:,.10g}") for tick in ticks])
-    bad_fill = hatch(panel.root, f"{frame.key}-bad", "bad", gap=5, width=1.6)
     good = _place(series.good, series, frame, scale)
     bad = _place(series.bad, series, frame, scale)
     _area(panel, good, scale(0), "good", opacity=0.14)
     if any(series.bad):
-        _area(panel, bad, scale(0), bad_fill, opacity=1.0)
+        _area(panel, bad, scale(0), pattern("bad"), opacity=1.0)
     panel.line(_place(series.offered, series, frame, scale), "offered", "dashed", 1.4)
     panel.line(good, "good", width=1.8)
     panel.line(bad, "bad", width=1.8)
@@ -35,7 +34,7 @@ def draw_rates(series: Series, frame: Frame) -> str:
         ]
     )
     panel.key(
-        [Entry("offered", "offered", "dashed"), Entry("good", "good"), Entry("bad", "bad", pattern=bad_fill)],
+        [Entry("offered", "offered", "dashed"), Entry("good", "good"), Entry("bad", "bad", pattern=pattern("bad"))],
     )
     return serialise(panel.root)
 

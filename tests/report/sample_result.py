@@ -1,6 +1,7 @@
 """Plausible Results for the report's tests: built from a seeded generator, so that each call gives the same one."""
 
 import dataclasses
+import functools
 import math
 import random
 from collections import Counter
@@ -245,6 +246,7 @@ def _stages(ready_again: float, first_success: float | None, steady: float | Non
     )
 
 
+@functools.cache
 def scenario(
     name: str = "pod-delete-api",
     *,
@@ -395,6 +397,7 @@ def _result(scenarios: tuple[ScenarioResult, ...], headline: str, previous: dict
     )
 
 
+@functools.cache
 def passed_result() -> Result:
     """Return a run of two scenarios that kept every limit, with a run before it."""
     return _result(
@@ -404,6 +407,7 @@ def passed_result() -> Result:
     )
 
 
+@functools.cache
 def failed_result() -> Result:
     """Return a run in which one scenario missed its limit of outage and availability."""
     felt = scenario(outage_seconds=12.4, ready_again=11.9, steady=13.2, availability=0.9436, p95_ms=14.1, limit_s=10.0)
@@ -426,6 +430,7 @@ def failed_result() -> Result:
     )
 
 
+@functools.cache
 def full_result() -> Result:
     """Return the failed run with everything that a Result can hold: trials, a baseline, a self-test, two findings."""
     failed = failed_result()
@@ -448,6 +453,7 @@ def full_result() -> Result:
     )
 
 
+@functools.cache
 def inconclusive_result() -> Result:
     """Return a run that never became steady, and whose second scenario injected nothing."""
     return _result(
@@ -471,6 +477,7 @@ def long_result(scenarios: int = 1, bins: int = 4_000) -> Result:
     )
 
 
+@functools.cache
 def busy_result() -> Result:
     """Return a run of two scenarios with more than 120,000 requests."""
     found = tuple(
@@ -481,6 +488,7 @@ def busy_result() -> Result:
     return _result(found, "a busy run.", {})
 
 
+@functools.cache
 def hostile_result() -> Result:
     """Return a run in which every text is hostile markup."""
 

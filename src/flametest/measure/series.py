@@ -20,6 +20,7 @@ __all__ = ["bin_edges", "bin_seconds", "marks", "series"]
 
 _BIN_SECONDS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0)
 _BINS_MAX = 240
+_COVERED_RATIO_MIN = 0.25  # a bin at the record's edge with less than this is no base for a rate
 
 
 def bin_seconds(span_seconds: float) -> float:
@@ -39,16 +40,18 @@ def series(measured: Figures, objectives: Objectives) -> Series | None:
     edges, width = bin_edges(measured)
     wanted = (samples.intended_ns - axis.origin_ns) / 1e9
     counted, good = (np.histogram(chosen, edges)[0].astype(np.int64) for chosen in (wanted, wanted[samples.good]))
-    offered = _offered(counted, edges, measured, objectives)
+    covered = _covered_seconds(edges, measured)
+    offered = offered_per_bin(counted, covered, measured.demand.offered_per_second, objectives)
+    lasting = np.maximum(covered, width * _COVERED_RATIO_MIN)
     p50, p95, p99 = _latency_bins(samples, wanted, edges)
     start, end = float(edges[0]), float(edges[-1])
     view = measured.view
     return Series(
         start_seconds=start,
         bin_seconds=width,
-        offered=_rates(offered, width),
-        good=_rates(good, width),
-        bad=_rates(counted - good, width),
+        offered=_rates(offered, lasting),
+        good=_rates(good, lasting),
+        bad=_rates(counted - good, lasting),
         p50_ms=p50,
         p95_ms=p95,
         p99_ms=p99,
@@ -98,18 +101,16 @@ def marks(measured: Figures) -> tuple[Mark, ...]:
     return tuple(Mark(number, label, seconds) for number, (seconds, label) in enumerate(placed, start=1))
 
 
-def _offered(
-    counted: NDArray[np.int64], edges: NDArray[np.float64], measured: Figures, objectives: Objectives
-) -> NDArray[np.float64]:
-    """Return the requests offered in each bin; the first and last are as long as the samples reach into them."""
+def _covered_seconds(edges: NDArray[np.float64], measured: Figures) -> NDArray[np.float64]:
+    """Return how much of each bin the samples reach into: all of it, but for the first and the last one."""
     wanted = measured.demand.samples.intended_ns
     first, last = (measured.axis.seconds(int(moment)) for moment in (wanted.min(), wanted.max()))
-    covered = np.maximum(0.0, np.minimum(edges[1:], last) - np.maximum(edges[:-1], first))
-    return offered_per_bin(counted, covered, measured.demand.offered_per_second, objectives)
+    covered: NDArray[np.float64] = np.maximum(0.0, np.minimum(edges[1:], last) - np.maximum(edges[:-1], first))
+    return covered
 
 
-def _rates(counts: NDArray[np.int64] | NDArray[np.float64], width: float) -> tuple[float, ...]:
-    return tuple(float(count) / width for count in counts)
+def _rates(counts: NDArray[np.int64] | NDArray[np.float64], seconds: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(float(rate) for rate in counts / seconds)
 
 
 def _latency_bins(

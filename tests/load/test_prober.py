@@ -131,6 +131,27 @@ def test_a_prober_stopped_for_longer_than_its_time_limit_reports_no_downtime_eit
     assert summary.send_lag_max_ns >= 250_000_000
 
 
+def test_a_prober_stopped_during_an_outage_still_knows_what_was_never_answered(
+    target: Any, tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
+    with Prober(target.url, tmp_path, INTERVAL_MS, timeout_ms=300) as prober:
+        prober.wait_first_samples()
+        target.mode = "hang"
+        pause(0.2)
+        prober.freeze()
+        pause(0.5)
+        prober.thaw()
+        wait_until(lambda: (recorded(tmp_path).lane(Lane.FRESH).bad).sum() >= 5)
+        target.mode = "ok"
+        summary = prober.stop()
+    fresh = recorded(tmp_path).lane(Lane.FRESH)
+    hung = fresh.where(fresh.bad)
+    assert float(hung.done_ns[0] - hung.sent_ns[0]) / 1e9 >= 0.3
+    # Those sent before the stop were noticed late, by more than any schedule allows, and are kept all the same.
+    assert float((hung.done_ns - hung.sent_ns).max()) / 1e9 >= 0.45
+    assert summary.send_lag_max_ns >= 400_000_000
+
+
 def test_a_prober_that_ended_by_itself_is_noticed(target: Any, tmp_path: Path, wait_until: Callable[..., None]) -> None:
     with Prober(target.url, tmp_path, INTERVAL_MS, seconds_max=0.2) as prober:
         wait_until(lambda: "ended by itself with code 0" in trouble(prober))

@@ -7,6 +7,7 @@ request that was on it, and the requests behind it are sent at their time, each 
 
 import asyncio
 import contextlib
+import select
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
@@ -19,11 +20,7 @@ __all__ = ["FreshLane", "KeepAliveLane", "Progress", "Sender", "ask", "probe", "
 
 
 class _HearingReader(asyncio.StreamReader):
-    """A reader that knows whether anything came since it was last told to listen.
-
-    A prober that was stopped finds the time limit over and the answer waiting; its task is cancelled before it can
-    read that. Only the reader can tell then that the other side did answer.
-    """
+    """A reader that knows whether anything came since it was last told to listen."""
 
     heard = False
 
@@ -42,6 +39,20 @@ class _Connection:
         """Return whether the other side has, as far as is known here, not ended it."""
         return not (self.reader.at_eof() or self.writer.is_closing() or self.reader.exception())
 
+    @property
+    def has_heard(self) -> bool:
+        """Return whether anything came back, be it that nobody has read it yet.
+
+        A prober that was stopped finds the time limit over and the answer waiting in the kernel: its task is cancelled
+        before it can read that.
+        """
+        descriptor = self.writer.get_extra_info("socket").fileno()
+        if self.reader.heard or descriptor < 0:  # ended from the other side, which is an answer too
+            return True
+        waiting = select.poll()
+        waiting.register(descriptor, select.POLLIN)
+        return bool(waiting.poll(0))
+
     def close(self) -> None:
         self.writer.close()
 
@@ -51,12 +62,8 @@ class Progress:
     """How far a request got: once any of it was sent, it may have taken effect."""
 
     request_sent: bool = False
-    reader: _HearingReader | None = None
-
-    @property
-    def is_unanswered(self) -> bool:
-        """Return whether the request was sent and nothing at all came back."""
-        return self.request_sent and self.reader is not None and not self.reader.heard
+    is_unanswered: bool = False
+    """Whether it was given up with nothing at all come back, not even to the kernel."""
 
 
 class Sender(Protocol):
@@ -194,9 +201,13 @@ async def _connect(entry: Entry) -> _Connection:
 
 async def _exchange(connection: _Connection, request: bytes, progress: Progress) -> Answer:
     connection.reader.heard = False
-    progress.reader, progress.request_sent = connection.reader, True
+    progress.request_sent = True
     connection.writer.write(request)
     with contextlib.suppress(ConnectionError):
         # A server may answer and close before it has read everything: the answer tells more than the broken write.
         await connection.writer.drain()
-    return await read_answer(connection.reader)
+    try:
+        return await read_answer(connection.reader)
+    except asyncio.CancelledError:
+        progress.is_unanswered = not connection.has_heard
+        raise

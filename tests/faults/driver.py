@@ -2,10 +2,11 @@
 
     python driver.py FAULT STEP WAY
 
-STEP is armed (the undo record is on disk), half (after the first request), injected or proved; WAY is end, exception,
-or the name of a signal that the process sends itself.
+STEP is armed (the undo record is on disk), half (after the first request), sent-2 (after the second, and so on),
+injected or proved; WAY is end, exception, or the name of a signal that the process sends itself.
 """
 
+import itertools
 import os
 import signal
 import sys
@@ -16,13 +17,16 @@ from typing import Any
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
+from flametest.faults.fault_proxy import FaultProxy
 from flametest.faults.healing import Healing, place_of
+from flametest.faults.http_faults import HttpFaults
 from flametest.faults.network_partition import NetworkPartition
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.node_loss import NodeLoss
 from flametest.faults.nodes import NodeSelection
 from flametest.faults.owner import own_owner
 from flametest.faults.protocol import Fault, Proof
+from flametest.faults.random_errors import RandomErrors
 from flametest.faults.safety import Radius
 from flametest.faults.scaling import Scaling
 from flametest.faults.selection import PodSelection
@@ -42,6 +46,10 @@ FAULTS: Mapping[str, Fault] = {
     "bad-rollout": BadRollout(NAMESPACE, "api"),
     "node-drain": NodeDrain(NodeSelection(NAMESPACE, app="nginx")),
     "node-loss": NodeLoss(NodeSelection(NAMESPACE, app="nginx")),
+    "random-errors": RandomErrors(NAMESPACE, "logic", HttpFaults(error_rate=0.3, latency_ms=60)),
+    "fault-proxy": FaultProxy(
+        NAMESPACE, "logic", HttpFaults(error_rate=0.2, abort_rate=0.1, latency_ms=60, error_statuses=(500, 503))
+    ),
     "container-crash": ContainerCrash(PodSelection(NAMESPACE, "app=nginx")),
 }
 
@@ -85,12 +93,13 @@ def main(fault: str, step: str, way: str) -> None:
     kubeconfig, context = os.environ["KUBECONFIG"], os.environ["KUBERNETES_CONTEXT"]
     ending = Ending(step, way)
     with connect(kubeconfig, context) as client:
-        send = client.api.send
+        send, numbers = client.api.send, itertools.count(1)
 
         def sending(*arguments: Any, **options: Any) -> Any:
             ending.reach("armed")
             answer = send(*arguments, **options)
             ending.reach("half")
+            ending.reach(f"sent-{next(numbers)}")
             return answer
 
         client.api.send = sending  # type: ignore[method-assign]

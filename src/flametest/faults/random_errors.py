@@ -111,9 +111,12 @@ class RandomErrors:
         ]
         failed = sum(int((one or {}).get("requests_failed", 0)) for one in told)
         delayed = sum(int((one or {}).get("requests_delayed", 0)) for one in told)
+        missed = "".join(
+            f"; pod {pod} never had it: {why}" for pod, why in (follower.missed if follower else {}).items()
+        )
         return (
             f"the fault switches of all {len(told)} pods of {kind} {workload} are off; "
-            f"they had failed {failed} requests and delayed {delayed}"
+            f"they had failed {failed} requests and delayed {delayed}{missed}"
         )
 
     def _workload(self, client: KubeClient) -> Object:

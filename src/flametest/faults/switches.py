@@ -96,6 +96,7 @@ class Follower:
         self._switch = switch
         self._until = until
         self._on: set[str] = set()
+        self.missed: dict[str, str] = {}  # why a pod that started later does not have the fault, by its name
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fault switches", daemon=True)
 
@@ -124,9 +125,14 @@ class Follower:
                         self._follow(pod)
 
     def _follow(self, pod: Object) -> None:
-        with suppress(KubeError):
+        name = str(pod["metadata"]["name"])
+        try:
             self._switch(pod)
-            self._on.add(_life(pod))
+        except KubeError as error:  # it may not listen yet; the next look tries again
+            self.missed[name] = error.message
+            return
+        self._on.add(_life(pod))
+        self.missed.pop(name, None)
 
 
 def _life(pod: Object) -> str:

@@ -80,6 +80,8 @@ def execute(
         return Executed(_exit_code(socket.read_channel(ERROR_CHANNEL, timeout=0)), output[:OUTPUT_CHARACTERS_MAX])
     finally:
         socket.close()
+        # Where the other side has closed first, that leaves the connection itself open.
+        socket.sock.shutdown()
 
 
 def _read_to_end(socket: Any, timeout_seconds: float) -> None:

@@ -33,6 +33,7 @@ class Access:
 
     def close(self) -> None:
         """End the client's connections."""
+        self._api_client.rest_client.pool_manager.clear()
         self._api_client.close()
 
     def kubectl(self, *arguments: str, code: int = 0, text: str = "") -> str:
@@ -68,9 +69,13 @@ class Access:
 
     def execute(self, pod: str, *command: str) -> str:
         """Return what a command in a pod prints."""
-        printed: str = stream(
-            self.core.connect_get_namespaced_pod_exec, pod, "default", command=list(command), stderr=True, stdout=True
-        )
+        call = self.core.connect_get_namespaced_pod_exec
+        options = {"stderr": True, "stdout": True, "stdin": False, "tty": False, "_preload_content": False}
+        # By hand, since the client's own way leaves its socket open.
+        socket = stream(call, pod, "default", command=list(command), **options)
+        socket.run_forever(timeout=PATIENCE_SECONDS)
+        printed: str = socket.read_all()
+        socket.sock.shutdown()
         return printed
 
     @staticmethod

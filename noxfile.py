@@ -1,7 +1,8 @@
 """The project's jobs. Each session is a thin caller of ``flametest``, ``pytest`` or a linter.
 
     nox -s resilience            deploy, load, inject, measure, report (the main job)
-    nox -s tests                 all tests, the real sandbox included
+    nox -s tests                 the tests, real sandboxes included
+    nox -s exhaustive            every fault with every way of ending
     nox -s up / down             the system under test, to look at or to break by hand
     nox -s chaos -- FILE         one experiment by stock Chaos Toolkit
     nox -s load / report         the load alone / render an earlier run again
@@ -46,9 +47,21 @@ def resilience(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["environment"])
 def tests(session: nox.Session) -> None:
-    """Run all tests."""
+    """Run the tests: side by side first, then alone what asserts measured times."""
     _provide_system_packages(session, browser=True)
-    _run(session, "pytest", *session.posargs)
+    if session.posargs:
+        _run(session, "pytest", *session.posargs)
+        return
+    side_by_side = ("--numprocesses", "2", "--dist", "loadgroup")
+    _run(session, "pytest", *side_by_side, "-m", "not measured and not exhaustive")
+    _run(session, "pytest", "-m", "measured and not exhaustive")
+
+
+@nox.session(venv_backend="none", requires=["environment"])
+def exhaustive(session: nox.Session) -> None:
+    """Run the matrices of every fault with every way of ending, which take longer than a change should wait for."""
+    _provide_system_packages(session)
+    _run(session, "pytest", "-m", "exhaustive", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["environment"])

@@ -84,7 +84,7 @@ def _sandbox(rounds: int) -> Iterator[Row]:
 
 def _replacement_seconds(client: KubeClient) -> float:
     """Delete an api pod and return how long it took until three others of its kind were Ready."""
-    victim = _api_pods(client)[0]["metadata"]
+    victim = next(pod for pod in _api_pods(client) if _ready(pod))["metadata"]
     begun = time.monotonic()
     client.api.send("DELETE", f"{PODS}/{victim['name']}")
     while time.monotonic() < begun + REPLACEMENT_SECONDS_MAX:

@@ -13,7 +13,7 @@ from flametest.model.events import EndpointsObserved, FaultInjected, FaultProved
 from flametest.sandbox.launch import Sandbox, SandboxOptions, start
 from tests.chaos.conftest import ChaosRun, short_experiment
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.measured]
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 NODE_PORT_ADDRESS = "127.0.61.1"  # not 127.0.0.1, so that a system of the user's own is left in peace

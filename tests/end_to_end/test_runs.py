@@ -19,7 +19,7 @@ import pytest
 
 from tests.end_to_end.conftest import FLAMETEST, ROOT, System
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.measured]
 
 NAMESPACE = "/api/v1/namespaces/flametest"
 API_PODS = f"{NAMESPACE}/pods?labelSelector=app%3Dapi"
@@ -126,9 +126,10 @@ def assert_folder_is_whole(out: Path) -> None:
 
 def assert_journal_holds_the_figures(journal: Path, criteria: dict[str, Any]) -> None:
     after = json.loads(journal.read_text())["steady_states"]["after"]
-    figures = {run["activity"]["provider"].get("func"): run["output"] for run in after["probes"]}
-    assert figures["recovery_seconds"] == pytest.approx(criteria["recovery_seconds"]["value"], abs=0.001)
-    assert figures["outage_seconds"] is not None
+    (judged,) = (run["output"] for run in after["probes"] if run["activity"]["provider"].get("func") == "within_limits")
+    assert judged["verdict"] == "held"
+    assert judged["figures"]["recovery_seconds"] == pytest.approx(criteria["recovery_seconds"]["value"], abs=0.001)
+    assert judged["figures"]["outage_seconds"] is not None
 
 
 def test_a_limit_that_is_missed_is_named_and_ends_with_1(system: System, tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def test_a_fault_is_shown_proved_by_figures_and_taken_back(system: System, fault
     assert (system.left(), system.guardians()) == (0, [])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("number", range(1, SENDS_OF_PROXY + 1))
 def test_no_trace_is_left_of_a_proxy_whose_process_is_killed_after_any_request(system: System, number: int) -> None:
     before = system.whole()
@@ -85,6 +86,7 @@ def test_no_trace_is_left_of_a_proxy_whose_process_is_killed_after_any_request(s
     assert is_without_trace(system, before)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("step", ["armed", "half", "injected"])
 def test_switches_are_off_after_their_process_was_killed(system: System, step: str) -> None:
     before = system.whole()

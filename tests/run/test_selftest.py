@@ -12,6 +12,7 @@ from flametest.run.selftest import broken_self_test, read_self_test, run_self_te
 from flametest.run.selftest_plan import SHORT
 
 
+@pytest.mark.measured
 def test_the_measurement_finds_known_outages_on_this_machine(tmp_path: Path) -> None:
     told: list[str] = []
     found = run_self_test(SHORT, 20261121, told.append)

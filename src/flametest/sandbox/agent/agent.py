@@ -30,6 +30,8 @@ from flametest.sandbox.timestamps import Clock, utc_now
 __all__ = ["Agent"]
 
 _log = logging.getLogger(__name__)
+
+_FAILED_WORKER_SECONDS = 1.0  # between an error in a pod's worker and the next attempt; errors here are bugs
 _WATCHED = ("nodes", "pods", "configmaps", "secrets", "persistentvolumeclaims")
 
 
@@ -213,8 +215,9 @@ class Agent:
             # Its node may have got its power back while the pod's remains were cleared away.
             self._look_again(worker)
         elif error := task.exception():
-            # The next change of the object begins anew.
             _log.error("%s failed", task.get_name(), exc_info=error)
+            # Begin anew, so that a pod that is to go does not stay for ever because no change of it comes.
+            asyncio.get_running_loop().call_later(_FAILED_WORKER_SECONDS, self._look_again, worker)
         elif worker is not None and not worker.gone:
             self._done.add(uid)
 

@@ -132,9 +132,8 @@ class PodWorker:
             hosts=podfiles.hosts_text(self._state.pod, address.ip, self._tools.settings),
             resolver=podfiles.resolver_text(self._state.pod, self._tools.settings),
         )
-        if self._state.pod["spec"].get("volumes"):
-            # Once more: the downward API may show the address that was not known before.
-            self._volumes.make(self._state.context())
+        # Once more: the downward API may show the address that was not known before.
+        self._renew_volumes()
         await self._tools.runtime.prepare(sandbox)
         self._progress = replace(self._progress, sandbox_ready=True)
         self._publish()

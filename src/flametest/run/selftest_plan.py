@@ -36,8 +36,8 @@ class Form:
         flapping: sections whose outage comes and goes.
         never: tracks whose outage does not end.
         tracks: ports over which the sections are spread.
-        spread_intervals: width of the drawn deviation from the nominal length, in intervals of the prober. A length
-            that is a whole multiple of the interval is kind to the estimator, so the full form draws any.
+        spread_intervals: width of the drawn deviation from the nominal length, in intervals of the prober. How far a
+            length is from a multiple of the interval decides over the error, so the full form draws any.
     """
 
     name: str
@@ -55,14 +55,14 @@ class Form:
 SHORT = Form(
     name="short",
     kinds=(OutageKind.STATUS_503, OutageKind.REFUSED, OutageKind.HANGING),
-    lengths=(0.25, 1.0),
+    # Half an interval off a multiple of it: on the multiple itself, the phase decides over a whole interval of error.
+    lengths=(0.275, 1.025),
     repeats=1,
     nulls=1,
     stopped=1,
     flapping=0,
     never=0,
     tracks=3,
-    # Six trials are too few for a bias of a quarter interval to show above chance: chance is kept out instead.
     spread_intervals=0.0,
 )
 """Before each run: a few seconds."""

@@ -74,8 +74,10 @@ def beyond(scenario: ScenarioResult, name: str) -> str:
         known = outage.total.low
     elif name == "steady_seconds" and steady is not None and steady.seconds is None:
         known = steady.after_seconds
-    elif name == "recovery_seconds" and any(
-        stage.name == "ready" and stage.seconds is None for stage in scenario.stages
+    elif (
+        name == "recovery_seconds"
+        and (criterion is None or criterion.value is None)  # a ready count that never fell has a figure: 0 s
+        and any(stage.name == "ready" and stage.seconds is None for stage in scenario.stages)
     ):
         known = max((end for _, _, end in scenario.phases), default=None)
     if known is None or known <= 0:

@@ -305,6 +305,7 @@ def test_a_request_under_way_is_finished_before_the_end() -> None:
                 assert time.monotonic() < deadline
             proxied.process.send_signal(signal.SIGTERM)
             assert connection.getresponse().status == 500
+        assert proxied.process.wait(timeout=15) == 0
 
 
 @given(

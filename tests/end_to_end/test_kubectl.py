@@ -57,7 +57,9 @@ def test_a_deployment_is_scaled_and_restarted_and_a_pod_deleted(system: System) 
     system.kubectl("rollout", "restart", "deployment/api")
     assert "successfully rolled out" in system.kubectl("rollout", "status", "deployment/api", "--timeout", "60s")
 
-    name = system.kubectl("get", "pods", "-l", "app=api", "-o", "name").splitlines()[0]
+    staying = "{range .items[*]}{.metadata.deletionTimestamp} pod/{.metadata.name}{'\\n'}{end}"
+    pods = system.kubectl("get", "pods", "-l", "app=api", "-o", f"jsonpath={staying}").splitlines()
+    name = next(line.strip() for line in pods if line.startswith(" "))
     system.kubectl("delete", name)
     assert name not in system.kubectl("get", "pods", "-o", "name").splitlines()
     system.kubectl("rollout", "status", "deployment/api", "--timeout", "60s")

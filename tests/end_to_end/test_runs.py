@@ -40,11 +40,12 @@ class IndependentWatch:
         uid = pod["metadata"]["uid"]
         conditions = {one["type"]: one["status"] for one in pod.get("status", {}).get("conditions", [])}
         going = event["type"] == "DELETED" or "deletionTimestamp" in pod["metadata"]
+        was_ready = uid in self.ready  # what was going before the run is no concern of it
         if going or conditions.get("Ready") != "True":
             self.ready.discard(uid)
         else:
             self.ready.add(uid)
-        if going and self.deleted_s is None:
+        if going and was_ready and self.deleted_s is None:
             self.deleted_s = now
         if self.deleted_s is not None and self.back_s is None and len(self.ready) == 3:
             self.back_s = now

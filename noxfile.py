@@ -34,8 +34,8 @@ nox.options.error_on_external_run = True
 
 @nox.session(reuse_venv=True, default=False)
 def environment(session: nox.Session) -> None:
-    """Install Flametest and what its tests need, for the sessions that require this one."""
-    _install(session, "test")
+    """Install Flametest, what its tests need and the linters, for the sessions that require this one."""
+    _install(session, "test", "lint")
 
 
 @nox.session(venv_backend="none", requires=["environment"])
@@ -114,15 +114,14 @@ def bench(session: nox.Session) -> None:
     _run(session, "python", "-m", "scripts.bench", *session.posargs)
 
 
-@nox.session(reuse_venv=True)
+@nox.session(venv_backend="none", requires=["environment"])
 def lint(session: nox.Session) -> None:
     """Check style, types, import directions and spelling."""
-    _install(session, "lint")
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
-    session.run("mypy")
-    session.run("lint-imports")
-    session.run("codespell")
+    _run(session, "ruff", "check", ".")
+    _run(session, "ruff", "format", "--check", ".")
+    _run(session, "mypy")
+    _run(session, "lint-imports")
+    _run(session, "codespell")
 
 
 def _run(session: nox.Session, program: str, *arguments: str, env: dict[str, str] | None = None) -> None:

@@ -6,7 +6,8 @@ retry budget and the time left allow it, and if the failure may be that of one p
 that a database is away which all its pods share, and is passed on at once.
 
 Each attempt has a connection of its own, as nginx does it: a Service balances connections, so that a retry mostly
-meets another pod, and no kept connection breaks when its pod leaves.
+meets another pod, and no kept connection breaks when its pod leaves. An attempt is one request and no more: what the
+metrics count is what was sent.
 """
 
 import asyncio
@@ -192,5 +193,19 @@ class LogicClient:
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=self._answer_seconds),
+                middlewares=(_only_once,),
             )
         return self._session
+
+
+async def _only_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send a request and take a broken connection for a failed attempt.
+
+    Left alone, aiohttp would ask once more by itself, which neither the retry budget nor the breaker would know of.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise  # nothing was sent, and aiohttp leaves it at that
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(str(error) or type(error).__name__) from error

@@ -1,6 +1,7 @@
 """Containers as real processes: what they see, who they are, and that nothing of them is left."""
 
 import asyncio
+import contextlib
 import os
 import pwd
 import subprocess
@@ -71,6 +72,15 @@ def mine() -> list[str]:
         if parent in family:
             family.add(pid)
     return [args for pid, parent, args in rows if parent in family and not args.startswith("ps ")]
+
+
+def pipes_and_pidfds() -> list[str]:
+    """Return what this process has open to talk to processes that it started, and to know of their end."""
+    links = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            links.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return sorted(link for link in links if link.startswith("pipe:") or "pidfd" in link)
 
 
 @pytest.fixture
@@ -177,14 +187,26 @@ async def test_what_cannot_be_started_says_why(pod: Pod) -> None:
 
 
 async def test_a_start_that_is_given_up_leaves_nothing(pod: Pod) -> None:
+    before = pipes_and_pidfds()
     task = asyncio.ensure_future(pod.start("sleep 100"))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    while mine():
-        await asyncio.sleep(0.005)
+    await pod.runtime.remove("uid")
+    assert mine() == []
+    assert pipes_and_pidfds() == before
+
+
+async def test_removing_a_pod_waits_for_commands_whose_callers_have_gone(pod: Pod) -> None:
+    container = await pod.start("sleep 100")
+    process = await pod.runtime.execute(container.id, ["sleep", "99"], stdin=False, tty=False)
+    process.kill()
+    await pod.runtime.remove("uid")
+    assert mine() == []
+    assert await process.wait() == 137
+    assert [part async for part in process.output()] == []
 
 
 @pytest.mark.parametrize("user", [0, 10001])

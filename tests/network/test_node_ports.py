@@ -15,12 +15,13 @@ import pytest
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.network.directory import ENDPOINT_SLICES, SERVICES, Snapshot
 from flametest.sandbox.network.nodeports import NodePorts, plan_node_ports
+from tests.addresses import own_address
 
 Object = dict[str, Any]
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 # The forwarder needs no namespaces: the host is one loopback address here, the cluster another.
-HOST, CLUSTER = "127.0.71.1", "127.0.71.2"
+HOST, CLUSTER = own_address("host"), own_address("cluster")
 
 
 @dataclass
@@ -72,10 +73,8 @@ async def close(writer: asyncio.StreamWriter) -> None:
 @contextlib.asynccontextmanager
 async def forwarding(handler: Handler) -> AsyncIterator[tuple[NodePorts, int, Recorder, asyncio.Task[None]]]:
     """Run NodePorts that lead to a server; yields them, the port, what was recorded, and the task."""
-    handled: set[asyncio.Task[None] | None] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        handled.add(asyncio.current_task())
         with contextlib.suppress(ConnectionError):
             await handler(reader, writer)
         await close(writer)
@@ -92,8 +91,11 @@ async def forwarding(handler: Handler) -> AsyncIterator[tuple[NodePorts, int, Re
         await asyncio.gather(task, return_exceptions=True)
         server.close()
         await server.wait_closed()
-        # The forwarder is gone, and with it the other end of every connection.
-        await asyncio.gather(*(one for one in handled if one is not None))
+        # The forwarder is gone, and with it the other end of every connection. Some may just have been accepted, so
+        # that their handlers begin only now: there is rest when no task is left but this one.
+        async with asyncio.timeout(10):
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.gather(*others)
 
 
 async def until_served(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

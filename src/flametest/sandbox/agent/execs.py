@@ -82,6 +82,11 @@ class Command:
         finally:
             self.release()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the command is gone."""
+        return self._child.ended
+
     async def wait(self) -> int:
         """Return the exit code."""
         return await self._child.wait()

@@ -58,6 +58,8 @@ class ProcessRuntime:
         self._folder = folder
         self._pods: dict[str, PodSandbox] = {}
         self._containers: dict[str, _Container] = {}
+        # By pod: what may not have ended yet, and has to before the pod is forgotten.
+        self._children: dict[str, list[Child | Command]] = {}
         self._image_files: dict[Image, tuple[tuple[str, str], ...]] = {}
 
     async def prepare(self, pod: PodSandbox) -> None:
@@ -93,13 +95,16 @@ class ProcessRuntime:
             raise StartError(f"cannot start a process for container {container.name}: {error}") from error
         finally:
             _close(status_write, *(write for _, write in pipes))
+        self._keep(pod.uid, child)
         outputs = {pipes[0][0]: 1, pipes[1][0]: 2}
         try:
             async with asyncio.timeout(_START_SECONDS_MAX):
                 running = await self._running(container, child, status_read, pipes[1][0])
-        except BaseException:
+        except BaseException as error:
             child.kill()
             _close(status_read, *outputs)
+            if isinstance(error, TimeoutError):
+                raise StartError(f"{container.arguments[0]} did not run within {_START_SECONDS_MAX:g} s") from None
             raise
         running.ended = asyncio.create_task(
             self._follow(running, outputs, status_read), name=f"container {container.name} of pod {pod.uid}"
@@ -140,9 +145,11 @@ class ProcessRuntime:
             if self._setsid is not None:
                 enter = [self._setsid, "--ctty", *enter]
         try:
-            return Command([*enter, *command], environment, stdin=stdin, tty=tty)
+            started = Command([*enter, *command], environment, stdin=stdin, tty=tty)
         except OSError as error:
             raise StartError(f"cannot start a process in container {options.name}: {error}") from error
+        self._keep(options.pod_uid, started)
+        return started
 
     async def remove(self, pod_uid: str) -> None:
         """End the pod's processes and forget it."""
@@ -152,7 +159,16 @@ class ProcessRuntime:
         for container in mine:
             await asyncio.shield(container.ended)
             del self._containers[container.options.id]
+        # Starts that were given up and commands whose callers have gone: killed, but nobody has waited for them.
+        for child in self._children.pop(pod_uid, ()):
+            child.kill()
+            await child.wait()
         self._pods.pop(pod_uid, None)
+
+    def _keep(self, pod_uid: str, child: Child | Command) -> None:
+        """Remember a process of a pod until it has ended."""
+        others = [one for one in self._children.get(pod_uid, ()) if not one.ended]
+        self._children[pod_uid] = [*others, child]
 
     def _forget_ended(self, pod_uid: str, name: str) -> None:
         """Drop what a container was before its restart."""
@@ -205,11 +221,15 @@ class ProcessRuntime:
             raise StartError(_translated(_last_words(stderr), container.arguments[0])) from None
         # Between its start and the command, bubblewrap's child builds the root; nothing tells the moment of the
         # command but the program that the process runs. It takes some milliseconds, so looking is cheap.
-        while not child.ended:
-            with contextlib.suppress(OSError):
-                if _identity(f"/proc/{pid}/exe") != self._identity:
-                    return _Container(container, child, pid, pidfd)
-            await asyncio.sleep(0.002)
+        try:
+            while not child.ended:
+                with contextlib.suppress(OSError):
+                    if _identity(f"/proc/{pid}/exe") != self._identity:
+                        return _Container(container, child, pid, pidfd)
+                await asyncio.sleep(0.002)
+        except asyncio.CancelledError:
+            os.close(pidfd)
+            raise
         if await child.wait() == 1:
             words = _last_words(stderr)
             if words.startswith(b"bwrap: "):

@@ -11,12 +11,13 @@ from flametest.measure.objectives import Objectives
 from flametest.measure.samples import read_samples
 from flametest.model.events import EndpointsObserved, FaultInjected, FaultProved, ProberEnded, ScenarioEnded
 from flametest.sandbox.launch import Sandbox, SandboxOptions, start
+from tests.addresses import own_address
 from tests.chaos.conftest import ChaosRun, short_experiment
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.measured]
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
-NODE_PORT_ADDRESS = "127.0.61.1"  # not 127.0.0.1, so that a system of the user's own is left in peace
+NODE_PORT_ADDRESS = own_address("chaos")
 READY_SECONDS = 90
 
 

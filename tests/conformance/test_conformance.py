@@ -7,7 +7,6 @@ import base64
 import http.client
 import json
 import ssl
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from flametest.sandbox.launch import Sandbox, SandboxOptions, find, start
+from tests.addresses import own_address
 from tests.conformance.comparison import Comparison, compare, read_recording
 
 pytestmark = pytest.mark.sandbox
@@ -116,8 +116,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list
 
 
 def sandbox_options(folder: Path) -> SandboxOptions:
-    digest = zlib.crc32(str(folder).encode())
-    address = f"127.{64 + digest % 64}.{digest >> 8 & 0xFF}.{1 + (digest >> 16) % 254}"
+    address = own_address(str(folder))
     images = folder / "manifests/images.toml"
     return SandboxOptions(name="conformance", home=folder / "home", node_port_address=address, images_file=images)
 

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from tests.addresses import own_address
+
 ROOT = Path(__file__).parents[2]
 FLAMETEST = [sys.executable, "-m", "flametest.cli"]
-NODE_PORT_ADDRESS = "127.0.0.41"  # not 127.0.0.1, so that a system of the user's own is left in peace
+NODE_PORT_ADDRESS = own_address("end to end")
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.addresses import own_address
 from tests.end_to_end.conftest import FLAMETEST, ROOT, environment_of
 
 pytestmark = pytest.mark.sandbox
 
-ADDRESS = "127.0.0.42"
+ADDRESS = own_address("set-up errors")
 
 
 def flametest(home: Path, *arguments: str, cwd: Path = ROOT, **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -14,12 +14,13 @@ from flametest.faults.undo import UndoJournal
 from flametest.kube import KubeClient, connect
 from flametest.kube.resources import DEPLOYMENTS, NETWORK_POLICIES, NODES, SERVICES, STATEFUL_SETS
 from flametest.sandbox.launch import Sandbox
+from tests.addresses import own_address
 
 __all__ = ["NODE_PORT_ADDRESS", "READY_SECONDS", "ROOT", "System", "wait_until"]
 
 ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).parent / "driver.py"
-NODE_PORT_ADDRESS = "127.0.63.1"  # not 127.0.0.1, so that a system of the user's own is left in peace
+NODE_PORT_ADDRESS = own_address("faults")
 READY_SECONDS = 90.0
 
 

@@ -2,11 +2,9 @@
 
 import base64
 import json
-import os
 import ssl
 import time
 import urllib.request
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 
 from flametest.sandbox.launch import Sandbox, SandboxOptions, find, start
+from tests.addresses import own_address
 
 DOCKERFILE = """\
 FROM python:3.11-slim
@@ -41,8 +40,7 @@ def options(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SandboxO
     (tmp_path / "hello").mkdir()
     (tmp_path / "hello" / "Dockerfile").write_text(DOCKERFILE)
     (tmp_path / "hello" / "hello.py").write_text(HELLO)
-    digest = zlib.crc32(f"{os.getpid()} {request.node.nodeid}".encode())
-    address = f"127.{64 + digest % 64}.{digest >> 8 & 0xFF}.{1 + (digest >> 16) % 254}"
+    address = own_address(request.node.nodeid)
     made = SandboxOptions(name="test", home=tmp_path / "home", node_port_address=address, images_file=images)
     yield made
     if (sandbox := find(made)) is not None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.addresses import own_address
+
 pytestmark = [pytest.mark.sandbox, pytest.mark.skipif(os.getuid() != 0, reason="the other tests run as one then")]
 
 NOBODY = 65534
@@ -20,7 +22,7 @@ CODE = """
 import json, os, sys
 from pathlib import Path
 from flametest.sandbox.launch import SandboxOptions, find, start
-options = SandboxOptions(home=Path(sys.argv[1]), node_port_address="127.0.72.1")
+options = SandboxOptions(home=Path(sys.argv[1]), node_port_address=sys.argv[2])
 sandbox = start(options)
 init = Path(f"/proc/{sandbox.init_pid}")
 told = {
@@ -64,7 +66,7 @@ def environment() -> dict[str, str]:
 
 
 def test_a_sandbox_starts_and_stops_in_a_user_namespace(home: Path, python: str) -> None:
-    command = [*AS_NOBODY, python, "-c", CODE, str(home)]
+    command = [*AS_NOBODY, python, "-c", CODE, str(home), own_address("nobody")]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

@@ -92,6 +92,21 @@ def test_before_during_and_after_are_told_apart_for_both_kinds_of_connection(lab
     assert measured.value("max_over_mean") == after.max_over_mean
 
 
+@pytest.mark.parametrize(("ready_seconds", "is_told"), [(0.0, False), (0.004, False), (0.9, False), (1.0, True)])
+def test_a_pod_that_was_ready_for_a_moment_only_has_no_rate(
+    lab: Laboratory, ready_seconds: float, is_told: bool
+) -> None:
+    moments = [lab.pod(0, "a"), lab.pod(0, "b"), lab.pod(ready_seconds, "b", ready=False)]
+    view = workload_view(History(moments[:1] + moments[1 if ready_seconds else 2 :]), "api")
+    rows = lab.requests(Lane.FRESH, lambda at: False, until=20, pods=lambda at: ("api-a", "api-b")[: 1 + (at < 0.2)])
+    spread = distribution(view, Samples.of(rows), Lane.FRESH, (Phase.FAULT, 0, 20 * SECOND_NS), Objectives())
+    served = {share.pod: share for share in spread.shares}
+    assert served["api-b"].requests > 0
+    assert (served["api-b"].rate is not None) is is_told
+    assert served["api-b"].note.startswith("too short to tell") is not is_told
+    assert served["api-a"].rate == pytest.approx(20, rel=0.02)
+
+
 def test_a_handful_of_requests_is_not_compared(lab: Laboratory) -> None:
     samples = Samples.of(lab.requests(Lane.FRESH, lambda at: False, until=1))
     figure = figures(History(lab.before()), samples, "api", Objectives()).by_name["max_over_mean"]

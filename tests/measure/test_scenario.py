@@ -61,7 +61,7 @@ def test_a_recovery_within_its_limits_passes_and_says_so(lab: Laboratory) -> Non
     result = judged(lab.deletion(), lab.samples())
     assert result.verdict is Verdict.PASSED, [check for check in result.checks if check.verdict is not Verdict.PASSED]
     assert result.sentence == (
-        "deleting 1 of 3 api pods was not felt by users; its replacement was ready after 1.9 s (± 0.01 s; limit 5 s)"
+        "deleting 1 of 3 api pods was not felt by users; its replacement was ready after 1.90 s (± 0.01 s; limit 5 s)"
     )
     assert result.outage is not None
     assert result.outage.total is None
@@ -74,7 +74,7 @@ def test_a_missed_limit_fails_and_its_reason_names_both_figures(lab: Laboratory)
     assert result.verdict is Verdict.FAILED
     assert outage is not None
     assert outage.reason == "4.1 s is over the limit of 3 s"
-    assert "was felt by users for 4.1 s" in result.sentence
+    assert "was felt by users for 4.10 s (± 0.05 s; limit 3 s)" in result.sentence
     assert result.findings[0].title == "User-visible outage: 4.1 s is over the limit of 3 s"
 
 
@@ -83,7 +83,7 @@ def test_a_figure_just_over_its_limit_is_not_rounded_onto_it(lab: Laboratory) ->
         "recovery_seconds"
     )
     assert recovery is not None
-    assert recovery.reason == "1.9000 s is over the limit of 1.88 s"
+    assert recovery.reason == "1.90 s is over the limit of 1.88 s"
 
 
 def test_a_criterion_without_a_limit_informs_only(lab: Laboratory) -> None:
@@ -99,6 +99,30 @@ def test_an_outage_without_an_end_never_passes(lab: Laboratory) -> None:
     limits = (LIMITS[0],)
     assert judged(lab.deletion(), samples, *limits).verdict is Verdict.INCONCLUSIVE
     assert judged(lab.deletion(), lab.samples(lambda at: at > 80), *limits).verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize(
+    ("bad_until", "limit", "verdict"),
+    [
+        (30.0, 0.02, Verdict.INCONCLUSIVE),  # none was seen, and one of 20 ms may have been missed
+        (30.12, 0.02, Verdict.INCONCLUSIVE),  # one bad request: anything from nothing to two intervals
+        (32.0, 0.02, Verdict.FAILED),  # the whole bracket lies beyond
+        (30.0, 0.05, Verdict.PASSED),
+        (30.0, 0.0, Verdict.PASSED),  # that nothing be found can be told
+        (30.12, 0.0, Verdict.FAILED),
+    ],
+)
+def test_an_outage_limit_finer_than_the_probers_interval_is_judged_only_beyond_doubt(
+    lab: Laboratory, bad_until: float, limit: float, verdict: Verdict
+) -> None:
+    samples = lab.samples(lambda at: 30.09 <= at < bad_until)
+    result = judged(lab.deletion(), samples, Limit("outage_seconds", Bound.AT_MOST, limit))
+    outage = result.criterion("outage_seconds")
+    assert outage is not None
+    assert (outage.verdict, result.verdict) == (verdict, verdict)
+    if verdict is Verdict.INCONCLUSIVE:
+        assert outage.reason.endswith("whether the limit of 0.02 s holds cannot be told by a request every 50 ms")
+        assert outage.reason in result.sentence
 
 
 def test_pods_that_never_come_back_fail_the_recovery(lab: Laboratory) -> None:

@@ -30,6 +30,10 @@ def said(text: str) -> str:
     [
         (12.44, "s", 0.1, "12.4 ± 0.1 s"),
         (4.1268, "s", 0.052, "4.13 ± 0.05 s"),
+        (8.9204, "s", 0.0007, "8.92 ± 0.01 s"),
+        (0.0421, "s", 0.0007, "0.042 ± 0.001 s"),
+        (1.0412, "ratio", 0.0312, "1.04 ± 0.03"),
+        (150.2, "s", 12.0, "150 ± 12 s"),
         (0.25, "s", None, "0.25 s"),
         (61.24, "s", None, "61.2 s"),
         (0.9436, "share", None, "94.36 %"),
@@ -50,9 +54,22 @@ def test_a_figure_has_the_decimals_that_its_error_allows(
     assert said(figure(value, unit, uncertainty=uncertainty)) == expected
 
 
+@given(st.floats(min_value=0, max_value=1e5), st.floats(min_value=1e-9, max_value=1e4))
+def test_no_figure_has_more_digits_than_its_error_supports_and_none_is_without_error(
+    value: float, error: float
+) -> None:
+    written = said(figure(value, "s", uncertainty=error)).removesuffix(" s").replace(",", "")
+    shown, shown_error = written.split(" ± ")
+    assert len(shown.partition(".")[2]) == len(shown_error.partition(".")[2]) <= 3
+    assert float(shown_error) > 0
+    # The decimals end at the error's first digit: the last one that is shown is about as large as the error, or larger.
+    assert float(shown_error) < 10 or "." not in shown_error
+    assert abs(float(shown) - value) <= 0.5 * 10 ** -len(shown.partition(".")[2]) + 1e-9 * value
+
+
 def test_a_figure_that_misses_its_limit_is_not_rounded_onto_it() -> None:
     limit = Limit("outage_seconds", Bound.AT_MOST, 10.0)
-    assert said(figure(10.004, "s", uncertainty=0.1, limit=limit)) == "10.004 ± 0.100 s"
+    assert said(figure(10.004, "s", uncertainty=0.1, limit=limit)) == "10.004 ± 0.1 s"
     assert said(figure(9.996, "s", uncertainty=0.1, limit=limit)) == "10.0 ± 0.1 s"
 
 

@@ -82,8 +82,8 @@ def distribution(
     app_of = {track.name: track.app for track in view.tracks.values()}
     apps = view.apps if any(app_of.get(pod) in view.apps for pod in served) else _busiest(served, app_of)
     counts = _served(answered.where((answered.done_ns >= start_ns) & (answered.done_ns < end_ns)))
-    shares = _shares(view, apps, counts, start_ns, end_ns)
-    rates = [share.rate for share in compared_shares(shares, objectives)]
+    shares = _shares(view, apps, counts, (start_ns, end_ns), objectives)
+    rates = [share.rate for share in compared_shares(shares, objectives) if share.rate is not None]
     return Distribution(
         phase=which,
         connections=CONNECTIONS[lane],
@@ -121,8 +121,9 @@ def _busiest(served: dict[str, int], app_of: dict[str, str]) -> frozenset[str]:
 
 
 def _shares(
-    view: WorkloadView, apps: frozenset[str], counts: dict[str, int], start_ns: int, end_ns: int
+    view: WorkloadView, apps: frozenset[str], counts: dict[str, int], phase: tuple[int, int], objectives: Objectives
 ) -> tuple[PodShare, ...]:
+    start_ns, end_ns = phase
     ready_ns: dict[str, int] = {}
     nodes: dict[str, str] = {}
     for track in view.tracks.values():
@@ -132,13 +133,16 @@ def _shares(
     if "" in apps:  # no watch knows them: they are taken to have been ready all the time
         unwatched = set(counts) - {track.name for track in view.tracks.values()}
         ready_ns |= dict.fromkeys(unwatched, max(0, end_ns - start_ns))
-    return tuple(
-        _share(pod, nodes.get(pod, ""), counts.get(pod, 0), ready_ns[pod])
-        for pod in sorted(ready_ns)
-        if ready_ns[pod] > 0 or counts.get(pod, 0) > 0
-    )
+    listed = [pod for pod in sorted(ready_ns) if ready_ns[pod] > 0 or counts.get(pod, 0) > 0]
+    total_ns = sum(ready_ns[pod] for pod in listed)
+    mean = sum(counts.get(pod, 0) for pod in listed) / (total_ns / 1e9) if total_ns else 0.0
+    return tuple(_share(pod, nodes.get(pod, ""), counts.get(pod, 0), ready_ns[pod], mean, objectives) for pod in listed)
 
 
-def _share(pod: str, node: str, requests: int, ready_ns: int) -> PodShare:
+def _share(pod: str, node: str, requests: int, ready_ns: int, mean: float, objectives: Objectives) -> PodShare:
+    """Return one pod's share; ``mean`` is what a pod is due, in requests a second."""
     seconds = ready_ns / 1e9
-    return PodShare(pod, node, requests, seconds, requests / seconds if seconds > 0 else 0.0)
+    if seconds < objectives.rated_seconds_min and seconds * mean < objectives.compared_requests_min:
+        ready = "it was not ready" if ready_ns == 0 else f"it was ready for {seconds:.2g} s"
+        return PodShare(pod, node, requests, seconds, None, f"too short to tell: {ready}")
+    return PodShare(pod, node, requests, seconds, requests / seconds)

@@ -35,12 +35,15 @@ class Figure:
         uncertainty: half the width of its bracket; None when unknown.
         above: for a figure without an end in sight, a value that it is known to exceed; None otherwise.
         note: a sentence's part: why there is no value, or how the value is to be read; may be empty.
+        resolution: the least value that cannot be missed; no limit between 0 and this can be judged. 0 where every
+            value is seen.
     """
 
     value: float | None
     uncertainty: float | None = None
     above: float | None = None
     note: str = ""
+    resolution: float = 0.0
 
 
 CRITERIA: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -158,11 +161,12 @@ def _outage_figure(outage: Outage | None) -> Figure:
             0.0,
             outage.resolution_seconds,
             note=f"no user-visible outage; one under {resolution_ms:.0f} ms can be missed",
+            resolution=outage.resolution_seconds,
         )
     total = outage.total
     if not outage.recovered:
         return Figure(total.midpoint, total.uncertainty, above=total.low, note="it had not ended when the watch did")
-    return Figure(total.midpoint, total.uncertainty)
+    return Figure(total.midpoint, total.uncertainty, resolution=outage.resolution_seconds)
 
 
 def _recovery_figure(axis: Timeline, view: WorkloadView, moments: Moments | None) -> Figure:

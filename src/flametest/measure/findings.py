@@ -30,6 +30,9 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
             "answer an order only after its transaction is durable, make the idempotency key unique in the database, "
             "and take stock in that same transaction; the ids are under Writes"
         ),
+        "connections_admitted": (
+            "give each app a NetworkPolicy that admits its clients by label, and use a network that enforces policies"
+        ),
         "max_over_mean": (
             "let long-lived connections expire, or balance by request: a kept connection stays on the pod it found"
         ),

@@ -45,6 +45,10 @@ class Objectives:
     compared_requests_min: float = 20.0
     """Requests that a pod has to be due before its rate is compared: below, chance alone looks unfair."""
 
+    rated_seconds_min: float = 1.0
+    """Least time for which a pod has to be Ready for its rate to be told: a few requests that were under way when it
+    came or went make any rate of less. One that was due ``compared_requests_min`` requests sooner has a rate."""
+
     def __post_init__(self) -> None:
         """Refuse objectives that no measurement can meet.
 

@@ -180,7 +180,7 @@ def _uneven(recorded: Recorded) -> Finding | None:
     worst = max(spread, key=lambda one: one.max_over_mean or 0.0, default=None)
     if worst is None or (worst.max_over_mean or 0.0) <= _UNEVEN:
         return None
-    busiest = max(worst.shares, key=lambda share: share.rate)
+    busiest = max(worst.shares, key=lambda share: share.rate or 0.0)
     total = sum(share.requests for share in worst.shares)
     how = "kept" if worst.connections == CONNECTIONS[Lane.LOAD] else "fresh"
     return recorded.finding(

@@ -16,6 +16,7 @@ from flametest.measure.durability import (
 )
 from flametest.measure.figures import CRITERIA, Figure, Figures, figures
 from flametest.measure.findings import felt_words, findings
+from flametest.measure.isolation import ISOLATION_LIMIT, isolation_criterion
 from flametest.measure.objectives import Objectives
 from flametest.measure.rules import Recorded
 from flametest.measure.samples import Samples
@@ -26,7 +27,10 @@ from flametest.model.measures import Durability
 from flametest.model.result import Check, ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict, judge, worst
 
-__all__ = ["ScenarioSpec", "measure_scenario", "summarise"]
+__all__ = ["LIMITABLE", "ScenarioSpec", "measure_scenario", "summarise"]
+
+LIMITABLE = (*CRITERIA, WRITES_LIMIT.criterion, ISOLATION_LIMIT.criterion)
+"""Every criterion that a limit may be set for."""
 
 _NO_WRITES = WriteRecord()
 
@@ -62,10 +66,9 @@ class ScenarioSpec:
             ValueError: a limit names no criterion, or two name the same.
         """
         names = [limit.criterion for limit in self.limits]
-        known = (*CRITERIA, WRITES_LIMIT.criterion)
         for name in names:
-            if name not in known:
-                raise ValueError(f"limit {name!r} of {self.name}: expected one of {', '.join(known)}")
+            if name not in LIMITABLE:
+                raise ValueError(f"limit {name!r} of {self.name}: expected one of {', '.join(LIMITABLE)}")
             if names.count(name) > 1:
                 raise ValueError(f"limit {name!r} of {self.name}: expected one, found {names.count(name)}")
 
@@ -85,7 +88,8 @@ def measure_scenario(
     kept = durability(history, writes)
     probed = _criteria(measured, spec.limits)  # what the experiment's own hypothesis can ask for
     checked = _record_checks(spec) + checks(history, samples, measured, probed, spec.objectives)
-    criteria = probed + ((_writes_criterion(kept, spec.limits),) if kept else ())
+    isolated = isolation_criterion(history, spec.limits)
+    criteria = probed + tuple(one for one in (kept and _writes_criterion(kept, spec.limits), isolated) if one)
     recorded = Recorded(measured, samples, kept, felt_words(measured))
     injected = measured.axis.t0_ns is not None
     verdicts = [*(one.verdict for one in criteria), *(one.verdict for one in checked)]
@@ -162,10 +166,19 @@ def _writes_criterion(kept: Durability, limits: Sequence[Limit]) -> Criterion:
 
 
 def _judge(figure: Figure, limit: Limit | None) -> Verdict:
-    """Judge a figure; one without an end in sight fails once it is known to exceed its limit, and never passes."""
-    if limit is None or figure.above is None:
+    """Judge a figure.
+
+    One without an end in sight fails once it is known to exceed its limit, and never passes; nor does one whose limit
+    is finer than its resolution, which fails only with its whole bracket beyond the limit. A limit of 0 asks that
+    nothing be found, which can be told.
+    """
+    if limit is None:
         return judge(figure.value, limit)
-    exceeds = limit.bound is Bound.AT_MOST and not limit.holds(figure.above)
+    is_too_fine = figure.value is not None and 0 < limit.value < figure.resolution
+    if figure.above is None and not is_too_fine:
+        return judge(figure.value, limit)
+    least = figure.above if figure.above is not None else (figure.value or 0.0) - (figure.uncertainty or 0.0)
+    exceeds = limit.bound is Bound.AT_MOST and not limit.holds(least)
     return Verdict.FAILED if exceeds else Verdict.INCONCLUSIVE
 
 

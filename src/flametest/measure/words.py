@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from flametest.measure.figures import CRITERIA, Figure, Figures
 from flametest.measure.pods import counts_as_ready
+from flametest.model.digits import error_digits, supported_decimals
 from flametest.model.events import NO_FAULT
 from flametest.model.measures import Outage
 from flametest.model.result import ScenarioResult
@@ -19,6 +20,7 @@ _DEEDS = {
     "delete_service": "removing",
     "dependency_outage": "taking away",
     "drain_nodes": "draining",
+    "intrusion": "an intruder's attempts on",
     "kill_microservice": "deleting",
     "network_partition": "cutting off",
     "node_drain": "draining",
@@ -44,6 +46,14 @@ def amount(value: float, unit: str, decimals: int | None = None) -> str:
     return f"{value:.{decimals}f}{suffix}"
 
 
+def _with_error(value: float, uncertainty: float, bound: str) -> str:
+    """Return seconds with their error, and the limit in words where there is one: ``12.40 s (± 0.06 s; limit 10 s)``."""
+    decimals = supported_decimals(value, uncertainty, "s") if uncertainty else None
+    error = [f"± {error_digits(uncertainty, decimals)} s"] if decimals is not None else []
+    asides = "; ".join([*error, *([bound] if bound else [])])
+    return amount(value, "s", decimals) + (f" ({asides})" if asides else "")
+
+
 def decapitalised(text: str) -> str:
     """Return a title as it reads in the middle of a sentence."""
     return text[:1].lower() + text[1:]
@@ -54,6 +64,15 @@ def _figure_text(name: str, value: float, decimals: int | None = None) -> str:
     if name == "availability":
         return amount(value * 100, "%", decimals)
     return amount(value, CRITERIA[name][1], decimals)
+
+
+def _apart(name: str, value: float, limit: float) -> str:
+    """Return a figure that missed its limit as text, with the decimals that it takes not to look like the limit."""
+    for decimals in (None, 2, 3, 4):
+        text = _figure_text(name, value, decimals)
+        if text != _figure_text(name, limit, decimals):
+            break
+    return text
 
 
 def _limit_text(limit: Limit) -> str:
@@ -69,8 +88,8 @@ def reason_sentence(name: str, figure: Figure, limit: Limit | None, verdict: Ver
         return f"not measured: {figure.note}" if figure.note else "not measured"
     value = figure.above if figure.above is not None else figure.value or 0.0
     text = _figure_text(name, value)
-    if limit is not None and verdict is Verdict.FAILED and text == _figure_text(name, limit.value):
-        text = _figure_text(name, value, decimals=4)  # never rounded onto the limit that it misses
+    if limit is not None and verdict is Verdict.FAILED:
+        text = _apart(name, value, limit.value)
     shown = f"more than {text} ({figure.note})" if figure.above is not None else text
     if name == "outage_seconds" and figure.value == 0.0:
         shown = figure.note
@@ -82,7 +101,8 @@ def reason_sentence(name: str, figure: Figure, limit: Limit | None, verdict: Ver
         return f"{shown}; within {told}" if shown == figure.note else f"{shown} is {within} {told}"
     if verdict is Verdict.FAILED:
         return f"{shown} is {beyond} {told}"
-    return f"{shown}; whether {told} holds cannot be told"
+    sampled = f" by a request every {figure.resolution * 1e3:.0f} ms" if 0 < limit.value < figure.resolution else ""
+    return f"{shown}; whether {told} holds cannot be told{sampled}"
 
 
 def what_was_done(measured: Figures) -> str:
@@ -114,10 +134,10 @@ def _felt(outage: Outage | None, limit: Limit | None) -> str:
         return "was not watched by the prober, so what users felt is unknown"
     if outage.total is None:
         return "was not felt by users"
-    asides = [f"± {amount(outage.total.uncertainty, 's')}", *([f"limit {_limit_text(limit)}"] if limit else [])]
     if not outage.recovered:
         return f"was felt by users for more than {amount(outage.total.low, 's')}, until the watch ended"
-    return f"was felt by users for {amount(outage.total.midpoint, 's')} ({'; '.join(asides)})"
+    bound = f"limit {_limit_text(limit)}" if limit else ""
+    return f"was felt by users for {_with_error(outage.total.midpoint, outage.total.uncertainty, bound)}"
 
 
 def _recovered(measured: Figures, limit: Limit | None) -> str:
@@ -133,8 +153,7 @@ def _recovered(measured: Figures, limit: Limit | None) -> str:
     who = "its pods were" if not moments.replacements else "its replacement was"
     if len(moments.replacements) > 1:
         who = f"its {len(moments.replacements)} replacements were"
-    asides = [f"± {amount(figure.uncertainty or 0.0, 's')}", *([bound] if bound else [])]
-    return f"{who} ready after {amount(figure.value, 's')} ({'; '.join(asides)})"
+    return f"{who} ready after {_with_error(figure.value, figure.uncertainty or 0.0, bound)}"
 
 
 def summarise(scenarios: Sequence[ScenarioResult]) -> tuple[Verdict, str]:

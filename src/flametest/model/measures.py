@@ -158,13 +158,23 @@ class LatencySummary:
 
 @dataclass(frozen=True, slots=True)
 class PodShare:
-    """What one pod served in a phase; ``rate`` is requests a second while it was Ready."""
+    """What one pod served in a phase.
+
+    Attributes:
+        pod: its name.
+        node: the node it was bound to; empty where that is not known.
+        requests: what it answered.
+        ready_seconds: for how long of the phase it was Ready.
+        rate: requests a second while it was Ready; None when that was too short to tell, as ``note`` says.
+        note: why there is no rate; empty where there is one.
+    """
 
     pod: str
     node: str
     requests: int
     ready_seconds: float
-    rate: float
+    rate: float | None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
 """How figures become text: decimals, units, errors, limits and moments. Pure; every renderer writes numbers by it.
 
-The figures themselves stand in the Result. What is decided here is how many decimals a reader may believe: an error
-bar sets them where there is one, and a figure that misses its limit is never rounded onto that limit.
+The figures themselves stand in the Result. What is decided here is how they are written: with the decimals that
+`flametest.model.digits` allows where there is an error bar, and a figure that misses its limit is never rounded onto
+that limit.
 """
 
 import math
 import re
 from datetime import UTC, datetime
 
+from flametest.model.digits import error_digits, supported_decimals
 from flametest.model.verdict import Bound, Limit
 
 __all__ = [
@@ -65,7 +67,7 @@ def figure(value: float, unit: str, *, uncertainty: float | None = None, limit: 
     Args:
         value: the figure.
         unit: ``s``, ``ms``, ``%``, ``share`` (a ratio that is shown in percent), ``ratio``, ``1/s`` or ``count``.
-        uncertainty: half the width of its bracket; its first digit decides on the decimals.
+        uncertainty: half the width of its bracket, which decides on the decimals.
         limit: a limit that the figure misses stays visibly missed, whatever the decimals.
     """
     if not math.isfinite(value):
@@ -73,6 +75,7 @@ def figure(value: float, unit: str, *, uncertainty: float | None = None, limit: 
     scale = 100.0 if unit == "share" else 1.0
     value, error = value * scale, None if uncertainty is None else uncertainty * scale
     decimals = _decimals(value, unit, error)
+    supported = decimals
     if limit is not None and not limit.holds(value / scale):
         decimals = _apart(value, limit.value * scale, decimals)
     if unit in ("share", "%") and value != 100.0:
@@ -83,7 +86,7 @@ def figure(value: float, unit: str, *, uncertainty: float | None = None, limit: 
     if value != 0 and not error and float(f"{value:.{decimals}f}") == 0:
         text = f"under{_SPACE}{10**-decimals:.{decimals}f}"
     if error:
-        text += f"{_SPACE}±{_SPACE}{error:,.{decimals}f}"
+        text += f"{_SPACE}±{_SPACE}{error_digits(error, supported)}"
     return text + _suffix(unit)
 
 
@@ -141,7 +144,7 @@ def utc(wall_s: float) -> str:
 
 def _decimals(value: float, unit: str, error: float | None) -> int:
     if error:
-        return min(max(0, -math.floor(math.log10(error))), _DECIMALS_MAX)
+        return supported_decimals(value, error, unit)
     if unit == "count":
         return 0
     size = abs(value)

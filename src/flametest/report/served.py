@@ -19,7 +19,7 @@ _CONNECTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class ServedCell:
-    """What one pod served in one phase; ``width`` of its bar is 0 to 100."""
+    """What one pod served in one phase; ``width`` of its bar is 0 to 100, ``rate`` may say why there is none."""
 
     share: str
     width: str
@@ -79,7 +79,8 @@ def _cell(share: PodShare | None, total: int) -> ServedCell | None:
     if share is None or total == 0:
         return None
     part = share.requests / total
-    return ServedCell(percent(part), f"{part * 100:.1f}", count(share.requests), figure(share.rate, "1/s"))
+    rate = share.note if share.rate is None else figure(share.rate, "1/s")
+    return ServedCell(percent(part), f"{part * 100:.1f}", count(share.requests), rate)
 
 
 def _nodes(column: Distribution) -> str:

@@ -175,7 +175,7 @@ def _distribution(generator: random.Random, pods: tuple[PodLife, ...]) -> tuple[
                 )
                 for pod in serving
             )
-            rates = [share.rate for share in shares]
+            rates = [share.rate for share in shares if share.rate is not None]
             mean = sum(rates) / len(rates)
             deviation = math.sqrt(sum((rate - mean) ** 2 for rate in rates) / len(rates))
             found.append(

@@ -6,6 +6,7 @@ one kept connection are not independent, so the load is counted apart from the p
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,9 +100,8 @@ def compared_shares(shares: Sequence[PodShare], objectives: Objectives) -> list[
 
     One pod out of several says nothing about evenness: then there is none to compare.
     """
-    ready = sum(share.ready_seconds for share in shares)
-    mean = sum(share.requests for share in shares) / ready if ready > 0 else 0.0
-    due = [share for share in shares if share.ready_seconds * mean >= objectives.compared_requests_min]
+    per_second = _due_per_second(shares)
+    due = [share for share in shares if share.ready_seconds * per_second >= objectives.compared_requests_min]
     return due if len(due) >= min(2, len(shares)) else []
 
 
@@ -134,15 +134,21 @@ def _shares(
         unwatched = set(counts) - {track.name for track in view.tracks.values()}
         ready_ns |= dict.fromkeys(unwatched, max(0, end_ns - start_ns))
     listed = [pod for pod in sorted(ready_ns) if ready_ns[pod] > 0 or counts.get(pod, 0) > 0]
-    total_ns = sum(ready_ns[pod] for pod in listed)
-    mean = sum(counts.get(pod, 0) for pod in listed) / (total_ns / 1e9) if total_ns else 0.0
-    return tuple(_share(pod, nodes.get(pod, ""), counts.get(pod, 0), ready_ns[pod], mean, objectives) for pod in listed)
+    bare = [PodShare(pod, nodes.get(pod, ""), counts.get(pod, 0), ready_ns[pod] / 1e9, None) for pod in listed]
+    due = _due_per_second(bare)
+    return tuple(_rated(share, due, objectives) for share in bare)
 
 
-def _share(pod: str, node: str, requests: int, ready_ns: int, mean: float, objectives: Objectives) -> PodShare:
-    """Return one pod's share; ``mean`` is what a pod is due, in requests a second."""
-    seconds = ready_ns / 1e9
-    if seconds < objectives.rated_seconds_min and seconds * mean < objectives.compared_requests_min:
-        ready = "it was not ready" if ready_ns == 0 else f"it was ready for {seconds:.2g} s"
-        return PodShare(pod, node, requests, seconds, None, f"too short to tell: {ready}")
-    return PodShare(pod, node, requests, seconds, requests / seconds)
+def _due_per_second(shares: Sequence[PodShare]) -> float:
+    """Return what each pod is due while it is ready, in requests a second; 0 when none was ready."""
+    ready = sum(share.ready_seconds for share in shares)
+    return sum(share.requests for share in shares) / ready if ready > 0 else 0.0
+
+
+def _rated(share: PodShare, due_per_second: float, objectives: Objectives) -> PodShare:
+    """Return a share with its rate, or with the reason why it has none."""
+    seconds = share.ready_seconds
+    if seconds < objectives.rated_seconds_min and seconds * due_per_second < objectives.compared_requests_min:
+        ready = f"it was ready for {seconds:.2g} s" if seconds > 0 else "it was not ready"
+        return replace(share, note=f"too short to tell: {ready}")
+    return replace(share, rate=share.requests / seconds)

@@ -47,7 +47,7 @@ def amount(value: float, unit: str, decimals: int | None = None) -> str:
 
 
 def _with_error(value: float, uncertainty: float, bound: str) -> str:
-    """Return seconds with their error, and the limit in words where there is one: ``12.40 s (± 0.06 s; limit 10 s)``."""
+    """Return seconds with their error, and the limit in words where there is one: ``4.13 s (± 0.06 s; limit 3 s)``."""
     decimals = supported_decimals(value, uncertainty, "s") if uncertainty else None
     error = [f"± {error_digits(uncertainty, decimals)} s"] if decimals is not None else []
     asides = "; ".join([*error, *([bound] if bound else [])])

@@ -11,7 +11,7 @@ import pytest
 from chaoslib.experiment import ensure_experiment_is_valid
 
 from flametest.chaos.guard import refuse_unselective
-from flametest.measure.figures import CRITERIA
+from flametest.measure.scenario import LIMITABLE
 from flametest.model.limits import parse_limits
 
 FOLDER = Path(__file__).parents[2] / "experiments"
@@ -59,8 +59,7 @@ def test_its_recorder_is_named_after_the_file_and_knows_the_workload(path: Path)
 def test_it_limits_what_users_feel_and_how_long_recovery_takes(path: Path) -> None:
     probes = load(path)["steady-state-hypothesis"]["probes"]
     assert "within_limits" in [probe["provider"].get("func") for probe in probes]
-    known = (*CRITERIA, "write_anomalies")
-    book = parse_limits((FOLDER / "limits.toml").read_text(), "limits.toml", known)
+    book = parse_limits((FOLDER / "limits.toml").read_text(), "limits.toml", LIMITABLE)
     limits = {limit.criterion for limit in book.of(path.stem)}
     assert {"outage_seconds", "recovery_seconds", "availability"} <= limits
 

@@ -20,6 +20,7 @@ from flametest.faults.dependency_outage import DependencyOutage
 from flametest.faults.fault_proxy import FaultProxy
 from flametest.faults.healing import Healing, place_of
 from flametest.faults.http_faults import HttpFaults
+from flametest.faults.intrusion import Intrusion
 from flametest.faults.network_partition import NetworkPartition
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.node_loss import NodeLoss
@@ -43,6 +44,7 @@ FAULTS: Mapping[str, Fault] = {
     "scaling": Scaling(NAMESPACE, "api", 4),
     "dependency-outage": DependencyOutage(NAMESPACE, "redis"),
     "network-partition": NetworkPartition(NAMESPACE, "logic", 8080),
+    "intrusion": Intrusion(NAMESPACE, {"logic": 8080, "postgres": 5432}, ("nginx", 8080)),
     "bad-rollout": BadRollout(NAMESPACE, "api"),
     "node-drain": NodeDrain(NodeSelection(NAMESPACE, app="nginx")),
     "node-loss": NodeLoss(NodeSelection(NAMESPACE, app="nginx")),

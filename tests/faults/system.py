@@ -10,11 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flametest.faults.healing import place_of
+from flametest.faults.owner import own_owner
+from flametest.faults.safety import Radius
 from flametest.faults.undo import UndoJournal
+from flametest.faults.wrapper import InjectionOptions, Injector
 from flametest.kube import KubeClient, connect
-from flametest.kube.resources import DEPLOYMENTS, NETWORK_POLICIES, NODES, SERVICES, STATEFUL_SETS
+from flametest.kube.resources import DEPLOYMENTS, NETWORK_POLICIES, NODES, PODS, SERVICES, STATEFUL_SETS
 from flametest.sandbox.launch import Sandbox
 from tests.addresses import own_address
+from tests.faults.driver import Ending
 
 __all__ = ["NODE_PORT_ADDRESS", "READY_SECONDS", "ROOT", "System", "wait_until"]
 
@@ -56,7 +61,9 @@ class System:
                     # What a node that stays lost for long is tainted with is the node controller's to remove.
                     kept["spec"] = {key: value for key, value in kept["spec"].items() if key != "taints"}
                 found[f"{resource.kind} {metadata['name']}"] = kept
-        return json.dumps(found, sort_keys=True, indent=1)
+        pods = self.client.api.get(PODS.path("flametest")).get("items", [])
+        bare = sorted(pod["metadata"]["name"] for pod in pods if not pod["metadata"].get("ownerReferences"))
+        return json.dumps(found | {"pods without a controller": bare}, sort_keys=True, indent=1)
 
     def driven(self, fault: str, step: str, way: str) -> "subprocess.CompletedProcess[str]":
         """Run a driver to its end."""
@@ -100,6 +107,12 @@ class System:
             timeout=100,
             check=False,
         )
+
+    def injector(self) -> Injector:
+        """Return what injects into it from this very process."""
+        options = InjectionOptions(Radius(frozenset({"flametest"})), self.home, own_owner(self.environment))
+        place = place_of(self.client, self.environment["KUBECONFIG"], self.environment["KUBERNETES_CONTEXT"])
+        return Injector(self.client, place, options, Ending("", "end"))
 
     def left(self) -> int:
         """Return how many undo records there are."""

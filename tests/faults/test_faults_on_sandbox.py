@@ -19,6 +19,7 @@ LASTING = [
     "scaling",
     "dependency-outage",
     "network-partition",
+    "intrusion",
     "bad-rollout",
     "node-drain",
     "node-loss",

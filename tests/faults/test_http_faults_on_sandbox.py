@@ -9,18 +9,14 @@ import pytest
 from flametest.faults.connection import Reach, reach, ready_pods
 from flametest.faults.errors import FaultError
 from flametest.faults.fault_proxy import FaultProxy
-from flametest.faults.healing import place_of
 from flametest.faults.http_faults import HttpFaults
-from flametest.faults.owner import own_owner
 from flametest.faults.protocol import Fault
 from flametest.faults.proxy_parts import Front
 from flametest.faults.random_errors import RandomErrors
-from flametest.faults.safety import Radius
 from flametest.faults.switches import read
-from flametest.faults.wrapper import InjectionOptions, Injector, applied
+from flametest.faults.wrapper import applied
 from flametest.kube.errors import KubeError
 from flametest.kube.resources import PODS, SERVICES
-from tests.faults.driver import Ending
 from tests.faults.system import System, wait_until
 
 pytestmark = pytest.mark.sandbox
@@ -41,13 +37,6 @@ def pods_of(system: System, app: str) -> list[str]:
 
 def active(system: System, app: str = "logic") -> list[bool]:
     return [bool(read(system.client, NAMESPACE, pod)["active"]) for pod in pods_of(system, app)]
-
-
-def injector(system: System) -> Injector:
-    environment = system.environment
-    options = InjectionOptions(Radius(frozenset({NAMESPACE})), system.home, own_owner(environment))
-    place = place_of(system.client, environment["KUBECONFIG"], environment["KUBERNETES_CONTEXT"])
-    return Injector(system.client, place, options, Ending("", "end"))
 
 
 def is_without_trace(system: System, before: str) -> bool:
@@ -110,7 +99,7 @@ def test_undo_takes_a_fault_back_when_the_guardian_was_killed_too(system: System
 def test_a_pod_that_starts_while_the_fault_lasts_gets_it_too(system: System) -> None:
     system.whole()
     old = pods_of(system, "logic")
-    with applied(RandomErrors(NAMESPACE, "logic", HttpFaults(error_rate=0.2)), injector(system)) as proof:
+    with applied(RandomErrors(NAMESPACE, "logic", HttpFaults(error_rate=0.2)), system.injector()) as proof:
         assert proof.proved, proof.evidence
         system.client.api.send("DELETE", PODS.path(NAMESPACE, old[0]))
 
@@ -138,7 +127,7 @@ def ready_logic(system: System) -> dict[str, Any]:
 def test_the_proxy_admits_whom_logic_admits_and_nobody_to_its_switch(system: System) -> None:
     system.whole()
     service = str(system.client.api.get(SERVICES.path(NAMESPACE, "logic"))["spec"]["clusterIP"])
-    with applied(FaultProxy(NAMESPACE, "logic", HttpFaults(latency_ms=30)), injector(system)) as proof:
+    with applied(FaultProxy(NAMESPACE, "logic", HttpFaults(latency_ms=30)), system.injector()) as proof:
         assert proof.proved, proof.evidence
         proxy = system.client.api.get(PODS.path(NAMESPACE, pods_of(system, FRONT.proxy)[0]))["status"]["podIP"]
         frontend, api = pods_of(system, "frontend")[0], pods_of(system, "api")[0]
@@ -158,7 +147,7 @@ def test_the_proxy_admits_whom_logic_admits_and_nobody_to_its_switch(system: Sys
 )
 def test_a_fault_that_cannot_be_is_refused_and_nothing_is_touched(system: System, fault: Fault, told: str) -> None:
     before = system.whole()
-    with pytest.raises((FaultError, KubeError), match=told), applied(fault, injector(system)):
+    with pytest.raises((FaultError, KubeError), match=told), applied(fault, system.injector()):
         raise AssertionError("it was injected")
     assert is_without_trace(system, before)
 
@@ -166,8 +155,8 @@ def test_a_fault_that_cannot_be_is_refused_and_nothing_is_touched(system: System
 def test_a_second_proxy_in_front_of_a_service_is_refused_and_the_first_one_stays(system: System) -> None:
     before = system.whole()
     fault = FaultProxy(NAMESPACE, "logic", HttpFaults(latency_ms=30))
-    with applied(fault, injector(system)):
-        with pytest.raises(FaultError, match="leads to a fault proxy already"), applied(fault, injector(system)):
+    with applied(fault, system.injector()):
+        with pytest.raises(FaultError, match="leads to a fault proxy already"), applied(fault, system.injector()):
             raise AssertionError("it was injected")
         assert FRONT.leads(system.client.api.get(SERVICES.path(NAMESPACE, "logic")))
     assert is_without_trace(system, before)

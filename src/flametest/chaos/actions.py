@@ -9,7 +9,7 @@ healed there, and a preview runs the same action to show its targets. Each retur
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flametest.chaos import session
@@ -17,9 +17,10 @@ from flametest.chaos.errors import RecorderError
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
-from flametest.faults.errors import HealError
+from flametest.faults.errors import FaultError, HealError
 from flametest.faults.fault_proxy import FaultProxy
 from flametest.faults.http_faults import HttpFaults
+from flametest.faults.intrusion import INTRUDER, Intrusion
 from flametest.faults.network_partition import NetworkPartition
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.node_loss import NodeLoss
@@ -29,7 +30,7 @@ from flametest.faults.random_errors import RandomErrors
 from flametest.faults.scaling import Scaling
 from flametest.faults.selection import PodSelection
 from flametest.faults.service_removal import ServiceRemoval
-from flametest.model.events import NO_FAULT, FaultInjected, Phase, Stamp
+from flametest.model.events import NO_FAULT, ConnectionTried, FaultInjected, Phase, Stamp
 
 __all__ = [
     "await_recovery",
@@ -39,6 +40,7 @@ __all__ = [
     "inject_container_crash",
     "inject_dependency_outage",
     "inject_fault_proxy",
+    "inject_intrusion",
     "inject_network_partition",
     "inject_node_drain",
     "inject_node_loss",
@@ -148,6 +150,31 @@ def inject_dependency_outage(workload: str, kind: str = "StatefulSet", namespace
 def inject_network_partition(app: str, port: int, namespace: str = "") -> Told:
     """Let nobody connect to the pods of an app until it is healed; see `NetworkPartition`."""
     return _inject(NetworkPartition(_in(namespace), app, port))
+
+
+def inject_intrusion(isolated: Mapping[str, int], admitting: Mapping[str, int], namespace: str = "") -> Told:
+    """Start an intruder until it is healed, and note whether it can connect where nobody is to admit it.
+
+    Args:
+        isolated: the apps that it must not reach, each with a port.
+        admitting: an app that admits everybody, with its port: what proves that the intruder has a network.
+        namespace: where all of them are; that of the system under test by default.
+
+    Raises:
+        FlametestError: it may not be started, or was not.
+    """
+    if len(admitting) != 1:
+        raise FaultError(f"admitting names {len(admitting)} apps: expected one", 'write {"app": port}')
+    fault = Intrusion(_in(namespace), isolated, next(iter(admitting.items())))
+    done = _inject(fault)
+    if not done["proved"]:
+        return done
+    recorder = session.current()
+    tried = fault.attempts(recorder.client)
+    for one in tried:
+        at, name = Stamp(time.monotonic_ns(), time.time()), recorder.scenario.name
+        recorder.note(ConnectionTried(at, name, INTRUDER, one.app, one.port, one.outcome))
+    return done | {"attempts": {f"{one.app}:{one.port}": one.outcome for one in tried}}
 
 
 def inject_bad_rollout(deployment: str, namespace: str = "") -> Told:

@@ -5,17 +5,17 @@ from pathlib import Path
 from flametest.chaos.errors import RecorderError
 from flametest.chaos.recorder import Recorder
 from flametest.measure.figures import CRITERIA
+from flametest.measure.scenario import LIMITABLE
 from flametest.model.limits import LIMITS_FILE, parse_limits, parse_override
 from flametest.model.verdict import Limit
 
 __all__ = ["scenario_limits"]
 
-# Orders are read back when the experiment is over, so their limit is for the report alone.
-_JUDGED_LATER = ("write_anomalies",)
-
 
 def scenario_limits(recorder: Recorder) -> tuple[Limit, ...]:
     """Return the limits of the experiment that ``recorder`` records, for the figures that can be measured live.
+
+    Writes are read back, and isolation is judged, when the experiment is over: their limits are for the report alone.
 
     Raises:
         RecorderError: there is no file of limits.
@@ -28,6 +28,6 @@ def scenario_limits(recorder: Recorder) -> tuple[Limit, ...]:
         raise RecorderError(
             f"the limits {path} cannot be read: {error.strerror}", "keep limits.toml beside the experiment"
         ) from error
-    book = parse_limits(text, path.name, (*CRITERIA, *_JUDGED_LATER))
+    book = parse_limits(text, path.name, LIMITABLE)
     overrides = [parse_override(one) for one in recorder.settings.limits]
     return tuple(one for one in book.of(recorder.scenario.name, (), overrides) if one.criterion in CRITERIA)

@@ -6,6 +6,7 @@ from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
 from flametest.faults.fault_proxy import FaultProxy
+from flametest.faults.intrusion import Intrusion
 from flametest.faults.network_partition import NetworkPartition
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.node_loss import NodeLoss
@@ -23,6 +24,7 @@ FAULTS: tuple[type[Fault], ...] = (
     ContainerCrash,
     DependencyOutage,
     FaultProxy,
+    Intrusion,
     NetworkPartition,
     NodeDrain,
     NodeLoss,

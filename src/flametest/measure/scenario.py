@@ -97,7 +97,7 @@ def measure_scenario(
         name=spec.name,
         title=spec.title,
         description=spec.description,
-        sentence=_sentence(history, measured, criteria, checked) + _writes_ending(kept),
+        sentence=_sentence(history, measured, criteria, checked) + _isolation_ending(isolated) + _writes_ending(kept),
         verdict=worst(verdicts) if injected else Verdict.INCONCLUSIVE,
         fault=measured.axis.fault,
         targets=measured.axis.targets,
@@ -207,6 +207,11 @@ def _writes_ending(kept: Durability | None) -> str:
     if kept is None or (kept.problem and kept.anomalies == 0):
         return ""
     return f"; {write_words(kept)}"
+
+
+def _isolation_ending(isolated: Criterion | None) -> str:
+    """Return what an intruder met, unless the sentence tells it already because it is wrong."""
+    return f"; {isolated.reason}" if isolated is not None and isolated.verdict is Verdict.PASSED else ""
 
 
 def _latency_limit_ms(spec: ScenarioSpec) -> float:

@@ -20,7 +20,7 @@ _DEEDS = {
     "delete_service": "removing",
     "dependency_outage": "taking away",
     "drain_nodes": "draining",
-    "intrusion": "an intruder's attempts on",
+    "intrusion": "trying to get into",
     "kill_microservice": "deleting",
     "network_partition": "cutting off",
     "node_drain": "draining",

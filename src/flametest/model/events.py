@@ -10,6 +10,7 @@ from enum import StrEnum
 __all__ = [
     "NO_FAULT",
     "ChangeKind",
+    "ConnectionTried",
     "EndpointState",
     "EndpointsObserved",
     "Event",
@@ -172,6 +173,23 @@ class FaultHealed(Event):
 
     fault: str
     evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionTried(Event):
+    """A pod that has no business there tried to connect to one that is isolated.
+
+    Attributes:
+        source: the pod that tried.
+        destination: the app whose pod it tried.
+        port: the port.
+        outcome: ``connected``, ``failed``, or ``unknown`` when the pod could not be asked to try.
+    """
+
+    source: str
+    destination: str
+    port: int
+    outcome: str
 
 
 @dataclass(frozen=True, slots=True)

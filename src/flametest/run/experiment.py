@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flametest.measure.durability import WRITES_LIMIT
-from flametest.measure.figures import CRITERIA
+from flametest.measure.scenario import LIMITABLE
 from flametest.model.errors import FlametestError
 from flametest.model.limits import LimitBook, bound_of, parse_limits
 from flametest.model.verdict import Bound, Limit
@@ -110,7 +109,7 @@ def read_limits(path: Path) -> LimitBook:
         text = ""
     except OSError as error:
         raise ExperimentError(f"{path} cannot be read: {error.strerror}", "make it readable") from error
-    return parse_limits(text, path.name, (*CRITERIA, WRITES_LIMIT.criterion))
+    return parse_limits(text, path.name, LIMITABLE)
 
 
 def _read(path: Path) -> Mapping[str, Any]:

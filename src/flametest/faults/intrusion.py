@@ -1,0 +1,173 @@
+"""Send an intruder: a pod that no policy knows, which tries to connect to pods that are to admit their clients only.
+
+What is tested is the isolation, so a connection that is made is a weakness and no failure of this fault. The fault is
+proved by what the intruder can do: it connects to the app that admits everybody, so that it has a network at all, and
+each of the isolated apps admits some other pod, so that there is something to connect to.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from flametest.faults.connection import Reach, reach, ready_pods, vantage
+from flametest.faults.errors import FaultError, HealError
+from flametest.faults.protocol import Proof, State
+from flametest.faults.waiting import wait_for
+from flametest.faults.workloads import WORKLOADS, selects, target_of
+from flametest.kube import KubeClient
+from flametest.kube.errors import ConflictError, NotFoundError
+from flametest.kube.resources import PODS, Object
+from flametest.kube.snapshots import find
+from flametest.model.events import Target
+
+__all__ = ["INTRUDER", "Attempt", "Intrusion"]
+
+INTRUDER = "flametest-intruder"
+IMAGE = "flametest/fault-proxy:0.1.0"  # any image with a shell and python3 serves; this one is there for faults already
+LIFETIME_SECONDS = 600  # the cluster itself ends an intruder that everybody has forgotten
+READY_SECONDS_MAX = 60.0
+GONE_SECONDS_MAX = 25.0
+_USER = 10001  # as in the image
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A connection that the intruder tried, to a port of an app's pod."""
+
+    app: str
+    port: int
+    outcome: Reach
+
+
+@dataclass(frozen=True, slots=True)
+class Intrusion:
+    """Try the port of each app in ``isolated``; ``admitting`` is an app with its port that admits everybody."""
+
+    name: ClassVar[str] = "intrusion"
+    lasts: ClassVar[bool] = True
+
+    namespace: str
+    isolated: Mapping[str, int]
+    admitting: tuple[str, int]
+    image: str = IMAGE
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        return f"let an intruder try to connect to {', '.join(sorted(self.isolated))}"
+
+    def targets(self, client: KubeClient) -> tuple[Target, ...]:
+        """Return the workloads whose pods the intruder tries to reach."""
+        if not self.isolated:
+            raise FaultError("no app is named, so nothing would be tried", "name the isolated apps with their ports")
+        return tuple(target_of(self._workload(client, app)) for app in sorted(self.isolated))
+
+    def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
+        """Return what is to be removed.
+
+        Raises:
+            FaultError: an app admits no pod at all, so that an intruder's failure would prove nothing.
+        """
+        for app, port in sorted(self.isolated.items()):
+            address = self._address(client, app)
+            if not vantage(client, self.namespace, address, port):
+                raise FaultError(
+                    f"no pod of namespace {self.namespace!r} can connect to port {port} of {app}, so an intruder that "
+                    "cannot would prove nothing",
+                    "mend the port, or the system",
+                )
+        return {"namespace": self.namespace}
+
+    def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
+        """Start the intruder.
+
+        Raises:
+            FaultError: there is one already.
+        """
+        try:
+            client.api.send("POST", PODS.path(self.namespace), self._pod())
+        except ConflictError as error:
+            raise FaultError(f"pod {INTRUDER} is there already", "run `flametest undo` first") from error
+
+    def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
+        """Wait until the intruder runs, and return whether it can connect to the app that admits everybody."""
+        app, port = self.admitting
+        if not wait_for(lambda: self._is_ready(client), READY_SECONDS_MAX):
+            return Proof(False, f"pod {INTRUDER} did not run within {READY_SECONDS_MAX:g} s (image {self.image})")
+        if self._reach(client, app, port) is Reach.CONNECTED:
+            return Proof(True, f"pod {INTRUDER} runs and connects to port {port} of {app}, which admits everybody")
+        return Proof(False, f"pod {INTRUDER} cannot even connect to port {port} of {app}, which should admit everybody")
+
+    def attempts(self, client: KubeClient) -> tuple[Attempt, ...]:
+        """Let the intruder try each isolated app once, and return what became of it; takes 2 s for each at most.
+
+        Raises:
+            KubeError: the API is unreachable or refused.
+        """
+        return tuple(Attempt(app, port, self._reach(client, app, port)) for app, port in sorted(self.isolated.items()))
+
+    @staticmethod
+    def heal(client: KubeClient, state: State) -> str:
+        """Remove the intruder."""
+        namespace = str(state["namespace"])
+        try:
+            client.api.send("DELETE", PODS.path(namespace, INTRUDER), {"gracePeriodSeconds": 0})
+        except NotFoundError:
+            return f"pod {INTRUDER} is not there"
+        if not wait_for(lambda: find(client.api, PODS, namespace, INTRUDER) is None, GONE_SECONDS_MAX):
+            raise HealError(
+                f"pod {INTRUDER} is still there after {GONE_SECONDS_MAX:g} s",
+                "see its events, and run `flametest undo`",
+            )
+        return f"pod {INTRUDER} was removed"
+
+    def _reach(self, client: KubeClient, app: str, port: int) -> Reach:
+        return reach(client, (self.namespace, INTRUDER), self._address(client, app), port)
+
+    def _address(self, client: KubeClient, app: str) -> str:
+        for pod in ready_pods(client, self.namespace):
+            if (pod["metadata"].get("labels") or {}).get("app") == app:
+                return str(pod["status"].get("podIP", ""))
+        raise FaultError(f"no pod of namespace {self.namespace!r} with app={app} is ready", "deploy it, or mend it")
+
+    def _workload(self, client: KubeClient, app: str) -> Object:
+        for resource in WORKLOADS.values():
+            for one in client.api.get(resource.path(self.namespace)).get("items", []):
+                if selects({"app": app}, one["spec"]["template"]["metadata"].get("labels")):
+                    found: Object = one | {"kind": resource.kind}
+                    return found
+        raise FaultError(f"namespace {self.namespace!r} holds no workload with app={app}", "name an app that is there")
+
+    def _is_ready(self, client: KubeClient) -> bool:
+        return any(pod["metadata"]["name"] == INTRUDER for pod in ready_pods(client, self.namespace))
+
+    def _pod(self) -> Object:
+        container = {
+            "name": "intruder",
+            "image": self.image,
+            "imagePullPolicy": "IfNotPresent",
+            "command": ["sleep", str(LIFETIME_SECONDS)],
+            "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "64Mi"}},
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            },
+        }
+        spec = {
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": LIFETIME_SECONDS,
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": _USER,
+                "runAsGroup": _USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [container],
+        }
+        labels = {"app": INTRUDER, "app.kubernetes.io/part-of": "flametest"}
+        metadata = {"name": INTRUDER, "namespace": self.namespace, "labels": labels}
+        return {"apiVersion": PODS.api_version, "kind": PODS.kind, "metadata": metadata, "spec": spec}

@@ -16,7 +16,10 @@ class ProjectError(FlametestError):
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A folder with manifests/, experiments/ and loadtests/."""
+    """A folder with manifests/, experiments/ and loadtests/.
+
+    One without manifests tests a system that is deployed already; one without experiments is there to be deployed.
+    """
 
     root: Path
 
@@ -71,12 +74,21 @@ def find_project(start: Path, installed: Path) -> Project:
         installed: this package's folder; an editable installation lies inside its checkout.
 
     Raises:
-        ProjectError: no folder with manifests/ and experiments/ was found.
+        ProjectError: no folder of a project was found.
     """
     for folder in (start, *start.parents, *installed.parents):
-        if (folder / "manifests").is_dir() and (folder / "experiments").is_dir():
-            return Project(folder)
+        project = Project(folder)
+        if _is_deployable(project) or _is_testable(project):
+            return project
     raise ProjectError(
         f"no folder with manifests/ and experiments/ in {start} or above",
-        "run the command inside a checkout of the project",
+        "run the command inside a checkout of the project, or inside a folder that `flametest init` has written",
     )
+
+
+def _is_deployable(project: Project) -> bool:
+    return project.manifests.is_dir() and (project.experiments.is_dir() or project.images_file.is_file())
+
+
+def _is_testable(project: Project) -> bool:
+    return project.experiments.is_dir() and project.locustfile.is_file()

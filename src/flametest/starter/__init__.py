@@ -1,0 +1,45 @@
+"""``flametest init``: looks at a system that somebody else has built, and writes what tests it.
+
+It serves `flametest.cli` alone, reads and never changes a cluster, and writes nothing but the folder that it is given.
+
+selectors    labels and what selects them
+system       the parts of a system, as far as they decide how it fails
+parsing      a part from its JSON object
+sources      a whole system, from a namespace or from a folder of manifests
+topology     who serves whom, who needs whom, where users enter
+rules        weaknesses, a pure function each
+experiments  which experiments suit a system, and their limits
+documents    an experiment as Chaos Toolkit reads it
+project      the folder's texts, and writing them without losing anything
+entry        which paths of the entry answer
+visitors     the load test that is written, as it is
+errors       what can go wrong
+"""
+
+from flametest.starter.entry import answering_paths
+from flametest.starter.errors import StarterError
+from flametest.starter.experiments import Plan, make_plan
+from flametest.starter.project import Written, project_files, write_project
+from flametest.starter.rules import Severity, Weakness, find_weaknesses
+from flametest.starter.sources import read_folder, read_namespace
+from flametest.starter.system import System, Workload
+from flametest.starter.topology import Topology, make_topology
+
+__all__ = [
+    "Plan",
+    "Severity",
+    "StarterError",
+    "System",
+    "Topology",
+    "Weakness",
+    "Workload",
+    "Written",
+    "answering_paths",
+    "find_weaknesses",
+    "make_plan",
+    "make_topology",
+    "project_files",
+    "read_folder",
+    "read_namespace",
+    "write_project",
+]

@@ -1,0 +1,27 @@
+"""Which paths the entry answers, asked once each: what the load then asks for is known to work."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+
+__all__ = ["answering_paths"]
+
+ANSWER_SECONDS_MAX = 3.0
+_OK = 200  # what the steady state of the experiments expects
+
+
+def answering_paths(url: str, paths: Iterable[str]) -> tuple[str, ...]:
+    """Return those of ``paths``, with the root before them, that a running entry answers with 200.
+
+    Each is asked once, and redirections are followed, which takes a few seconds at most for one that does not answer.
+    """
+    return tuple(path for path in dict.fromkeys(("/", *paths)) if _answers(url + path))
+
+
+def _answers(url: str) -> bool:
+    request = urllib.request.Request(url, headers={"User-Agent": "flametest-init"})  # noqa: S310 (http of the CLI)
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS_MAX) as answer:  # noqa: S310
+            return bool(answer.status == _OK)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False

@@ -64,7 +64,7 @@ def list_metadata(listing: Listing) -> Object:
 def item_bytes(resource: Resource, record: Record) -> bytes:
     """Return a stored object as lists show it: without kind and apiVersion, which stored bytes begin with."""
     head = len(f'{{"kind":"{resource.kind}","apiVersion":"{resource.api_version}",')
-    return b"{" + record.data[head:]
+    return b"{" + resource.shown(record.data)[head:]
 
 
 def list_bytes(resource: Resource, listing: Listing) -> bytes:

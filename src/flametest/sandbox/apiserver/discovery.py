@@ -3,6 +3,7 @@
 from functools import cache
 
 from flametest.sandbox.apiserver.resources import CATALOGUE, Resource
+from flametest.sandbox.apiserver.views import VIEWS
 from flametest.sandbox.objects import Object
 
 __all__ = ["GROUP_VERSIONS", "VERSION", "api_versions", "group", "groups", "resource_list", "version_info"]
@@ -28,7 +29,7 @@ _REVIEWS = {
 }
 
 GROUP_VERSIONS: tuple[tuple[str, str], ...] = tuple(
-    dict.fromkeys([*((r.group, r.version) for r in CATALOGUE), *_REVIEWS])
+    dict.fromkeys([*((r.group, r.version) for r in (*CATALOGUE, *VIEWS)), *_REVIEWS])
 )
 """Every group and version that is served, the core group first."""
 
@@ -74,6 +75,8 @@ def group(name: str) -> Object | None:
 
 def _entries(resource: Resource) -> list[Object]:
     verbs = [verb for verb in _VERBS if verb != "deletecollection" or resource.kind != "Namespace"]
+    if resource.stored_as:
+        verbs = ["get", "list", "watch"]
     entry: Object = {
         "name": resource.plural,
         "singularName": resource.singular,
@@ -102,7 +105,7 @@ def resource_list(group_name: str, version: str) -> Object | None:
         return None
     entries = [
         entry
-        for resource in sorted(CATALOGUE, key=lambda r: r.plural)
+        for resource in sorted((*CATALOGUE, *VIEWS), key=lambda r: r.plural)
         if (resource.group, resource.version) == (group_name, version)
         for entry in _entries(resource)
     ]

@@ -103,6 +103,8 @@ class Handlers:
                 verbs = {"GET": self._list}
             elif target.resource.kind == "Namespace":
                 del verbs["DELETE"]
+        if target.resource.stored_as:
+            verbs = {"GET": verbs["GET"]}
         verb = verbs.get("GET" if method == "HEAD" else method)
         if verb is None:
             raise method_not_allowed()
@@ -111,7 +113,7 @@ class Handlers:
     def _shaped(self, call: Call, record: Record, status: int = 200, warnings: list[str] | None = None) -> web.Response:
         form = call.form()
         if form == "object":
-            return answers.answer_bytes(record.data, status, warnings or ())
+            return answers.answer_bytes(call.target.resource.shown(record.data), status, warnings or ())
         obj = record.load()
         if form == "metadata":
             return answers.answer(partial_metadata(obj), status, warnings or ())

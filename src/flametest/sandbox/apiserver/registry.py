@@ -70,7 +70,7 @@ class Registry:
         Raises:
             StatusError: 404.
         """
-        record = self.store.get(resource.name, (namespace, name))
+        record = self.store.get(resource.stored_name, (namespace, name))
         if record is None:
             raise not_found(resource.name, name)
         return record
@@ -79,7 +79,7 @@ class Registry:
         """Return a page of the objects of a namespace (None: of all) that are selected, by namespace and name."""
         records: list[Record] = []
         last: Key | None = None
-        for key, record in self.store.items(resource.name, namespace, selection.after):
+        for key, record in self.store.items(resource.stored_name, namespace, selection.after):
             if not selection.matches(key, record):
                 continue
             if selection.limit and len(records) == selection.limit:
@@ -219,7 +219,7 @@ class Registry:
 
     def subscribe(self, resource: Resource, since: int | None) -> Subscription:
         """Return the changes of a resource, for a watch over HTTP."""
-        return self.store.subscribe((resource.name,), since)
+        return self.store.subscribe((resource.stored_name,), since)
 
     # Objects: what controllers, scheduler, agent and network use.
 

@@ -6,7 +6,7 @@ Nothing here touches the store or the network; `flametest.sandbox.apiserver.hand
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import orjson
@@ -25,6 +25,7 @@ from flametest.sandbox.apiserver.outcomes import Selection, WriteOptions
 from flametest.sandbox.apiserver.protobuf import MAGIC, MEDIA_TYPE, decode_protobuf
 from flametest.sandbox.apiserver.resources import CATALOGUE, Resource
 from flametest.sandbox.apiserver.selectors import parse_field_selector, parse_label_selector
+from flametest.sandbox.apiserver.views import VIEWS
 from flametest.sandbox.errors import StatusError, gone
 from flametest.sandbox.objects import Object
 from flametest.sandbox.store import Key
@@ -51,8 +52,8 @@ Form = Literal["object", "table", "metadata"]
 
 JSON_TYPES = ("application/json", "application/yaml")
 
-_RESOURCES = {(r.group, r.version, r.plural): r for r in CATALOGUE}
-_VERSIONS = frozenset((r.group, r.version) for r in CATALOGUE)
+_RESOURCES = {(r.group, r.version, r.plural): r for r in (*CATALOGUE, *VIEWS)}
+_VERSIONS = frozenset((group, version) for group, version, _ in _RESOURCES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +204,11 @@ def selection(query: Query, resource: Resource) -> Selection:
         StatusError: 400, a selector, limit or token is broken.
     """
     token = query.get("continue", "")
+    aliases = resource.field_aliases
+    fields = parse_field_selector(query.get("fieldSelector", ""), (*resource.fields, *aliases))
     return Selection(
         labels=parse_label_selector(query.get("labelSelector", "")),
-        fields=parse_field_selector(query.get("fieldSelector", ""), resource.fields),
+        fields=tuple(replace(one, path=aliases.get(one.path, one.path)) for one in fields),
         limit=number_of(query, "limit") or 0,
         after=_parse_token(token) if token else None,
     )

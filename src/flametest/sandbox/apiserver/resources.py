@@ -5,8 +5,10 @@ serve another kind, add an entry here, its behaviour in ``defaults`` and ``valid
 and generate the slice anew (``scripts/generate_schemas.py``).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import orjson
 
 from flametest.sandbox.apiserver.behaviour import Behaviour
 from flametest.sandbox.apiserver.columns import apps as apps_columns
@@ -23,6 +25,7 @@ from flametest.sandbox.apiserver.validation import pods as pod_rules
 from flametest.sandbox.apiserver.validation import services as service_rules
 from flametest.sandbox.apiserver.validation import storage as storage_rules
 from flametest.sandbox.apiserver.validation.names import dns_1035_label, dns_label, dns_subdomain
+from flametest.sandbox.objects import Object
 
 __all__ = ["BY_NAME", "CATALOGUE", "Resource"]
 
@@ -50,6 +53,9 @@ class Resource:
         behaviour: its defaults and checks.
         returns_deleted: a deletion answers with the object, not with a Status.
         orphans: a deletion that names no policy leaves the dependents alone, as jobs do for compatibility.
+        stored_as: the name of the resource whose objects it shows, read only; empty for one with objects of its own.
+        show: makes what is shown of what is stored, where that differs.
+        field_aliases: further names of fields that field selectors take, and what they stand for.
     """
 
     plural: str
@@ -67,11 +73,23 @@ class Resource:
     behaviour: Behaviour = PLAIN
     returns_deleted: bool = False
     orphans: bool = False
+    stored_as: str = ""
+    show: Callable[[Object], Object] | None = None
+    field_aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The plural and the group, as in ``deployments.apps``."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def stored_name(self) -> str:
+        """The name under which its objects are stored."""
+        return self.stored_as or self.name
+
+    def shown(self, data: bytes) -> bytes:
+        """Return the JSON of a stored object as this resource shows it."""
+        return data if self.show is None else orjson.dumps(self.show(orjson.loads(data)))
 
     @property
     def api_version(self) -> str:

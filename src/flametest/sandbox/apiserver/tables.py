@@ -34,7 +34,8 @@ def _row(resource: Resource, obj: Object, include: IncludeObject, now: datetime)
     cells: list[Any] = [column.cell(obj, now) for column in resource.columns]
     row: Object = {"cells": cells}
     if include != "None":
-        row["object"] = partial_metadata(obj) if include == "Metadata" else obj
+        shown = obj if resource.show is None or include == "Metadata" else resource.show(obj)
+        row["object"] = partial_metadata(shown) if include == "Metadata" else shown
     return row
 
 

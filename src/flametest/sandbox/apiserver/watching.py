@@ -39,8 +39,7 @@ class _Encoder:
 
     def line(self, kind: str, data: bytes) -> bytes:
         """Return the line of an event about a stored object."""
-        if self._form != "object":
-            data = self._reshape(orjson.loads(data))
+        data = self._reshape(orjson.loads(data)) if self._form != "object" else self._resource.shown(data)
         return b'{"type":"' + kind.encode() + b'","object":' + data + b"}\n"
 
     def bookmark(self, version: int, *, initial_end: bool) -> bytes:

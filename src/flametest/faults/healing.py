@@ -12,6 +12,8 @@ from pathlib import Path
 
 from flametest.faults.catalogue import HEALERS
 from flametest.faults.errors import HealError
+from flametest.faults.own_namespace import OWN_NAMESPACE
+from flametest.faults.own_namespace import remove as remove_namespace
 from flametest.faults.undo import Place, UndoJournal, UndoRecord
 from flametest.kube import KubeClient, connect
 from flametest.kube.errors import ApiRejectedError
@@ -22,6 +24,7 @@ from flametest.model.errors import FlametestError
 __all__ = ["Healing", "cluster_uid", "heal", "heal_all", "place_of"]
 
 SYSTEM_NAMESPACE = "kube-system"
+_HEALERS = {**HEALERS, OWN_NAMESPACE: remove_namespace}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def heal(client: KubeClient, record: UndoRecord) -> str:
     gone = sorted(name for name in namespaces if find(client.api, NAMESPACES, "", name) is None)
     if gone and len(gone) == len(namespaces):
         return f"nothing is left to heal: namespace {gone[0]} is gone, and everything in it"
-    healer = HEALERS.get(record.fault)
+    healer = _HEALERS.get(record.fault)
     if healer is None:
         raise HealError(
             f"no fault is called {record.fault!r}", "heal it by the version of Flametest that injected it, or by hand"

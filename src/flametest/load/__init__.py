@@ -14,11 +14,19 @@ exchange       one HTTP request on a connection, and the answer to it
 locust_runner  the handle by which a run starts stock Locust, waits for its rate, and ends it
 locust_export  what Locust loads beside the load test, to write samples
 locust_sample  what Locust says of a request, as a sample; pure
+locust_serve   what Locust loads beside these in a pod, to be asked for its samples
+distributed    the handle by which a run starts, waits for and ends Locust as master and workers in the cluster
+worker_pods    what these are deployed as; pure
+collector      fetches one worker's samples through the API server
+clocks         a worker's clock in terms of this machine's; pure
+clockname      which clock a process reads
+rate           the rate that was reached, from the growing file of samples
 samplefile     the CSV file of samples, written while they come
 child          a child process with a log, ended for certain
 errors         the error tree
 
-Handles are safe to import anywhere: everything here but `locust_export` needs the standard library only.
+Handles are safe to import anywhere: this package's own needs the standard library only. Only `locust_export` and
+`locust_serve` import Locust; `distributed`, `worker_pods` and `collector` need `flametest.kube`.
 """
 
 from flametest.load.audit import Auditor, ShopMissingError

@@ -3,28 +3,23 @@
 Locust is a process of its own, started as anybody would start it, with `locust_export` beside the load test.
 """
 
-import csv
 import sys
 import time
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from flametest.load.child import Child
 from flametest.load.errors import LoadError
-from flametest.model.samples import SAMPLE_COLUMNS
+from flametest.load.rate import ACHIEVED_MIN, AchievedRate
 
 __all__ = ["LOAD_SAMPLES_FILE", "LoadOptions", "Locust"]
 
 LOAD_SAMPLES_FILE = "samples-load.csv"
 _LOG_FILE = "locust.log"
 _SAMPLES_VARIABLE = "FLAMETEST_LOAD_SAMPLES"  # as in locust_export, which can be imported in Locust's process only
-_ACHIEVED_MIN = 0.95
-_WINDOW_NS = 1_000_000_000
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.05
-_SENT_COLUMN = SAMPLE_COLUMNS.index("sent_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +101,8 @@ class Locust:
         Raises:
             LoadError: it died, or did not reach its rate in time.
         """
-        achieved = _Achieved(self._samples)
-        wanted = _ACHIEVED_MIN * self._options.offered_per_second
+        achieved = AchievedRate(self._samples)
+        wanted = ACHIEVED_MIN * self._options.offered_per_second
         deadline = time.monotonic() + timeout_seconds
         while (found := achieved.per_second()) < wanted:
             self.check()
@@ -133,39 +128,3 @@ class Locust:
         command += ["--host", options.url, "-u", str(options.users), "-r", str(options.users)]
         command += ["-t", f"{max(1, round(options.seconds_max))}s", "--only-summary", "--exit-code-on-error", "0"]
         return command
-
-
-class _Achieved:
-    """Follows a growing file of samples and tells the rate of its last second."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-        self._sent_ns: deque[int] = deque()
-
-    def per_second(self) -> float:
-        """Return how many requests were sent in the last whole second of the file; 0 before it spans one."""
-        sent_ns = self._read()
-        self._sent_ns.extend(sent_ns)
-        if not self._sent_ns:
-            return 0.0
-        end_ns = max(self._sent_ns)
-        spans = end_ns - min(self._sent_ns) >= _WINDOW_NS
-        recent = [one for one in self._sent_ns if one > end_ns - _WINDOW_NS]
-        if spans:
-            # One older sample stays, as the evidence that the window is whole.
-            self._sent_ns = deque([end_ns - _WINDOW_NS, *recent])
-        return float(len(recent)) if spans else 0.0
-
-    def _read(self) -> list[int]:
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                text = file.read()
-        except FileNotFoundError:
-            return []
-        whole = text[: text.rfind(b"\n") + 1]
-        header = self._offset == 0
-        self._offset += len(whole)
-        rows = list(csv.reader(whole.decode().splitlines()))
-        return [int(row[_SENT_COLUMN]) for row in rows[header:]]

@@ -1,0 +1,58 @@
+"""The rate that a load generator has reached, read from the samples that it writes while it runs."""
+
+import csv
+from collections import deque
+from pathlib import Path
+
+from flametest.model.samples import SAMPLE_COLUMNS
+
+__all__ = ["ACHIEVED_MIN", "AchievedRate"]
+
+ACHIEVED_MIN = 0.95
+"""The share of what is offered from which on it counts as offered."""
+
+_WINDOW_NS = 1_000_000_000
+_SENT_COLUMN = SAMPLE_COLUMNS.index("sent_ns")
+
+
+class AchievedRate:
+    """Follows a growing file of samples and tells the rate of one of its last seconds.
+
+    Args:
+        path: the file; it may not exist yet.
+        lag_ns: how much later than the newest row a row of the same moment may be written, as where several processes
+            write by way of one; the second that ends so long before the newest row is judged.
+    """
+
+    def __init__(self, path: Path, lag_ns: int = 0) -> None:
+        self._path = path
+        self._lag_ns = lag_ns
+        self._offset = 0
+        self._sent_ns: deque[int] = deque()
+
+    def per_second(self) -> float:
+        """Return how many requests were sent in that second; 0 before the file spans it."""
+        self._sent_ns.extend(self._read())
+        if not self._sent_ns:
+            return 0.0
+        end_ns = max(self._sent_ns) - self._lag_ns
+        begin_ns = end_ns - _WINDOW_NS
+        spans = begin_ns >= min(self._sent_ns)
+        later = [one for one in self._sent_ns if one > begin_ns]
+        if spans:
+            # One older sample stays, as the evidence that the window is whole.
+            self._sent_ns = deque([begin_ns, *later])
+        return float(sum(one <= end_ns for one in later)) if spans else 0.0
+
+    def _read(self) -> list[int]:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                text = file.read()
+        except FileNotFoundError:
+            return []
+        whole = text[: text.rfind(b"\n") + 1]
+        header = self._offset == 0
+        self._offset += len(whole)
+        rows = list(csv.reader(whole.decode().splitlines()))
+        return [int(row[_SENT_COLUMN]) for row in rows[header:]]

@@ -1,0 +1,157 @@
+"""The distributed load of a scenario: its namespace, journalled before it is made, and what became of each worker.
+
+It stands beside the one process of `flametest.load.Locust`, and notes in the history what a reader needs to believe
+samples that were taken on other machines: whose they are, how many, and how each worker's clock was reckoned with.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flametest.clusters import Access
+from flametest.faults.guardian import Guardian
+from flametest.faults.healing import heal_all, place_of
+from flametest.faults.own_namespace import MARK, OWN_NAMESPACE, state_of
+from flametest.faults.owner import own_owner
+from flametest.faults.signals import shielded
+from flametest.faults.undo import UndoJournal, UndoRecord, identifier, state_home
+from flametest.kube import KubeClient, KubeError, connect
+from flametest.kube.resources import NAMESPACES
+from flametest.load import LoadError, LoadOptions
+from flametest.load.collector import WorkerSummary
+from flametest.load.distributed import CLOCK_UNCERTAINTY_NS_MAX, DistributedLocust, inside_url
+from flametest.load.worker_pods import PodLoad
+from flametest.model.events import LoadEnded, LoadStarted, Noted, Target
+from flametest.run.folder import append_event, stamp
+
+__all__ = ["PodLoadOptions", "loaded_from_pods"]
+
+
+@dataclass(frozen=True, slots=True)
+class PodLoadOptions:
+    """What is offered from pods.
+
+    Attributes:
+        load: users, rate and load test; its URL is the entry as this machine has it.
+        workers: how many pods send it.
+        entry: the entry as pods have it; empty to have it found.
+    """
+
+    load: LoadOptions
+    workers: int
+    entry: str = ""
+
+
+@contextmanager
+def loaded_from_pods(
+    name: str, access: Access, options: PodLoadOptions, folder: Path, saw: Callable[[str], None]
+) -> Iterator[None]:
+    """Offer the load of scenario ``name`` from pods while the block runs; samples and history are in ``folder`` then.
+
+    What ends the load early, a worker's death for one, is told in the history and makes the scenario inconclusive.
+
+    Raises:
+        LoadError: the load could not be started.
+        KubeError: the API is unreachable or refused.
+    """
+    history, load = folder / "history.jsonl", options.load
+    with (
+        connect(access.kubeconfig, access.context) as client,
+        _namespace(client, access, load.seconds_max) as namespace,
+    ):
+        entry = options.entry or inside_url(client, access.namespace, access.url)
+        inside = PodLoad(replace(load, url=entry), options.workers, namespace, secrets.token_urlsafe(16))
+        client.api.send("POST", NAMESPACES.path(), inside.namespace_object(MARK))
+        locust = DistributedLocust(inside, client, folder)
+        reason = "stopped"
+        try:
+            saw(f"starting {options.workers} load workers that enter by {entry}")
+            locust.start()
+            _wait_until_offered(locust, name, history)
+            append_event(history, LoadStarted(stamp(), name, load.users, load.offered_per_second))
+            try:
+                yield
+                reason = _ended_early(locust)
+            except BaseException as error:
+                reason = str(error) or type(error).__name__
+                raise
+            finally:
+                ended = stamp()
+                with shielded():
+                    missing = _finish(locust, name, history)
+                append_event(history, LoadEnded(ended, name, reason if reason != "stopped" else missing or reason))
+        finally:
+            locust.close()
+
+
+@contextmanager
+def _namespace(client: KubeClient, access: Access, seconds_max: float) -> Iterator[str]:
+    """Journal a new name for a namespace, which the block makes, and remove what it made on every way out."""
+    home, owner = state_home(os.environ), own_owner(os.environ)
+    journal, guardian = UndoJournal(home), Guardian(home, owner)
+    namespace = f"flametest-load-{secrets.token_hex(4)}"
+    record = UndoRecord(
+        identifier=identifier(time.time_ns(), os.getpid(), OWN_NAMESPACE),
+        fault=OWN_NAMESPACE,
+        title=f"load workers in namespace {namespace}",
+        targets=(Target(NAMESPACES.kind, "", namespace, ""),),
+        state=state_of(namespace),
+        place=place_of(client, str(access.kubeconfig), access.context),
+        owner=owner,
+        lease_until_wall_s=time.time() + seconds_max,
+    )
+    journal.write(record)
+    try:
+        guardian.start()
+        yield namespace
+    finally:
+        with shielded():
+            heal_all(journal, [record])
+            guardian.stop()
+
+
+def _wait_until_offered(locust: DistributedLocust, name: str, history: Path) -> None:
+    """Wait until the load is at its rate; one that lives and does not reach it goes on, and leaves a doubt.
+
+    Raises:
+        LoadError: a worker died.
+    """
+    try:
+        locust.wait_until_offered()
+    except LoadError as error:
+        locust.check()
+        append_event(history, Noted(stamp(), name, error.message))
+
+
+def _ended_early(locust: DistributedLocust) -> str:
+    try:
+        locust.check()
+    except LoadError as error:
+        return error.message
+    return "stopped"
+
+
+def _finish(locust: DistributedLocust, name: str, history: Path) -> str:
+    """End the load, note what came of each worker, and return what is missing or in doubt; empty for nothing."""
+    try:
+        summaries = locust.stop()
+    except (LoadError, KubeError) as error:
+        return error.message
+    for one in summaries:
+        append_event(history, Noted(stamp(), name, f"load worker {one.pod}: {one.requests} requests; {one.clock}"))
+    return _doubt(summaries)
+
+
+def _doubt(summaries: tuple[WorkerSummary, ...]) -> str:
+    vague = [one for one in summaries if one.clock.uncertainty_ns > CLOCK_UNCERTAINTY_NS_MAX]
+    if not vague:
+        return ""
+    most = max(vague, key=lambda one: one.clock.uncertainty_ns)
+    return (
+        f"the clock of load worker {most.pod} is known to ± {most.clock.uncertainty_ns / 1e6:.0f} ms only, and "
+        f"± {CLOCK_UNCERTAINTY_NS_MAX / 1e6:.0f} ms are believed"
+    )

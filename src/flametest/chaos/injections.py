@@ -22,7 +22,7 @@ from flametest.faults.wrapper import Armed, Injected, InjectionOptions, Injector
 from flametest.kube import KubeClient
 from flametest.model.events import FaultHealed, FaultInjected, Noted, Stamp, Target
 
-__all__ = ["ExperimentFaults", "Faults", "Preview", "end_with_runner", "told"]
+__all__ = ["ExperimentFaults", "Faults", "Listing", "Preview", "end_with_runner", "told"]
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -128,6 +128,23 @@ class Preview:
         """
         self.shown.append((fault, aim(self._client, fault, self._radius)))
         return Proof(False, "nothing was injected: this is a preview")
+
+    def heal(self) -> tuple[Healing, ...]:
+        """Return nothing, since nothing was injected."""
+        return ()
+
+
+class Listing:
+    """Keeps the faults that it is given in `listed`, and looks no further."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self.listed: list[Fault] = []
+
+    def inject(self, fault: Fault) -> Proof:
+        """Take note of a fault."""
+        self.listed.append(fault)
+        return Proof(False, "nothing was injected: this is a list")
 
     def heal(self) -> tuple[Healing, ...]:
         """Return nothing, since nothing was injected."""

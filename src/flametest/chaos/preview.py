@@ -7,12 +7,13 @@ from typing import Any
 
 from flametest.chaos import session
 from flametest.chaos.guarded import OWN_MODULE, guarded_fault
-from flametest.chaos.injections import Preview
+from flametest.chaos.injections import Faults, Listing, Preview
+from flametest.faults.protocol import Fault
 from flametest.faults.safety import Radius
 from flametest.kube import KubeClient
 from flametest.model.events import Target
 
-__all__ = ["Aimed", "Limits", "preview", "read_limits"]
+__all__ = ["Aimed", "Limits", "foreseen", "preview", "read_limits"]
 
 INJECTING = "inject_"  # how the actions of Flametest that inject are named
 
@@ -87,17 +88,36 @@ def preview(
     """
     aimed = []
     for activity in _activities(experiment):
-        provider = activity.get("provider") or {}
-        arguments = substitute(provider.get("arguments") or {}) or {}
         faults = Preview(client, limits.radius(namespace), namespace)
-        fault = guarded_fault(activity, arguments, limits.unguarded)
-        if fault is not None:
-            faults.inject(fault)
-        elif provider.get("module") == OWN_MODULE and str(provider.get("func", "")).startswith(INJECTING):
-            with session.previewing(faults):
-                getattr(importlib.import_module(OWN_MODULE), provider["func"])(**arguments)
+        _hand_over(activity, substitute, limits, faults)
         aimed += [Aimed(str(activity.get("name")), one.title, targets) for one, targets in faults.shown]
     return tuple(aimed)
+
+
+def foreseen(
+    experiment: Mapping[str, Any], substitute: Callable[[Any], Any], namespace: str, limits: Limits
+) -> tuple[Fault, ...]:
+    """Return the faults of an experiment with their options, and ask no cluster; see `preview` for the arguments.
+
+    Raises:
+        FlametestError: nobody can tell beforehand what an action would do.
+    """
+    faults = Listing(namespace)
+    for activity in _activities(experiment):
+        _hand_over(activity, substitute, limits, faults)
+    return tuple(faults.listed)
+
+
+def _hand_over(activity: Mapping[str, Any], substitute: Callable[[Any], Any], limits: Limits, faults: Faults) -> None:
+    """Give the fault of an activity, if it has one, to ``faults``, by the activity's own action where it is ours."""
+    provider = activity.get("provider") or {}
+    arguments = substitute(provider.get("arguments") or {}) or {}
+    fault = guarded_fault(activity, arguments, limits.unguarded)
+    if fault is not None:
+        faults.inject(fault)
+    elif provider.get("module") == OWN_MODULE and str(provider.get("func", "")).startswith(INJECTING):
+        with session.previewing(faults):
+            getattr(importlib.import_module(OWN_MODULE), provider["func"])(**arguments)
 
 
 def _activities(experiment: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

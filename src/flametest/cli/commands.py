@@ -11,7 +11,9 @@ import click
 
 import flametest
 from flametest.cli.progress import make_progress
-from flametest.clusters import Access, Cluster, ClusterError, ClusterOptions, provide
+from flametest.cli.where import Where
+from flametest.clusters import DEFAULT_NAMESPACE, Cluster, ClusterOptions, provide, running
+from flametest.model.homes import config_home, state_home
 from flametest.model.result import Result
 from flametest.model.verdict import Verdict
 from flametest.run.exitcodes import ExitCode, exit_code
@@ -22,32 +24,43 @@ if TYPE_CHECKING:
     from flametest.chaos.preview import Aimed
     from flametest.run.leftovers import Leftovers
 
-__all__ = ["bring_down", "bring_up", "print_environment", "render_again", "run_suite", "show_status", "undo"]
+__all__ = [
+    "bring_down",
+    "bring_up",
+    "find_cluster",
+    "find_files",
+    "print_environment",
+    "render_again",
+    "run_suite",
+    "show_status",
+    "undo",
+]
 
 
-def run_suite(**options: Any) -> int:
+def run_suite(where: Where, **options: Any) -> int:
     """Carry out a run and print its verdict."""
     from flametest.run.run import RunOptions, execute, rehearse  # noqa: PLC0415 (imports the official client)
     from flametest.run.scenario import LoadSize  # noqa: PLC0415
 
-    project = _project()
+    project = find_files()
     wanted = RunOptions(
         suite=options["suite"],
         experiments=options["experiments"],
         out=options["out"],
         limits=options["limits"],
-        load=LoadSize(options["users"], options["rate"]),
+        load=LoadSize(options["users"], options["rate"], options["load_workers"], options["load_url"]),
         ledger=options["ledger"],
         seed=options["seed"],
         trials=options["trials"],
         baseline=options["baseline"],
         margin_ratio=options["margin_ratio"],
         keep=options["keep"],
+        deploying=not options["no_deploy"],
         command=["flametest", *sys.argv[1:]],
     )
-    cluster, progress = _cluster(options["cluster"], project), make_progress(sys.stdout)
+    cluster, progress = find_cluster(where, project), make_progress(sys.stdout)
     with interruptible():
-        if _heal_first(cluster):
+        if _heal_first(cluster, project):
             return ExitCode.NOT_HEALED
         if options["dry_run"]:
             _show_targets(rehearse(wanted, project, cluster, progress))
@@ -55,46 +68,59 @@ def run_suite(**options: Any) -> int:
         try:
             result, folder = execute(wanted, project, cluster, progress)
         except KeyboardInterrupt:
-            if _heal_first(cluster):
+            if _heal_first(cluster, project):
                 return ExitCode.NOT_HEALED
             raise
     _tell(result, folder)
-    return ExitCode.NOT_HEALED if _heal_first(cluster) else _code(result)
+    return ExitCode.NOT_HEALED if _heal_first(cluster, project) else _code(result)
 
 
-def bring_up(cluster: str) -> int:
+def bring_up(where: Where) -> int:
     """Deploy, and tell how to reach what was deployed."""
     from flametest.run.deploy import deploy  # noqa: PLC0415 (imports the official client)
 
-    project = _project()
-    provider = _cluster(cluster, project)
+    project = find_files()
+    provider = find_cluster(where, project)
     with interruptible():
-        if _heal_first(provider):
+        if _heal_first(provider, project):
             return ExitCode.NOT_HEALED
         access = deploy(provider, project, make_progress(sys.stdout))
+    option = _cluster_option(where)
     click.echo(f"entry: {access.url}")
-    click.echo('next:  eval "$(flametest env)" and then kubectl get pods, chaos run, locust; `flametest down` ends it')
+    click.echo(
+        f'next:  eval "$(flametest env{option})" and then kubectl get pods, chaos run, locust; '
+        f"`flametest down{option}` ends it"
+    )
     return ExitCode.PASSED
 
 
-def bring_down(cluster: str) -> int:
+def bring_down(where: Where) -> int:
     """End what runs; that nothing runs is no error."""
-    provider = _cluster(cluster, _project())
+    project = find_files()
+    provider = find_cluster(where, project)
     with interruptible():
+        # What was injected into a cluster of our own goes with it; what is elsewhere is healed.
+        if not provider.is_own and _heal_first(provider, project):
+            return ExitCode.NOT_HEALED
         ended = provider.down()
-        click.echo(f"the {cluster} has been ended" if ended else f"no {cluster} is running")
-        # What was injected into it went with it; what is elsewhere is healed.
-        return ExitCode.NOT_HEALED if _heal_first(provider) else ExitCode.PASSED
+        if provider.is_own:
+            click.echo(f"the {provider.name} has been ended" if ended else f"no {provider.name} is running")
+        else:
+            there = "has been deleted" if ended else "is not there"
+            click.echo(f"namespace {where.namespace} of {provider.name} {there}; the cluster itself is left alone")
+        return ExitCode.NOT_HEALED if _heal_first(provider, project) else ExitCode.PASSED
 
 
-def undo(*, forgetting: bool) -> int:
-    """Heal what earlier processes have left behind, and tell what was done; 4 when something could not be healed."""
-    from flametest.faults.undo import state_home  # noqa: PLC0415 (imports the official client)
-    from flametest.run.leftovers import forget, heal_leftovers  # noqa: PLC0415
+def undo(where: Where, *, forgetting: bool) -> int:
+    """Heal what earlier processes have left behind, and tell what was done; 4 when something could not be healed.
 
-    home = state_home(os.environ)
+    Each record says by itself in which cluster it is.
+    """
+    from flametest.run.leftovers import forget, heal_leftovers  # noqa: PLC0415 (imports the official client)
+
+    home, project = state_home(os.environ), find_files()
     with interruptible():
-        found = heal_leftovers(home, [_cluster("sandbox", _project())])
+        found = heal_leftovers(home, _enders(find_cluster(where, project), project))
         if forgetting:
             forget(home)
     _tell_leftovers(found)
@@ -105,20 +131,20 @@ def undo(*, forgetting: bool) -> int:
     return ExitCode.NOT_HEALED if found.unhealed and not forgetting else ExitCode.PASSED
 
 
-def show_status(cluster: str) -> int:
+def show_status(where: Where) -> int:
     """Tell how many pods of each workload are ready; 0 when all are, 1 when not, 2 when nothing runs."""
     from flametest.kube import connect  # noqa: PLC0415 (imports the official client)
-    from flametest.run.deploy import NAMESPACE  # noqa: PLC0415
 
-    provider = _cluster(cluster, _project())
-    access = _running(provider)
-    unhealed = _heal_first(provider)
+    project = find_files()
+    provider = find_cluster(where, project)
+    access = running(provider)
+    unhealed = _heal_first(provider, project)
     click.echo(f"cluster    {provider.name}, context {access.context}")
-    click.echo(f"entry      {access.url}")
+    click.echo(f"entry      {access.url or 'not found; name it by --url'}")
     if (memory := provider.memory_bytes()) is not None:
         click.echo(f"memory     {memory / 1e6:.0f} MB for the {provider.name} itself, pods excluded")
     with connect(access.kubeconfig, access.context) as client:
-        workloads = client.readiness(NAMESPACE)
+        workloads = client.readiness(access.namespace)
     for workload in workloads:
         click.echo(f"{'ready' if workload.complete else 'NOT READY':10} {workload}")
     if unhealed:
@@ -126,9 +152,11 @@ def show_status(cluster: str) -> int:
     return ExitCode.PASSED if workloads and all(one.complete for one in workloads) else ExitCode.LIMIT_MISSED
 
 
-def print_environment(cluster: str) -> int:
+def print_environment(where: Where) -> int:
     """Print exports for a shell."""
-    access = _running(_cluster(cluster, _project()))
+    from flametest.run.deploy import located  # noqa: PLC0415 (imports the official client)
+
+    access = located(find_cluster(where, find_files()))
     for name, value in access.environment(os.environ).items():
         click.echo(f"export {name}={shlex.quote(value)}")
     return ExitCode.PASSED
@@ -140,7 +168,7 @@ def render_again(folder: Path) -> int:
     from flametest.run.folder import RunFolder  # noqa: PLC0415
 
     run = RunFolder.open(folder)
-    result = render(run) if (run.path / "result.json").exists() else analyse(run, _project())
+    result = render(run) if (run.path / "result.json").exists() else analyse(run, find_files())
     _tell(result, run.path)
     return _code(result)
 
@@ -152,14 +180,18 @@ def _code(result: Result) -> ExitCode:
     return exit_code(result.verdict)
 
 
-def _heal_first(cluster: Cluster) -> bool:
+def _heal_first(cluster: Cluster, project: Project) -> bool:
     """Heal what earlier processes have left behind, tell what was done, and return whether something is left."""
-    from flametest.faults.undo import state_home  # noqa: PLC0415 (imports the official client)
-    from flametest.run.leftovers import heal_leftovers  # noqa: PLC0415
+    from flametest.run.leftovers import heal_leftovers  # noqa: PLC0415 (imports the official client)
 
-    found = heal_leftovers(state_home(os.environ), [cluster])
+    found = heal_leftovers(state_home(os.environ), _enders(cluster, project))
     _tell_leftovers(found)
     return bool(found.unhealed)
+
+
+def _enders(cluster: Cluster, project: Project) -> list[Cluster]:
+    """Return the providers that know whether a cluster of theirs has ended: a record may be of any of them."""
+    return [cluster] if cluster.name == "sandbox" else [cluster, provide("sandbox", _options(project))]
 
 
 def _tell_leftovers(found: "Leftovers") -> None:
@@ -199,17 +231,40 @@ def _short(path: Path) -> str:
         return str(path)
 
 
-def _project() -> Project:
+def find_files() -> Project:
+    """Return the project that the working directory belongs to.
+
+    Raises:
+        ProjectError: it belongs to none.
+    """
     return find_project(Path.cwd(), Path(flametest.__file__).parent)
 
 
-def _cluster(name: str, project: Project) -> Cluster:
-    address = os.environ.get("FLAMETEST_NODE_PORT_ADDRESS", "127.0.0.1")
-    return provide(name, ClusterOptions(images_file=project.images_file, node_port_address=address))
+def find_cluster(where: Where, project: Project) -> Cluster:
+    """Return the provider that the options name; nothing is started or asked yet.
+
+    Raises:
+        ClusterError: there is none of that name.
+    """
+    return provide(where.cluster, _options(project, where))
 
 
-def _running(cluster: Cluster) -> Access:
-    access = cluster.find()
-    if access is None:
-        raise ClusterError(f"no {cluster.name} is running", "start one with `flametest up`")
-    return access
+def _options(project: Project, where: Where | None = None) -> ClusterOptions:
+    named = where or Where("sandbox", DEFAULT_NAMESPACE, "", "")
+    return ClusterOptions(
+        images_file=project.images_file,
+        node_port_address=os.environ.get("FLAMETEST_NODE_PORT_ADDRESS", "127.0.0.1"),
+        namespace=named.namespace,
+        url=named.url,
+        kubeconfig=os.environ.get("KUBECONFIG", ""),
+        allow_list=config_home(os.environ) / "allowed-contexts.toml",
+        known_context=named.known,
+        state=state_home(os.environ),
+    )
+
+
+def _cluster_option(where: Where) -> str:
+    """Return what to add to other commands so that they mean the same system."""
+    options = [("--cluster", where.cluster, "sandbox"), ("--namespace", where.namespace, DEFAULT_NAMESPACE)]
+    options += [("--url", where.url, ""), ("--i-know-this-cluster", where.known, "")]
+    return "".join(f" {option} {shlex.quote(value)}" for option, value, default in options if value != default)

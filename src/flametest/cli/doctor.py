@@ -1,10 +1,17 @@
-"""``flametest doctor``: what this machine has, what is missing, and what that prevents."""
+"""``flametest doctor``: what this machine, or a cluster of the user's, has, what is missing, and what that prevents."""
 
 import shutil
+import sys
 
 import click
 
+from flametest.cli.commands import find_cluster, find_files
+from flametest.cli.progress import make_progress
+from flametest.cli.where import Where
+from flametest.clusters import Cluster
 from flametest.run.exitcodes import ExitCode
+from flametest.run.interrupt import interruptible
+from flametest.run.project import Project
 from flametest.sandbox import requirements
 
 __all__ = ["diagnose"]
@@ -15,8 +22,45 @@ _OPTIONAL_PROGRAMS = (
 )
 
 
-def diagnose() -> int:
-    """Print a line for each requirement and, at the end, the remedy; 0 when the sandbox can run, else 2."""
+def diagnose(where: Where, suite: str) -> int:
+    """Print a line for each requirement and, at the end, the remedy; 0 when a suite can run, else 2.
+
+    On a cluster that is not Flametest's own, the preflight of a run is carried out, and nothing else.
+
+    Raises:
+        FlametestError: what the preflight found.
+    """
+    if where.cluster == "sandbox":
+        return _diagnose_machine()
+    project = find_files()
+    cluster = find_cluster(where, project)
+    if cluster.is_own:
+        cluster.find()
+        click.echo(f"{cluster.name} can be asked; `flametest up --cluster {cluster.name}` starts it")
+    else:
+        with interruptible():
+            _diagnose_cluster(cluster, project, suite)
+    return ExitCode.PASSED
+
+
+def _diagnose_cluster(cluster: Cluster, project: Project, suite: str) -> None:
+    # All of these import the official client.
+    from flametest.kube import connect  # noqa: PLC0415
+    from flametest.kube.manifests import read_manifests  # noqa: PLC0415
+    from flametest.run.experiment import load_experiment, suite_files  # noqa: PLC0415
+    from flametest.run.preflight import preflight  # noqa: PLC0415
+
+    progress = make_progress(sys.stdout)
+    experiments = [load_experiment(file) for file in suite_files(project, suite)]
+    with progress.step(f"reach {cluster.name}") as step:
+        access = cluster.up()
+        step.saw(str(access.kubeconfig))
+    with connect(access.kubeconfig, access.context) as client:
+        preflight(client, access, read_manifests(project.manifests), experiments, progress)
+    click.echo(f"the suite {suite} can be deployed to {cluster.name} and run there; nothing was changed")
+
+
+def _diagnose_machine() -> int:
     statuses = requirements.check()
     for status in statuses:
         _line("ok" if status.met else "missing", status.requirement.name, status.detail)

@@ -9,14 +9,10 @@ from typing import Any
 import click
 
 from flametest import __version__
+from flametest.cli.where import Where, at_cluster
 from flametest.model.errors import FlametestError
 
 __all__ = ["main"]
-
-_CLUSTER = click.option(
-    "--cluster", default="sandbox", show_default=True, metavar="NAME", help="Where to deploy: sandbox."
-)
-
 
 _MARGIN = click.option(
     "--margin",
@@ -64,7 +60,7 @@ def main() -> None:
 
 
 @main.command()
-@_CLUSTER
+@at_cluster
 @click.option("--suite", default="core", show_default=True, help="Suite of experiments/suites.toml.")
 @click.option(
     "--experiment",
@@ -87,6 +83,15 @@ def main() -> None:
     "--rate", default=5.0, show_default=True, type=click.FloatRange(0.1, 100), help="Requests a second of each user."
 )
 @click.option(
+    "--load-workers",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 50),
+    metavar="N",
+    help="Pods of the cluster that send the load; 0 for one process on this machine.",
+)
+@click.option("--load-url", default="", metavar="URL", help="The entry as these pods have it [its Service].")
+@click.option(
     "--ledger/--no-ledger",
     default=None,
     help="Write orders and read them back, also where there is no shop to be found; or never [where there is one].",
@@ -107,63 +112,65 @@ def main() -> None:
 )
 @_MARGIN
 @click.option("--keep", is_flag=True, help="Leave the system running afterwards.")
+@click.option("--no-deploy", is_flag=True, help="Test what is there already; apply nothing, end nothing.")
 @click.option("--dry-run", is_flag=True, help="Deploy, show what every fault would hit, and inject nothing.")
 @_reported
-def run(**options: Any) -> int:
+def run(where: Where, **options: Any) -> int:
     """Deploy, load, inject, measure, report."""
     from flametest.cli.commands import run_suite  # noqa: PLC0415
 
-    return run_suite(**options)
+    return run_suite(where, **options)
 
 
 @main.command()
-@_CLUSTER
+@at_cluster
 @_reported
-def up(cluster: str) -> int:
+def up(where: Where) -> int:
     """Deploy the system under test and leave it running."""
     from flametest.cli.commands import bring_up  # noqa: PLC0415
 
-    return bring_up(cluster)
+    return bring_up(where)
 
 
 @main.command()
-@_CLUSTER
+@at_cluster
 @_reported
-def down(cluster: str) -> int:
+def down(where: Where) -> int:
     """End what `up` started."""
     from flametest.cli.commands import bring_down  # noqa: PLC0415
 
-    return bring_down(cluster)
+    return bring_down(where)
 
 
 @main.command()
-@_CLUSTER
+@at_cluster
 @_reported
-def status(cluster: str) -> int:
+def status(where: Where) -> int:
     """Tell what runs, and whether it is healthy."""
     from flametest.cli.commands import show_status  # noqa: PLC0415
 
-    return show_status(cluster)
+    return show_status(where)
 
 
 @main.command()
+@at_cluster
 @click.option("--forget", is_flag=True, help="Give up on what cannot be healed, and forget it.")
 @_reported
-def undo(forget: bool) -> int:
-    """Heal the faults that an earlier run has left behind."""
+def undo(where: Where, forget: bool) -> int:
+    """Heal the faults that earlier runs have left behind, on whatever cluster they are."""
     from flametest.cli.commands import undo as heal  # noqa: PLC0415
 
-    return heal(forgetting=forget)
+    return heal(where, forgetting=forget)
 
 
 @main.command()
-@_CLUSTER
+@at_cluster
 @_reported
-def env(cluster: str) -> int:
+def env(where: Where) -> int:
     """Print the shell commands that point kubectl, chaos and locust at the running system."""
     from flametest.cli.commands import print_environment  # noqa: PLC0415
 
-    return print_environment(cluster)
+    return print_environment(where)
 
 
 @main.command()
@@ -212,9 +219,34 @@ def watch(folder: Path | None, port: int) -> int:
 
 
 @main.command()
+@at_cluster
+@click.option(
+    "--manifests", type=click.Path(path_type=Path), metavar="DIR", help="Look at a folder of manifests, not a cluster."
+)
+@click.option("--entry", default="", metavar="SERVICE", help="The Service where users enter [the likeliest].")
+@click.option(
+    "--out",
+    default=Path("flametest"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where to write.",
+)
+@click.option("--force", is_flag=True, help="Write though files differ; former versions are kept as NAME.~1~.")
 @_reported
-def doctor() -> int:
-    """Tell what this machine has, what is missing, and what that prevents."""
+def init(where: Where, **options: Any) -> int:
+    """Look at a system of your own, name its weaknesses, and write experiments, limits and load for it."""
+    from flametest.cli.starting import initialise  # noqa: PLC0415
+
+    return initialise(where, **options)
+
+
+@main.command()
+@at_cluster
+@click.option("--suite", default="core", show_default=True, help="Suite whose rights are asked for on a context.")
+@_reported
+def doctor(where: Where, suite: str) -> int:
+    """Tell what this machine, or a context, has, what is missing, and what that prevents."""
     from flametest.cli.doctor import diagnose  # noqa: PLC0415
 
-    return diagnose()
+    return diagnose(where, suite)

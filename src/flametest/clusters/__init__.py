@@ -1,18 +1,31 @@
 """Cluster providers, one file each; `provide` finds one by the name that ``--cluster`` takes."""
 
-from flametest.clusters.protocol import Access, Cluster, ClusterError, ClusterOptions
+from flametest.clusters.protocol import DEFAULT_NAMESPACE, Access, Cluster, ClusterError, ClusterOptions, running
 
-__all__ = ["Access", "Cluster", "ClusterError", "ClusterOptions", "provide"]
+__all__ = ["DEFAULT_NAMESPACE", "Access", "Cluster", "ClusterError", "ClusterOptions", "provide", "running"]
+
+_CONTEXT_PREFIX = "context:"
 
 
 def provide(name: str, options: ClusterOptions) -> Cluster:
-    """Return the provider called ``name``.
+    """Return the provider called ``name``; nothing is started or asked yet.
 
     Raises:
         ClusterError: there is none of that name.
     """
+    # Each imports what only it needs.
     if name == "sandbox":
-        from flametest.clusters.sandbox import SandboxCluster  # noqa: PLC0415 (imports what only it needs)
+        from flametest.clusters.sandbox import SandboxCluster  # noqa: PLC0415
 
         return SandboxCluster(options)
-    raise ClusterError(f"no cluster provider is called {name!r}", "use --cluster sandbox")
+    if name == "minikube":
+        from flametest.clusters.minikube import MinikubeCluster  # noqa: PLC0415
+
+        return MinikubeCluster(options)
+    if name.startswith(_CONTEXT_PREFIX):
+        from flametest.clusters.context import ContextCluster  # noqa: PLC0415
+
+        return ContextCluster(name.removeprefix(_CONTEXT_PREFIX), options)
+    raise ClusterError(
+        f"no cluster provider is called {name!r}", "use --cluster sandbox, minikube, or context:NAME of a kubeconfig"
+    )

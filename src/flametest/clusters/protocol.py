@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 
 from flametest.model.errors import FlametestError
 
-__all__ = ["Access", "Cluster", "ClusterError", "ClusterOptions"]
+__all__ = ["DEFAULT_NAMESPACE", "Access", "Cluster", "ClusterError", "ClusterOptions", "running"]
+
+DEFAULT_NAMESPACE = "flametest"
 
 
 class ClusterError(FlametestError):
@@ -26,11 +28,31 @@ class ClusterOptions:
         images_file: the project's manifests/images.toml, which names each image's build context.
         node_port_address: loopback address on which the sandbox opens NodePorts.
         entry_port: node port of the entry Service.
+        namespace: where the system under test lives.
+        url: entry of the system as the user gave it; empty to have it found.
+        kubeconfig: the user's own file or files, as in KUBECONFIG; read for the provider `context` only.
+        allow_list: file of the contexts that may be used; see `flametest.clusters.allowed`.
+        known_context: name of a context that the user has repeated to allow it for this once.
+        state: the folder of all state.
+        nodes: how many nodes Minikube starts; None for as many as it has, or one.
+        images: ready images that Minikube loads instead of building them: archives, folders of them, or names.
+        driver: what Minikube runs its nodes on; empty for its own choice.
+        delete: whether `down` removes Minikube's profile for good instead of stopping it.
     """
 
     images_file: Path
     node_port_address: str = "127.0.0.1"
     entry_port: int = 30080
+    namespace: str = DEFAULT_NAMESPACE
+    url: str = ""
+    kubeconfig: str = ""
+    allow_list: Path | None = None
+    known_context: str = ""
+    state: Path | None = None
+    nodes: int | None = None
+    images: tuple[str, ...] = ()
+    driver: str = ""
+    delete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +62,14 @@ class Access:
     Attributes:
         kubeconfig: a file that holds the context and nothing that is not needed.
         context: the context's name; every client is pinned to it.
-        url: entry of the system under test, such as ``http://127.0.0.1:30080``.
+        url: entry of the system under test, such as ``http://127.0.0.1:30080``; empty while it is not known.
+        namespace: where the system under test lives.
     """
 
     kubeconfig: Path
     context: str
     url: str
+    namespace: str = DEFAULT_NAMESPACE
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """Return the variables that point kubectl, Chaos Toolkit, Locust and the recorder at the cluster.
@@ -61,6 +85,7 @@ class Access:
             "KUBECONFIG": str(self.kubeconfig),
             "KUBERNETES_CONTEXT": self.context,
             "FLAMETEST_URL": self.url,
+            "FLAMETEST_NAMESPACE": self.namespace,
             "NO_PROXY": without_proxy,
             "no_proxy": without_proxy,
         }
@@ -77,6 +102,13 @@ class Cluster(Protocol):
     def note(self) -> str:
         """Return what this cluster does not emulate, in a sentence; empty for a real one."""
 
+    @property
+    def is_own(self) -> bool:
+        """Return whether the cluster is Flametest's alone, to be started and ended by it.
+
+        In one that is not, nothing is touched that Flametest did not make, and rights are asked for beforehand.
+        """
+
     def up(self) -> Access:
         """Start the cluster, or find the one that runs, and return when its API answers.
 
@@ -85,10 +117,16 @@ class Cluster(Protocol):
         """
 
     def find(self) -> Access | None:
-        """Return how the running cluster is reached, or None when none runs."""
+        """Return how the running cluster is reached, or None when none runs.
+
+        A cluster that is not Flametest's own counts as running while the namespace of the system is there.
+        """
 
     def down(self) -> bool:
-        """End the cluster with everything in it; return whether one was running."""
+        """End the cluster with everything in it; return whether one was running.
+
+        In a cluster that is not Flametest's own the namespace is deleted, if Flametest has made it.
+        """
 
     def has_ended(self, kubeconfig: str) -> bool:
         """Return whether ``kubeconfig`` is that of a cluster which has ended and left nothing behind.
@@ -98,3 +136,20 @@ class Cluster(Protocol):
 
     def memory_bytes(self) -> int | None:
         """Return the memory of the cluster's own processes; None when it cannot be told."""
+
+
+def running(cluster: Cluster) -> Access:
+    """Return how the running cluster is reached.
+
+    Raises:
+        ClusterError: none is running, or the system is not there.
+    """
+    access = cluster.find()
+    if access is not None:
+        return access
+    if cluster.is_own:
+        raise ClusterError(f"no {cluster.name} is running", "start one with `flametest up`")
+    raise ClusterError(
+        f"nothing is deployed to {cluster.name}: the namespace is not there",
+        f"deploy with `flametest up --cluster {cluster.name}`, or name another namespace by --namespace",
+    )

@@ -13,6 +13,7 @@ class SandboxCluster:
     """A sandbox of this user; it lives on its own between commands, until `down`."""
 
     name = "sandbox"
+    is_own = True
     note = (
         "The embedded sandbox runs pods as real processes on one Linux machine. Its nodes are simulated, images are "
         "not pulled, memory and CPU limits are not enforced; times are those of this machine."
@@ -58,5 +59,5 @@ class SandboxCluster:
         return sandbox.memory() if sandbox else None
 
     def _access(self, sandbox: launch.Sandbox) -> Access:
-        url = f"http://{sandbox.node_port_address}:{self._options.entry_port}"
-        return Access(kubeconfig=sandbox.kubeconfig, context=sandbox.context, url=url)
+        url = self._options.url or f"http://{sandbox.node_port_address}:{self._options.entry_port}"
+        return Access(sandbox.kubeconfig, sandbox.context, url, self._options.namespace)

@@ -19,17 +19,11 @@ from flametest.faults.errors import UndoError
 from flametest.faults.owner import Owner, ProcessName
 from flametest.faults.protocol import State
 from flametest.model.events import Target
+from flametest.model.homes import state_home
 
 __all__ = ["Place", "UndoJournal", "UndoRecord", "identifier", "state_home"]
 
 _FORMAT = 1
-
-
-def state_home(environment: Mapping[str, str]) -> Path:
-    """Return the folder of all state: $FLAMETEST_HOME, or flametest below the XDG state folder."""
-    if home := environment.get("FLAMETEST_HOME"):
-        return Path(home).absolute()
-    return Path(environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state", "flametest").absolute()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,72 +1,157 @@
-"""Deploying the system under test: start the cluster, apply the manifests, wait until every pod is Ready."""
+"""Deploying the system under test: start the cluster, apply the manifests, wait until every pod is Ready.
+
+On a cluster that is not Flametest's own a preflight comes before anything is applied, and what is applied goes into one
+namespace, which Flametest makes and marks. With ``deploying`` False nothing is applied and nothing is ended: the system
+is there already.
+"""
 
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from flametest.clusters import Access, Cluster, ClusterError
+from flametest.clusters import DEFAULT_NAMESPACE as NAMESPACE
+from flametest.clusters import Access, Cluster, ClusterError, running
+from flametest.clusters.ownership import claim
 from flametest.kube import KubeClient, connect
+from flametest.kube.manifests import Manifest, read_manifests
+from flametest.run.experiment import Experiment
+from flametest.run.preflight import preflight
 from flametest.run.progress import Progress
-from flametest.run.project import Project
+from flametest.run.project import Project, ProjectError
 
-__all__ = ["NAMESPACE", "deploy", "deployed"]
+__all__ = ["NAMESPACE", "deploy", "deployed", "located"]
 
-NAMESPACE = "flametest"
 ENTRY_SECONDS = 15.0  # pods are Ready by then; what is left is for the node port to follow
 POLL_SECONDS = 0.1
 READY_SECONDS = 120.0  # a slow machine that has to make a database cluster first; a broken manifest is told earlier
 
 
-def deploy(cluster: Cluster, project: Project, progress: Progress) -> Access:
+def deploy(cluster: Cluster, project: Project, progress: Progress, experiments: Sequence[Experiment] = ()) -> Access:
     """Bring the system up on ``cluster`` and return how it is reached; what runs already is brought up to date.
 
+    Args:
+        cluster: where.
+        project: whose manifests.
+        progress: is told each step.
+        experiments: those that are to follow, for whose rights a preflight asks.
+
     Raises:
-        FlametestError: the cluster or a manifest is at fault, or the system does not get Ready. A cluster that this
-            call started is ended again.
+        FlametestError: the cluster or a manifest is at fault, or the system does not get Ready. A cluster, or
+            namespace, that this call has made is ended again.
     """
     fresh = cluster.find() is None
     with _ended_on_failure(cluster, fresh):
-        access = _apply(cluster, project, progress, fresh=fresh)
+        access = _apply(cluster, project, progress, experiments, fresh=fresh)
         with connect(access.kubeconfig, access.context) as client:
             with progress.step("wait for every pod to be Ready") as step:
-                client.wait_ready(NAMESPACE, timeout_seconds=READY_SECONDS, saw=step.saw)
+                client.wait_ready(access.namespace, timeout_seconds=READY_SECONDS, saw=step.saw)
             with progress.step("reach the entry") as step:
-                _await_entry(client, access.url, fresh=fresh)
+                access = located(cluster)
+                _await_entry(client, access, fresh=fresh)
                 step.saw(access.url)
     return access
 
 
 @contextmanager
-def deployed(cluster: Cluster, project: Project, progress: Progress, *, keep: bool) -> Iterator[Access]:
+def deployed(
+    cluster: Cluster,
+    project: Project,
+    progress: Progress,
+    *,
+    keep: bool,
+    deploying: bool = True,
+    experiments: Sequence[Experiment] = (),
+) -> Iterator[Access]:
     """Deploy for the time of a run: what was not running before is ended afterwards, unless ``keep``.
 
     A system that was running before is brought up to date, but need not be healthy: that is the experiments' to judge.
+    Without ``deploying`` it is taken as it is.
     """
-    fresh = cluster.find() is None
-    if not fresh:
-        yield _apply(cluster, project, progress, fresh=False)
+    if not deploying:
+        yield _found(cluster, progress, experiments)
         return
-    access = deploy(cluster, project, progress)
+    if cluster.find() is not None:
+        _apply(cluster, project, progress, experiments, fresh=False)
+        yield located(cluster)
+        return
+    access = deploy(cluster, project, progress, experiments)
     try:
         yield access
     finally:
         if not keep:
-            with progress.step(f"end the {cluster.name}"):
+            with progress.step(f"end the {_title(cluster)}"):
                 cluster.down()
 
 
-def _apply(cluster: Cluster, project: Project, progress: Progress, *, fresh: bool) -> Access:
-    with progress.step(f"start the {cluster.name}") as step:
-        access = cluster.up()
-        step.saw(f"context {access.context}" if fresh else "it runs already")
-    with (
-        progress.step("apply the manifests") as step,
-        connect(access.kubeconfig, access.context) as client,
-    ):
-        step.saw(client.apply(project.manifests).summary())
+def located(cluster: Cluster) -> Access:
+    """Return how the running system is reached, its entry included.
+
+    Raises:
+        ClusterError: it is not running, or its entry cannot be found.
+    """
+    access = running(cluster)
+    if not access.url:
+        raise ClusterError(
+            f"no entry of namespace {access.namespace!r} can be reached from this machine: there is no Service of type "
+            "NodePort or LoadBalancer whose address answers with one of its pods",
+            "name it by --url; a port forward will do: "
+            f"kubectl --context {access.context} --namespace {access.namespace} port-forward service/NAME 8080:80",
+        )
     return access
+
+
+def _found(cluster: Cluster, progress: Progress, experiments: Sequence[Experiment]) -> Access:
+    with progress.step(f"find the system on {cluster.name}") as step:
+        access = located(cluster)
+        step.saw(f"namespace {access.namespace}, entry {access.url}")
+    with connect(access.kubeconfig, access.context) as client:
+        if not cluster.is_own:
+            preflight(client, access, (), experiments, progress)
+        with progress.step("reach the entry"):
+            _await_entry(client, access, fresh=False)
+    return access
+
+
+def _apply(
+    cluster: Cluster, project: Project, progress: Progress, experiments: Sequence[Experiment], *, fresh: bool
+) -> Access:
+    with progress.step(f"start the {cluster.name}" if cluster.is_own else f"reach {cluster.name}") as step:
+        access = cluster.up()
+        step.saw(f"context {access.context}" if fresh or not cluster.is_own else "it runs already")
+    manifests = read_manifests(project.manifests)
+    with connect(access.kubeconfig, access.context) as client:
+        if not cluster.is_own:
+            _check_namespaces(manifests, access.namespace)
+            preflight(client, access, manifests, experiments, progress)
+            claim(client, access.namespace)
+        with progress.step("apply the manifests") as step:
+            step.saw(client.apply(manifests).summary())
+    return access
+
+
+def _check_namespaces(manifests: Sequence[Manifest], namespace: str) -> None:
+    """Make sure that everything that is applied goes into the one namespace.
+
+    Raises:
+        ProjectError: a manifest names another one, or changes what all share.
+    """
+    for manifest in manifests:
+        found = manifest.object["metadata"].get("namespace", "")
+        if manifest.kind == "Namespace":
+            found = manifest.name
+        if found != namespace:
+            raise ProjectError(
+                f"{manifest.source}: {manifest.kind} {manifest.name!r} is "
+                f"{f'in namespace {found!r}' if found else 'in no namespace'}, and only {namespace!r} may be changed "
+                "on a cluster that others use as well",
+                "mend the manifest; or apply it yourself, and test what is there by --no-deploy",
+            )
+
+
+def _title(cluster: Cluster) -> str:
+    return cluster.name if cluster.is_own else f"system on {cluster.name}"
 
 
 @contextmanager
@@ -79,7 +164,7 @@ def _ended_on_failure(cluster: Cluster, fresh: bool) -> Iterator[None]:
         raise
 
 
-def _await_entry(client: KubeClient, url: str, *, fresh: bool) -> None:
+def _await_entry(client: KubeClient, access: Access, *, fresh: bool) -> None:
     """Return when the entry answers.
 
     On a cluster that has just been started, an answer from a port that another program holds does not count; on one
@@ -90,15 +175,15 @@ def _await_entry(client: KubeClient, url: str, *, fresh: bool) -> None:
     """
     end = time.monotonic() + ENTRY_SECONDS
     while True:
-        warned = client.warnings(NAMESPACE, "Service")
+        warned = client.warnings(access.namespace, "Service")
         taken = fresh and any(one.reason == "NodePortUnavailable" for one in warned)
         if taken or time.monotonic() >= end:
             said = "; ".join(f"Service {one.name}: {one.message}" for one in warned)
             raise ClusterError(
-                f"the entry {url} does not answer{': ' if said else ''}{said}",
+                f"the entry {access.url} does not answer{': ' if said else ''}{said}",
                 "free its address and port, or mend the entry Service, and try again",
             )
-        if _answers(url):
+        if _answers(access.url):
             return
         time.sleep(POLL_SECONDS)
 

@@ -9,7 +9,7 @@ import random
 import shlex
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +23,11 @@ from flametest.model.limits import LIMITS_FILE, parse_override
 from flametest.model.result import Result
 from flametest.run.analyse import analyse
 from flametest.run.bookkeeper import Bookkeeper
-from flametest.run.deploy import NAMESPACE, deployed
+from flametest.run.deploy import deployed
 from flametest.run.experiment import Experiment, load_experiment, read_limits, suite_files
 from flametest.run.folder import RunFolder, RunInputs, read_result, stamp
 from flametest.run.leftovers import heal_leftovers
+from flametest.run.preflight import check_enforcement
 from flametest.run.progress import Progress
 from flametest.run.project import Project
 from flametest.run.rehearsal import aim_all
@@ -57,6 +58,7 @@ class RunOptions:
         baseline: folder of a run to compare with; None for none.
         margin_ratio: how far it may be worse than the baseline.
         keep: leave the system running afterwards.
+        deploying: apply the manifests; else the system is there already, and is left as it is.
         command: the command line, for the report.
     """
 
@@ -71,6 +73,7 @@ class RunOptions:
     baseline: Path | None
     margin_ratio: float
     keep: bool
+    deploying: bool
     command: Sequence[str]
 
 
@@ -97,7 +100,7 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
     experiments = _experiments(options, project)
     path = (options.out or project.reports / time.strftime("%Y-%m-%dT%H-%M-%S")).absolute()
     with (
-        deployed(cluster, project, progress, keep=options.keep) as access,
+        _deployed(options, project, cluster, progress, experiments) as access,
         connect(access.kubeconfig, access.context) as client,
     ):
         bookkeeper = Bookkeeper(access.url, options.ledger)
@@ -136,10 +139,16 @@ def rehearse(
     """
     experiments = _experiments(options, project)
     with (
-        deployed(cluster, project, progress, keep=options.keep) as access,
+        _deployed(options, project, cluster, progress, experiments) as access,
         connect(access.kubeconfig, access.context) as client,
     ):
-        return aim_all(client, experiments)
+        return aim_all(client, access, experiments)
+
+
+def _deployed(
+    options: RunOptions, project: Project, cluster: Cluster, progress: Progress, experiments: list[Experiment]
+) -> AbstractContextManager[Access]:
+    return deployed(cluster, project, progress, keep=options.keep, deploying=options.deploying, experiments=experiments)
 
 
 def _rehearse(stage: _Stage, experiments: list[Experiment]) -> None:
@@ -149,11 +158,13 @@ def _rehearse(stage: _Stage, experiments: list[Experiment]) -> None:
     """
     with stage.progress.step("resolve every fault's targets") as step:
         try:
-            stage.client.wait_ready(NAMESPACE, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
+            stage.client.wait_ready(stage.access.namespace, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
         except KubeError:
             return
-        aimed = aim_all(stage.client, experiments)
+        aimed = aim_all(stage.client, stage.access, experiments)
         step.saw(f"{sum(map(len, aimed.values()))} faults, all within their blast radius")
+    if not stage.cluster.is_own:
+        check_enforcement(stage.client, stage.access, experiments, stage.progress)
 
 
 def _inputs(stage: _Stage, experiments: list[Experiment]) -> RunInputs:
@@ -164,12 +175,12 @@ def _inputs(stage: _Stage, experiments: list[Experiment]) -> RunInputs:
         run_id=time.strftime("%Y-%m-%dT%H-%M-%S"),
         cluster=stage.cluster.name,
         cluster_note=stage.cluster.note,
-        namespace=NAMESPACE,
+        namespace=stage.access.namespace,
         url=stage.access.url,
         suite="" if options.experiments else options.suite,
         seed=seed,
         command=shlex.join(command),
-        manifests_digest=stage.project.manifests_digest(),
+        manifests_digest=stage.project.manifests_digest() if options.deploying else "",
         scenarios=tuple(experiment.name for experiment in experiments),
         limits=options.limits,
         versions=component_versions(stage.client.version()),
@@ -211,7 +222,7 @@ def _record(stage: _Stage, folder: RunFolder, experiments: list[Experiment]) -> 
     finally:
         folder.note(RunEnded(stamp(), "", reason))
         with suppress(KubeError):
-            stage.client.collect_logs(NAMESPACE, folder.path / "logs")
+            stage.client.collect_logs(stage.access.namespace, folder.path / "logs")
 
 
 def _await_whole(stage: _Stage, experiment: Experiment) -> None:
@@ -220,7 +231,7 @@ def _await_whole(stage: _Stage, experiment: Experiment) -> None:
         stage.progress.say(f"{'healed' if healing.healed else 'NOT HEALED'}: {healing.title}: {healing.evidence}")
     with stage.progress.step(f"before {experiment.name}: wait until the system is whole") as step:
         try:
-            stage.client.wait_ready(NAMESPACE, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
+            stage.client.wait_ready(stage.access.namespace, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
         except KubeError as error:
             step.saw(error.message)
 
@@ -254,5 +265,5 @@ def _read_back(stage: _Stage, folder: RunFolder, repeat: Repeat) -> None:
     """Read back what was written, once the system is whole; if it does not get whole, the audit tells what it finds."""
     with stage.progress.step(f"after {repeat.key}: read its orders back") as step:
         with suppress(KubeError):
-            stage.client.wait_ready(NAMESPACE, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
+            stage.client.wait_ready(stage.access.namespace, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
         folder.write_audit(repeat.key, stage.bookkeeper.read_back(step.saw))

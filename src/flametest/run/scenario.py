@@ -12,9 +12,9 @@ from flametest.load import LoadError, LoadOptions, Locust
 from flametest.model.events import LoadEnded, LoadStarted, Noted
 from flametest.run.bookkeeper import Bookkeeper
 from flametest.run.chaostoolkit import ChaosOutcome, run_chaos
-from flametest.run.deploy import NAMESPACE
 from flametest.run.experiment import Experiment
 from flametest.run.folder import append_event, stamp
+from flametest.run.loadpods import PodLoadOptions, loaded_from_pods
 from flametest.run.project import Project
 from flametest.run.repeats import Repeat
 
@@ -23,10 +23,19 @@ __all__ = ["LoadSize", "Scene", "run_scenario"]
 
 @dataclass(frozen=True, slots=True)
 class LoadSize:
-    """How much load is offered; users times rate is the offered rate."""
+    """How much load is offered; users times rate is the offered rate.
+
+    Attributes:
+        users: Locust's users.
+        rate_per_user: requests a second of each.
+        workers: pods that send it; 0 for one process on this machine.
+        entry: the entry's address as those pods have it; empty to have it found.
+    """
 
     users: int
     rate_per_user: float
+    workers: int = 0
+    entry: str = ""
 
     @property
     def offered_per_second(self) -> float:
@@ -55,7 +64,6 @@ def run_scenario(
     """
     environment = {
         **scene.access.environment(os.environ),
-        "FLAMETEST_NAMESPACE": NAMESPACE,
         "FLAMETEST_RECORD_DIR": str(folder),
         "FLAMETEST_SEED": str(repeat.seed),
         "FLAMETEST_EXTRA_BASELINE_SECONDS": str(repeat.extra_baseline_seconds),
@@ -64,16 +72,21 @@ def run_scenario(
         RUNNER_VARIABLE: str(own_name()),
     }
     saw(f"bringing up {scene.load.offered_per_second:g} requests a second")
-    with _loaded(experiment, scene, folder), scene.bookkeeper.writing(experiment.name, repeat.seed, folder):
+    with _loaded(experiment, scene, folder, saw), scene.bookkeeper.writing(experiment.name, repeat.seed, folder):
         return run_chaos(experiment.path, folder / "journal.json", environment, saw)
 
 
 @contextmanager
-def _loaded(experiment: Experiment, scene: Scene, folder: Path) -> Iterator[None]:
+def _loaded(experiment: Experiment, scene: Scene, folder: Path, saw: Callable[[str], None]) -> Iterator[None]:
     name, history, load = experiment.name, folder / "history.jsonl", scene.load
     options = LoadOptions(
         load.users, load.rate_per_user, scene.access.url, scene.project.locustfile, path=experiment.entry_path
     )
+    if load.workers:
+        pods = PodLoadOptions(options, load.workers, load.entry)
+        with loaded_from_pods(name, scene.access, pods, folder, saw):
+            yield
+        return
     reason = "stopped"
     with Locust(options, folder) as locust:
         _wait_until_offered(locust, name, history)

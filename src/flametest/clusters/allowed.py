@@ -1,0 +1,91 @@
+"""Which contexts of a kubeconfig Flametest may touch: a list that the user writes, and nothing adds to.
+
+    # ~/.config/flametest/allowed-contexts.toml
+    [contexts.staging]
+    server = "https://staging.example:6443"     # optional: the name alone may be given to another cluster later
+
+A context that is not listed is refused before a single request is sent, unless the user repeats its name for this once.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from flametest.clusters.kubeconfigs import ContextEntry
+from flametest.clusters.protocol import ClusterError
+
+__all__ = ["ALLOW_LIST", "check_allowed", "read_allowed"]
+
+ALLOW_LIST = "allowed-contexts.toml"
+"""Name of the file, in the folder of what a user configures."""
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
+
+
+def check_allowed(entry: ContextEntry, allow_list: Path | None, repeated: str) -> None:
+    """Return if a context may be touched; sends nothing.
+
+    Args:
+        entry: the context.
+        allow_list: the file; None, or one that does not exist, allows none.
+        repeated: the name that the user gave to ``--i-know-this-cluster``.
+
+    Raises:
+        ClusterError: it may not.
+    """
+    if repeated:
+        if repeated != entry.name:
+            raise ClusterError(
+                f"--i-know-this-cluster {repeated!r} is not the context {entry.name!r}; nothing was asked of it",
+                "repeat the context's own name, letter by letter",
+            )
+        return
+    place = allow_list or Path(ALLOW_LIST)
+    allowed = read_allowed(allow_list) if allow_list is not None else {}
+    if entry.name not in allowed:
+        raise ClusterError(
+            f"context {entry.name!r} ({entry.server}) is not allowed; nothing was asked of it",
+            f"if faults may be injected there, add {_lines(entry)} to {place}, "
+            f"or repeat its name for this once: --i-know-this-cluster {entry.name}",
+        )
+    server = allowed[entry.name]
+    if server and server.rstrip("/") != entry.server.rstrip("/"):
+        raise ClusterError(
+            f"context {entry.name!r} leads to {entry.server}, but {place} allows it for {server}; "
+            "nothing was asked of it",
+            "is it another cluster now? mend the list or the kubeconfig",
+        )
+
+
+def read_allowed(allow_list: Path) -> Mapping[str, str]:
+    """Return the allowed contexts by name, each with the server that it has to lead to; empty for any.
+
+    Raises:
+        ClusterError: the file exists and cannot be understood.
+    """
+    try:
+        document = tomllib.loads(allow_list.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ClusterError(f"{allow_list} cannot be read: {error}", "mend the file") from error
+    contexts = document.get("contexts", {})
+    if set(document) - {"contexts"} or not isinstance(contexts, dict):
+        raise ClusterError(
+            f"{allow_list}: expected tables [contexts.NAME] and nothing else, found {', '.join(sorted(document))}",
+            "mend the file",
+        )
+    for name, entry in contexts.items():
+        if not isinstance(entry, dict) or set(entry) - {"server"} or not isinstance(entry.get("server", ""), str):
+            raise ClusterError(
+                f"{allow_list}: the table of context {name!r} holds more than a text called server", "mend the file"
+            )
+    return {str(name): str(entry.get("server", "")) for name, entry in contexts.items()}
+
+
+def _lines(entry: ContextEntry) -> str:
+    """Return what to add to the list, in one line."""
+    name = entry.name if _BARE.match(entry.name) else json.dumps(entry.name)
+    return f"`contexts.{name}.server = {json.dumps(entry.server)}`"

@@ -1,0 +1,137 @@
+"""Whether a system can fit: what its manifests ask for, against what the nodes have and others have asked for already.
+
+Sums only: a pod that is too large for every single node, or kept away from nodes by a rule, is the scheduler's to tell.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flametest.clusters.protocol import ClusterError
+from flametest.kube import KubeClient
+from flametest.kube.errors import ApiRejectedError
+from flametest.kube.manifests import Manifest
+from flametest.kube.resources import NODES, PODS, Object
+
+__all__ = ["Amount", "Capacity", "measure_capacity", "requested_by", "requested_by_pod"]
+
+_WORKLOADS = ("Deployment", "StatefulSet", "ReplicaSet")
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Processor time in cores, and memory in bytes."""
+
+    cores: float = 0.0
+    memory_bytes: float = 0.0
+
+    def __add__(self, other: "Amount") -> "Amount":
+        return Amount(self.cores + other.cores, self.memory_bytes + other.memory_bytes)
+
+    def __sub__(self, other: "Amount") -> "Amount":
+        return Amount(self.cores - other.cores, self.memory_bytes - other.memory_bytes)
+
+    def __mul__(self, count: int) -> "Amount":
+        return Amount(self.cores * count, self.memory_bytes * count)
+
+    def larger(self, other: "Amount") -> "Amount":
+        """Return the larger of each."""
+        return Amount(max(self.cores, other.cores), max(self.memory_bytes, other.memory_bytes))
+
+    def fits(self, room: "Amount") -> bool:
+        """Return whether there is room for both."""
+        return self.cores <= room.cores and self.memory_bytes <= room.memory_bytes
+
+    def __str__(self) -> str:
+        return f"{self.cores:.3g} cores and {self.memory_bytes / 2**30:.2f} GiB"
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What a system asks for, what all nodes have, and what others leave of it; None where one may not ask."""
+
+    asked: Amount
+    allocatable: Amount | None
+    free: Amount | None
+
+    def checked(self) -> str:
+        """Return a sentence for people, which warns where it will be tight.
+
+        Raises:
+            ClusterError: not even empty nodes have room.
+        """
+        if self.allocatable is None:
+            return f"{self.asked} are asked for; what the nodes have, this user may not see"
+        if not self.asked.fits(self.allocatable):
+            raise ClusterError(
+                f"the manifests ask for {self.asked}, and all nodes together have {self.allocatable}; "
+                "nothing was deployed",
+                "add nodes, or lower requests and replicas in the manifests",
+            )
+        if self.free is None:
+            return f"{self.asked} are asked for, of {self.allocatable}; what others use, this user may not see"
+        warning = "" if self.asked.fits(self.free) else "WARNING: pods may have to wait for room: "
+        return f"{warning}{self.asked} are asked for, {self.free} are free"
+
+
+def measure_capacity(client: KubeClient, namespace: str, manifests: Iterable[Manifest]) -> Capacity:
+    """Return what manifests ask for and what there is; what is in ``namespace`` already counts as room for it.
+
+    Raises:
+        KubeError: the API is unreachable.
+    """
+    asked = requested_by(manifests)
+    nodes = _listed(client, NODES.path())
+    if nodes is None:
+        return Capacity(asked, None, None)
+    usable = [node for node in nodes if not node.get("spec", {}).get("unschedulable")]
+    allocatable = sum((_amount(node.get("status", {}).get("allocatable") or {}) for node in usable), Amount())
+    pods = _listed(client, PODS.path())
+    if pods is None:
+        return Capacity(asked, allocatable, None)
+    names = {node["metadata"]["name"] for node in usable}
+    used = (
+        requested_by_pod(pod["spec"])
+        for pod in pods
+        if pod["spec"].get("nodeName") in names
+        and pod["metadata"]["namespace"] != namespace
+        and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+    )
+    return Capacity(asked, allocatable, allocatable - sum(used, Amount()))
+
+
+def requested_by(manifests: Iterable[Manifest]) -> Amount:
+    """Return what the workloads among manifests ask for, all replicas together."""
+    workloads = (one.object.get("spec") or {} for one in manifests if one.kind in _WORKLOADS)
+    each = (requested_by_pod(spec["template"]["spec"]) * int(spec.get("replicas", 1)) for spec in workloads)
+    return sum(each, Amount())
+
+
+def requested_by_pod(spec: Object) -> Amount:
+    """Return what a pod asks for: its containers together, or an init container that asks for more."""
+    containers: Sequence[Mapping[str, Any]] = spec.get("containers") or []
+    first: Sequence[Mapping[str, Any]] = spec.get("initContainers") or []
+    together = sum((_requests(one) for one in containers), Amount())
+    for one in first:
+        together = together.larger(_requests(one))
+    return together
+
+
+def _requests(container: Mapping[str, Any]) -> Amount:
+    resources = container.get("resources") or {}
+    # Where only a limit is set, the API server takes it for the request.
+    return _amount((resources.get("limits") or {}) | (resources.get("requests") or {}))
+
+
+def _amount(quantities: Mapping[str, Any]) -> Amount:
+    from kubernetes.utils.quantity import parse_quantity  # noqa: PLC0415 (takes more than a second)
+
+    return Amount(float(parse_quantity(quantities.get("cpu", 0))), float(parse_quantity(quantities.get("memory", 0))))
+
+
+def _listed(client: KubeClient, path: str) -> list[Object] | None:
+    """Return a list, or None where this user may not see it."""
+    try:
+        return list(client.api.get(path).get("items", []))
+    except ApiRejectedError:
+        return None

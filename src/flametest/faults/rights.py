@@ -1,0 +1,86 @@
+"""Which rights each fault needs, from its targets to its healing: what a preflight asks for, and a Role grants.
+
+Beside `flametest.faults.catalogue`, in one place, because a right that is missing shows only in the middle of a fault
+otherwise. Rights are in the namespace of the system unless they say ``everywhere``.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flametest.faults.bad_rollout import BadRollout
+from flametest.faults.container_crash import ContainerCrash
+from flametest.faults.dependency_outage import DependencyOutage
+from flametest.faults.fault_proxy import FaultProxy
+from flametest.faults.network_partition import NetworkPartition
+from flametest.faults.node_drain import NodeDrain
+from flametest.faults.node_loss import NodeLoss
+from flametest.faults.pod_deletion import PodDeletion
+from flametest.faults.protocol import Fault
+from flametest.faults.random_errors import RandomErrors
+from flametest.faults.scaling import Scaling
+from flametest.faults.service_removal import ServiceRemoval
+from flametest.faults.workloads import WORKLOADS
+from flametest.kube.resources import DEPLOYMENTS, ENDPOINT_SLICES, NETWORK_POLICIES, NODES, PODS, SERVICES
+from flametest.kube.rights import Right, rights
+
+__all__ = ["NAMESPACE", "RIGHTS", "rights_of"]
+
+# A namespace is in itself: a Role in it can grant this.
+NAMESPACE = (Right("namespaces", "", "get"),)
+_COMMON = (*NAMESPACE, *rights(PODS, "get", "list"))
+# Over a WebSocket exec is a GET; newer API servers ask for the other verb as well.
+_EXEC = rights(PODS, "create", "get", subresource="exec")
+_POD_PROXY = rights(PODS, "create", "delete", "get", subresource="proxy")
+
+
+def _workload(fault: Any) -> tuple[Right, ...]:
+    return rights(WORKLOADS[fault.kind], "get", "list", "patch")
+
+
+def _outage(fault: Any) -> tuple[Right, ...]:
+    return (*_workload(fault), *rights(SERVICES, "list"), *rights(ENDPOINT_SLICES, "list"))
+
+
+def _errors(fault: Any) -> tuple[Right, ...]:
+    return (*rights(WORKLOADS[fault.kind], "get", "list"), *_POD_PROXY)
+
+
+def _always(*needed: Right) -> Callable[[Any], tuple[Right, ...]]:
+    return lambda _: needed
+
+
+RIGHTS: Mapping[type[Fault], Callable[[Any], tuple[Right, ...]]] = {
+    BadRollout: _always(*rights(DEPLOYMENTS, "get", "list", "patch")),
+    ContainerCrash: _always(*_EXEC),
+    DependencyOutage: _outage,
+    FaultProxy: _always(
+        *rights(SERVICES, "create", "delete", "get", "list", "patch"),
+        *rights(SERVICES, "get", subresource="proxy"),
+        *rights(DEPLOYMENTS, "create", "delete"),
+        *rights(NETWORK_POLICIES, "create", "delete", "list"),
+        *rights(ENDPOINT_SLICES, "list"),
+        *_POD_PROXY,
+        *_EXEC,
+    ),
+    NetworkPartition: _always(
+        *rights(NETWORK_POLICIES, "create", "delete", "get", "list", "patch"),
+        *(right for workload in WORKLOADS.values() for right in rights(workload, "list")),
+        *_EXEC,
+    ),
+    NodeDrain: _always(
+        *rights(NODES, "get", "list", "patch"),
+        *rights(PODS, "list", everywhere=True),
+        *rights(PODS, "create", subresource="eviction"),
+    ),
+    NodeLoss: _always(*rights(NODES, "get", "list", "patch"), *rights(PODS, "list", everywhere=True)),
+    PodDeletion: _always(*rights(PODS, "delete")),
+    RandomErrors: _errors,
+    Scaling: _workload,
+    ServiceRemoval: _always(*rights(SERVICES, "create", "delete", "get", "list"), *_EXEC),
+}
+"""By the fault's type, what its options make of it; what all faults need is in `rights_of`."""
+
+
+def rights_of(fault: Fault) -> tuple[Right, ...]:
+    """Return every right that a fault needs, those of the gate and of its healing included."""
+    return tuple(dict.fromkeys((*_COMMON, *RIGHTS[type(fault)](fault))))

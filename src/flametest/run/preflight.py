@@ -1,0 +1,135 @@
+"""What has to be so before anything is deployed to a cluster that others use as well, asked of the cluster itself.
+
+Rights that are missing, and a system that cannot fit, stop the run; what only makes it poorer is told. Whether the
+network enforces policies is tried, where an experiment depends on it, once there are pods to try it from.
+"""
+
+from collections.abc import Sequence
+
+from flametest.clusters import Access, ClusterError
+from flametest.clusters.capacity import measure_capacity
+from flametest.faults.enforcement import try_enforcement
+from flametest.faults.network_partition import NetworkPartition
+from flametest.faults.safety import OPT_IN_LABEL, OPT_IN_VALUE
+from flametest.kube import KubeClient, KubeError
+from flametest.kube.manifests import Manifest
+from flametest.kube.resources import NAMESPACES, Discovery, Resource
+from flametest.kube.rights import lacking
+from flametest.kube.snapshots import find
+from flametest.run.experiment import Experiment
+from flametest.run.needs import Needs, deployment_needs, experiment_needs, joined
+from flametest.run.progress import Progress
+from flametest.run.rehearsal import faults_of
+
+__all__ = ["check_enforcement", "preflight"]
+
+_METRICS = "/apis/metrics.k8s.io/v1beta1"
+
+
+def preflight(
+    client: KubeClient,
+    access: Access,
+    manifests: Sequence[Manifest],
+    experiments: Sequence[Experiment],
+    progress: Progress,
+) -> None:
+    """Return if the run can go on; touches nothing.
+
+    Args:
+        client: the cluster.
+        access: how it is reached.
+        manifests: what is to be applied; none when the system is there already.
+        experiments: what is to be run.
+        progress: is told each step.
+
+    Raises:
+        ClusterError: a right is missing, the system cannot fit, or its namespace does not consent to faults.
+        KubeError: the API is unreachable or refused.
+    """
+    with progress.step("ask for every right that is needed") as step:
+        needs = _needs(client, access, manifests, experiments)
+        missing = lacking(client.api, needs, access.namespace)
+        if missing:
+            raise _refusal(access, {right: needs[right] for right in missing})
+        step.saw(f"{len(needs)} rights, none is missing")
+    if manifests:
+        with progress.step("compare what is asked for with what nodes have") as step:
+            step.saw(measure_capacity(client, access.namespace, manifests).checked())
+    else:
+        _check_consent(client, access, experiments)
+    with progress.step("look for the metrics API") as step:
+        step.saw("it is served" if _serves_metrics(client) else "there is none; no figure of this run needs it")
+
+
+def check_enforcement(
+    client: KubeClient, access: Access, experiments: Sequence[Experiment], progress: Progress
+) -> None:
+    """Try whether NetworkPolicies are enforced, where an experiment cuts pods off by one.
+
+    Raises:
+        ClusterError: they are not, so that these experiments would prove nothing.
+        KubeError: the API is unreachable or refused.
+    """
+    depending = [
+        one.name for one in experiments if any(isinstance(fault, NetworkPartition) for fault in faults_of(one, access))
+    ]
+    if not depending:
+        return
+    with progress.step("try whether NetworkPolicies are enforced") as step:
+        tried = try_enforcement(client, access.namespace)
+        if tried.proved is False:
+            raise ClusterError(
+                f"{tried.evidence}, so that {', '.join(depending)} would prove nothing",
+                "use a network that enforces NetworkPolicies, or leave out what depends on them",
+            )
+        step.saw(tried.evidence)
+
+
+def _needs(
+    client: KubeClient, access: Access, manifests: Sequence[Manifest], experiments: Sequence[Experiment]
+) -> Needs:
+    parts: list[Needs] = []
+    if manifests:
+        parts.append(deployment_needs(_resources(client, manifests)))
+    if experiments:
+        parts.append(experiment_needs(experiments, access))
+    return joined((right, purpose) for part in parts for right, purposes in part.items() for purpose in purposes)
+
+
+def _resources(client: KubeClient, manifests: Sequence[Manifest]) -> list[Resource]:
+    """Return the kinds of the manifests, each once; one that the cluster does not know is told when it is applied."""
+    discovery = Discovery(client.api)
+    kinds = dict.fromkeys((manifest.object["apiVersion"], manifest.kind) for manifest in manifests)
+    found = (discovery.resource(*kind) for kind in kinds)
+    return [resource for resource in found if resource is not None]
+
+
+def _refusal(access: Access, missing: Needs) -> ClusterError:
+    told = "; ".join(f"{right} ({', '.join(purposes)})" for right, purposes in missing.items())
+    count = "a right" if len(missing) == 1 else f"{len(missing)} rights"
+    return ClusterError(
+        f"the user of context {access.context!r} lacks {count} in namespace {access.namespace!r}: {told}; "
+        "nothing was deployed and nothing was injected",
+        "have them granted by a Role, or leave out the experiments that need them",
+    )
+
+
+def _check_consent(client: KubeClient, access: Access, experiments: Sequence[Experiment]) -> None:
+    found = find(client.api, NAMESPACES, "", access.namespace) or {"metadata": {}}
+    consents = (found["metadata"].get("labels") or {}).get(OPT_IN_LABEL) == OPT_IN_VALUE
+    if consents or not any(faults_of(experiment, access) for experiment in experiments):
+        return
+    raise ClusterError(
+        f"namespace {access.namespace!r} does not carry the label {OPT_IN_LABEL}={OPT_IN_VALUE}, "
+        "by which its owner consents to faults; nothing was injected",
+        f"if it is yours to break: kubectl --context {access.context} label namespace {access.namespace} "
+        f"{OPT_IN_LABEL}={OPT_IN_VALUE}",
+    )
+
+
+def _serves_metrics(client: KubeClient) -> bool:
+    try:
+        client.api.get(_METRICS)
+    except KubeError:
+        return False
+    return True

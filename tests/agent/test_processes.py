@@ -36,6 +36,11 @@ class Pod:
         self.runtime = runtime
         self.folder = folder
         self.count = 0
+        self._others = set(descendants())  # servers that other tests of this process share
+
+    def processes(self) -> list[str]:
+        """Return the command lines of what was started since."""
+        return [args for pid, args in descendants().items() if pid not in self._others]
 
     async def start(self, script: str, *, image: Image = IMAGE, **options: Any) -> ContainerOptions:
         if not self.count:
@@ -63,15 +68,15 @@ class Pod:
         return b"".join([piece async for piece in container.log.read(LogOptions())]).decode()
 
 
-def mine() -> list[str]:
-    """Return the command lines of this test process's descendants."""
+def descendants() -> dict[str, str]:
+    """Return the command line of each of this process's descendants, by pid."""
     listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()]
     family = {str(os.getpid())}
     for pid, parent, _ in rows:
         if parent in family:
             family.add(pid)
-    return [args for pid, parent, args in rows if parent in family and not args.startswith("ps ")]
+    return {pid: args for pid, parent, args in rows if parent in family and not args.startswith("ps ")}
 
 
 def pipes_and_pidfds() -> list[str]:
@@ -87,8 +92,9 @@ def pipes_and_pidfds() -> list[str]:
 def pod(tmp_path: Path) -> Iterator[Pod]:
     (tmp_path / "pod").mkdir()
     mounts = Path("/proc/self/mountinfo").read_text()
-    yield Pod(ProcessRuntime(str(tmp_path / "runtime")), tmp_path / "pod")
-    assert mine() == []
+    made = Pod(ProcessRuntime(str(tmp_path / "runtime")), tmp_path / "pod")
+    yield made
+    assert made.processes() == []
     assert Path("/proc/self/mountinfo").read_text() == mounts
 
 
@@ -169,9 +175,9 @@ async def test_signals_reach_process_1_and_a_kill_ends_all_of_it(pod: Pod) -> No
 async def test_removing_a_pod_ends_its_processes(pod: Pod) -> None:
     for _ in range(2):
         await pod.start("sleep 100 & sleep 100")
-    assert len(mine()) >= 4
+    assert len(pod.processes()) >= 4
     await pod.runtime.remove("uid")
-    assert mine() == []
+    assert pod.processes() == []
 
 
 async def test_what_cannot_be_started_says_why(pod: Pod) -> None:
@@ -195,7 +201,7 @@ async def test_a_start_that_is_given_up_leaves_nothing(pod: Pod) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     await pod.runtime.remove("uid")
-    assert mine() == []
+    assert pod.processes() == []
     assert pipes_and_pidfds() == before
 
 
@@ -204,7 +210,7 @@ async def test_removing_a_pod_waits_for_commands_whose_callers_have_gone(pod: Po
     process = await pod.runtime.execute(container.id, ["sleep", "99"], stdin=False, tty=False)
     process.kill()
     await pod.runtime.remove("uid")
-    assert mine() == []
+    assert pod.processes() == []
     assert await process.wait() == 137
     assert [part async for part in process.output()] == []
 
@@ -238,12 +244,12 @@ async def test_a_command_with_a_terminal_has_one(pod: Pod) -> None:
 async def test_a_command_that_is_killed_does_not_live_on_in_the_container(pod: Pod) -> None:
     container = await pod.start("sleep 100")
     process = await pod.runtime.execute(container.id, ["sleep", "99"], stdin=False, tty=False)
-    while not any(args == "sleep 99" for args in mine()):
+    while not any(args == "sleep 99" for args in pod.processes()):
         await asyncio.sleep(0.005)
     process.kill()
     assert await process.wait() == 137
     assert [part async for part in process.output()] == []
-    while any(args == "sleep 99" for args in mine()):
+    while any(args == "sleep 99" for args in pod.processes()):
         await asyncio.sleep(0.005)
     await pod.runtime.remove("uid")
     with pytest.raises(StartError, match="does not run"):

@@ -19,7 +19,7 @@ import pytest
 
 from tests.end_to_end.conftest import FLAMETEST, ROOT, System
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.measured]
+pytestmark = pytest.mark.sandbox
 
 NAMESPACE = "/api/v1/namespaces/flametest"
 API_PODS = f"{NAMESPACE}/pods?labelSelector=app%3Dapi"
@@ -79,6 +79,7 @@ def watching(api: Callable[..., Any]) -> Iterator[IndependentWatch]:
         stream.close()
 
 
+@pytest.mark.measured
 def test_a_deleted_api_pod_passes_and_the_figures_agree_with_an_independent_watch(
     system: System, api: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -133,6 +134,7 @@ def assert_journal_holds_the_figures(journal: Path, criteria: dict[str, Any]) ->
     assert judged["figures"]["outage_seconds"] is not None
 
 
+@pytest.mark.measured
 def test_a_limit_that_is_missed_is_named_and_ends_with_1(system: System, tmp_path: Path) -> None:
     out = tmp_path / "run"
     done = system.flametest(

@@ -18,6 +18,7 @@ from flametest.model.measures import (
     Stage,
     SteadyState,
     Stretch,
+    Upstream,
 )
 from flametest.model.result import (
     SCHEMA_VERSION,
@@ -443,7 +444,13 @@ def full_result() -> Result:
         rule="hanging",
         section="cloud",
     )
-    first = dataclasses.replace(first, trials=trials(first.criteria), findings=(*first.findings, finding))
+    upstream = (
+        Upstream("logic", Phase.BASELINE, 28.0, 560, 1680, 0.3333),
+        Upstream("logic", Phase.FAULT, 14.0, 812, 840, 0.9667),
+    )
+    first = dataclasses.replace(
+        first, trials=trials(first.criteria), findings=(*first.findings, finding), upstream=upstream
+    )
     return dataclasses.replace(
         failed,
         scenarios=(first, second),

@@ -259,3 +259,19 @@ def test_a_run_in_progress_shows_its_progress_in_place_of_a_verdict() -> None:
     page = said(render_html(result, progress="scenario 1 of 2 goes on"))
     assert page.index("RUNNING") < page.index("Scenario 1 of 2 goes on.") < page.index("So far: ")
     assert "FAILED" not in page
+
+
+def test_what_arrived_inside_is_shown_for_each_request_that_users_sent() -> None:
+    page = said(render_html(full_result()))
+    assert "for each one that users sent" in page
+    assert "0.33 (560 in 28.0 s) 0.97 (812 in 14.0 s) –" in page
+    assert "for each one that users sent" not in said(render_html(passed_result()))
+
+
+def test_a_pod_that_was_ready_for_a_moment_has_a_reason_in_place_of_a_rate() -> None:
+    one = scenario()
+    spread = one.distribution[0]
+    shares = (dataclasses.replace(spread.shares[0], rate=None, note="too short to tell: it was ready for 0.004 s"),)
+    brief = dataclasses.replace(one, distribution=(dataclasses.replace(spread, shares=(*shares, *spread.shares[1:])),))
+    page = said(render_html(dataclasses.replace(passed_result(), scenarios=(brief,))))
+    assert "requests, too short to tell: it was ready for 0.004 s" in page

@@ -7,7 +7,7 @@ from flametest.kube.resources import DEPLOYMENTS, ENDPOINT_SLICES, PODS, STATEFU
 from flametest.kube.watch import Change
 from flametest.model.events import EndpointsObserved, EndpointState, Event, PodObserved, WorkloadObserved
 
-__all__ = ["WATCHED", "observe"]
+__all__ = ["WATCHED", "app_of", "observe"]
 
 WATCHED: tuple[Resource, ...] = (PODS, ENDPOINT_SLICES, DEPLOYMENTS, STATEFUL_SETS)
 
@@ -35,7 +35,7 @@ def _pod(change: Change, scenario: str) -> PodObserved:
         uid=str(metadata["uid"]),
         name=str(metadata["name"]),
         node=str(spec.get("nodeName") or ""),
-        app=_app(metadata.get("labels")),
+        app=app_of(metadata.get("labels")),
         owner_uid=_controller_uid(metadata),
         phase=str(status.get("phase") or "Unknown"),
         ready=any(one.get("type") == "Ready" and one.get("status") == "True" for one in status.get("conditions") or []),
@@ -88,7 +88,7 @@ def _workload(resource: Resource, change: Change, scenario: str) -> WorkloadObse
         change=change.kind,
         kind=resource.kind,
         name=str(metadata["name"]),
-        app=_app(selected) or _app(metadata.get("labels")),
+        app=app_of(selected) or app_of(metadata.get("labels")),
         uid=str(metadata["uid"]),
         desired=int(spec.get("replicas", 1)),
         replicas=int(status.get("replicas", 0)),
@@ -98,7 +98,8 @@ def _workload(resource: Resource, change: Change, scenario: str) -> WorkloadObse
     )
 
 
-def _app(labels: Any) -> str:
+def app_of(labels: Any) -> str:
+    """Return the app that labels name; empty when they name none."""
     found = (labels or {}).get
     return next((str(found(name)) for name in _APP_LABELS if found(name)), "")
 

@@ -1,9 +1,10 @@
 """The recorder: everything that measures an experiment, from before its hypothesis until after its rollbacks.
 
-It owns the record folder, the prober (a process) and one watch (a thread) for each kind that matters, and ends all
-of them in `Recorder.stop`, whatever happened before. Watches write to the record from their own threads; the main
-thread, in which Chaos Toolkit runs, waits for what they show. What goes wrong in a watch's thread is kept and
-raised in the main thread at its next check, because a record with a hole in it must not pass for a whole one.
+It owns the record folder, the prober (a process), one watch (a thread) for each kind that matters and the reader of
+the pods' own counts (another thread), and ends all of them in `Recorder.stop`, whatever happened before. Watches write
+to the record from their own threads; the main thread, in which Chaos Toolkit runs, waits for what they show. What goes
+wrong in a watch's thread is kept and raised in the main thread at its next check, because a record with a hole in it
+must not pass for a whole one.
 """
 
 import random
@@ -19,6 +20,7 @@ from flametest.chaos.injection import Injection, injection
 from flametest.chaos.observations import WATCHED, observe
 from flametest.chaos.record import Record, lone_folder
 from flametest.chaos.settings import Settings
+from flametest.chaos.traffic import TrafficReader
 from flametest.chaos.view import View
 from flametest.faults.protocol import Proof
 from flametest.kube import KubeClient, connect
@@ -111,6 +113,7 @@ class Recorder:
                 "deploy the system with `flametest up`, or mend the workload in the recorder's arguments",
             )
         self._start_prober()
+        self._start_traffic(self._client)
         self.check()
 
     def stop(self, status: str, deviated: bool) -> None:
@@ -245,6 +248,11 @@ class Recorder:
         self._exits.callback(watch.stop)
         watch.start()
 
+    def _start_traffic(self, client: KubeClient) -> None:
+        reader = TrafficReader(client, self._settings.namespace, self.scenario.name, self._take)
+        self._exits.callback(reader.stop)
+        reader.start()
+
     def _start_prober(self) -> None:
         self._prober = self._exits.enter_context(
             Prober(self._settings.url.rstrip("/") + self.scenario.path, self.folder)
@@ -260,7 +268,7 @@ class Recorder:
         )
 
     def _take(self, event: Event) -> None:
-        """Take an event of a watch, in its thread: an exception here would only end the watch unseen."""
+        """Take an event of a watch or a reading, in its thread: an exception here would only end the watch unseen."""
         try:
             self.note(event)
             with self._seen:

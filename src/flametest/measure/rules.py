@@ -14,8 +14,9 @@ from flametest.measure.distribution import CONNECTIONS
 from flametest.measure.figures import Figures
 from flametest.measure.pods import PodTrack, counts_as_ready
 from flametest.measure.samples import Samples
+from flametest.measure.upstream import multiplied_load
 from flametest.model.events import Phase
-from flametest.model.measures import Durability
+from flametest.model.measures import Durability, Upstream
 from flametest.model.result import Finding
 from flametest.model.samples import Lane
 
@@ -43,12 +44,14 @@ class Recorded:
         samples: the samples of all lanes.
         kept: what became of the ledger's writes; None without a ledger.
         felt: what users felt, in words.
+        upstream: how many requests arrived at the apps inside.
     """
 
     measured: Figures
     samples: Samples
     kept: Durability | None
     felt: str
+    upstream: tuple[Upstream, ...] = ()
 
     @property
     def bad(self) -> Samples:
@@ -238,6 +241,24 @@ def _bursts(recorded: Recorded) -> Finding | None:
     )
 
 
+def _multiplied(recorded: Recorded) -> Finding | None:
+    """Find an app that got more requests for each one that users sent than it had before the fault."""
+    found = multiplied_load(recorded.upstream)
+    if found is None:
+        return None
+    when = "during the fault" if found.since.phase is Phase.FAULT else "after it"
+    return recorded.finding(
+        "multiplied_load",
+        "served",
+        f"retries multiplied the load on {found.since.app}",
+        f"its pods counted {found.before.per_sent:.2f} requests for each one that users sent before the fault and "
+        f"{found.since.per_sent:.2f} {when}: {found.times:.1f} times as many, {found.since.requests} within "
+        f"{found.since.seconds:.0f} s",
+        "retry in one place only, within a budget of about a tenth of the requests, after growing random pauses, and "
+        "not at all while everything fails",
+    )
+
+
 def _unknown_writes(recorded: Recorded) -> Finding | None:
     """Find writes of which the client cannot know whether they were done."""
     kept = recorded.kept
@@ -268,6 +289,7 @@ RULES: tuple[Callable[[Recorded], Finding | None], ...] = (
     _slow_readiness,
     _warm_up,
     _uneven,
+    _multiplied,
     _unknown_writes,
 )
 """In the order in which reports show what they find."""

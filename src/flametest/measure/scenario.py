@@ -21,6 +21,7 @@ from flametest.measure.objectives import Objectives
 from flametest.measure.rules import Recorded
 from flametest.measure.samples import Samples
 from flametest.measure.series import marks, series
+from flametest.measure.upstream import upstream_requests
 from flametest.measure.words import decapitalised, outcome_sentence, reason_sentence, summarise, what_was_done
 from flametest.model.history import History
 from flametest.model.measures import Durability
@@ -90,7 +91,8 @@ def measure_scenario(
     checked = _record_checks(spec) + checks(history, samples, measured, probed, spec.objectives)
     isolated = isolation_criterion(history, spec.limits)
     criteria = probed + tuple(one for one in (kept and _writes_criterion(kept, spec.limits), isolated) if one)
-    recorded = Recorded(measured, samples, kept, felt_words(measured))
+    upstream = upstream_requests(history, samples, writes.attempts, measured.phases)
+    recorded = Recorded(measured, samples, kept, felt_words(measured), upstream)
     injected = measured.axis.t0_ns is not None
     verdicts = [*(one.verdict for one in criteria), *(one.verdict for one in checked)]
     return ScenarioResult(
@@ -123,6 +125,7 @@ def measure_scenario(
         durability=kept,
         durability_note=omitted_reason(history),
         density=density(measured),
+        upstream=upstream,
     )
 
 

@@ -26,7 +26,9 @@ __all__ = [
     "Phase",
     "PhaseStarted",
     "PodObserved",
+    "PodRequests",
     "ProberEnded",
+    "RequestsCounted",
     "RunEnded",
     "RunStarted",
     "ScenarioEnded",
@@ -261,6 +263,23 @@ class WorkloadObserved(Event):
     ready: int
     available: int
     updated: int
+
+
+@dataclass(frozen=True, slots=True)
+class PodRequests:
+    """How many requests one pod had counted since its program began, without those of probes and of this reading."""
+
+    pod_uid: str
+    pod_name: str
+    app: str
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsCounted(Event):
+    """What the pods that count their requests said at one moment; one that could not be read is left out."""
+
+    pods: tuple[PodRequests, ...]
 
 
 @dataclass(frozen=True, slots=True)

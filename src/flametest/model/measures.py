@@ -19,6 +19,7 @@ __all__ = [
     "Stage",
     "SteadyState",
     "Stretch",
+    "Upstream",
 ]
 
 
@@ -196,6 +197,27 @@ class Distribution:
     jain: float | None
     variation: float | None
     max_over_mean: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """How many requests arrived at one app in one phase, as its pods counted them, and how many users had sent.
+
+    Attributes:
+        app: the app's label.
+        phase: the phase; its bounds are those readings of the counters that enclose it.
+        seconds: the time between these.
+        requests: what arrived at the app's pods; what a pod had counted after its last reading died with it.
+        sent: what users sent meanwhile: prober, load and ledger.
+        per_sent: requests over sent; None when users sent nothing.
+    """
+
+    app: str
+    phase: Phase
+    seconds: float
+    requests: int
+    sent: int
+    per_sent: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,16 @@ from dataclasses import dataclass
 
 from flametest.model.comparison import Comparison
 from flametest.model.events import Phase, Target
-from flametest.model.measures import Availability, Distribution, Durability, LatencySummary, Outage, Stage, SteadyState
+from flametest.model.measures import (
+    Availability,
+    Distribution,
+    Durability,
+    LatencySummary,
+    Outage,
+    Stage,
+    SteadyState,
+    Upstream,
+)
 from flametest.model.selftest import SelfTest
 from flametest.model.trials import Trials
 from flametest.model.verdict import Criterion, Verdict
@@ -166,6 +175,7 @@ class ScenarioResult:
         density: the request cloud; None without a request.
         trials: all repeats; None when there was one. Everything else is then that of ``trials.shown``, the worst one,
             but for ``verdict``, which is the worst of all.
+        upstream: how many requests arrived at the apps inside, one entry an app and phase; empty when no pod counted.
     """
 
     name: str
@@ -196,6 +206,7 @@ class ScenarioResult:
     durability_note: str = ""
     density: Density | None = None
     trials: Trials | None = None
+    upstream: tuple[Upstream, ...] = ()
 
     def criterion(self, name: str) -> Criterion | None:
         """Return the criterion of that name."""

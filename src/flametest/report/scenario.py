@@ -6,7 +6,7 @@ from flametest.model.measures import Availability, LatencySummary, Outage
 from flametest.model.result import Result, ScenarioResult, Series
 from flametest.report.figures import Shown, show
 from flametest.report.format import NO_OUTAGE, NOT_MEASURED, count, exact, figure, signed_seconds
-from flametest.report.served import PHASE_WORDS, ServedTable, served_tables
+from flametest.report.served import PHASE_WORDS, ServedTable, served_tables, upstream_table
 from flametest.report.svg.budget import draw_budget
 from flametest.report.svg.cloud import draw_cloud
 from flametest.report.svg.frame import Frame, frame_of
@@ -84,6 +84,7 @@ class ScenarioView:
         tables: the tables behind the charts.
         latency: latency percentiles by phase.
         served: who served.
+        upstream: what arrived inside; None when no pod counted.
         has_bars: whether its shares have bars.
         figures: further figures, as pairs of a term and its text.
         trials: all repeats; None when there was one.
@@ -101,6 +102,7 @@ class ScenarioView:
     tables: tuple[Table, ...]
     latency: Table | None
     served: tuple[ServedTable, ...]
+    upstream: Table | None
     has_bars: bool
     figures: tuple[tuple[str, str], ...]
     trials: TrialsView | None
@@ -118,7 +120,7 @@ class ScenarioView:
         """Return the identifiers of its parts, for links to them."""
         found = [drawing.anchor for drawing in self.drawings]
         found += [one.anchor for one in (self.waterfall, self.trials_drawing) if one is not None]
-        return frozenset([*found, *([f"{self.anchor}-served"] if self.served else [])])
+        return frozenset([*found, *([f"{self.anchor}-served"] if self.served or self.upstream else [])])
 
 
 def view(result: Result, index: int, detail: Detail) -> ScenarioView:
@@ -136,6 +138,7 @@ def view(result: Result, index: int, detail: Detail) -> ScenarioView:
         tables=_tables(scenario, detail.rows_max),
         latency=_latency(scenario.latency),
         served=served_tables(scenario),
+        upstream=upstream_table(scenario),
         has_bars=detail.has_bars,
         figures=tuple(_figures(scenario)),
         trials=trials_view(scenario),

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from flametest.model.events import Phase
-from flametest.model.measures import Distribution, PodShare
+from flametest.model.measures import Distribution, PodShare, Upstream
 from flametest.model.result import ScenarioResult
 from flametest.report.format import count, figure, percent
+from flametest.report.tables import Table
 
-__all__ = ["PHASE_WORDS", "ServedCell", "ServedRow", "ServedTable", "served_tables"]
+__all__ = ["PHASE_WORDS", "ServedCell", "ServedRow", "ServedTable", "served_tables", "upstream_table"]
 
 PHASE_WORDS: dict[Phase, str] = {Phase.BASELINE: "before", Phase.FAULT: "during", Phase.RECOVERY: "after"}
 
@@ -50,6 +51,23 @@ def served_tables(scenario: ScenarioResult) -> tuple[ServedTable, ...]:
     """Return one table for each kind of connections, in the Result's order."""
     kinds = tuple(dict.fromkeys(one.connections for one in scenario.distribution))
     return tuple(_table(kind, tuple(one for one in scenario.distribution if one.connections == kind)) for kind in kinds)
+
+
+def upstream_table(scenario: ScenarioResult) -> Table | None:
+    """Return how many requests arrived at each app for each one that users sent; None when no pod counted."""
+    if not scenario.upstream:
+        return None
+    known = {(one.app, one.phase): one for one in scenario.upstream}
+    apps, phases = sorted({one.app for one in scenario.upstream}), tuple(PHASE_WORDS)
+    rows = tuple((app, *(_arrived(known.get((app, phase))) for phase in phases)) for app in apps)
+    caption = "Requests that arrived, as the pods counted them, for each one that users sent"
+    return Table("upstream", caption, ("app", *PHASE_WORDS.values()), rows)
+
+
+def _arrived(one: Upstream | None) -> str:
+    if one is None or one.per_sent is None:
+        return "–"
+    return f"{figure(one.per_sent, 'ratio')} ({count(one.requests)} in {figure(one.seconds, 's')})"
 
 
 def _table(kind: str, columns: tuple[Distribution, ...]) -> ServedTable:

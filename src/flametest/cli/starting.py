@@ -1,6 +1,7 @@
 """``flametest init``: tell what a system consists of and where it is weak, and write what tests it."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from flametest.run.exitcodes import ExitCode
 from flametest.run.project import Project
 from flametest.starter import (
     Plan,
+    Severity,
     System,
     Topology,
     Weakness,
@@ -113,11 +115,11 @@ def _tell(plan: Plan, weaknesses: tuple[Weakness, ...]) -> None:
         console.print(f"needs: {one.workload} asks Service {one.service} ({escape(one.evidence)})")
     if system.unread:
         console.print(f"not looked at, since the cluster forbids it: {', '.join(system.unread)}")
-    console.print(_weakness_table(weaknesses) if weaknesses else "no weakness that can be seen without an experiment")
+    _tell_weaknesses(console, weaknesses)
 
 
 def _parts_table(topology: Topology) -> Table:
-    table = _table("Kind", "Name", "Pods", "Served by", "Readiness", "Liveness", "Budget")
+    table = _table(columns=("Kind", "Name", "Pods", "Service", "Readiness", "Liveness", "Budget"))
     for one in topology.system.workloads:
         budgets = [budget.name for budget in topology.system.budgets if budget.covers(one)]
         table.add_row(
@@ -132,11 +134,19 @@ def _parts_table(topology: Topology) -> Table:
     return table
 
 
-def _weakness_table(weaknesses: tuple[Weakness, ...]) -> Table:
-    table = _table("Weakness", "Where", "Evidence", "Advice")
+def _tell_weaknesses(console: Console, weaknesses: tuple[Weakness, ...]) -> None:
+    if not weaknesses:
+        console.print("no weakness that can be seen without an experiment")
+        return
+    counts = Counter(one.severity for one in weaknesses)
+    console.print(f"weaknesses: {', '.join(f'{counts[one]} {one}' for one in Severity if counts[one])}", style="bold")
+    table = _table(show_header=False, columns=("Severity", "Weakness"))
     for one in weaknesses:
-        table.add_row(f"{one.severity} {one.rule}", escape(one.part), escape(one.evidence), escape(one.advice))
-    return table
+        table.add_row(
+            one.severity,
+            f"[bold]{escape(one.part)}[/bold] {one.rule}: {escape(one.evidence)}\n-> {escape(one.advice)}",
+        )
+    console.print(table)
 
 
 def _tell_written(out: Path, written: Written, plan: Plan) -> None:
@@ -151,8 +161,8 @@ def _tell_written(out: Path, written: Written, plan: Plan) -> None:
     click.echo(f"next: {out / 'README.md'} names the commands")
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+def _table(*, columns: tuple[str, ...], show_header: bool = True) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=show_header)
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

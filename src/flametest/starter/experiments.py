@@ -30,9 +30,9 @@ _SCALING_LIMITS = {"outage_seconds": 1, "availability": 0.999}
 # As long as the fault itself, and some seconds for the last request that waits in vain and for routes to come back.
 _REMOVAL_LIMITS = {"outage_seconds": FAULT_SECONDS + 7, "availability": 0.4, "p95_ms": 2500}
 _OUTAGE_LIMITS = {
-    "outage_seconds": FAULT_SECONDS + 32,
-    "recovery_seconds": 60,
-    "steady_seconds": 70,
+    "outage_seconds": FAULT_SECONDS + 17,
+    "recovery_seconds": 45,
+    "steady_seconds": 50,
     "availability": 0.3,
     "p95_ms": 2500,
 }
@@ -201,7 +201,7 @@ def _scaling(basis: _Basis, workload: Workload) -> Experiment:
 def _removals(basis: _Basis, measured: list[Workload]) -> Iterator[Experiment]:
     """Yield the removal of the entry, and of each Service of a Deployment that another part names."""
     topology = basis.topology
-    for service in topology.system.services:
+    for service in sorted(topology.system.services, key=lambda one: one != topology.entry):
         hit = next((one for one in topology.behind[service.name] if one in measured), None)
         is_entry = service == topology.entry
         if hit is None or not (is_entry or (hit.kind == "Deployment" and topology.users_of(service.name))):

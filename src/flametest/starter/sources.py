@@ -16,7 +16,7 @@ from flametest.starter import parsing
 from flametest.starter.errors import StarterError
 from flametest.starter.system import System
 
-__all__ = ["CONSENT_LABEL", "CONSENT_VALUE", "read_folder", "read_namespace"]
+__all__ = ["CONSENT_LABEL", "CONSENT_VALUE", "make_system", "read_folder", "read_namespace"]
 
 # As `flametest.faults.safety` asks for it, a room beside this one.
 CONSENT_LABEL = "flametest.dev/faults"
@@ -55,7 +55,7 @@ def read_namespace(client: KubeClient, namespace: str) -> System:
             if error.code == _FORBIDDEN:
                 unread.append(resource.kind)
     origin = f"namespace {namespace} of context {client.api.context}"
-    return _system(namespace, origin, objects, consents, tuple(unread))
+    return make_system(namespace, origin, objects, consents, tuple(unread))
 
 
 def read_folder(folder: Path, namespace: str = "") -> System:
@@ -79,10 +79,21 @@ def read_folder(folder: Path, namespace: str = "") -> System:
             objects.setdefault(str(obj["kind"]), []).append(obj)
     own = [one for one in objects.get(NAMESPACES.kind, []) if parsing.name_of(one) == chosen]
     consents = any(_has_consent(one) for one in own) if own else None
-    return _system(chosen, f"manifests of {folder}", objects, consents, ())
+    return make_system(chosen, f"manifests of {folder}", objects, consents)
 
 
-def _system(namespace: str, origin: str, objects: Objects, consents: bool | None, unread: tuple[str, ...]) -> System:
+def make_system(
+    namespace: str,
+    origin: str,
+    objects: Objects,
+    consents: bool | None = None,
+    unread: tuple[str, ...] = (),
+) -> System:
+    """Return a system from its objects by kind; what is of no kind that decides how it fails is left aside.
+
+    Raises:
+        StarterError: there is no workload among them, or one of them cannot be understood.
+    """
     workloads = tuple(one for resource in WORKLOADS for one in _parsed(resource.kind, objects, parsing.parse_workload))
     if not workloads:
         raise StarterError(

@@ -1,0 +1,121 @@
+"""A system is read from a folder, or from what a cluster lets be read, and what cannot be is told."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flametest.kube.errors import ApiRejectedError, ManifestError, NotFoundError
+from flametest.starter.errors import StarterError
+from flametest.starter.sources import read_folder, read_namespace
+from tests.starter.systems import Object, service, workload
+
+ROOT = Path(__file__).parents[2]
+
+
+class PretendedApi:
+    """Lists by plural; what is missing is unknown to it, and what is None forbidden."""
+
+    context = "pretended"
+
+    def __init__(self, **lists: list[Object] | None) -> None:
+        self.lists = lists
+        self.asked: list[str] = []
+
+    def get(self, path: str) -> Object:
+        self.asked.append(path)
+        if path.startswith("/api/v1/namespaces/") and path.count("/") == 4:
+            if "namespaces" in self.lists:
+                raise NotFoundError(f"GET {path}", code=404)
+            return {"metadata": {"name": "shop", "labels": {"flametest.dev/faults": "allowed"}}}
+        found = self.lists.get(path.rsplit("/", 1)[1], [])
+        if found is None:
+            raise ApiRejectedError(f"GET {path}", code=403)
+        return {"items": [{key: value for key, value in one.items() if key != "kind"} for one in found]}
+
+
+class PretendedClient:
+    """A client of that API."""
+
+    def __init__(self, **lists: list[Object] | None) -> None:
+        self.api: Any = PretendedApi(**lists)
+
+
+def test_a_namespace_is_read_without_a_look_at_secrets() -> None:
+    client: Any = PretendedClient(deployments=[workload()], services=[service()])
+    system = read_namespace(client, "shop")
+    assert [str(one) for one in (*system.workloads, *system.services)] == ["Deployment web", "Service web"]
+    assert system.consents
+    assert not [path for path in client.api.asked if "secret" in path]
+
+
+def test_what_a_cluster_forbids_is_noted_and_the_rest_is_read() -> None:
+    client: Any = PretendedClient(deployments=[workload()], configmaps=None, poddisruptionbudgets=None)
+    assert read_namespace(client, "shop").unread == ("PodDisruptionBudget", "ConfigMap")
+
+
+def test_without_the_right_to_list_workloads_nothing_is_said() -> None:
+    client: Any = PretendedClient(deployments=None)
+    with pytest.raises(ApiRejectedError):
+        read_namespace(client, "shop")
+
+
+def test_a_namespace_that_is_not_there_and_one_that_is_empty_are_told_apart() -> None:
+    absent: Any = PretendedClient(namespaces=[])
+    with pytest.raises(StarterError, match="the cluster has no namespace 'shop'"):
+        read_namespace(absent, "shop")
+    empty: Any = PretendedClient()
+    with pytest.raises(StarterError, match="'shop' holds no Deployment, StatefulSet or DaemonSet"):
+        read_namespace(empty, "shop")
+
+
+def write(folder: Path, *objects: Object) -> Path:
+    for number, one in enumerate(objects):
+        (folder / f"{number}.json").write_text(json.dumps(one))
+    return folder
+
+
+def placed(namespace: str, obj: Object) -> Object:
+    return obj | {"metadata": obj["metadata"] | {"namespace": namespace}}
+
+
+def test_a_folder_says_itself_of_which_namespace_it_is(tmp_path: Path) -> None:
+    folder = write(tmp_path, placed("shop", workload()), service())
+    system = read_folder(folder)
+    assert (system.namespace, len(system.workloads), len(system.services)) == ("shop", 1, 1)
+    assert system.consents is None
+
+
+def test_a_folder_of_several_namespaces_wants_one_named(tmp_path: Path) -> None:
+    folder = write(tmp_path, placed("shop", workload()), placed("bank", workload("till")))
+    with pytest.raises(StarterError, match="are in 2 namespaces: bank, shop"):
+        read_folder(folder)
+    assert [one.name for one in read_folder(folder, "bank").workloads] == ["till"]
+
+
+def test_a_folder_that_is_not_there_or_holds_broken_yaml_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StarterError, match="does not exist"):
+        read_folder(tmp_path / "absent")
+    (tmp_path / "broken.yaml").write_text("kind: [")
+    with pytest.raises(ManifestError, match=r"broken\.yaml, document 1"):
+        read_folder(tmp_path)
+
+
+@pytest.mark.parametrize("spec", [{"replicas": "three"}, {"replicas": [3]}])
+def test_an_object_that_cannot_be_understood_is_named(tmp_path: Path, spec: Object) -> None:
+    with pytest.raises(StarterError, match="Deployment web cannot be understood"):
+        read_folder(write(tmp_path, workload(**spec)))
+
+
+@pytest.mark.parametrize("spec", [None, {}, {"template": None}, {"template": {"spec": {"containers": [None]}}}])
+def test_an_object_that_is_hardly_one_is_read_as_far_as_it_goes(tmp_path: Path, spec: Object | None) -> None:
+    system = read_folder(write(tmp_path, workload() | {"spec": spec}))
+    assert system.workloads[0].containers == ()
+
+
+def test_the_same_objects_give_the_same_system_from_a_folder_and_from_a_cluster(tmp_path: Path) -> None:
+    objects = [placed("shop", workload()), placed("shop", service())]
+    client: Any = PretendedClient(deployments=[objects[0]], services=[objects[1]])
+    read, listed = read_folder(write(tmp_path, *objects)), read_namespace(client, "shop")
+    assert (read.workloads, read.services) == (listed.workloads, listed.services)

@@ -7,6 +7,7 @@
     nox -s chaos -- FILE         one experiment by stock Chaos Toolkit
     nox -s load / report         the load alone / render an earlier run again
     nox -s conformance           the sandbox against recordings of a real Kubernetes, field by field
+    nox -s soak                  ten minutes of random changes, after which nothing may have leaked
     nox -s lint / bench          static checks / the figures that the documentation states
 
 The sessions that run Flametest share one virtual environment, that of the session ``environment``, which each of
@@ -69,6 +70,13 @@ def conformance(session: nox.Session) -> None:
     """Compare the sandbox with recordings of a real Kubernetes, which ``tests`` does too."""
     _provide_system_packages(session)
     _run(session, "pytest", "tests/conformance", *session.posargs)
+
+
+@nox.session(venv_backend="none", requires=["environment"])
+def soak(session: nox.Session) -> None:
+    """Change a sandbox at random for ten minutes (``--seconds``, ``--seed``) and show that nothing has leaked."""
+    _provide_system_packages(session)
+    _run(session, "python", "-m", "tests.soak.soak", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["environment"])

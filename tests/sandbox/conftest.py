@@ -66,9 +66,9 @@ class Api:
         self._server = cluster["server"]
         self._headers = {"Authorization": f"Bearer {config['users'][0]['user']['token']}"}
 
-    def __call__(self, path: str, body: Any = None, method: str = "") -> Any:
+    def __call__(self, path: str, body: Any = None, method: str = "", content_type: str = "application/json") -> Any:
         """Return the answer's object; a body is posted unless another method is named."""
-        headers = self._headers | {"Content-Type": "application/json"}
+        headers = self._headers | {"Content-Type": content_type}
         data = None if body is None else json.dumps(body).encode()
         method = method or ("GET" if body is None else "POST")
         request = urllib.request.Request(self._server + path, data, headers, method=method)
@@ -80,6 +80,10 @@ class Api:
         return urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._context)
         )
+
+    def open(self, path: str) -> Any:
+        """Return the answer to a GET, to be read and closed by the caller."""
+        return self._opener().open(urllib.request.Request(self._server + path, headers=self._headers), timeout=10)
 
     def watch_until(self, path: str, met: Callable[[dict[str, Any]], bool], seconds: float = 20) -> None:
         """Read a list again after each change of it until its items are as wanted."""

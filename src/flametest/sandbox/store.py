@@ -121,6 +121,15 @@ class Store:
         """The resource version of the last change."""
         return self._version
 
+    @property
+    def watchers(self) -> int:
+        """How many subscriptions are open."""
+        return len(self._subscriptions)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of objects by resource; resources that have had none are not named."""
+        return {resource: len(records) for resource, records in self._objects.items()}
+
     def get(self, resource: str, key: Key) -> Record | None:
         """Return the record, or None."""
         return self._objects.get(resource, {}).get(key)

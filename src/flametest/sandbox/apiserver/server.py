@@ -22,6 +22,8 @@ from flametest.sandbox.apiserver.failures import (
     unauthorized,
 )
 from flametest.sandbox.apiserver.handlers import Call, Handlers
+from flametest.sandbox.apiserver.metrics import CONTENT_TYPE as METRICS_TYPE
+from flametest.sandbox.apiserver.metrics import metrics_text
 from flametest.sandbox.apiserver.registry import Registry
 from flametest.sandbox.apiserver.requests import Target, is_true, parse_object, parse_target
 from flametest.sandbox.apiserver.reviews import REVIEW_PATHS, review
@@ -43,6 +45,7 @@ CLOSE_SECONDS = 1.0
 """How long connections may take to end; what streams is ended before."""
 
 HEALTH_PATHS = frozenset(("/healthz", "/livez", "/readyz"))
+METRICS_PATH = "/metrics"
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _log = logging.getLogger(__name__)
 
@@ -65,6 +68,7 @@ class ApiServer:
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._token = token.encode()
+        self._store = registry.store
         self._handlers = Handlers(registry, pod_access)
         self._ssl_context = ssl_context
         self._runner: web.ServerRunner | None = None
@@ -140,6 +144,8 @@ class ApiServer:
                 raise method_not_allowed()
             body = parse_object(await request.read(), request.headers.get("Content-Type", ""))
             return answers.answer(review(body), 201)
+        if path == METRICS_PATH:
+            return web.Response(text=metrics_text(self._store), headers={"Content-Type": METRICS_TYPE})
         return self._document(path)
 
     def _authorise(self, request: web.BaseRequest, target: Target | None) -> None:

@@ -1,0 +1,18 @@
+"""A short soak in every run of the tests; ``nox -s soak`` runs the long one."""
+
+import pytest
+
+from flametest.sandbox.launch import Sandbox
+from tests.sandbox.conftest import options, sandbox
+from tests.soak.soak import soak
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+
+__all__ = ["options", "sandbox"]
+
+
+def test_random_changes_leave_nothing_behind(sandbox: Sandbox) -> None:
+    outcome = soak(sandbox, seconds=6, seed=1)
+    assert outcome.leaked == {}
+    assert abs(outcome.memory_growth) <= 0.2, outcome.memory_bytes
+    assert sum(outcome.changes.values()) >= 20

@@ -6,6 +6,7 @@ other side.
 """
 
 import csv
+import io
 import json
 import threading
 import time
@@ -173,7 +174,7 @@ class Collector:
             self._clock = ClockEstimate(shared=bool(answer.clock) and answer.clock == clock_name())
         self._clock.take(asked_ns, answer.monotonic_ns, answered_ns)
         offset_ns = self._clock.at(answered_ns).offset_ns
-        rows = list(csv.reader(answer.rows.splitlines()))
+        rows = list(csv.reader(io.StringIO(answer.rows, newline="")))
         samples = [parse_row(row, offset_ns) for row in rows[self._offset_bytes == 0 :]]
         self._keep(samples)
         self._requests += len(samples)

@@ -30,6 +30,8 @@ from flametest.run.folder import append_event, stamp
 
 __all__ = ["PodLoadOptions", "loaded_from_pods"]
 
+OFFERED_SECONDS_MAX = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class PodLoadOptions:
@@ -121,7 +123,7 @@ def _wait_until_offered(locust: DistributedLocust, name: str, history: Path) -> 
         LoadError: a worker died.
     """
     try:
-        locust.wait_until_offered()
+        locust.wait_until_offered(OFFERED_SECONDS_MAX)
     except LoadError as error:
         locust.check()
         append_event(history, Noted(stamp(), name, error.message))

@@ -26,6 +26,7 @@ EXTRA_KINDS = (
     ("autoscaling", "v1", "Scale"),
     ("policy", "v1", "Eviction"),
     ("", "v1", "Binding"),
+    ("authentication.k8s.io", "v1", "TokenRequest"),
     ("", "v1", "DeleteOptions"),
 )
 """Kinds that are no resource of their own but bodies of requests."""

@@ -9,6 +9,9 @@ import pytest
 
 from flametest.sandbox.agent.environment import PodContext
 from flametest.sandbox.agent.volumes import VolumeError, Volumes
+from flametest.sandbox.tokens import ServiceAccountTokens, TokenOwner
+
+TOKENS = ServiceAccountTokens("secret", clock=lambda: 1_000_000.0)
 
 
 def context_of(objects: Any, *volumes: dict[str, Any]) -> PodContext:
@@ -21,7 +24,7 @@ def context_of(objects: Any, *volumes: dict[str, Any]) -> PodContext:
 
 @pytest.fixture
 def volumes(tmp_path: Path) -> Volumes:
-    return Volumes(str(tmp_path / "pod"), str(tmp_path / "claims"), token="secret-token", certificate="PEM")
+    return Volumes(str(tmp_path / "pod"), str(tmp_path / "claims"), tokens=TOKENS, certificate="PEM")
 
 
 def config_map(name: str, **data: str) -> dict[str, Any]:
@@ -59,6 +62,7 @@ def test_items_choose_keys_paths_and_modes(stand_in_objects: Any, volumes: Volum
 
 
 def test_a_projected_volume_joins_its_sources(stand_in_objects: Any, volumes: Volumes) -> None:
+    stand_in_objects.create("serviceaccounts", {"metadata": {"name": "default", "namespace": "default", "uid": "s1"}})
     stand_in_objects.create("configmaps", config_map("kube-root-ca.crt", **{"ca.crt": "PEM"}))
     sources = [
         {"serviceAccountToken": {"path": "token"}},
@@ -68,7 +72,7 @@ def test_a_projected_volume_joins_its_sources(stand_in_objects: Any, volumes: Vo
     volumes.make(context_of(stand_in_objects, {"name": "v", "projected": {"sources": sources}}))
     folder = Path(volumes.made["v"].folder)
     assert [(folder / name).read_text() for name in ("token", "ca.crt", "namespace")] == [
-        "secret-token",
+        TOKENS.issue(TokenOwner("default", "default", "s1")),
         "PEM",
         "default",
     ]

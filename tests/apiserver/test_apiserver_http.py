@@ -281,7 +281,8 @@ class TestSubresources:
 
     def test_a_review_says_that_the_token_may_do_everything(self, client: Client) -> None:
         answer = client.post(
-            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {"kind": "SelfSubjectAccessReview"}
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+            {"kind": "SelfSubjectAccessReview", "spec": {"nonResourceAttributes": {"verb": "get", "path": "/x"}}},
         )
         assert (answer.status, answer.body["status"]["allowed"]) == (201, True)
 

@@ -37,6 +37,7 @@ from flametest.sandbox.network.services import ServiceRules
 from flametest.sandbox.scheduler import Scheduler
 from flametest.sandbox.settings import DNS_ADDRESS, KUBERNETES_ADDRESS, NAME_SERVER_ADDRESS, Settings
 from flametest.sandbox.store import Store
+from flametest.sandbox.tokens import ServiceAccountTokens
 
 __all__ = ["main"]
 
@@ -108,7 +109,7 @@ def _make_agent(settings: Settings, registry: Registry, pod_network: NamespacedP
         AgentSettings(
             state_folder=str(settings.pods_folder),
             nodes=tuple(settings.node_list()),
-            service_account_token=settings.token_file.read_text(),
+            tokens=ServiceAccountTokens(settings.token_file.read_text()),
             api_certificate=settings.authority_file.read_text(),
         ),
         EventRecorder(registry, "kubelet"),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from flametest.sandbox.settings import CLUSTER_DOMAIN, DNS_ADDRESS, NodeSettings
+from flametest.sandbox.tokens import ServiceAccountTokens
 
 __all__ = ["AgentSettings"]
 
@@ -17,7 +18,7 @@ class AgentSettings:
         pods_max: pods a node takes, as the kubelet's default.
         cluster_dns: address of the cluster's name server, for /etc/resolv.conf.
         cluster_domain: the domain that names of Services end with.
-        service_account_token: what projected token volumes hold; the sandbox has one token for all.
+        tokens: issues what projected token volumes hold, for each pod that of its own service account.
         api_certificate: the API server's certificate (PEM) for the same volumes.
         lease_seconds: between renewals of a node's lease; a tenth of the kubelet's default, as is the time after which
             a silent node counts as lost, so that people need not wait for most of a minute.
@@ -33,7 +34,7 @@ class AgentSettings:
     pods_max: int = 110
     cluster_dns: str = DNS_ADDRESS
     cluster_domain: str = CLUSTER_DOMAIN
-    service_account_token: str = ""
+    tokens: ServiceAccountTokens | None = None
     api_certificate: str = ""
     lease_seconds: float = 1.0
     status_seconds: float = 300.0

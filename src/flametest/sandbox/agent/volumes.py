@@ -9,12 +9,13 @@ folder and goes with it; a claim's folder is named by the claim's uid and surviv
 import base64
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from flametest.sandbox.agent.environment import PodContext
 from flametest.sandbox.agent.fields import field_value, resource_value
 from flametest.sandbox.objects import Object
+from flametest.sandbox.tokens import ServiceAccountTokens, TokenOwner
 
 __all__ = ["Volume", "VolumeError", "Volumes", "payload_of", "write_atomically"]
 
@@ -44,15 +45,16 @@ class Volumes:
     Attributes:
         folder: of the pod, on the machine.
         claims_folder: where all claims of the sandbox are.
-        token: for projected service account tokens.
+        tokens: issues projected service account tokens; None where no pod asks for any.
         certificate: of the API server.
     """
 
     folder: str
     claims_folder: str
-    token: str = ""
+    tokens: ServiceAccountTokens | None = None
     certificate: str = ""
     made: dict[str, Volume] = field(default_factory=dict)
+    _token: str = ""
     _payloads: dict[str, dict[str, _File]] = field(default_factory=dict)
 
     def make(self, context: PodContext) -> None:
@@ -79,11 +81,29 @@ class Volumes:
         elif "hostPath" in volume:
             raise VolumeError("hostPath is not offered by the sandbox; use an emptyDir or a claim")
         else:
-            payload = payload_of(context, volume, self.token, self.certificate)
+            payload = payload_of(context, volume, self._token_of(context), self.certificate)
             if self._payloads.get(name) != payload:
                 write_atomically(folder, payload)
                 self._payloads[name] = payload
             self.made[name] = Volume(folder, True)
+
+    def _token_of(self, context: PodContext) -> Callable[[], str]:
+        """Return what gives the token of the pod's service account: the same one for as long as the pod lives."""
+
+        def token() -> str:
+            if not self._token:
+                self._token = self._issued(context)
+            return self._token
+
+        return token
+
+    def _issued(self, context: PodContext) -> str:
+        namespace = str(context.pod["metadata"]["namespace"])
+        name = str(context.pod["spec"].get("serviceAccountName") or "default")
+        account = context.objects.get("serviceaccounts", namespace, name)
+        if account is None or self.tokens is None:
+            raise VolumeError(f'failed to fetch token: serviceaccounts "{name}" not found')
+        return self.tokens.issue(TokenOwner(namespace, name, str(account["metadata"]["uid"])))
 
     def _claim(self, context: PodContext, source: Object) -> Volume:
         name = source["claimName"]
@@ -99,7 +119,7 @@ class Volumes:
         return Volume(folder, bool(source.get("readOnly")))
 
 
-def payload_of(context: PodContext, volume: Object, token: str, certificate: str) -> dict[str, _File]:
+def payload_of(context: PodContext, volume: Object, token: Callable[[], str], certificate: str) -> dict[str, _File]:
     """Return the files of a volume by their path in it.
 
     Raises:
@@ -149,7 +169,7 @@ def _mode(volume: Object) -> int:
 
 
 def _source(
-    context: PodContext, source: Object, default: int, token: str, certificate: str
+    context: PodContext, source: Object, default: int, token: Callable[[], str], certificate: str
 ) -> Iterator[tuple[str, _File]]:
     """Yield the files of a volume, or of one source of a projected volume."""
     if "configMap" in source:
@@ -161,7 +181,7 @@ def _source(
             text = _downward(context, item)
             yield _inside(item["path"]), _File(text.encode(), int(item.get("mode", default)))
     elif "serviceAccountToken" in source:
-        yield _inside(source["serviceAccountToken"]["path"]), _File(token.encode(), 0o600)
+        yield _inside(source["serviceAccountToken"]["path"]), _File(token().encode(), 0o600)
     elif "clusterTrustBundle" in source:
         yield _inside(source["clusterTrustBundle"]["path"]), _File(certificate.encode(), default)
     else:

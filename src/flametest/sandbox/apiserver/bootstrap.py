@@ -1,10 +1,37 @@
-"""What every cluster has from its start: its namespaces and the Services of the API and of the cluster's DNS."""
+"""What every cluster has from its start: its namespaces, the Services of the API and of DNS, and everybody's rights."""
 
 from flametest.sandbox.apiserver.registry import Registry
+from flametest.sandbox.objects import Object
 
 __all__ = ["bootstrap"]
 
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+
+_RBAC = "rbac.authorization.k8s.io"
+_EVERYTHING = [
+    {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+    {"nonResourceURLs": ["*"], "verbs": ["*"]},
+]
+_PATHS = ["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version"]
+ROLES: dict[str, list[Object]] = {
+    "cluster-admin": _EVERYTHING,
+    "system:discovery": [{"nonResourceURLs": [*_PATHS, "/version/"], "verbs": ["get"]}],
+    "system:basic-user": [
+        {
+            "apiGroups": ["authorization.k8s.io"],
+            "resources": ["selfsubjectaccessreviews"],
+            "verbs": ["create"],
+        },
+        {"apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"], "verbs": ["create"]},
+    ],
+}
+"""Cluster roles that every cluster has, and what they grant; `GRANTS` says to whom."""
+
+GRANTS = {
+    "cluster-admin": "system:masters",
+    "system:discovery": "system:authenticated",
+    "system:basic-user": "system:authenticated",
+}
 
 
 def bootstrap(registry: Registry, *, api_address: str = "10.96.0.1", dns_address: str = "10.96.0.10") -> None:
@@ -14,6 +41,7 @@ def bootstrap(registry: Registry, *, api_address: str = "10.96.0.1", dns_address
     """
     for name in NAMESPACES:
         registry.create("namespaces", {"metadata": {"name": name}})
+    _grant(registry)
     registry.create(
         "services",
         {
@@ -42,3 +70,16 @@ def bootstrap(registry: Registry, *, api_address: str = "10.96.0.1", dns_address
             },
         },
     )
+
+
+def _grant(registry: Registry) -> None:
+    labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
+    for name, rules in ROLES.items():
+        metadata = {"name": name, "labels": labels}
+        registry.create(f"clusterroles.{_RBAC}", {"metadata": metadata, "rules": rules})
+        binding = {
+            "metadata": metadata,
+            "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": name},
+            "subjects": [{"apiGroup": _RBAC, "kind": "Group", "name": GRANTS[name]}],
+        }
+        registry.create(f"clusterrolebindings.{_RBAC}", binding)

@@ -20,6 +20,7 @@ _SUBRESOURCES: dict[str, Object] = {
     "log": {"kind": "Pod", "verbs": ["get"]},
     "portforward": {"kind": "PodPortForwardOptions", "verbs": ["create", "get"]},
     "proxy": {"verbs": ["create", "delete", "get", "patch", "update"]},
+    "token": {"kind": "TokenRequest", "group": "authentication.k8s.io", "version": "v1", "verbs": ["create"]},
     "scale": {"kind": "Scale", "group": "autoscaling", "version": "v1", "verbs": ["get", "patch", "update"]},
 }
 

@@ -36,6 +36,7 @@ from flametest.sandbox.apiserver.watching import stream_watch
 from flametest.sandbox.objects import Object
 from flametest.sandbox.podaccess import PodAccess
 from flametest.sandbox.store import Record
+from flametest.sandbox.tokens import ServiceAccountTokens
 
 __all__ = ["Call", "Handlers"]
 
@@ -76,8 +77,9 @@ class Call:
 class Handlers:
     """Answers requests for resources."""
 
-    def __init__(self, registry: Registry, pod_access: PodAccess | None) -> None:
+    def __init__(self, registry: Registry, pod_access: PodAccess | None, tokens: ServiceAccountTokens) -> None:
         self._registry = registry
+        self._tokens = tokens
         self._pod_access = pod_access
         self._proxy = PodProxy()
         self._rng = random.Random()  # noqa: S311 - a choice of endpoints, not a secret
@@ -240,6 +242,7 @@ class Handlers:
             ("scale", "PATCH"): self._patch_scale,
             ("binding", "POST"): self._bind,
             ("eviction", "POST"): self._evict,
+            ("token", "POST"): self._issue_token,
             ("log", "GET"): self._log,
             ("exec", "GET"): self._exec,
             ("exec", "POST"): self._exec,
@@ -281,6 +284,12 @@ class Handlers:
         options = delete_options(call.request.query, asked if isinstance(asked, dict) else {})
         subresources.evict(self._registry, call.namespace, call.target.name, options)
         return answers.success(status=201)
+
+    async def _issue_token(self, call: Call) -> web.StreamResponse:
+        issued = subresources.issue_token(
+            self._registry, call.namespace, call.target.name, await call.object_body(), self._tokens
+        )
+        return answers.answer(issued, 201)
 
     async def _forward(self, call: Call) -> web.StreamResponse:
         namespace, name = call.namespace, call.target.name

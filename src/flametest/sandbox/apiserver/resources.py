@@ -14,14 +14,16 @@ from flametest.sandbox.apiserver.behaviour import Behaviour
 from flametest.sandbox.apiserver.columns import apps as apps_columns
 from flametest.sandbox.apiserver.columns import core as core_columns
 from flametest.sandbox.apiserver.columns import others as other_columns
+from flametest.sandbox.apiserver.columns import rbac as rbac_columns
 from flametest.sandbox.apiserver.columns.basic import Column
 from flametest.sandbox.apiserver.columns.pods import POD
-from flametest.sandbox.apiserver.defaults import apps, batch, core, networking, pods, services, storage
+from flametest.sandbox.apiserver.defaults import apps, batch, core, networking, pods, rbac, services, storage
 from flametest.sandbox.apiserver.validation import apps as apps_rules
 from flametest.sandbox.apiserver.validation import batch as batch_rules
 from flametest.sandbox.apiserver.validation import core as core_rules
 from flametest.sandbox.apiserver.validation import networking as networking_rules
 from flametest.sandbox.apiserver.validation import pods as pod_rules
+from flametest.sandbox.apiserver.validation import rbac as rbac_rules
 from flametest.sandbox.apiserver.validation import services as service_rules
 from flametest.sandbox.apiserver.validation import storage as storage_rules
 from flametest.sandbox.apiserver.validation.names import dns_1035_label, dns_label, dns_subdomain
@@ -227,6 +229,7 @@ CATALOGUE: tuple[Resource, ...] = (
         kind="ServiceAccount",
         columns=core_columns.SERVICE_ACCOUNT,
         short_names=("sa",),
+        subresources=("token",),
         returns_deleted=True,
     ),
     Resource(
@@ -400,6 +403,48 @@ CATALOGUE: tuple[Resource, ...] = (
         behaviour=Behaviour(
             prepare=networking.prepare_disruption_budget, validate=networking_rules.check_disruption_budget
         ),
+    ),
+    Resource(
+        plural="clusterrolebindings",
+        kind="ClusterRoleBinding",
+        group="rbac.authorization.k8s.io",
+        columns=rbac_columns.BINDING,
+        namespaced=False,
+        name_rule=rbac_rules.path_segment,
+        behaviour=Behaviour(
+            default=rbac.default_binding,
+            validate=rbac_rules.check_binding,
+            validate_update=rbac_rules.check_binding_update,
+        ),
+    ),
+    Resource(
+        plural="clusterroles",
+        kind="ClusterRole",
+        group="rbac.authorization.k8s.io",
+        columns=rbac_columns.ROLE,
+        namespaced=False,
+        name_rule=rbac_rules.path_segment,
+        behaviour=Behaviour(validate=rbac_rules.check_cluster_role),
+    ),
+    Resource(
+        plural="rolebindings",
+        kind="RoleBinding",
+        group="rbac.authorization.k8s.io",
+        columns=rbac_columns.BINDING,
+        name_rule=rbac_rules.path_segment,
+        behaviour=Behaviour(
+            default=rbac.default_binding,
+            validate=rbac_rules.check_binding,
+            validate_update=rbac_rules.check_binding_update,
+        ),
+    ),
+    Resource(
+        plural="roles",
+        kind="Role",
+        group="rbac.authorization.k8s.io",
+        columns=rbac_columns.ROLE,
+        name_rule=rbac_rules.path_segment,
+        behaviour=Behaviour(validate=rbac_rules.check_role),
     ),
     Resource(
         plural="storageclasses",

@@ -5,7 +5,6 @@ outside of the cluster's own network namespace.
 """
 
 import asyncio
-import hmac
 import logging
 import socket
 import ssl
@@ -14,18 +13,14 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from flametest.sandbox.apiserver import answers, discovery, openapi
-from flametest.sandbox.apiserver.failures import (
-    bad_request,
-    forbidden,
-    method_not_allowed,
-    too_large,
-    unauthorized,
-)
+from flametest.sandbox.apiserver.access import Access
+from flametest.sandbox.apiserver.authorization import User
+from flametest.sandbox.apiserver.failures import bad_request, method_not_allowed, too_large
 from flametest.sandbox.apiserver.handlers import Call, Handlers
 from flametest.sandbox.apiserver.metrics import CONTENT_TYPE as METRICS_TYPE
 from flametest.sandbox.apiserver.metrics import metrics_text
 from flametest.sandbox.apiserver.registry import Registry
-from flametest.sandbox.apiserver.requests import Target, is_true, parse_object, parse_target
+from flametest.sandbox.apiserver.requests import Target, parse_object, parse_target
 from flametest.sandbox.apiserver.reviews import REVIEW_PATHS, review
 from flametest.sandbox.errors import SandboxError, StatusError
 from flametest.sandbox.podaccess import PodAccess
@@ -46,7 +41,6 @@ CLOSE_SECONDS = 1.0
 
 HEALTH_PATHS = frozenset(("/healthz", "/livez", "/readyz"))
 METRICS_PATH = "/metrics"
-_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _log = logging.getLogger(__name__)
 
 
@@ -55,7 +49,7 @@ class ApiServer:
 
     Args:
         registry: the state.
-        token: the bearer token that clients have to bring.
+        token: the administrator's bearer token; service accounts have tokens that are made of it.
         pod_access: how to reach into pods; None where no agent runs.
         ssl_context: for TLS; None for plain HTTP.
     """
@@ -67,9 +61,9 @@ class ApiServer:
         pod_access: PodAccess | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        self._token = token.encode()
+        self._access = Access(registry, token)
         self._store = registry.store
-        self._handlers = Handlers(registry, pod_access)
+        self._handlers = Handlers(registry, pod_access, self._access.tokens)
         self._ssl_context = ssl_context
         self._runner: web.ServerRunner | None = None
         self._running: set[asyncio.Task[object]] = set()
@@ -134,7 +128,7 @@ class ApiServer:
             target = parse_target(path)
         except StatusError as error:
             missing = error
-        self._authorise(request, target)
+        user = self._admit(request, target)
         if missing is not None:
             raise missing
         if target is not None:
@@ -143,24 +137,14 @@ class ApiServer:
             if request.method != "POST":
                 raise method_not_allowed()
             body = parse_object(await request.read(), request.headers.get("Content-Type", ""))
-            return answers.answer(review(body), 201)
+            return answers.answer(review(body, user, self._access.policies), 201)
         if path == METRICS_PATH:
             return web.Response(text=metrics_text(self._store), headers={"Content-Type": METRICS_TYPE})
         return self._document(path)
 
-    def _authorise(self, request: web.BaseRequest, target: Target | None) -> None:
-        """Check the token.
-
-        Raises:
-            StatusError: 403 without one, 401 for a wrong one.
-        """
-        header = request.headers.get("Authorization", "")
-        if not header:
-            raise _anonymous(request, target)
-        scheme, _, token = header.partition(" ")
-        right = hmac.compare_digest(token.strip().encode(errors="surrogateescape"), self._token)
-        if scheme.lower() != "bearer" or not right:
-            raise unauthorized()
+    def _admit(self, request: web.BaseRequest, target: Target | None) -> User:
+        """Return who asks, if they may; see `Access.admit`. Sending a review is an action of its own."""
+        return self._access.admit(request, target, REVIEW_PATHS.get(request.path))
 
     def _document(self, path: str) -> web.Response:
         """Answer with a discovery document."""
@@ -206,26 +190,3 @@ def _request(
 def _openapi(group: str, version: str) -> web.Response:
     content = openapi.document(group, version)
     return answers.text("404 page not found\n", 404) if content is None else answers.answer_bytes(content)
-
-
-def _anonymous(request: web.BaseRequest, target: Target | None) -> StatusError:
-    """Return the 403 for a request without a token, which says what was not allowed."""
-    user = 'User "system:anonymous" cannot'
-    if target is None:
-        return forbidden(f'forbidden: {user} {request.method.lower()} path "{request.path}"', {})
-    resource = target.resource
-    verb = _VERBS.get(request.method, "get" if target.name else "list")
-    if verb == "list" and is_true(request.query, "watch"):
-        verb = "watch"
-    if verb == "delete" and not target.name:
-        verb = "deletecollection"
-    details = {"kind": resource.plural}
-    if target.name:
-        details["name"] = target.name
-    if resource.group:
-        details["group"] = resource.group
-    shown = f"{resource.plural}/{target.subresource}" if target.subresource else resource.plural
-    about = f'{resource.name} "{target.name}"' if target.name else resource.name
-    scope = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
-    text = f'{about} is forbidden: {user} {verb} resource "{shown}" in API group "{resource.group}" {scope}'
-    return forbidden(text, details)

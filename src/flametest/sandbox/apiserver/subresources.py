@@ -1,6 +1,7 @@
-"""Subresources with rules of their own: scale, eviction, binding. `Registry` does the writing."""
+"""Subresources with rules of their own: scale, eviction, binding, tokens. `Registry` does the writing."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from flametest.sandbox.apiserver.deletion import DeleteOptions
 from flametest.sandbox.apiserver.failures import bad_request, bad_value, invalid, too_many_requests
@@ -11,8 +12,12 @@ from flametest.sandbox.apiserver.schema import normalise, type_of_kind
 from flametest.sandbox.apiserver.selectors import matches_selector, selector_text
 from flametest.sandbox.errors import StatusError
 from flametest.sandbox.objects import Object
+from flametest.sandbox.tokens import ISSUER, ServiceAccountTokens, TokenOwner
 
-__all__ = ["bind", "change_scale", "evict", "scale_of"]
+__all__ = ["bind", "change_scale", "evict", "issue_token", "scale_of"]
+
+TOKEN_SECONDS = 3600
+TOKEN_SECONDS_MIN = 600
 
 EVICTION_MESSAGE = "Cannot evict pod as it would violate the pod's disruption budget."
 
@@ -132,3 +137,33 @@ def _spend(registry: Registry, budget: Object, pod: Object) -> None:
 def _is_ready(pod: Object) -> bool:
     conditions = pod.get("status", {}).get("conditions", ())
     return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+
+
+def issue_token(registry: Registry, namespace: str, name: str, request: Object, tokens: ServiceAccountTokens) -> Object:
+    """Return a TokenRequest with a new token of a service account as its status.
+
+    Raises:
+        StatusError: 404; 422, the token is to live for too short a time.
+    """
+    normalise(
+        request, type_of_kind("authentication.k8s.io", "v1", "TokenRequest"), "TokenRequest", "authentication.k8s.io/v1"
+    )
+    account = registry.record(BY_NAME["serviceaccounts"], namespace, name).load()
+    spec = request.get("spec") or {}
+    seconds = int(spec.get("expirationSeconds") or TOKEN_SECONDS)
+    if seconds < TOKEN_SECONDS_MIN:
+        detail = "may not specify a duration less than 10 minutes"
+        cause = bad_value("spec.expirationSeconds", seconds, detail)
+        raise invalid("TokenRequest", "authentication.k8s.io", "", [cause])
+    now = registry.clock()
+    until = now + timedelta(seconds=seconds)
+    return {
+        "kind": "TokenRequest",
+        "apiVersion": "authentication.k8s.io/v1",
+        "metadata": {"name": name, "namespace": namespace, "creationTimestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}"},
+        "spec": {"audiences": spec.get("audiences") or [ISSUER], "expirationSeconds": seconds},
+        "status": {
+            "token": tokens.issue(TokenOwner(namespace, name, account["metadata"]["uid"]), seconds),
+            "expirationTimestamp": f"{until:%Y-%m-%dT%H:%M:%SZ}",
+        },
+    }

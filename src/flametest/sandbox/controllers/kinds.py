@@ -44,6 +44,8 @@ KINDS = (
     Kind("", "Secret", "secrets"),
     Kind("", "ServiceAccount", "serviceaccounts"),
     Kind("coordination.k8s.io", "Lease", "leases.coordination.k8s.io"),
+    Kind("rbac.authorization.k8s.io", "Role", "roles.rbac.authorization.k8s.io"),
+    Kind("rbac.authorization.k8s.io", "RoleBinding", "rolebindings.rbac.authorization.k8s.io"),
 )
 
 _BY_NAME = {(kind.group, kind.name): kind for kind in KINDS}

@@ -262,3 +262,24 @@ async def test_much_output_is_bounded_by_the_log_and_loses_no_last_line(pod: Pod
     text = b"".join([piece async for piece in container.log.read(LogOptions(tail_lines=1))])
     assert text == b"line 1999\n"
     await pod.runtime.remove("uid")
+
+
+async def test_a_command_that_ended_before_anybody_could_look_has_run_all_the_same(
+    pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = os.pidfd_open
+    asked: list[int] = []
+
+    def gone(pid: int) -> int:
+        # The first is opened for bubblewrap itself, the second for the process that it started.
+        asked.append(pid)
+        if len(asked) == 2:
+            raise ProcessLookupError
+        return opened(pid)
+
+    monkeypatch.setattr(os, "pidfd_open", gone)
+    container = await pod.start("echo done; exit 3")
+    assert await pod.runtime.wait(container.id) == 3
+    assert b"".join([piece async for piece in container.log.read(LogOptions())]) == b"done\n"
+    await pod.runtime.remove("uid")
+    assert len(asked) == 2

@@ -37,7 +37,7 @@ class _Container:
     options: ContainerOptions
     child: Child
     pid: int
-    pidfd: int
+    pidfd: int | None  # None of one that ended before it could be opened
     ended: asyncio.Task[int] = field(init=False)
 
 
@@ -119,7 +119,7 @@ class ProcessRuntime:
     def signal(self, container_id: str, number: int) -> None:
         """Signal the container's process 1."""
         container = self._containers.get(container_id)
-        if container is not None and not container.ended.done():
+        if container is not None and container.pidfd is not None and not container.ended.done():
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(container.pidfd, number)
 
@@ -214,26 +214,23 @@ class ProcessRuntime:
         if pid is None:
             await child.wait()
             raise StartError(_translated(_last_words(stderr), container.arguments[0]))
-        try:
-            pidfd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            await child.wait()
-            raise StartError(_translated(_last_words(stderr), container.arguments[0])) from None
+        pidfd = _pidfd(pid)
         # Between its start and the command, bubblewrap's child builds the root; nothing tells the moment of the
         # command but the program that the process runs. It takes some milliseconds, so looking is cheap.
         try:
-            while not child.ended:
+            while pidfd is not None and not child.ended:
                 with contextlib.suppress(OSError):
                     if _identity(f"/proc/{pid}/exe") != self._identity:
                         return _Container(container, child, pid, pidfd)
                 await asyncio.sleep(0.002)
+            code = await child.wait()
         except asyncio.CancelledError:
-            os.close(pidfd)
+            _close(pidfd)
             raise
-        if await child.wait() == 1:
+        if code == 1:
             words = _last_words(stderr)
             if words.startswith(b"bwrap: "):
-                os.close(pidfd)
+                _close(pidfd)
                 raise StartError(_translated(words, container.arguments[0]))
             # It was the command that ended so fast; what it said belongs to the log.
             container.log.write(2, words)
@@ -256,7 +253,7 @@ class ProcessRuntime:
         try:
             return await container.child.wait()
         finally:
-            os.close(container.pidfd)
+            _close(container.pidfd)
             for descriptor, stream in outputs.items():
                 loop.remove_reader(descriptor)
                 while _copy(descriptor, stream, log.write) > 0:
@@ -282,9 +279,18 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
-def _close(*descriptors: int) -> None:
+def _close(*descriptors: int | None) -> None:
     for descriptor in descriptors:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _pidfd(pid: int) -> int | None:
+    """Return a descriptor of a process, or None when it has ended already."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
 
 
 def _copy(descriptor: int, stream: int, write: Callable[[int, bytes], None]) -> int:

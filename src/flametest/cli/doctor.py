@@ -48,15 +48,16 @@ def _diagnose_cluster(cluster: Cluster, project: Project, suite: str) -> None:
     from flametest.kube import connect  # noqa: PLC0415
     from flametest.kube.manifests import read_manifests  # noqa: PLC0415
     from flametest.run.experiment import load_experiment, suite_files  # noqa: PLC0415
+    from flametest.run.needs import Plan  # noqa: PLC0415
     from flametest.run.preflight import preflight  # noqa: PLC0415
 
     progress = make_progress(sys.stdout)
-    experiments = [load_experiment(file) for file in suite_files(project, suite)]
+    experiments = tuple(load_experiment(file) for file in suite_files(project, suite))
     with progress.step(f"reach {cluster.name}") as step:
         access = cluster.up()
         step.saw(str(access.kubeconfig))
     with connect(access.kubeconfig, access.context) as client:
-        preflight(client, access, read_manifests(project.manifests), experiments, progress)
+        preflight(client, access, read_manifests(project.manifests), Plan(experiments), progress)
     click.echo(f"the suite {suite} can be deployed to {cluster.name} and run there; nothing was changed")
 
 

@@ -15,9 +15,10 @@ from flametest.faults.waiting import wait_for
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError, NotFoundError
 from flametest.kube.resources import NETWORK_POLICIES, PODS, Object
+from flametest.kube.rights import rights
 from flametest.kube.snapshots import find
 
-__all__ = ["Tried", "try_enforcement"]
+__all__ = ["TRYING", "Tried", "try_enforcement"]
 
 PORT = 8080
 LIFE_SECONDS = 120
@@ -26,6 +27,13 @@ ENFORCED_SECONDS_MAX = 15.0
 LABEL = "flametest.dev/try"
 _USER = 10001
 _SOURCES_MAX = 4
+TRYING = (
+    *rights(PODS, "create", "delete", "get", "list"),
+    *rights(PODS, "create", "get", subresource="exec"),
+    *rights(NETWORK_POLICIES, "create", "delete"),
+)
+"""The rights that trying needs."""
+
 _LISTEN = f"exec python3 -m http.server {PORT} || exec nc -lk -p {PORT}"
 
 

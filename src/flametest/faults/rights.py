@@ -11,6 +11,7 @@ from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
 from flametest.faults.fault_proxy import FaultProxy
+from flametest.faults.intrusion import Intrusion
 from flametest.faults.network_partition import NetworkPartition
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.node_loss import NodeLoss
@@ -30,6 +31,7 @@ NAMESPACE = (Right("namespaces", "", "get"),)
 _COMMON = (*NAMESPACE, *rights(PODS, "get", "list"))
 # Over a WebSocket exec is a GET; newer API servers ask for the other verb as well.
 _EXEC = rights(PODS, "create", "get", subresource="exec")
+_WORKLOADS_LISTED = tuple(right for workload in WORKLOADS.values() for right in rights(workload, "list"))
 _POD_PROXY = rights(PODS, "create", "delete", "get", subresource="proxy")
 
 
@@ -62,9 +64,10 @@ RIGHTS: Mapping[type[Fault], Callable[[Any], tuple[Right, ...]]] = {
         *_POD_PROXY,
         *_EXEC,
     ),
+    Intrusion: _always(*rights(PODS, "create", "delete"), *_WORKLOADS_LISTED, *_EXEC),
     NetworkPartition: _always(
         *rights(NETWORK_POLICIES, "create", "delete", "get", "list", "patch"),
-        *(right for workload in WORKLOADS.values() for right in rights(workload, "list")),
+        *_WORKLOADS_LISTED,
         *_EXEC,
     ),
     NodeDrain: _always(

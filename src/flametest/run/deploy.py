@@ -16,7 +16,7 @@ from flametest.clusters import Access, Cluster, ClusterError, running
 from flametest.clusters.ownership import claim
 from flametest.kube import KubeClient, connect
 from flametest.kube.manifests import Manifest, read_manifests
-from flametest.run.experiment import Experiment
+from flametest.run.needs import Plan
 from flametest.run.preflight import preflight
 from flametest.run.progress import Progress
 from flametest.run.project import Project, ProjectError
@@ -25,33 +25,25 @@ __all__ = ["NAMESPACE", "deploy", "deployed", "located"]
 
 ENTRY_SECONDS = 15.0  # pods are Ready by then; what is left is for the node port to follow
 POLL_SECONDS = 0.1
+NOTHING_MORE = Plan()
 READY_SECONDS = 120.0  # a slow machine that has to make a database cluster first; a broken manifest is told earlier
 
 
-def deploy(cluster: Cluster, project: Project, progress: Progress, experiments: Sequence[Experiment] = ()) -> Access:
+def deploy(cluster: Cluster, project: Project, progress: Progress, plan: Plan = NOTHING_MORE) -> Access:
     """Bring the system up on ``cluster`` and return how it is reached; what runs already is brought up to date.
 
     Args:
         cluster: where.
         project: whose manifests.
         progress: is told each step.
-        experiments: those that are to follow, for whose rights a preflight asks.
+        plan: what is to be done then, for whose rights a preflight asks.
 
     Raises:
         FlametestError: the cluster or a manifest is at fault, or the system does not get Ready. A cluster, or
             namespace, that this call has made is ended again.
     """
-    fresh = cluster.find() is None
-    with _ended_on_failure(cluster, fresh):
-        access = _apply(cluster, project, progress, experiments, fresh=fresh)
-        with connect(access.kubeconfig, access.context) as client:
-            with progress.step("wait for every pod to be Ready") as step:
-                client.wait_ready(access.namespace, timeout_seconds=READY_SECONDS, saw=step.saw)
-            with progress.step("reach the entry") as step:
-                access = located(cluster)
-                _await_entry(client, access, fresh=fresh)
-                step.saw(access.url)
-    return access
+    manifests = _checked(cluster, project, progress, plan)
+    return _deploy(cluster, manifests, progress, fresh=cluster.find() is None)
 
 
 @contextmanager
@@ -62,7 +54,7 @@ def deployed(
     *,
     keep: bool,
     deploying: bool = True,
-    experiments: Sequence[Experiment] = (),
+    plan: Plan = NOTHING_MORE,
 ) -> Iterator[Access]:
     """Deploy for the time of a run: what was not running before is ended afterwards, unless ``keep``.
 
@@ -70,18 +62,19 @@ def deployed(
     Without ``deploying`` it is taken as it is.
     """
     if not deploying:
-        yield _found(cluster, progress, experiments)
+        yield _found(cluster, progress, plan)
         return
+    manifests = _checked(cluster, project, progress, plan)
     if cluster.find() is not None:
-        _apply(cluster, project, progress, experiments, fresh=False)
+        _apply(cluster, manifests, progress, fresh=False)
         yield located(cluster)
         return
-    access = deploy(cluster, project, progress, experiments)
+    access = _deploy(cluster, manifests, progress, fresh=True)
     try:
         yield access
     finally:
         if not keep:
-            with progress.step(f"end the {_title(cluster)}"):
+            with progress.step(f"end the {cluster.name if cluster.is_own else f'system on {cluster.name}'}"):
                 cluster.down()
 
 
@@ -102,32 +95,61 @@ def located(cluster: Cluster) -> Access:
     return access
 
 
-def _found(cluster: Cluster, progress: Progress, experiments: Sequence[Experiment]) -> Access:
+def _checked(cluster: Cluster, project: Project, progress: Progress, plan: Plan) -> list[Manifest]:
+    """Return the manifests; where others use the cluster as well, after a preflight, before anything is asked for."""
+    manifests = read_manifests(project.manifests)
+    if not cluster.is_own:
+        _preflight(cluster, manifests, progress, plan)
+    return manifests
+
+
+def _preflight(cluster: Cluster, manifests: Sequence[Manifest], progress: Progress, plan: Plan) -> None:
+    with progress.step(f"reach {cluster.name}") as step:
+        access = cluster.up()
+        _check_namespaces(manifests, access.namespace)
+        step.saw(f"namespace {access.namespace}")
+    with connect(access.kubeconfig, access.context) as client:
+        preflight(client, access, manifests, plan, progress)
+
+
+def _found(cluster: Cluster, progress: Progress, plan: Plan) -> Access:
+    """Return how a system that is there already is reached, once it answers."""
+    if not cluster.is_own:
+        _preflight(cluster, (), progress, plan)
     with progress.step(f"find the system on {cluster.name}") as step:
         access = located(cluster)
-        step.saw(f"namespace {access.namespace}, entry {access.url}")
-    with connect(access.kubeconfig, access.context) as client:
-        if not cluster.is_own:
-            preflight(client, access, (), experiments, progress)
-        with progress.step("reach the entry"):
+        with connect(access.kubeconfig, access.context) as client:
             _await_entry(client, access, fresh=False)
+        step.saw(f"namespace {access.namespace}, entry {access.url}")
     return access
 
 
-def _apply(
-    cluster: Cluster, project: Project, progress: Progress, experiments: Sequence[Experiment], *, fresh: bool
-) -> Access:
-    with progress.step(f"start the {cluster.name}" if cluster.is_own else f"reach {cluster.name}") as step:
-        access = cluster.up()
-        step.saw(f"context {access.context}" if fresh or not cluster.is_own else "it runs already")
-    manifests = read_manifests(project.manifests)
-    with connect(access.kubeconfig, access.context) as client:
+def _deploy(cluster: Cluster, manifests: Sequence[Manifest], progress: Progress, *, fresh: bool) -> Access:
+    with _ended_on_failure(cluster, fresh):
+        access = _apply(cluster, manifests, progress, fresh=fresh)
+        with connect(access.kubeconfig, access.context) as client:
+            with progress.step("wait for every pod to be Ready") as step:
+                client.wait_ready(access.namespace, timeout_seconds=READY_SECONDS, saw=step.saw)
+            with progress.step("reach the entry") as step:
+                access = located(cluster)
+                _await_entry(client, access, fresh=fresh)
+                step.saw(access.url)
+    return access
+
+
+def _apply(cluster: Cluster, manifests: Sequence[Manifest], progress: Progress, *, fresh: bool) -> Access:
+    access = _started(cluster, progress, fresh=fresh) if cluster.is_own else cluster.up()
+    with connect(access.kubeconfig, access.context) as client, progress.step("apply the manifests") as step:
         if not cluster.is_own:
-            _check_namespaces(manifests, access.namespace)
-            preflight(client, access, manifests, experiments, progress)
             claim(client, access.namespace)
-        with progress.step("apply the manifests") as step:
-            step.saw(client.apply(manifests).summary())
+        step.saw(client.apply(manifests).summary())
+    return access
+
+
+def _started(cluster: Cluster, progress: Progress, *, fresh: bool) -> Access:
+    with progress.step(f"start the {cluster.name}") as step:
+        access = cluster.up()
+        step.saw(f"context {access.context}" if fresh else "it runs already")
     return access
 
 
@@ -148,10 +170,6 @@ def _check_namespaces(manifests: Sequence[Manifest], namespace: str) -> None:
                 "on a cluster that others use as well",
                 "mend the manifest; or apply it yourself, and test what is there by --no-deploy",
             )
-
-
-def _title(cluster: Cluster) -> str:
-    return cluster.name if cluster.is_own else f"system on {cluster.name}"
 
 
 @contextmanager

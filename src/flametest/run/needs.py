@@ -4,44 +4,95 @@ The parts tell it themselves: the faults in `flametest.faults.rights`, the recor
 need depends on the kinds in them, which the cluster resolves.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from flametest.chaos.observations import WATCHED
 from flametest.clusters import Access
+from flametest.faults.enforcement import TRYING
+from flametest.faults.network_partition import NetworkPartition
+from flametest.faults.protocol import Fault
 from flametest.faults.rights import NAMESPACE, rights_of
-from flametest.kube.resources import EVENTS, NAMESPACES, PODS, Resource
+from flametest.kube.resources import EVENTS, NAMESPACES, NETWORK_POLICIES, PODS, SERVICES, Resource
 from flametest.kube.rights import Right, rights
 from flametest.run.experiment import Experiment
 from flametest.run.rehearsal import faults_of
 
-__all__ = ["Needs", "deployment_needs", "experiment_needs", "joined"]
+__all__ = ["WISHED", "Needs", "Plan", "deployment_needs", "experiment_needs", "joined", "load_needs"]
 
 Needs = Mapping[Right, tuple[str, ...]]
 """Each right with what it is for, such as the names of experiments."""
 
+WISHED = rights(PODS, "get", subresource="proxy")
+"""What makes the report richer, and is not insisted on: the pods' own counts of requests."""
+
 RECORDING = "to record"
 DEPLOYING = "to deploy"
+LOADING = "to send load from pods"
 
 
-def experiment_needs(experiments: Sequence[Experiment], access: Access) -> Needs:
-    """Return what experiments, and the recorder that measures them, need.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done once the system is there.
+
+    Attributes:
+        experiments: what is to be run.
+        load_workers: pods that send the load; 0 for this machine.
+    """
+
+    experiments: tuple[Experiment, ...] = ()
+    load_workers: int = 0
+
+    def faults(self, access: Access) -> Iterator[tuple[Experiment, Fault]]:
+        """Yield each experiment with each fault that it would inject.
+
+        Raises:
+            FlametestError: an experiment's file cannot be used.
+        """
+        for experiment in self.experiments:
+            for fault in faults_of(experiment, access):
+                yield experiment, fault
+
+    def cutting_off(self, access: Access) -> tuple[str, ...]:
+        """Return the names of the experiments that depend on NetworkPolicies being enforced."""
+        found = (one.name for one, fault in self.faults(access) if isinstance(fault, NetworkPartition))
+        return tuple(dict.fromkeys(found))
+
+
+def experiment_needs(plan: Plan, access: Access) -> Needs:
+    """Return what experiments, and the recorder that measures them, need; nothing where there are none.
 
     Raises:
         FlametestError: an experiment's file cannot be used.
     """
+    if not plan.experiments:
+        return {}
     recorder = (
         *NAMESPACE,
         *(right for resource in WATCHED for right in rights(resource, "list", "watch")),
         *rights(EVENTS, "list"),
         *rights(PODS, "get", subresource="log"),
     )
-    faults = (
-        (right, experiment.name)
-        for experiment in experiments
-        for fault in faults_of(experiment, access)
-        for right in rights_of(fault)
+    faults = ((right, one.name) for one, fault in plan.faults(access) for right in rights_of(fault))
+    trying = ((right, name) for name in plan.cutting_off(access) for right in TRYING)
+    return joined([*((right, RECORDING) for right in recorder), *faults, *trying])
+
+
+def load_needs(plan: Plan) -> Needs:
+    """Return what load from pods needs; their namespace gets a new name each time, so that it is needed in all."""
+    if not plan.load_workers:
+        return {}
+    needed = (
+        *rights(NAMESPACES, "create", "delete", "get"),
+        *rights(Resource("v1", "ConfigMap", "configmaps"), "create", everywhere=True),
+        *rights(NETWORK_POLICIES, "create", everywhere=True),
+        *rights(SERVICES, "create", everywhere=True),
+        *rights(SERVICES, "list"),
+        *rights(PODS, "create", "get", everywhere=True),
+        *rights(PODS, "get", subresource="log", everywhere=True),
+        *rights(PODS, "create", "get", subresource="proxy", everywhere=True),
     )
-    return joined([*((right, RECORDING) for right in recorder), *faults])
+    return joined((right, LOADING) for right in needed)
 
 
 def deployment_needs(resources: Iterable[Resource]) -> Needs:

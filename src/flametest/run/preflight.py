@@ -9,17 +9,14 @@ from collections.abc import Sequence
 from flametest.clusters import Access, ClusterError
 from flametest.clusters.capacity import measure_capacity
 from flametest.faults.enforcement import try_enforcement
-from flametest.faults.network_partition import NetworkPartition
 from flametest.faults.safety import OPT_IN_LABEL, OPT_IN_VALUE
 from flametest.kube import KubeClient, KubeError
 from flametest.kube.manifests import Manifest
 from flametest.kube.resources import NAMESPACES, Discovery, Resource
 from flametest.kube.rights import lacking
 from flametest.kube.snapshots import find
-from flametest.run.experiment import Experiment
-from flametest.run.needs import Needs, deployment_needs, experiment_needs, joined
+from flametest.run.needs import WISHED, Needs, Plan, deployment_needs, experiment_needs, joined, load_needs
 from flametest.run.progress import Progress
-from flametest.run.rehearsal import faults_of
 
 __all__ = ["check_enforcement", "preflight"]
 
@@ -27,11 +24,7 @@ _METRICS = "/apis/metrics.k8s.io/v1beta1"
 
 
 def preflight(
-    client: KubeClient,
-    access: Access,
-    manifests: Sequence[Manifest],
-    experiments: Sequence[Experiment],
-    progress: Progress,
+    client: KubeClient, access: Access, manifests: Sequence[Manifest], plan: Plan, progress: Progress
 ) -> None:
     """Return if the run can go on; touches nothing.
 
@@ -39,7 +32,7 @@ def preflight(
         client: the cluster.
         access: how it is reached.
         manifests: what is to be applied; none when the system is there already.
-        experiments: what is to be run.
+        plan: what is to be done then.
         progress: is told each step.
 
     Raises:
@@ -47,7 +40,7 @@ def preflight(
         KubeError: the API is unreachable or refused.
     """
     with progress.step("ask for every right that is needed") as step:
-        needs = _needs(client, access, manifests, experiments)
+        needs = _needs(client, access, manifests, plan)
         missing = lacking(client.api, needs, access.namespace)
         if missing:
             raise _refusal(access, {right: needs[right] for right in missing})
@@ -56,23 +49,19 @@ def preflight(
         with progress.step("compare what is asked for with what nodes have") as step:
             step.saw(measure_capacity(client, access.namespace, manifests).checked())
     else:
-        _check_consent(client, access, experiments)
-    with progress.step("look for the metrics API") as step:
-        step.saw("it is served" if _serves_metrics(client) else "there is none; no figure of this run needs it")
+        _check_consent(client, access, plan)
+    with progress.step("ask for what would make the report richer") as step:
+        step.saw("; ".join(_richer(client, access)))
 
 
-def check_enforcement(
-    client: KubeClient, access: Access, experiments: Sequence[Experiment], progress: Progress
-) -> None:
+def check_enforcement(client: KubeClient, access: Access, plan: Plan, progress: Progress) -> None:
     """Try whether NetworkPolicies are enforced, where an experiment cuts pods off by one.
 
     Raises:
         ClusterError: they are not, so that these experiments would prove nothing.
         KubeError: the API is unreachable or refused.
     """
-    depending = [
-        one.name for one in experiments if any(isinstance(fault, NetworkPartition) for fault in faults_of(one, access))
-    ]
+    depending = plan.cutting_off(access)
     if not depending:
         return
     with progress.step("try whether NetworkPolicies are enforced") as step:
@@ -85,14 +74,9 @@ def check_enforcement(
         step.saw(tried.evidence)
 
 
-def _needs(
-    client: KubeClient, access: Access, manifests: Sequence[Manifest], experiments: Sequence[Experiment]
-) -> Needs:
-    parts: list[Needs] = []
-    if manifests:
-        parts.append(deployment_needs(_resources(client, manifests)))
-    if experiments:
-        parts.append(experiment_needs(experiments, access))
+def _needs(client: KubeClient, access: Access, manifests: Sequence[Manifest], plan: Plan) -> Needs:
+    deployment = deployment_needs(_resources(client, manifests)) if manifests else {}
+    parts = (deployment, experiment_needs(plan, access), load_needs(plan))
     return joined((right, purpose) for part in parts for right, purposes in part.items() for purpose in purposes)
 
 
@@ -114,10 +98,10 @@ def _refusal(access: Access, missing: Needs) -> ClusterError:
     )
 
 
-def _check_consent(client: KubeClient, access: Access, experiments: Sequence[Experiment]) -> None:
+def _check_consent(client: KubeClient, access: Access, plan: Plan) -> None:
     found = find(client.api, NAMESPACES, "", access.namespace) or {"metadata": {}}
     consents = (found["metadata"].get("labels") or {}).get(OPT_IN_LABEL) == OPT_IN_VALUE
-    if consents or not any(faults_of(experiment, access) for experiment in experiments):
+    if consents or not any(plan.faults(access)):
         return
     raise ClusterError(
         f"namespace {access.namespace!r} does not carry the label {OPT_IN_LABEL}={OPT_IN_VALUE}, "
@@ -127,9 +111,11 @@ def _check_consent(client: KubeClient, access: Access, experiments: Sequence[Exp
     )
 
 
-def _serves_metrics(client: KubeClient) -> bool:
+def _richer(client: KubeClient, access: Access) -> tuple[str, str]:
+    counts = "may" if not lacking(client.api, WISHED, access.namespace) else f"may not ({WISHED[0]} is not granted)"
     try:
         client.api.get(_METRICS)
+        metrics = "the metrics API is served"
     except KubeError:
-        return False
-    return True
+        metrics = "there is no metrics API, which no figure needs"
+    return f"the pods' own counts of requests {counts} be read", metrics

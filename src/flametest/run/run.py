@@ -27,6 +27,7 @@ from flametest.run.deploy import deployed
 from flametest.run.experiment import Experiment, load_experiment, read_limits, suite_files
 from flametest.run.folder import RunFolder, RunInputs, read_result, stamp
 from flametest.run.leftovers import heal_leftovers
+from flametest.run.needs import Plan
 from flametest.run.preflight import check_enforcement
 from flametest.run.progress import Progress
 from flametest.run.project import Project
@@ -148,7 +149,12 @@ def rehearse(
 def _deployed(
     options: RunOptions, project: Project, cluster: Cluster, progress: Progress, experiments: list[Experiment]
 ) -> AbstractContextManager[Access]:
-    return deployed(cluster, project, progress, keep=options.keep, deploying=options.deploying, experiments=experiments)
+    plan = _plan(options, experiments)
+    return deployed(cluster, project, progress, keep=options.keep, deploying=options.deploying, plan=plan)
+
+
+def _plan(options: RunOptions, experiments: list[Experiment]) -> Plan:
+    return Plan(tuple(experiments), options.load.workers)
 
 
 def _rehearse(stage: _Stage, experiments: list[Experiment]) -> None:
@@ -164,7 +170,7 @@ def _rehearse(stage: _Stage, experiments: list[Experiment]) -> None:
         aimed = aim_all(stage.client, stage.access, experiments)
         step.saw(f"{sum(map(len, aimed.values()))} faults, all within their blast radius")
     if not stage.cluster.is_own:
-        check_enforcement(stage.client, stage.access, experiments, stage.progress)
+        check_enforcement(stage.client, stage.access, _plan(stage.options, experiments), stage.progress)
 
 
 def _inputs(stage: _Stage, experiments: list[Experiment]) -> RunInputs:

@@ -218,10 +218,11 @@ def _record(stage: _Stage, folder: RunFolder, experiments: list[Experiment]) -> 
     folder.note(RunStarted(stamp(), "", inputs.run_id, inputs.cluster, inputs.seed, inputs.command))
     reason = "completed"
     try:
-        for experiment in experiments:
-            for repeat in repeats(experiment.name, inputs.trials, inputs.seed):
+        planned = [(one, each) for one in experiments for each in repeats(one.name, inputs.trials, inputs.seed)]
+        for number, (experiment, repeat) in enumerate(planned):
+            if number:  # before the first, the rehearsal has waited
                 _await_whole(stage, experiment)
-                _record_scenario(stage, folder, experiment, repeat)
+            _record_scenario(stage, folder, experiment, repeat)
     except BaseException as error:
         reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
         raise

@@ -1,18 +1,21 @@
-"""Weaknesses that can be told from what is written down: a pure function each, and `RULES`, which lists them.
+"""Weaknesses that can be told from what is written down: `RULES`, a pure function of the evidence each.
 
 Only what is certain is told: each weakness has its evidence in the objects themselves. Whether users feel it, and for
 how long, is for an experiment to say.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Generic, TypeVar
 
-from flametest.starter.system import Budget, Workload
+from flametest.starter.system import Budget, Service, Workload
 from flametest.starter.topology import Topology
 
-__all__ = ["RULES", "Severity", "Weakness", "allowed_to_miss", "find_weaknesses", "is_floating"]
+__all__ = ["RULES", "Rule", "Severity", "Weakness", "allowed_to_miss", "find_weaknesses", "is_floating"]
+
+Part = TypeVar("Part", Workload, Service)
 
 
 class Severity(StrEnum):
@@ -42,243 +45,144 @@ class Weakness:
     advice: str
 
 
-Rule = Callable[[Topology], Iterator[Weakness]]
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[Part]):
+    """One rule: ``evidence`` is asked of every part that is ``among`` a system, and empty for one that is sound."""
+
+    name: str
+    severity: Severity
+    among: Callable[[Topology], Iterable[Part]]
+    evidence: Callable[[Topology, Part], str]
+    advice: str
+
+    def weaknesses(self, topology: Topology) -> Iterator[Weakness]:
+        """Yield the parts that are not sound."""
+        for part in self.among(topology):
+            if evidence := self.evidence(topology, part):
+                yield Weakness(self.name, self.severity, str(part), evidence, self.advice)
 
 
 def find_weaknesses(topology: Topology) -> tuple[Weakness, ...]:
-    """Return what all rules find, the worst first, then by rule and object."""
+    """Return what all rules find, the worst first, then in the order of the rules."""
     ranks = list(Severity)
-    found = [weakness for rule in RULES for weakness in rule(topology)]
+    found = [weakness for rule in RULES for weakness in rule.weaknesses(topology)]
     return tuple(sorted(found, key=lambda one: ranks.index(one.severity)))
 
 
-def single_pod(topology: Topology) -> Iterator[Weakness]:
+def single_pod(topology: Topology, one: Workload) -> str:
     """One pod: whenever it goes, nobody is there."""
-    for one in _running(topology):
-        if one.replicas == 1 and one.kind != "DaemonSet":
-            kept = one.kind == "StatefulSet"
-            advice = (
-                "replicate it, or make its users bear its absence, which its outage experiment shows"
-                if kept
-                else "run two or more pods"
-            )
-            users = ", ".join(
-                user.workload.name for name in topology.services_of(one) for user in topology.users_of(name)
-            )
-            evidence = f"1 replica{f', needed by {users}' if users else ''}"
-            severity = Severity.HIGH if topology.serves(one) else Severity.MEDIUM
-            yield Weakness("single-pod", severity, str(one), evidence, advice)
+    users = sorted({user.workload.name for name in topology.services_of(one) for user in topology.users_of(name)})
+    needed = f", needed by {', '.join(users)}" if users else ""
+    return f"1 replica{needed}" if one.replicas == 1 else ""
 
 
-def no_readiness_probe(topology: Topology) -> Iterator[Weakness]:
+def no_readiness_probe(_: Topology, one: Workload) -> str:
     """Requests are sent to pods that cannot answer yet."""
-    for one in _serving(topology):
-        if all(container.readiness is None for container in one.containers):
-            yield Weakness(
-                "no-readiness-probe",
-                Severity.HIGH,
-                str(one),
-                f"no readinessProbe in {_containers(one)}, so a pod gets requests as soon as its process is there",
-                "add a readinessProbe that fails while the pod cannot serve",
-            )
+    if any(container.readiness for container in one.containers):
+        return ""
+    return f"no readinessProbe in {_containers(one)}, so a pod gets requests as soon as its process is there"
 
 
-def no_liveness_probe(topology: Topology) -> Iterator[Weakness]:
+def no_liveness_probe(_: Topology, one: Workload) -> str:
     """A process that hangs stays."""
-    for one in _running(topology):
-        if all(container.liveness is None for container in one.containers):
-            yield Weakness(
-                "no-liveness-probe",
-                Severity.LOW,
-                str(one),
-                f"no livenessProbe in {_containers(one)}, so a process that hangs is never started again",
-                "add a patient livenessProbe that asks for nothing but the process itself",
-            )
+    if any(container.liveness for container in one.containers):
+        return ""
+    return f"no livenessProbe in {_containers(one)}, so a process that hangs is never started again"
 
 
-def no_budget(topology: Topology) -> Iterator[Weakness]:
-    """Nodes may be drained of all pods at once."""
-    if "PodDisruptionBudget" in topology.system.unread:
-        return
-    for one in _serving(topology):
-        if one.replicas > 1 and one.kind != "DaemonSet" and not _budgets(topology, one):
-            yield Weakness(
-                "no-disruption-budget",
-                Severity.MEDIUM,
-                str(one),
-                f"no PodDisruptionBudget selects its {one.replicas} pods, so drains may evict all of them at once",
-                "add a PodDisruptionBudget with maxUnavailable: 1",
-            )
+def no_budget(topology: Topology, one: Workload) -> str:
+    """Nodes may be drained of all pods at once; of a budget that could not be read, nothing is said."""
+    if _budgets(topology, one) or "PodDisruptionBudget" in topology.system.unread:
+        return ""
+    return f"no PodDisruptionBudget selects its {one.replicas} pods, so drains may evict all of them at once"
 
 
-def budget_that_blocks(topology: Topology) -> Iterator[Weakness]:
+def budget_that_blocks(topology: Topology, one: Workload) -> str:
     """Nodes can never be drained."""
-    for one in _running(topology):
-        for budget in _budgets(topology, one):
-            if _evictable(budget, one.replicas) < 1:
-                limit = (
-                    f"maxUnavailable: {budget.max_unavailable}"
-                    if budget.max_unavailable
-                    else f"minAvailable: {budget.min_available}"
-                )
-                yield Weakness(
-                    "budget-blocks-drains",
-                    Severity.MEDIUM,
-                    str(one),
-                    f"PodDisruptionBudget {budget.name} has {limit} for {one.replicas} pods: none may be evicted, "
-                    "so its node cannot be drained",
-                    "allow one pod to be missing, and run enough of them",
-                )
+    blocking = [
+        f"PodDisruptionBudget {budget.name} has {budget} for {one.replicas} pods"
+        for budget in _budgets(topology, one)
+        if _evictable(budget, one.replicas) < 1
+    ]
+    return f"{' and '.join(blocking)}: none may be evicted, so no node of theirs can be drained" if blocking else ""
 
 
-def no_requests(topology: Topology) -> Iterator[Weakness]:
-    """The scheduler packs what it takes for free; the node then ends it first."""
-    for one in _running(topology):
-        lacking = {
-            container.name: [name for name in ("cpu", "memory") if name not in container.requests]
-            for container in one.containers
-        }
-        told = "; ".join(
-            f"container {name}: no {' and no '.join(missing)}" for name, missing in lacking.items() if missing
-        )
-        if told:
-            yield Weakness(
-                "no-resource-requests",
-                Severity.MEDIUM,
-                str(one),
-                f"{told} requested, so nodes may be overcommitted and these pods are evicted first",
-                "request what it uses under load",
-            )
-
-
-def not_spread(topology: Topology) -> Iterator[Weakness]:
+def not_spread(_: Topology, one: Workload) -> str:
     """One node takes all pods with it."""
-    for one in _running(topology):
-        if one.replicas > 1 and one.kind != "DaemonSet" and not one.is_spread:
-            yield Weakness(
-                "not-spread",
-                Severity.MEDIUM if topology.serves(one) else Severity.LOW,
-                str(one),
-                f"neither topologySpreadConstraints nor podAntiAffinity: its {one.replicas} pods may share one node",
-                "add a topologySpreadConstraint on kubernetes.io/hostname",
-            )
+    if one.is_spread:
+        return ""
+    return f"neither topologySpreadConstraints nor podAntiAffinity: its {one.replicas} pods may share one node"
 
 
-def service_without_pods(topology: Topology) -> Iterator[Weakness]:
-    """Every request to it fails."""
-    for service in topology.system.services:
-        if not service.selector.requirements or service.kind == "ExternalName":
-            continue
-        if topology.behind[service.name] or any(map(service.selector.matches, topology.system.other_pods)):
-            continue
-        yield Weakness(
-            "service-without-pods",
-            Severity.HIGH,
-            str(service),
-            f"its selector {service.selector} selects no pod",
-            "mend the selector or the pods' labels, or remove the Service",
-        )
+def no_requests(_: Topology, one: Workload) -> str:
+    """The scheduler packs what it takes for free; the node then ends it first."""
+    lacking = [
+        f"container {container.name} requests no {' and no '.join(missing)}"
+        for container in one.containers
+        if (missing := [name for name in ("cpu", "memory") if name not in container.requests])
+    ]
+    return f"{'; '.join(lacking)}: nodes may be overcommitted, and evict it first" if lacking else ""
 
 
-def service_without_port(topology: Topology) -> Iterator[Weakness]:
+def service_without_pods(topology: Topology, service: Service) -> str:
+    """Every request to it fails; one without a selector has its endpoints from elsewhere."""
+    selector = service.selector
+    if not selector.requirements or service.kind == "ExternalName" or topology.behind[service.name]:
+        return ""
+    return "" if any(map(selector.matches, topology.system.other_pods)) else f"its selector {selector} selects no pod"
+
+
+def service_without_port(topology: Topology, service: Service) -> str:
     """It has pods, and none of their ports is the one that it names."""
-    for service in topology.system.services:
-        for workload in topology.behind[service.name]:
-            names = {port.name for container in workload.containers for port in container.ports}
-            for number, target in service.ports.items():
-                if not target.isdigit() and target not in names:
-                    yield Weakness(
-                        "service-without-port",
-                        Severity.HIGH,
-                        str(service),
-                        f"port {number} leads to {target!r}, and no container of {workload} has a port of that name",
-                        "mend targetPort, or name the container's port",
-                    )
+    astray = [
+        f"port {number} leads to {target!r}, and no container of {workload} has a port of that name"
+        for workload in topology.behind[service.name]
+        for number, target in service.ports.items()
+        if not target.isdigit() and target not in {port.name for one in workload.containers for port in one.ports}
+    ]
+    return "; ".join(astray)
 
 
-def rollout_takes_all(topology: Topology) -> Iterator[Weakness]:
+def rollout_takes_all(_: Topology, one: Workload) -> str:
     """A rollout is an outage."""
-    for one in _serving(topology):
-        if one.kind != "Deployment" or one.rollout.kind != "RollingUpdate":
-            continue
-        missing = allowed_to_miss(one.rollout.max_unavailable, one.replicas)
-        if missing >= one.replicas:
-            yield Weakness(
-                "rollout-takes-all",
-                Severity.HIGH,
-                str(one),
-                f"maxUnavailable: {one.rollout.max_unavailable} lets a rollout take "
-                f"{'its only pod' if one.replicas == 1 else f'all {one.replicas} pods'} at once",
-                "set maxUnavailable: 0 and maxSurge: 1",
-            )
+    limit = one.rollout.max_unavailable
+    if one.rollout.kind != "RollingUpdate" or allowed_to_miss(limit, one.replicas) < one.replicas:
+        return ""
+    which = "its only pod" if one.replicas == 1 else f"all {one.replicas} pods"
+    return f"maxUnavailable: {limit} lets a rollout take {which} at once"
 
 
-def recreated(topology: Topology) -> Iterator[Weakness]:
+def recreated(_: Topology, one: Workload) -> str:
     """Likewise, on purpose."""
-    for one in _serving(topology):
-        if one.kind == "Deployment" and one.rollout.kind == "Recreate":
-            yield Weakness(
-                "recreate-strategy",
-                Severity.HIGH,
-                str(one),
-                "strategy Recreate ends every pod before a new one starts: each rollout is an outage",
-                "use RollingUpdate; or, where only one pod may write, a StatefulSet and users that bear its absence",
-            )
+    if one.rollout.kind != "Recreate":
+        return ""
+    return "strategy Recreate ends every pod before a new one starts: each rollout is an outage"
 
 
-def floating_image(topology: Topology) -> Iterator[Weakness]:
+def floating_image(_: Topology, one: Workload) -> str:
     """What runs changes without a rollout, and cannot be rolled back."""
-    for one in _running(topology):
-        for container in one.containers:
-            if is_floating(container.image):
-                yield Weakness(
-                    "floating-image",
-                    Severity.MEDIUM,
-                    str(one),
-                    f"container {container.name} runs {container.image}, so a pod that is replaced may run other code "
-                    "than its siblings",
-                    "name a version, or a digest",
-                )
+    floating = [
+        f"container {container.name} runs {container.image}"
+        for container in one.containers
+        if is_floating(container.image)
+    ]
+    return f"{', '.join(floating)}: a pod that is replaced may run other code than its siblings" if floating else ""
 
 
-def no_drain(topology: Topology) -> Iterator[Weakness]:
+def no_grace(_: Topology, one: Workload) -> str:
+    """Pods end in the middle of their requests."""
+    return (
+        "terminationGracePeriodSeconds: 0 kills its pods in the middle of their requests"
+        if not one.grace_seconds
+        else ""
+    )
+
+
+def no_pre_stop(_: Topology, one: Workload) -> str:
     """Pods end while requests still come to them."""
-    for one in _serving(topology):
-        if one.kind != "Deployment":
-            continue
-        if one.grace_seconds == 0:
-            yield Weakness(
-                "no-grace",
-                Severity.HIGH,
-                str(one),
-                "terminationGracePeriodSeconds: 0 kills its pods in the middle of their requests",
-                "give them the time that a request takes",
-            )
-        elif not any(container.has_pre_stop for container in one.containers):
-            yield Weakness(
-                "no-pre-stop",
-                Severity.LOW,
-                str(one),
-                f"no preStop in {_containers(one)}: a pod may stop before every node has learnt not to send to it",
-                "add a preStop sleep of a few seconds, or keep accepting for as long after SIGTERM",
-            )
-
-
-RULES: tuple[Rule, ...] = (
-    single_pod,
-    service_without_pods,
-    service_without_port,
-    no_readiness_probe,
-    recreated,
-    rollout_takes_all,
-    no_drain,
-    no_budget,
-    budget_that_blocks,
-    not_spread,
-    no_requests,
-    floating_image,
-    no_liveness_probe,
-)
+    if one.grace_seconds == 0 or any(container.has_pre_stop for container in one.containers):
+        return ""
+    return f"no preStop in {_containers(one)}: a pod may stop before every node has learnt not to send to it"
 
 
 def allowed_to_miss(limit: str, replicas: int) -> int:
@@ -322,15 +226,112 @@ def _budgets(topology: Topology, workload: Workload) -> tuple[Budget, ...]:
     return tuple(budget for budget in topology.system.budgets if budget.covers(workload))
 
 
-def _running(topology: Topology) -> Iterator[Workload]:
-    """Yield what is to have pods; what is scaled to none has no weakness yet."""
-    return (one for one in topology.system.workloads if one.replicas > 0)
-
-
-def _serving(topology: Topology) -> Iterator[Workload]:
-    return (one for one in _running(topology) if topology.serves(one))
-
-
 def _containers(workload: Workload) -> str:
     names = [one.name for one in workload.containers]
     return f"{'container' if len(names) == 1 else 'containers'} {', '.join(names)}"
+
+
+def _services(topology: Topology) -> Iterable[Service]:
+    return topology.system.services
+
+
+def _running(topology: Topology) -> list[Workload]:
+    """Return what is to have pods; what is scaled to none has no weakness yet."""
+    return [one for one in topology.system.workloads if one.replicas > 0]
+
+
+def _serving(topology: Topology) -> list[Workload]:
+    return [one for one in _running(topology) if topology.serves(one)]
+
+
+def _rolling(topology: Topology) -> list[Workload]:
+    return [one for one in _serving(topology) if one.kind == "Deployment"]
+
+
+def _several(topology: Topology) -> list[Workload]:
+    """Return the workloads of several pods that serve; a DaemonSet has them on several nodes anyway."""
+    return [one for one in _serving(topology) if one.replicas > 1 and one.kind != "DaemonSet"]
+
+
+def _stores(topology: Topology) -> list[Workload]:
+    return [one for one in _running(topology) if one.kind == "StatefulSet"]
+
+
+def _workers(topology: Topology) -> list[Workload]:
+    return [one for one in _running(topology) if one.kind == "Deployment" and not topology.serves(one)]
+
+
+RULES: tuple[Rule[Any], ...] = (
+    Rule("single-pod", Severity.HIGH, _rolling, single_pod, "run two or more pods"),
+    Rule(
+        "single-pod",
+        Severity.HIGH,
+        _stores,
+        single_pod,
+        "replicate it, or make its users bear its absence, which its outage experiment shows",
+    ),
+    Rule("single-pod", Severity.MEDIUM, _workers, single_pod, "run two or more pods"),
+    Rule(
+        "service-without-pods",
+        Severity.HIGH,
+        _services,
+        service_without_pods,
+        "mend the selector or the pods' labels, or remove the Service",
+    ),
+    Rule(
+        "service-without-port",
+        Severity.HIGH,
+        _services,
+        service_without_port,
+        "mend targetPort, or name the container's port",
+    ),
+    Rule(
+        "no-readiness-probe",
+        Severity.HIGH,
+        _serving,
+        no_readiness_probe,
+        "add a readinessProbe that fails while the pod cannot serve",
+    ),
+    Rule(
+        "recreate-strategy",
+        Severity.HIGH,
+        _rolling,
+        recreated,
+        "use RollingUpdate; or, where only one pod may write, a StatefulSet and users that bear its absence",
+    ),
+    Rule("rollout-takes-all", Severity.HIGH, _rolling, rollout_takes_all, "set maxUnavailable: 0 and maxSurge: 1"),
+    Rule("no-grace", Severity.HIGH, _rolling, no_grace, "give them the time that a request takes"),
+    Rule(
+        "no-disruption-budget",
+        Severity.MEDIUM,
+        _several,
+        no_budget,
+        "add a PodDisruptionBudget with maxUnavailable: 1",
+    ),
+    Rule(
+        "budget-blocks-drains",
+        Severity.MEDIUM,
+        _running,
+        budget_that_blocks,
+        "allow one pod to be missing, and run enough of them",
+    ),
+    Rule(
+        "not-spread", Severity.MEDIUM, _several, not_spread, "add a topologySpreadConstraint on kubernetes.io/hostname"
+    ),
+    Rule("no-resource-requests", Severity.MEDIUM, _running, no_requests, "request what it uses under load"),
+    Rule("floating-image", Severity.MEDIUM, _running, floating_image, "name a version, or a digest"),
+    Rule(
+        "no-pre-stop",
+        Severity.LOW,
+        _rolling,
+        no_pre_stop,
+        "add a preStop sleep of a few seconds, or keep accepting for as long after SIGTERM",
+    ),
+    Rule(
+        "no-liveness-probe",
+        Severity.LOW,
+        _running,
+        no_liveness_probe,
+        "add a patient livenessProbe that asks for nothing but the process itself",
+    ),
+)

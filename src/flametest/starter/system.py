@@ -140,6 +140,11 @@ class Budget:
         """Return whether it speaks of the workload's pods."""
         return self.selector is None or self.selector.matches(workload.labels)
 
+    def __str__(self) -> str:
+        return (
+            f"maxUnavailable: {self.max_unavailable}" if self.max_unavailable else f"minAvailable: {self.min_available}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

@@ -241,7 +241,7 @@ def test_two_workers_reach_more_than_one_process_does(
         alone.mkdir()
         both.mkdir()
         with Locust(offered, alone):
-            wait_until(lambda folder=alone: (folder / "samples-load.csv").exists(), 20)
+            wait_until((alone / "samples-load.csv").exists, 20)
             threading.Event().wait(3.5)
         with loaded_from_pods("scenario", place.access, PodLoadOptions(offered, 2), both, lambda _: None):
             pass

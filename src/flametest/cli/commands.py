@@ -12,7 +12,7 @@ import click
 import flametest
 from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
-from flametest.clusters import DEFAULT_NAMESPACE, Cluster, ClusterOptions, provide, running
+from flametest.clusters import DEFAULT_NAMESPACE, Cluster, ClusterError, ClusterOptions, provide, running
 from flametest.model.homes import config_home, state_home
 from flametest.model.result import Result
 from flametest.model.verdict import Verdict
@@ -191,7 +191,12 @@ def _heal_first(cluster: Cluster, project: Project) -> bool:
 
 def _enders(cluster: Cluster, project: Project) -> list[Cluster]:
     """Return the providers that know whether a cluster of theirs has ended: a record may be of any of them."""
-    return [cluster] if cluster.name == "sandbox" else [cluster, provide("sandbox", _options(project))]
+    if cluster.name == "sandbox":
+        return [cluster]
+    try:
+        return [cluster, provide("sandbox", _options(project))]
+    except ClusterError:  # the sandbox is not installed, so none of its has ended either
+        return [cluster]
 
 
 def _tell_leftovers(found: "Leftovers") -> None:

@@ -241,6 +241,82 @@ def init(where: Where, **options: Any) -> int:
     return initialise(where, **options)
 
 
+@main.group()
+def job() -> None:
+    """Run a suite as a Job inside the cluster, with the rights that it needs and no others."""
+
+
+def _what_job(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command of `job` the options that say what the Job is; the arguments after ``--`` are those of `run`."""
+    suite = click.option("--suite", default="core", show_default=True, help="Suite of experiments/suites.toml.")
+    experiments = click.option(
+        "--experiment",
+        "experiments",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Run this experiment instead of a suite; may be repeated.",
+    )
+    image = click.option(
+        "--image", default="flametest/flametest:0.1.0", show_default=True, metavar="NAME", help="Image of Flametest."
+    )
+    arguments = click.argument("run_arguments", nargs=-1, metavar="[-- OPTIONS OF RUN]")
+    return at_cluster(suite(experiments(image(arguments(command)))))
+
+
+_JOB_OUT = click.option(
+    "--out",
+    default=Path("reports", "in-cluster"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder for the report.",
+)
+
+
+@job.command("print")
+@_what_job
+@_reported
+def job_print(where: Where, **options: Any) -> int:
+    """Print the Job as YAML, with everything that it needs and why, to be reviewed and applied by kubectl."""
+    from flametest.cli.job import print_job  # noqa: PLC0415
+
+    return print_job(where, **options)
+
+
+@job.command("run")
+@_what_job
+@_JOB_OUT
+@click.option("--keep", is_flag=True, help="Leave the Job and its rights in the cluster afterwards.")
+@_reported
+def job_run(where: Where, **options: Any) -> int:
+    """Apply the Job, wait for its run, fetch the report, remove everything; exits as the run inside did."""
+    from flametest.cli.job import run_job  # noqa: PLC0415
+
+    return run_job(where, **options)
+
+
+@job.command("fetch")
+@at_cluster
+@_JOB_OUT
+@_reported
+def job_fetch(where: Where, out: Path) -> int:
+    """Fetch the report of a Job whose run has ended."""
+    from flametest.cli.job import fetch_report  # noqa: PLC0415
+
+    return fetch_report(where, out)
+
+
+@job.command("remove")
+@_what_job
+@_reported
+def job_remove(where: Where, **options: Any) -> int:
+    """Remove a Job and its rights."""
+    from flametest.cli.job import remove_job  # noqa: PLC0415
+
+    return remove_job(where, **options)
+
+
 @main.command()
 @at_cluster
 @click.option("--suite", default="core", show_default=True, help="Suite whose rights are asked for on a context.")

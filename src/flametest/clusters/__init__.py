@@ -15,13 +15,22 @@ def provide(name: str, options: ClusterOptions) -> Cluster:
     """
     # Each imports what only it needs.
     if name == "sandbox":
-        from flametest.clusters.sandbox import SandboxCluster  # noqa: PLC0415
+        try:
+            from flametest.clusters.sandbox import SandboxCluster  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise ClusterError(
+                f"the sandbox is not installed: {error}", "install it with: pip install 'flametest[sandbox]'"
+            ) from error
 
         return SandboxCluster(options)
     if name == "minikube":
         from flametest.clusters.minikube import MinikubeCluster  # noqa: PLC0415
 
         return MinikubeCluster(options)
+    if name == "in-cluster":
+        from flametest.clusters.incluster import InClusterCluster  # noqa: PLC0415
+
+        return InClusterCluster(options)
     if name.startswith(_CONTEXT_PREFIX):
         from flametest.clusters.context import ContextCluster  # noqa: PLC0415
 

@@ -1,0 +1,102 @@
+"""What the Job of a project is: its experiments, the rights that they need, and the entry as pods have it.
+
+Reads the project's files and asks no cluster, so that what is printed can be reviewed, and applied by somebody else.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flametest.clusters import Access
+from flametest.clusters.entry import entry_service
+from flametest.clusters.incluster import IN_CLUSTER
+from flametest.incluster.manifest import IMAGE, JobOptions, job_manifests
+from flametest.kube.manifests import Manifest, read_manifests
+from flametest.run.experiment import load_experiment, suite_files
+from flametest.run.needs import Needs, Plan, experiment_needs
+from flametest.run.project import Project, ProjectError
+
+__all__ = ["JobPlan", "JobWish", "plan_job"]
+
+ENTRY_PORT = 30080
+_DATA_BYTES_MAX = 1_000_000  # an API server takes objects of up to 1.5 MiB, a ConfigMap of 1 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class JobWish:
+    """What is asked for.
+
+    Attributes:
+        suite: suite of experiments/suites.toml; not looked at when experiments are named.
+        experiments: experiment files.
+        namespace: of the system.
+        url: its entry as pods have it; empty to read it from the project's manifests.
+        run_arguments: further arguments of ``flametest run``.
+        image: of Flametest.
+    """
+
+    suite: str
+    experiments: tuple[Path, ...]
+    namespace: str
+    url: str = ""
+    run_arguments: tuple[str, ...] = ()
+    image: str = IMAGE
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """What is applied, and the rights in it with what each is for."""
+
+    manifests: tuple[Manifest, ...]
+    needs: Needs
+
+
+def plan_job(wish: JobWish, project: Project) -> JobPlan:
+    """Return the Job for a project.
+
+    Raises:
+        FlametestError: an experiment, the suite or the entry cannot be found, or the files are too large for the API.
+    """
+    files = list(wish.experiments) or suite_files(project, wish.suite)
+    url = wish.url or _entry(project, wish.namespace)
+    plan = Plan(tuple(load_experiment(file) for file in files))
+    needs = experiment_needs(plan, Access(Path(), IN_CLUSTER, url, wish.namespace))
+    chosen = ["--suite", wish.suite]
+    if wish.experiments:
+        chosen = [word for file in files for word in ("--experiment", f"experiments/{file.name}")]
+    options = JobOptions(
+        namespace=wish.namespace,
+        url=url,
+        run_arguments=(*chosen, *wish.run_arguments),
+        experiments=_texts([*files, project.suites_file, project.limits_file]),
+        locustfile=project.locustfile.read_text(encoding="utf-8"),
+        key=secrets.token_urlsafe(16),
+        image=wish.image,
+    )
+    return JobPlan(tuple(job_manifests(options, needs)), needs)
+
+
+def _texts(files: Sequence[Path]) -> dict[str, str]:
+    texts = {file.name: file.read_text(encoding="utf-8") for file in files if file.exists()}
+    if sum(len(text.encode()) for text in texts.values()) > _DATA_BYTES_MAX:
+        raise ProjectError("the experiments are larger than the 1 MB that a ConfigMap holds", "choose fewer of them")
+    return texts
+
+
+def _entry(project: Project, namespace: str) -> str:
+    """Return the address at which pods find the entry that the project's manifests declare."""
+    services = [
+        one.object
+        for one in read_manifests(project.manifests)
+        if one.kind == "Service" and one.object["metadata"].get("namespace") == namespace
+    ]
+    service = entry_service(services, ENTRY_PORT)
+    if service is None:
+        raise ProjectError(
+            f"no Service of namespace {namespace!r} in {project.manifests} is an entry: none of type NodePort or "
+            "LoadBalancer",
+            f"name it as pods have it, such as --url http://NAME.{namespace}.svc",
+        )
+    port = int(service["spec"]["ports"][0]["port"])
+    return f"http://{service['metadata']['name']}.{namespace}.svc{'' if port == 80 else f':{port}'}"

@@ -131,7 +131,7 @@ def test_a_doubt_comes_before_what_passed() -> None:
     bad = dataclasses.replace(bad, checks=(*bad.checks[:-1], doubted))
     rows = trust_view(dataclasses.replace(passed_result(), scenarios=(fine, bad))).checks
     clocks = next(row for row in rows if row.title == "The clocks agree")
-    assert [one.name for one in clocks.seen] == ["bad", "fine"]
+    assert [[name for _, name in one.where] for one in clocks.seen] == [["bad"], ["fine"]]
     assert clocks.verdict is Verdict.INCONCLUSIVE
 
 

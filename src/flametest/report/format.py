@@ -19,6 +19,7 @@ __all__ = [
     "duration",
     "exact",
     "figure",
+    "first_sentence",
     "limit_text",
     "moment",
     "percent",
@@ -37,6 +38,7 @@ _SPACE = "\N{NO-BREAK SPACE}"
 _MINUS = "\N{MINUS SIGN}"
 _DECIMALS_MAX = 4
 _BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|min)\b|%)|(?<=[±≤≥>]) (?=\d)")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 # Control characters, halves of surrogate pairs and marks that turn the direction of writing: none can be shown,
 # some cannot be written to a file, and the last make a name look like another.
 _UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -100,6 +102,11 @@ def sentence(text: str) -> str:
     text = unparted(text.strip())
     ending = "" if text.endswith((".", "!", "?", "…")) or not text else "."
     return f"{text[:1].upper()}{text[1:]}{ending}"
+
+
+def first_sentence(text: str) -> str:
+    """Return what stands before the second sentence of ``text``."""
+    return _SENTENCE_END.split(text.strip(), maxsplit=1)[0]
 
 
 def unparted(text: str) -> str:

@@ -17,10 +17,12 @@ from flametest.report.baseline import baseline_view
 from flametest.report.cards import cards
 from flametest.report.figures import WORDS
 from flametest.report.findings import finding_views
-from flametest.report.format import duration, plain, sentence, unparted, utc
+from flametest.report.format import duration, first_sentence, plain, sentence, unparted, utc
 from flametest.report.matrix import matrix
 from flametest.report.palette import SWATCHES
 from flametest.report.scenario import Detail, view
+from flametest.report.slim import slim
+from flametest.report.svg.compact import compact_definitions
 from flametest.report.svg.patterns import definitions
 from flametest.report.trust import trust_view
 from flametest.report.writes import writes_view
@@ -37,15 +39,20 @@ _DETAILS = (
     Detail(points_max=320, columns_max=160, rows_max=60, has_narrow=True, has_bars=True),
     Detail(points_max=200, columns_max=120, rows_max=24, has_narrow=True, has_bars=True),
     Detail(points_max=120, columns_max=100, rows_max=16, has_narrow=False, has_bars=True),
-    Detail(points_max=60, columns_max=48, rows_max=8, has_narrow=False, has_bars=False),
+    Detail(points_max=60, columns_max=48, rows_max=12, has_narrow=False, has_bars=False, is_compact=True),
+    Detail(points_max=36, columns_max=36, rows_max=8, has_narrow=False, has_bars=False, is_compact=True),
+    Detail(points_max=24, columns_max=24, rows_max=6, has_narrow=False, has_bars=False, is_compact=True),
+    Detail(points_max=16, columns_max=18, rows_max=4, has_narrow=False, has_bars=False, is_compact=True),
 )
+_FIRST_COMPACT = next(index for index, detail in enumerate(_DETAILS) if detail.is_compact)
 
 
 def render_html(result: Result, *, progress: str = "") -> str:
     """Return the report as one HTML page; the same Result gives the same text.
 
-    A run of up to four scenarios takes at most 300 KB however long it was, since series are thinned to their peaks;
-    each further scenario adds some 45 KB, which its tables and labels need.
+    It takes at most 300 KB however long the run was, since series are thinned to their peaks, and some eighteen
+    scenarios; from five on their charts are one small drawing each, and their tables are brief. Each scenario beyond
+    adds some 13 KB, which its tables and labels need.
 
     Args:
         result: what is shown.
@@ -53,8 +60,8 @@ def render_html(result: Result, *, progress: str = "") -> str:
             that has ended.
     """
     page = ""
-    # Where to begin saves renderings: each scenario needs some 45 KB at the least and 130 KB at the most.
-    for detail in _DETAILS[min(len(result.scenarios) // 3, len(_DETAILS) - 1) :]:
+    # Where to begin saves renderings: a scenario needs some 45 KB at the least where its charts are large.
+    for detail in _DETAILS[min(len(result.scenarios) // 3, _FIRST_COMPACT) :]:
         page = _render(result, detail, progress)
         if len(page.encode()) <= _BYTES_MAX:
             break
@@ -65,7 +72,7 @@ def _render(result: Result, detail: Detail, progress: str = "") -> str:
     environment = _environment()
     script = environment.get_template("script.js.jinja").render()
     views = [view(result, index, detail) for index in range(len(result.scenarios))]
-    return environment.get_template("page.html.jinja").render(
+    page = environment.get_template("page.html.jinja").render(
         result=result,
         progress=progress,
         words=WORDS,
@@ -77,10 +84,13 @@ def _render(result: Result, detail: Detail, progress: str = "") -> str:
         findings=finding_views(views),
         trust=trust_view(result),
         patterns=definitions(),
+        compact=compact_definitions() if detail.is_compact else "",
+        is_compact=detail.is_compact,
         swatches=SWATCHES,
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+    return slim(page) if detail.is_compact else page
 
 
 @functools.cache
@@ -93,7 +103,13 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         finalize=_showable,
     )
-    environment.filters |= {"duration": duration, "sentence": sentence, "unparted": unparted, "utc": utc}
+    environment.filters |= {
+        "duration": duration,
+        "first_sentence": first_sentence,
+        "sentence": sentence,
+        "unparted": unparted,
+        "utc": utc,
+    }
     environment.tests["safe_link"] = _is_safe_link
     return environment
 

@@ -6,9 +6,10 @@ from flametest.model.measures import Availability, LatencySummary, Outage
 from flametest.model.result import Result, ScenarioResult, Series
 from flametest.report.figures import Shown, show
 from flametest.report.format import NO_OUTAGE, NOT_MEASURED, count, exact, figure, signed_seconds
-from flametest.report.served import PHASE_WORDS, ServedTable, served_tables, upstream_table
+from flametest.report.served import PHASE_WORDS, ServedTable, brief_served, served_tables, upstream_table
 from flametest.report.svg.budget import draw_budget
 from flametest.report.svg.cloud import draw_cloud
+from flametest.report.svg.compact import draw_compact, draw_compact_waterfall
 from flametest.report.svg.frame import Frame, frame_of
 from flametest.report.svg.latency import draw_latency
 from flametest.report.svg.level import draw_level
@@ -19,6 +20,7 @@ from flametest.report.svg.trials import draw_trials
 from flametest.report.svg.waterfall import draw_waterfall
 from flametest.report.tables import (
     Table,
+    brief_tables,
     cloud_table,
     latency_table,
     level_table,
@@ -42,6 +44,7 @@ class Detail:
         rows_max: rows of a table behind a chart.
         has_narrow: whether charts are drawn a second time for phones; otherwise the wide ones scroll there.
         has_bars: whether shares in tables have a bar beside their figure.
+        is_compact: whether a scenario's charts are one small drawing, and its tables brief.
     """
 
     points_max: int
@@ -49,6 +52,7 @@ class Detail:
     rows_max: int
     has_narrow: bool
     has_bars: bool
+    is_compact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class ScenarioView:
         latency: latency percentiles by phase.
         served: who served.
         upstream: what arrived inside; None when no pod counted.
+        brief_served: who served in one table; None where ``served`` shows it.
         has_bars: whether its shares have bars.
         figures: further figures, as pairs of a term and its text.
         trials: all repeats; None when there was one.
@@ -103,6 +108,7 @@ class ScenarioView:
     latency: Table | None
     served: tuple[ServedTable, ...]
     upstream: Table | None
+    brief_served: Table | None
     has_bars: bool
     figures: tuple[tuple[str, str], ...]
     trials: TrialsView | None
@@ -120,7 +126,9 @@ class ScenarioView:
         """Return the identifiers of its parts, for links to them."""
         found = [drawing.anchor for drawing in self.drawings]
         found += [one.anchor for one in (self.waterfall, self.trials_drawing) if one is not None]
-        return frozenset([*found, *([f"{self.anchor}-served"] if self.served or self.upstream else [])])
+        return frozenset(
+            [*found, *([f"{self.anchor}-served"] if self.served or self.brief_served or self.upstream else [])]
+        )
 
 
 def view(result: Result, index: int, detail: Detail) -> ScenarioView:
@@ -135,9 +143,10 @@ def view(result: Result, index: int, detail: Detail) -> ScenarioView:
         marks=tuple(MarkText(mark.number, mark.label, signed_seconds(mark.seconds)) for mark in scenario.marks),
         drawings=_drawings(scenario, anchor, detail),
         waterfall=_waterfall(scenario, anchor, detail),
-        tables=_tables(scenario, detail.rows_max),
+        tables=(brief_tables if detail.is_compact else _tables)(scenario, detail.rows_max),
         latency=_latency(scenario.latency),
-        served=served_tables(scenario),
+        served=() if detail.is_compact else served_tables(scenario),
+        brief_served=brief_served(scenario) if detail.is_compact else None,
         upstream=upstream_table(scenario),
         has_bars=detail.has_bars,
         figures=tuple(_figures(scenario)),
@@ -164,6 +173,10 @@ def _drawings(scenario: ScenarioResult, anchor: str, detail: Detail) -> tuple[Dr
     series = scenario.series
     if series is None or not series.offered:
         return ()
+    if detail.is_compact:
+        key = anchor.replace("scenario-", "s")
+        drawn = draw_compact(scenario, series, key, points_max=detail.points_max, columns_max=detail.columns_max)
+        return (Drawing("charts", f"{anchor}-all", drawn, ""),)
     frame = frame_of(scenario, series, anchor, is_narrow=False, points_max=detail.points_max)
     wide = _stack(scenario, series, frame, detail)
     if not detail.has_narrow:
@@ -198,6 +211,9 @@ def _stack(
 def _waterfall(scenario: ScenarioResult, anchor: str, detail: Detail) -> Drawing | None:
     if not scenario.stages:
         return None
+    if detail.is_compact:
+        key = anchor.replace("scenario-", "w")
+        return Drawing("waterfall", f"{anchor}-waterfall", draw_compact_waterfall(scenario, key), "")
     narrow = draw_waterfall(scenario, anchor, is_narrow=True) if detail.has_narrow else ""
     return Drawing("waterfall", f"{anchor}-waterfall", draw_waterfall(scenario, anchor, is_narrow=False), narrow)
 

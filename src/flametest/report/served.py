@@ -8,7 +8,7 @@ from flametest.model.result import ScenarioResult
 from flametest.report.format import count, figure, percent
 from flametest.report.tables import Table
 
-__all__ = ["PHASE_WORDS", "ServedCell", "ServedRow", "ServedTable", "served_tables", "upstream_table"]
+__all__ = ["PHASE_WORDS", "ServedCell", "ServedRow", "ServedTable", "brief_served", "served_tables", "upstream_table"]
 
 PHASE_WORDS: dict[Phase, str] = {Phase.BASELINE: "before", Phase.FAULT: "during", Phase.RECOVERY: "after"}
 
@@ -51,6 +51,33 @@ def served_tables(scenario: ScenarioResult) -> tuple[ServedTable, ...]:
     """Return one table for each kind of connections, in the Result's order."""
     kinds = tuple(dict.fromkeys(one.connections for one in scenario.distribution))
     return tuple(_table(kind, tuple(one for one in scenario.distribution if one.connections == kind)) for kind in kinds)
+
+
+def brief_served(scenario: ScenarioResult) -> Table | None:
+    """Return who served as one table, a column for each kind of connections and phase; None without a request."""
+    tables = served_tables(scenario)
+    if not tables:
+        return None
+    pods = dict.fromkeys((row.pod, row.node) for table in tables for row in table.rows)
+    rows = [(f"{pod} {node}", *(text for table in tables for text in _brief_cells(table, pod))) for pod, node in pods]
+    for lines in zip(*(table.summary for table in tables), strict=True):
+        # Where pods are is the same whatever connects to them: once is enough.
+        repeated = [
+            "" if number and texts == lines[0][1] else text for number, (_, texts) in enumerate(lines) for text in texts
+        ]
+        rows.append((lines[0][0], *repeated))
+    kinds = tuple(dict.fromkeys(one.connections for one in scenario.distribution))
+    columns = [f"{kind}, {phase}" for kind, table in zip(kinds, tables, strict=True) for phase in table.phases]
+    caption = (
+        "Share of requests over fresh connections and of the load (its connections are kept), and rate while ready"
+    )
+    return Table("served", caption, ("pod", *columns), tuple(rows))
+
+
+def _brief_cells(table: ServedTable, pod: str) -> list[str]:
+    row = next((row for row in table.rows if row.pod == pod), None)
+    cells = row.cells if row is not None else (None,) * len(table.phases)
+    return ["–" if cell is None else f"{cell.share}, {cell.rate}" for cell in cells]
 
 
 def upstream_table(scenario: ScenarioResult) -> Table | None:

@@ -10,6 +10,7 @@ from flametest.report.svg.waterfall import stage_value
 
 __all__ = [
     "Table",
+    "brief_tables",
     "cloud_table",
     "latency_table",
     "level_table",
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 _SPANS_MAX = 240
+_BRIEF_MAX = 24
 _BAND_ROWS = 4  # rows of the cloud's grid that one row of its table holds
 
 
@@ -62,16 +64,16 @@ def latency_table(series: Series, rows_max: int) -> Table:
     return Table("latency", "Latency", columns, rows, _note(series, len(kept), "with the highest p99"))
 
 
-def cloud_table(density: Density) -> Table:
+def cloud_table(density: Density, band_rows: int = _BAND_ROWS) -> Table:
     """Return how many requests each band of latency holds, the quickest first; bands without one are left out."""
     step = math.log(density.latency_high_ms / density.latency_low_ms) / density.rows
-    bands = math.ceil(density.rows / _BAND_ROWS)
+    bands = math.ceil(density.rows / band_rows)
     sums = [[0, 0] for _ in range(bands)]
     for kind, cells in enumerate((density.good, density.bad)):
         for _, row, requests in cells:
-            sums[row // _BAND_ROWS][kind] += requests
+            sums[row // band_rows][kind] += requests
     edges = [
-        figure(density.latency_low_ms * math.exp(min(band * _BAND_ROWS, density.rows) * step), "ms")
+        figure(density.latency_low_ms * math.exp(min(band * band_rows, density.rows) * step), "ms")
         for band in range(bands + 1)
     ]
     rows = tuple(
@@ -132,6 +134,57 @@ def stages_table(scenario: ScenarioResult) -> Table:
     """Return each stage of the recovery with what was seen."""
     rows = tuple((stage.title, stage_value(scenario, stage), stage.detail) for stage in scenario.stages)
     return Table("waterfall", "Recovery, stage by stage", ("stage", "from injection", "what was seen"), rows)
+
+
+def brief_tables(scenario: ScenarioResult, rows_max: int) -> tuple[Table, ...]:
+    """Return the same values in fewer bytes: one table of all that is counted by time, and a row for each pod."""
+    series, found = scenario.series, []
+    if series is not None:
+        found += [_timed_table(series, rows_max)]
+        found += [cloud_table(scenario.density, 2 * _BAND_ROWS)] if scenario.density is not None else []
+        found += [_brief_steps(series), _brief_pods(series)]
+    found += [stages_table(scenario)] if scenario.stages else []
+    return tuple(found)
+
+
+def _timed_table(series: Series, rows_max: int) -> Table:
+    """Return every value by bin, of the bins in which most was bad or slowest."""
+    slowest = max((value for value in series.p99_ms if value), default=1.0)
+    badness = [bad + (p99 or 0.0) / slowest for bad, p99 in zip(series.bad, series.p99_ms, strict=True)]
+    kept = worst_of_each(badness, rows_max)
+    shares = [("level, %", series.level), ("budget used, %", series.budget_used)]
+    known = [(name, values) for name, values in shares if values]
+    rows = tuple(
+        (
+            _bin(series, index),
+            *(f"{values[index]:,.0f}" for values in (series.offered, series.good, series.bad)),
+            *(_milliseconds(values[index]) for values in (series.p50_ms, series.p95_ms, series.p99_ms)),
+            *(figure(values[index], "share").removesuffix("\N{NO-BREAK SPACE}%") for _, values in known),
+        )
+        for index in kept
+    )
+    columns = ("seconds", "offered/s", "good/s", "bad/s", "p50, ms", "p95, ms", "p99, ms", *(name for name, _ in known))
+    note = _note(series, len(kept), "with most bad or slowest requests")
+    return Table("rates", "Requests, latency and service level", columns, rows, note)
+
+
+def _brief_steps(series: Series) -> Table:
+    lines = (("desired pods", series.desired_pods), ("ready pods", series.ready_pods))
+    lines += (("ready endpoints", series.ready_endpoints),)
+    rows = tuple(
+        (what, "; ".join(f"{moment(step.seconds)}: {count(step.value)}" for step in steps[:_BRIEF_MAX]))
+        for what, steps in lines
+    )
+    return Table("steps", "Pods and endpoints", ("what", "from second: number"), rows)
+
+
+def _brief_pods(series: Series) -> Table:
+    rows = tuple(
+        (pod.name, pod.uid[:8], pod.node, "; ".join(f"{moment(one.start_seconds)}: {one.state}" for one in pod.spans))
+        for pod in series.pods[:_BRIEF_MAX]
+    )
+    left_out = f"{count(len(series.pods) - _BRIEF_MAX)} more are in result.json." if series.pods[_BRIEF_MAX:] else ""
+    return Table("pods", "Life of each pod", ("pod", "uid", "node", "from second: state"), rows, left_out)
 
 
 def _bin(series: Series, index: int) -> str:

@@ -9,13 +9,18 @@ from flametest.report.format import count, duration, exact, figure, sentence
 
 __all__ = ["CheckRow", "KindRow", "Seen", "TrustView", "trust_view"]
 
+_NAMED_MAX = 3  # scenarios in which all is well need not all be named
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one scenario's check saw; ``scenario`` is its index, None for the run as a whole."""
+    """What a check saw, and where: in the scenarios of these indices and names, or in the run as a whole (None).
 
-    scenario: int | None
-    name: str
+    ``others`` is how many more scenarios it saw the same in than are named.
+    """
+
+    where: tuple[tuple[int | None, str], ...]
+    others: int
     verdict: Verdict
     detail: str
 
@@ -95,15 +100,24 @@ def _rows(found: list[tuple[int | None, str, Check]]) -> tuple[CheckRow, ...]:
     for entry in found:
         gathered.setdefault(entry[2].title, []).append(entry)
     return tuple(
-        CheckRow(
-            title=title,
-            verdict=worst(check.verdict for _, _, check in entries),
-            seen=tuple(
-                Seen(index, name, check.verdict, check.detail)
-                for index, name, check in sorted(entries, key=lambda entry: entry[2].verdict is Verdict.PASSED)
-            ),
-        )
+        CheckRow(title, worst(check.verdict for _, _, check in entries), _seen(entries))
         for title, entries in gathered.items()
+    )
+
+
+def _seen(entries: list[tuple[int | None, str, Check]]) -> tuple[Seen, ...]:
+    """Return what one check saw, doubts first; scenarios in which it saw the same are told together."""
+    together: dict[tuple[Verdict, str], list[tuple[int | None, str]]] = {}
+    for index, name, check in sorted(entries, key=lambda entry: entry[2].verdict is Verdict.PASSED):
+        together.setdefault((check.verdict, check.detail), []).append((index, name))
+    return tuple(
+        Seen(
+            where=tuple(where if verdict is not Verdict.PASSED else where[:_NAMED_MAX]),
+            others=max(0, len(where) - _NAMED_MAX) if verdict is Verdict.PASSED else 0,
+            verdict=verdict,
+            detail=detail,
+        )
+        for (verdict, detail), where in together.items()
     )
 
 

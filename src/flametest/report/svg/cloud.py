@@ -16,7 +16,7 @@ from flametest.report.svg.frame import Frame, Panel, open_panel
 from flametest.report.svg.latency import draw_limit
 from flametest.report.svg.scales import Logarithmic, logarithmic_ticks
 
-__all__ = ["draw_cloud"]
+__all__ = ["dashes", "draw_cloud", "joined"]
 
 _TITLE = "Every request, ms"
 _HEIGHT = 150
@@ -28,7 +28,7 @@ Cell = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Grid:
+class Grid:
     """The cloud's cells as they are drawn; row 0 is the slowest."""
 
     columns: int
@@ -70,18 +70,22 @@ def _cells_key(frame: Frame) -> str:
     return f"{frame.key}-cells"
 
 
-def _grid(density: Density, columns_max: int) -> _Grid:
+def _grid(density: Density, columns_max: int) -> Grid:
     """Return the counts of good requests, with neighbouring cells joined when there are more than may be drawn."""
-    along = math.ceil(density.columns / columns_max)
-    across = 1 if columns_max >= _COLUMNS_FINE else 2
+    return joined(density, columns_max, density.rows if columns_max >= _COLUMNS_FINE else math.ceil(density.rows / 2))
+
+
+def joined(density: Density, columns_max: int, rows_max: int) -> Grid:
+    """Return the counts of good requests, with neighbouring cells joined until the grid is as small as asked for."""
+    along, across = math.ceil(density.columns / columns_max), math.ceil(density.rows / rows_max)
     rows = math.ceil(density.rows / across)
-    joined: defaultdict[Cell, int] = defaultdict(int)
+    good: defaultdict[Cell, int] = defaultdict(int)
     for column, row, requests in density.good:
-        joined[column // along, rows - 1 - row // across] += requests
-    return _Grid(math.ceil(density.columns / along), rows, joined)
+        good[column // along, rows - 1 - row // across] += requests
+    return Grid(math.ceil(density.columns / along), rows, good)
 
 
-def _holder(panel: Panel, density: Density, grid: _Grid) -> Element:
+def _holder(panel: Panel, density: Density, grid: Grid) -> Element:
     """Return a group in the grid's units: one a column, one a row, from the upper left."""
     frame = panel.frame
     left, right = frame.x(density.start_seconds), frame.x(density.start_seconds + density.bin_seconds * density.columns)
@@ -90,16 +94,16 @@ def _holder(panel: Panel, density: Density, grid: _Grid) -> Element:
     return add(panel.root, "g", transform=place, stroke="good", fill="none", stroke_width=1)
 
 
-def _draw_cells(parent: Element, grid: _Grid) -> None:
+def _draw_cells(parent: Element, grid: Grid) -> None:
     most = math.log(max(grid.good.values(), default=1) + 1)
     by_strength: defaultdict[int, list[Cell]] = defaultdict(list)
     for cell, requests in grid.good.items():
         by_strength[min(len(_STRENGTHS) - 1, int(len(_STRENGTHS) * math.log(requests) / most))].append(cell)
     for strength, cells in sorted(by_strength.items()):
-        add(parent, "path", d=_dashes(cells), stroke_opacity=f"{_STRENGTHS[strength]:g}")
+        add(parent, "path", d=dashes(cells), stroke_opacity=f"{_STRENGTHS[strength]:g}")
 
 
-def _dashes(cells: Iterable[Cell]) -> str:
+def dashes(cells: Iterable[Cell]) -> str:
     """Return cells as dashes along their rows, neighbours joined; relative, as that is half as long."""
     parts: list[str] = []
     x, y = 0, 0

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from flametest.measure.answers import answer_counts, unhandled_errors
 from flametest.measure.availability import availability
 from flametest.measure.distribution import compared_shares, distribution, max_over_mean_uncertainty
 from flametest.measure.latency import latency_summary
@@ -20,7 +21,7 @@ from flametest.measure.steady import UNDERLOADED, steady_state
 from flametest.measure.timeline import Demand, Timeline, demand, phase_bounds, timeline
 from flametest.model.events import Phase
 from flametest.model.history import History
-from flametest.model.measures import Availability, Distribution, LatencySummary, Outage, Stage, SteadyState
+from flametest.model.measures import AnswerCount, Availability, Distribution, LatencySummary, Outage, Stage, SteadyState
 from flametest.model.samples import Lane
 
 __all__ = ["CRITERIA", "Figure", "Figures", "figures"]
@@ -52,6 +53,7 @@ CRITERIA: Mapping[str, tuple[str, str]] = MappingProxyType(
         "recovery_seconds": ("Ready count restored", "s"),
         "steady_seconds": ("Time to steady state", "s"),
         "availability": ("Availability", "ratio"),
+        "unhandled_errors": ("Unhandled errors (status 500)", "count"),
         "p95_ms": ("95th percentile of latency", "ms"),
         "max_over_mean": ("Busiest pod over the mean", "ratio"),
     }
@@ -74,6 +76,7 @@ class Figures:
         stages: empty before a fault.
         steady: None before a fault, and without a request.
         availability: None without a request.
+        answers: what users got; before a fault, since the start.
         latency: one entry a phase.
         distribution: one entry a phase and kind of connections.
     """
@@ -88,6 +91,7 @@ class Figures:
     stages: tuple[Stage, ...]
     steady: SteadyState | None
     availability: Availability | None
+    answers: tuple[AnswerCount, ...]
     latency: tuple[LatencySummary, ...]
     distribution: tuple[Distribution, ...]
 
@@ -133,6 +137,7 @@ def figures(history: History, samples: Samples, workload: str, objectives: Objec
         "recovery_seconds": _recovery_figure(axis, view, moments),
         "steady_seconds": _steady_figure(axis, steady, level, affected, objectives),
         "availability": _availability_figure(level),
+        "unhandled_errors": _unhandled_figure(samples.where(samples.done_ns >= affected_ns)),
         "p95_ms": _p95_figure(affected),
         "max_over_mean": _max_over_mean_figure(spread, phases[-1][0], objectives),
     }
@@ -147,6 +152,7 @@ def figures(history: History, samples: Samples, workload: str, objectives: Objec
         stages=recovery_stages(moments, axis, steady) if moments else (),
         steady=steady,
         availability=level if has_demand else None,
+        answers=answer_counts(affected),
         latency=tuple(latency_summary(phase, asked.samples.sent_between(start, end)) for phase, start, end in phases),
         distribution=spread,
     )
@@ -207,6 +213,13 @@ def _availability_figure(level: Availability) -> Figure:
     if level.ratio is None:
         return Figure(None, note="no request was recorded")
     return Figure(level.ratio, note=f"{level.bad} of {level.valid} requests failed")
+
+
+def _unhandled_figure(affected: Samples) -> Figure:
+    if not len(affected):
+        return Figure(None, note="no request was recorded")
+    found = unhandled_errors(affected)
+    return Figure(float(found), note=f"{found} of {len(affected)} requests were answered with status 500")
 
 
 def _p95_figure(affected: Samples) -> Figure:

@@ -30,6 +30,10 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
             "answer an order only after its transaction is durable, make the idempotency key unique in the database, "
             "and take stock in that same transaction; the ids are under Writes"
         ),
+        "unhandled_errors": (
+            "catch what a dependency may throw where it is called, and answer with a 503 and Retry-After that tells "
+            "users what to do"
+        ),
         "connections_admitted": (
             "give each app a NetworkPolicy that admits its clients by label, and use a network that enforces policies"
         ),
@@ -44,6 +48,7 @@ _SECTIONS: Mapping[str, str] = MappingProxyType(
     {
         "outage_seconds": "latency",
         "p95_ms": "latency",
+        "unhandled_errors": "latency",
         "recovery_seconds": "waterfall",
         "steady_seconds": "waterfall",
         "write_anomalies": "writes",

@@ -125,6 +125,7 @@ def measure_scenario(
         durability=kept,
         durability_note=omitted_reason(history),
         density=density(measured),
+        answers=measured.answers if injected else (),
         upstream=upstream,
     )
 

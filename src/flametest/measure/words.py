@@ -35,14 +35,15 @@ _DEEDS = {
 _DECISIVE = ("Node", "Deployment", "StatefulSet", "Service")
 
 
-_DECIMALS = {"s": 1, "ms": 0, "%": 2}
+_DECIMALS = {"s": 1, "ms": 0, "%": 2, "count": 0}
+_UNITS_SHOWN = ("s", "ms", "%")
 
 
 def amount(value: float, unit: str, decimals: int | None = None) -> str:
     """Return a figure with its unit: ``4.1 s``, ``128 ms``, ``99.52 %``, ``1.08``; below 0.1 s two decimals."""
     if decimals is None:
         decimals = 2 if unit == "s" and 0 < abs(value) < 0.095 else _DECIMALS.get(unit, 2)
-    suffix = f" {unit}" if unit in _DECIMALS else ""
+    suffix = f" {unit}" if unit in _UNITS_SHOWN else ""
     return f"{value:.{decimals}f}{suffix}"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flametest.model.events import Phase
 
 __all__ = [
+    "AnswerCount",
     "Availability",
     "Bracket",
     "Distribution",
@@ -143,6 +144,23 @@ class Availability:
     lost_area_seconds: float
     error_budget_used: float | None
     objective: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCount:
+    """How often users got one kind of answer from the injection on.
+
+    Attributes:
+        status: HTTP status; 0 without an answer.
+        error: what came instead of an answer, such as ``refused`` or ``timeout``; empty with one.
+        count: requests.
+        share: of all requests, between 0 and 1.
+    """
+
+    status: int
+    error: str
+    count: int
+    share: float
 
 
 @dataclass(frozen=True, slots=True)

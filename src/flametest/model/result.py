@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flametest.model.comparison import Comparison
 from flametest.model.events import Phase, Target
 from flametest.model.measures import (
+    AnswerCount,
     Availability,
     Distribution,
     Durability,
@@ -175,6 +176,7 @@ class ScenarioResult:
         density: the request cloud; None without a request.
         trials: all repeats; None when there was one. Everything else is then that of ``trials.shown``, the worst one,
             but for ``verdict``, which is the worst of all.
+        answers: what users got from the injection on; empty when nothing was injected.
         upstream: how many requests arrived at the apps inside, one entry an app and phase; empty when no pod counted.
     """
 
@@ -207,6 +209,7 @@ class ScenarioResult:
     density: Density | None = None
     trials: Trials | None = None
     upstream: tuple[Upstream, ...] = ()
+    answers: tuple[AnswerCount, ...] = ()
 
     def criterion(self, name: str) -> Criterion | None:
         """Return the criterion of that name."""

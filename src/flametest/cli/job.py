@@ -12,7 +12,7 @@ from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
 from flametest.clusters import running
 from flametest.incluster.planning import JobPlan, JobWish, plan_job
-from flametest.incluster.starting import await_end, fetch, remove
+from flametest.incluster.starting import await_end, fetch, last_words, remove
 from flametest.kube import connect
 from flametest.run.exitcodes import ExitCode
 from flametest.run.interrupt import interruptible
@@ -46,7 +46,9 @@ def run_job(where: Where, out: Path, *, keep: bool, **options: Any) -> int:
             with progress.step("run inside the cluster") as step:
                 code = await_end(client, RUN_SECONDS_MAX, step.saw)
                 step.saw(f"ended with code {code}")
-            if code != ExitCode.USAGE:
+            if code == ExitCode.USAGE:
+                click.echo("\n".join(last_words(client)), err=True)
+            else:
                 with progress.step("fetch the report") as step:
                     step.saw(str(fetch(client, out) / "report.html"))
         finally:

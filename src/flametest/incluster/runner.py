@@ -15,12 +15,14 @@ import subprocess
 import sys
 import tarfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["Runner", "main"]
+__all__ = ["Runner", "main", "serving"]
 
 REPORTS = Path("/reports")
 _PORT = 8089
@@ -106,23 +108,36 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the log is the run's."""
 
 
+@contextmanager
+def serving(runner: Runner, address: str, port: int) -> Iterator[int]:
+    """Answer for a runner while the block runs, and yield the port; 0 asks for any free one."""
+
+    class Handler(_Handler):
+        pass
+
+    Handler.runner = runner
+    server = ThreadingHTTPServer((address, port), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, name="report", daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 def main(arguments: list[str]) -> int:
     """Run, hold the report, and return the run's exit code."""
     runner = Runner(os.environ["FLAMETEST_REPORT_KEY"], REPORTS / "run")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, runner.interrupt)
 
-    class Handler(_Handler):
-        pass
-
-    Handler.runner = runner
-    server = ThreadingHTTPServer(("0.0.0.0", _PORT), Handler)  # noqa: S104 (a pod's own address)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name="report", daemon=True).start()
     command = [sys.executable, "-m", "flametest.cli", "run", "--out", str(runner.folder), *arguments]
-    code = runner.run(command)
-    runner.hold(float(os.environ.get("FLAMETEST_REPORT_HOLD_SECONDS", "600")))
-    server.shutdown()
+    with serving(runner, "0.0.0.0", _PORT):  # noqa: S104 (a pod's own address)
+        code = runner.run(command)
+        runner.hold(float(os.environ.get("FLAMETEST_REPORT_HOLD_SECONDS", "600")))
     return code
 
 

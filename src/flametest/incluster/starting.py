@@ -4,7 +4,6 @@ The pod goes first, and has its grace period to take back what it has injected; 
 namespace its undo journal.
 """
 
-import os
 import tarfile
 import tempfile
 import time
@@ -21,7 +20,7 @@ from flametest.kube.manifests import Manifest
 from flametest.kube.resources import PODS, Discovery, Object
 from flametest.model.errors import FlametestError
 
-__all__ = ["JobError", "await_end", "fetch", "remove", "runner_pod"]
+__all__ = ["JobError", "await_end", "fetch", "last_words", "remove", "runner_pod"]
 
 STARTING_SECONDS_MAX = 180.0
 SILENT_SECONDS_MAX = 60.0
@@ -29,6 +28,7 @@ POLL_SECONDS = 0.5
 FETCH_SECONDS_MAX = 300.0
 ENDING_SECONDS_MAX = 90.0  # the pod's grace period, and some more
 _PIECE_BYTES = 256 * 1024
+_WORDS_LINES = 4
 _ORDER = ("Job", "RoleBinding", "Role", "ClusterRoleBinding", "ClusterRole")
 
 
@@ -72,6 +72,16 @@ def await_end(client: KubeClient, seconds_max: float, saw: Callable[[str], None]
         if now - begin > seconds_max:
             raise JobError(f"the run inside has not ended after {seconds_max:g} s", "look at the log of its pod")
         time.sleep(POLL_SECONDS)
+
+
+def last_words(client: KubeClient) -> list[str]:
+    """Return the end of the log of the Job's pod, line by line.
+
+    Raises:
+        KubeError: the API is unreachable or refused.
+    """
+    pod = runner_pod(client)
+    return [] if pod is None else _log(client, pod, _WORDS_LINES)
 
 
 def fetch(client: KubeClient, out: Path) -> Path:
@@ -180,7 +190,11 @@ def _check(client: KubeClient, pod: Object | None, *, is_over: bool) -> None:
 
 
 def _last_line(client: KubeClient, pod: Object) -> str:
+    return (_log(client, pod, 1) or [""])[-1]
+
+
+def _log(client: KubeClient, pod: Object, lines: int) -> list[str]:
     with suppress(KubeError):
-        text = client.api.text(f"{PODS.path(RUNNER_NAMESPACE, pod['metadata']['name'])}/log", {"tailLines": "1"})
-        return text.strip().split(os.linesep)[-1]
-    return ""
+        path = f"{PODS.path(RUNNER_NAMESPACE, pod['metadata']['name'])}/log"
+        return client.api.text(path, {"tailLines": str(lines)}).strip().splitlines()
+    return []

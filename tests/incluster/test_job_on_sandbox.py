@@ -1,0 +1,135 @@
+"""The Job on a real sandbox, which decides by roles as Kubernetes does: with its rights, and with one too few."""
+
+import copy
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from flametest.incluster.manifest import RUNNER_NAMESPACE
+from flametest.incluster.planning import JobPlan, JobWish, plan_job
+from flametest.incluster.starting import JobError, await_end, fetch, last_words, remove
+from flametest.kube import KubeClient, connect
+from flametest.kube.manifests import Manifest
+from flametest.kube.namespaces import namespace_phase
+from flametest.model.events import FaultProved, RunStarted
+from flametest.run.exitcodes import ExitCode
+from flametest.run.folder import RunFolder
+from flametest.run.project import Project
+from flametest.sandbox.launch import Sandbox, SandboxOptions, start
+from tests.addresses import own_address
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+ADDRESS = own_address("job")
+EXPERIMENT = ROOT / "experiments" / "pod-delete-api.json"
+RUN_SECONDS_MAX = 240.0
+ROLES = "/apis/rbac.authorization.k8s.io/v1"
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    home = tmp_path_factory.mktemp("home")
+    images = ROOT / "manifests" / "images.toml"
+    found = start(SandboxOptions(home=home, node_port_address=ADDRESS, images_file=images))
+    try:
+        with connect(found.kubeconfig, found.context) as client:
+            client.apply(ROOT / "manifests")
+            client.wait_ready("flametest", 90)
+        yield found
+    finally:
+        found.stop()
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[KubeClient]:
+    with connect(sandbox.kubeconfig, sandbox.context) as found:
+        yield found
+        end = time.monotonic() + 60
+        while namespace_phase(found.api, RUNNER_NAMESPACE):
+            assert time.monotonic() < end, "the namespace of the Job is still there"
+            Event().wait(0.2)
+
+
+def plan() -> JobPlan:
+    """Return the Job of a short experiment."""
+    wish = JobWish("core", (EXPERIMENT,), "flametest", run_arguments=("--users", "5", "--no-ledger", "--seed", "3"))
+    return plan_job(wish, Project(ROOT))
+
+
+def without(manifests: tuple[Manifest, ...], verb: str, resource: str) -> tuple[Manifest, ...]:
+    """Return manifests whose Role lacks one right."""
+    changed = copy.deepcopy(manifests)
+    for manifest in changed:
+        for rule in manifest.object.get("rules") or []:
+            if resource in rule["resources"]:
+                rule["verbs"].remove(verb)
+    return changed
+
+
+def roles(client: KubeClient) -> list[str]:
+    """Return the roles and bindings of the Job that are there."""
+    kinds = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
+    items = [one for kind in kinds for one in client.api.get(f"{ROLES}/{kind}")["items"]]
+    return [one["metadata"]["name"] for one in items if one["metadata"]["name"].startswith("flametest-runner")]
+
+
+def test_a_job_runs_an_experiment_with_its_own_role_and_leaves_its_report_and_nothing_else(
+    sandbox: Sandbox, client: KubeClient, tmp_path: Path
+) -> None:
+    out = tmp_path / "report"
+    command = [sys.executable, "-m", "flametest.cli", "job", "run", "--experiment", str(EXPERIMENT), "--out", str(out)]
+    home = sandbox.state_folder.parents[1]
+    done = subprocess.run(
+        [*command, "--", "--users", "5", "--no-ledger", "--seed", "3"],
+        env=os.environ | {"FLAMETEST_HOME": str(home), "FLAMETEST_NODE_PORT_ADDRESS": ADDRESS},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS_MAX,
+        check=False,
+    )
+    # A busy machine may leave the measurement in doubt; the fault was injected and proved in any case.
+    assert done.returncode in (ExitCode.PASSED, ExitCode.INCONCLUSIVE), done.stdout + done.stderr
+    folder = RunFolder.open(out)
+    history = folder.history()
+    assert history.of(RunStarted)[0].cluster == "in-cluster"
+    assert [proof.proved for proof in history.of(FaultProved)] == [True]
+    result = folder.result()
+    assert int(done.returncode == ExitCode.PASSED) == int(result.verdict == "passed")
+    assert (out / "report.html").stat().st_size > 10_000
+    assert (out / "logs").is_dir()
+    assert roles(client) == []
+
+
+def test_a_right_that_is_missing_is_named_before_anything_is_injected(client: KubeClient, tmp_path: Path) -> None:
+    whole = plan()
+    manifests = without(whole.manifests, "delete", "pods")
+    try:
+        client.apply(manifests)
+        assert await_end(client, RUN_SECONDS_MAX, lambda _: None) == ExitCode.USAGE
+        said = "\n".join(last_words(client))
+        assert "lacks a right in namespace 'flametest': delete pods (pod-delete-api)" in said
+        assert "nothing was injected" in said
+        with pytest.raises(JobError, match="the report cannot be fetched"):
+            fetch(client, tmp_path / "report")
+    finally:
+        remove(client, manifests)
+    assert roles(client) == []
+
+
+def test_a_job_without_its_image_is_explained(client: KubeClient) -> None:
+    wish = JobWish("core", (EXPERIMENT,), "flametest", image="flametest/unknown:1")
+    manifests = plan_job(wish, Project(ROOT)).manifests
+    try:
+        client.apply(manifests)
+        with pytest.raises(JobError, match=r"ErrImagePull|ImagePullBackOff"):
+            await_end(client, RUN_SECONDS_MAX, lambda _: None)
+    finally:
+        remove(client, manifests)

@@ -19,12 +19,12 @@ def main() -> None:
     """Count votes until SIGTERM."""
     ending: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: ending.append(number))
-    redis = Redis.from_url(os.environ.get("REDIS_URL", "redis://redis:6379/0"), socket_timeout=5)
+    redis = Redis.from_url(os.environ.get("REDIS_URL", "redis://redis:6379/0"), socket_timeout=5, decode_responses=True)
     while not ending:
         try:
             taken = redis.blpop(["queue"], timeout=QUEUE_SECONDS)
             if taken:
-                redis.hincrby("votes", taken[1].decode(), 1)
+                redis.hincrby("votes", taken[1], 1)
         except RedisError as error:
             print(f"waiting for Redis: {error}", file=sys.stderr, flush=True)
             time.sleep(RETRY_SECONDS)

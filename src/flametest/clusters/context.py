@@ -97,11 +97,12 @@ class ContextCluster:
             )
         entry = read_context(kubeconfig_files(self._options.kubeconfig), self._context)
         check_allowed(entry, self._options.allow_list, self._options.known_context)
-        copy = self._folder() / "kubeconfig"
-        _write_private(copy, json.dumps(entry.document(self._options.namespace), indent=2) + "\n")
+        copy = self.folder / "kubeconfig"
+        _write_private(copy, json.dumps(entry.document(self._options.namespace), indent=2, ensure_ascii=False) + "\n")
         return Access(copy, self._context, self._options.url, self._options.namespace)
 
-    def _folder(self) -> Path:
+    @property
+    def folder(self) -> Path:
         """Return the folder of this context's own: its name, as far as a file's may be like it, told apart by a sum."""
         state = self._options.state
         if state is None:

@@ -38,9 +38,14 @@ class Right:
         """Return the resource as a rule of a Role names it, such as ``pods/exec``."""
         return f"{self.plural}/{self.subresource}" if self.subresource else self.plural
 
-    def __str__(self) -> str:
+    @property
+    def objects(self) -> str:
+        """Return what it is a right to, for people, such as ``deployments.apps`` or ``nodes in the whole cluster``."""
         kind = f"{self.resource}.{self.group}" if self.group else self.resource
-        return f"{self.verb} {kind}{' in the whole cluster' if self.everywhere else ''}"
+        return f"{kind} in the whole cluster" if self.everywhere else kind
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.objects}"
 
 
 def rights(resource: Resource, *verbs: str, subresource: str = "", everywhere: bool = False) -> tuple[Right, ...]:

@@ -18,7 +18,7 @@ from flametest.kube.snapshots import find
 from flametest.run.needs import WISHED, Needs, Plan, deployment_needs, experiment_needs, joined, load_needs
 from flametest.run.progress import Progress
 
-__all__ = ["check_enforcement", "preflight"]
+__all__ = ["check_enforcement", "preflight", "told"]
 
 _METRICS = "/apis/metrics.k8s.io/v1beta1"
 
@@ -89,13 +89,23 @@ def _resources(client: KubeClient, manifests: Sequence[Manifest]) -> list[Resour
 
 
 def _refusal(access: Access, missing: Needs) -> ClusterError:
-    told = "; ".join(f"{right} ({', '.join(purposes)})" for right, purposes in missing.items())
     count = "a right" if len(missing) == 1 else f"{len(missing)} rights"
     return ClusterError(
-        f"the user of context {access.context!r} lacks {count} in namespace {access.namespace!r}: {told}; "
+        f"the user of context {access.context!r} lacks {count} in namespace {access.namespace!r}: {told(missing)}; "
         "nothing was deployed and nothing was injected",
-        "have them granted by a Role, or leave out the experiments that need them",
+        "have them granted by a Role, or leave out what needs them (docs/any-cluster.md)",
     )
+
+
+def told(missing: Needs) -> str:
+    """Return rights in a line, those for the same purposes together: ``create, get secrets (to deploy); ...``."""
+    verbs: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for right, purposes in missing.items():
+        verbs.setdefault((purposes, right.objects), []).append(right.verb)
+    by_purpose: dict[tuple[str, ...], list[str]] = {}
+    for (purposes, objects), of_objects in verbs.items():
+        by_purpose.setdefault(purposes, []).append(f"{', '.join(of_objects)} {objects}")
+    return "; ".join(f"{'; '.join(parts)} ({', '.join(purposes)})" for purposes, parts in by_purpose.items())
 
 
 def _check_consent(client: KubeClient, access: Access, plan: Plan) -> None:

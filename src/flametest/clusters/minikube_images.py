@@ -7,12 +7,14 @@ when the build failed (pkg/minikube/machine/build_images.go returns no error, in
 
 import hashlib
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from flametest.clusters.buildcontext import context_files
 from flametest.clusters.minikube_tool import Minikube
 from flametest.clusters.protocol import ClusterError
 
@@ -23,7 +25,6 @@ _BUILD_SECONDS_MAX = 1200.0
 _LOAD_SECONDS_MAX = 600.0
 _LIST_SECONDS_MAX = 120.0
 _FAILED_NODES = re.compile(r"failed building to: *(\S.*)")
-_BYTECODE = "__pycache__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,12 @@ class BuildSource:
     dockerfile: str
 
     def digest(self) -> str:
-        """Return the SHA-256 over the Dockerfile's name and every file of the context, as hexadecimal digits."""
-        digest = hashlib.sha256(self.dockerfile.encode())
-        for path in sorted(self._files()):
-            digest.update(b"\0" + str(path.relative_to(self.context)).encode() + b"\0" + path.read_bytes())
+        """Return the SHA-256 over names and contents of the build context, as hexadecimal digits."""
+        digest = hashlib.sha256()
+        for path in context_files(self.context, self.dockerfile):
+            content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+            digest.update(str(path.relative_to(self.context)).encode() + b"\0" + content + b"\0")
         return digest.hexdigest()
-
-    def _files(self) -> Iterator[Path]:
-        """Yield the files that can be part of the image; Python's bytecode comes and goes as services are run here."""
-        return (path for path in self.context.rglob("*") if path.is_file() and _BYTECODE not in path.parts)
 
 
 def read_sources(images_file: Path) -> tuple[BuildSource, ...]:

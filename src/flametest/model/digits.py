@@ -1,7 +1,7 @@
 """How many decimals of a measured figure a reader may believe: the one place that decides it, for all texts.
 
-The error bar sets them: a figure has the decimals of its error's first digit (of the first two from 1 to 2), and no more
-than a person can use.
+The error bar sets them: a figure has the decimals of its error's first digit (of the first two from 1 to 2), and no
+more than a person can use.
 """
 
 import math

@@ -1,13 +1,16 @@
 """Sandboxes for tests, each with a state folder and a loopback address of its own."""
 
 import base64
+import contextlib
+import http.client
 import json
 import ssl
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -80,6 +83,17 @@ class Api:
         return urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._context)
         )
+
+    def post_all(self, path: str, bodies: Iterable[Any]) -> None:
+        """Create many objects over one connection."""
+        server = urlsplit(self._server)
+        connection = http.client.HTTPSConnection(server.hostname or "", server.port, context=self._context, timeout=10)
+        with contextlib.closing(connection):
+            for body in bodies:
+                connection.request("POST", path, json.dumps(body), self._headers | {"Content-Type": "application/json"})
+                with connection.getresponse() as answer:
+                    assert answer.status == 201, answer.read()
+                    answer.read()
 
     def open(self, path: str) -> Any:
         """Return the answer to a GET, to be read and closed by the caller."""

@@ -2,10 +2,13 @@
 
     nox -s soak [-- --seconds 600 --seed 1]
 
-It brings the sandbox into a settled state after a warm-up (a tenth of the time, at most a minute) and takes a census;
-makes changes; brings it into the same settled state and takes a census again. The state must be what the specs ask,
-the censuses equal, and memory (the proportional set size of the sandbox's own processes, the least of some readings)
-within a fifth of what it was. What takes a moment to go, such as a namespace of a pod that has just ended, gets it.
+It brings the sandbox into a settled state after a warm-up and takes a census; makes changes; brings it into the same
+settled state and takes a census again. The state must be what the specs ask, the censuses equal, and memory (the
+proportional set size of the sandbox's own processes, the least of some readings) within a fifth of what it was. What
+takes a moment to go, such as a namespace of a pod that has just ended, gets it.
+
+The warm-up records as many events as are kept and changes as watches may start from, since both are bounded and only
+grow up to their bounds; then it makes changes for a fifth of the time, at most two minutes.
 """
 
 import argparse
@@ -18,7 +21,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from flametest.sandbox.apiserver.housekeeping import EVENTS_MAX
 from flametest.sandbox.launch import Sandbox, SandboxOptions, start
+from flametest.sandbox.store import RING_CHANGES
 from tests.addresses import own_address
 from tests.sandbox.conftest import Api
 from tests.soak.census import Census, differences, take
@@ -27,10 +32,13 @@ from tests.soak.workload import Workload
 __all__ = ["Outcome", "main", "soak"]
 
 CHANGE_SECONDS = 0.25
+FILLING_EVENTS = EVENTS_MAX + RING_CHANGES
 MEMORY_GROWTH_MAX = 0.2
 REST_SECONDS_MAX = 60.0
 SETTLE_SECONDS_MAX = 120.0
-WARM_UP_SECONDS_MAX = 60.0
+TOLD_EVERY_SECONDS = 30.0
+WARM_UP_PART = 5
+WARM_UP_SECONDS_MAX = 120.0
 
 Say = Callable[[str], None]
 
@@ -61,30 +69,45 @@ class Outcome:
         return not self.leaked and abs(self.memory_growth) <= MEMORY_GROWTH_MAX
 
 
-def soak(sandbox: Sandbox, seconds: float, seed: int, say: Say = lambda _: None) -> Outcome:
+def soak(
+    sandbox: Sandbox, seconds: float, seed: int, say: Say = lambda _: None, *, filling_events: int = FILLING_EVENTS
+) -> Outcome:
     """Soak a sandbox that runs nothing else; raises AssertionError when it does not settle."""
     api = Api(sandbox)
     workload = Workload(api, random.Random(seed))
     workload.begin()
-    _change(workload, min(seconds / 10, WARM_UP_SECONDS_MAX), say)
+    workload.fill(filling_events)
+    tell = _teller(sandbox, workload, say)
+    _change(workload, min(seconds / WARM_UP_PART, WARM_UP_SECONDS_MAX), tell)
     _settle(workload)
     before = _rest(sandbox, api, None)
     memory_before = _memory(sandbox)
     say(f"settled after the warm-up: {memory_before / 1e6:.1f} MB, {sum(before.values())} things counted")
-    _change(workload, seconds, say)
+    _change(workload, seconds, tell)
     _settle(workload)
     after = _rest(sandbox, api, before)
     return Outcome(workload.done, differences(before, after), (memory_before, _memory(sandbox)))
 
 
-def _change(workload: Workload, seconds: float, say: Say) -> None:
+def _teller(sandbox: Sandbox, workload: Workload, say: Say) -> Callable[[float], None]:
+    """Return what tells of a soak that goes on, now and then."""
+    told = 0
+
+    def tell(elapsed_seconds: float) -> None:
+        nonlocal told
+        if (period := int(elapsed_seconds / TOLD_EVERY_SECONDS)) != told:
+            told = period
+            changes = sum(workload.done.values())
+            say(f"{elapsed_seconds:4.0f} s: {changes} changes, {sandbox.memory() / 1e6:.1f} MB")
+
+    return tell
+
+
+def _change(workload: Workload, seconds: float, tell: Callable[[float], None]) -> None:
     begun = time.monotonic()
-    told = begun
     while (now := time.monotonic()) < begun + seconds:
         workload.change()
-        if now > told + 30:
-            told = now
-            say(f"{now - begun:.0f} s: {sum(workload.done.values())} changes")
+        tell(now - begun)
         time.sleep(max(now + CHANGE_SECONDS - time.monotonic(), 0))
 
 

@@ -4,9 +4,10 @@ The changes are what users and chaos experiments do. Each is one or few requests
 that they overlap as they would. `Workload.settle` asks for the same state whatever happened before.
 """
 
+import contextlib
 import http.client
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.error import HTTPError
@@ -19,6 +20,7 @@ NAMESPACE = "soak"
 APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}"
 CORE = f"/api/v1/namespaces/{NAMESPACE}"
 MERGE = "application/merge-patch+json"
+EVENT_BYTES = 400
 EXTRAS_MAX = 3
 REPLICAS_MAX = 5
 # What the soak comes back to: (resource, name, replicas).
@@ -77,6 +79,15 @@ class Workload:
             self.api(f"{CORE}/services", _service(name, "NodePort" if name == "web" else "ClusterIP"))
         self.api(f"{APPS}/daemonsets", _workload("DaemonSet", "each", None))
 
+    def fill(self, count: int) -> None:
+        """Record so many events, so that what the cluster keeps a bounded number of comes to its bounds."""
+        involved = {"kind": "Pod", "namespace": NAMESPACE, "name": "filling"}
+        bodies = (
+            {"metadata": {"name": f"filling.{number}"}, "involvedObject": involved, "message": "x" * EVENT_BYTES}
+            for number in range(count)
+        )
+        self.api.post_all(f"{CORE}/events", bodies)
+
     def change(self) -> None:
         """Make one change that the seed draws."""
         changes: dict[Callable[[], None], int] = {
@@ -96,17 +107,14 @@ class Workload:
         (change,) = self.rng.choices(list(changes), list(changes.values()))
         name = change.__name__.strip("_").replace("_", " ")
         self.done[name] = self.done.get(name, 0) + 1
-        try:
+        with _whatever_has_gone():
             change()
-        except HTTPError as error:
-            # What one change deletes another may be about to change.
-            if error.code not in (404, 409):
-                raise
 
     def settle(self) -> None:
         """Ask for the state that the soak comes back to."""
         while self._extras:
-            self._remove()
+            with _whatever_has_gone():
+                self._remove()
         for resource, name, replicas in SETTLED:
             self._patch(f"{APPS}/{resource}/{name}", {"spec": {"replicas": replicas}})
         self._cordon(on=False)
@@ -114,7 +122,8 @@ class Workload:
         # Containers that crashed wait longer each time before they are started again; new pods do not.
         for pod in self.pods():
             if any(status.get("restartCount") for status in pod["status"].get("containerStatuses", ())):
-                self.api(f"{CORE}/pods/{pod['metadata']['name']}", method="DELETE")
+                with _whatever_has_gone():
+                    self.api(f"{CORE}/pods/{pod['metadata']['name']}", method="DELETE")
         self.api(f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs?propagationPolicy=Background", method="DELETE")
 
     def pods(self) -> list[Object]:
@@ -247,6 +256,16 @@ class Workload:
     def _next(self, kind: str) -> str:
         self._serial += 1
         return f"{kind}-{self._serial}"
+
+
+@contextlib.contextmanager
+def _whatever_has_gone() -> Iterator[None]:
+    """Let a change find that another one has deleted what it is about."""
+    try:
+        yield
+    except HTTPError as error:
+        if error.code not in (404, 409):
+            raise
 
 
 def _ready(pod: Object) -> bool:

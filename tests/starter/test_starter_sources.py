@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flametest.kube.errors import ApiRejectedError, ManifestError, NotFoundError
 from flametest.starter.errors import StarterError
-from flametest.starter.sources import read_folder, read_namespace
+from flametest.starter.rules import find_weaknesses
+from flametest.starter.sources import make_system, read_folder, read_namespace
+from flametest.starter.topology import make_topology
 from tests.starter.systems import Object, service, workload
 
 ROOT = Path(__file__).parents[2]
@@ -119,3 +123,32 @@ def test_the_same_objects_give_the_same_system_from_a_folder_and_from_a_cluster(
     client: Any = PretendedClient(deployments=[objects[0]], services=[objects[1]])
     read, listed = read_folder(write(tmp_path, *objects)), read_namespace(client, "shop")
     assert (read.workloads, read.services) == (listed.workloads, listed.services)
+
+
+KEYS = st.sampled_from(
+    (
+        "spec template metadata containers ports port containerPort selector matchLabels matchExpressions values "
+        "replicas name env volumes labels rules http paths args resources requests strategy rollingUpdate data"
+    ).split()
+)
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-2, 9), st.sampled_from(["", "a", "3", "50%"]))
+ANYTHING = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
+)
+OBJECTS = st.builds(
+    lambda spec, template: {"metadata": {"name": "web"}, "spec": {"template": template} | spec},
+    st.dictionaries(KEYS, ANYTHING, max_size=4),
+    ANYTHING,
+)
+
+
+@given(kind=st.sampled_from(["Deployment", "Service", "Ingress", "Pod", "Job", "ConfigMap"]), obj=OBJECTS)
+def test_whatever_stands_in_a_manifest_is_understood_or_named_as_not_understood(kind: str, obj: Object) -> None:
+    objects = {"Deployment": [workload("sound")], "Service": [service("sound")]}
+    objects[kind] = [*objects.get(kind, []), obj]
+    told = ""
+    try:
+        find_weaknesses(make_topology(make_system("shop", "a test", objects)))
+    except StarterError as error:
+        told = error.message
+    assert not told or f"{kind} web cannot be understood" in told

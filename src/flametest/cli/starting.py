@@ -59,8 +59,7 @@ def initialise(where: Where, *, manifests: Path | None, out: Path, entry: str, f
     plan = make_plan(topology, url, _paths(url, topology) if where.url or seen is not None else topology.paths)
     weaknesses = find_weaknesses(topology)
     _tell(plan, weaknesses)
-    cluster = "" if manifests is not None else where.cluster
-    _tell_written(out, write_project(out, project_files(plan, weaknesses, cluster), force=force), plan)
+    _tell_written(out, write_project(out, project_files(plan, weaknesses, where.cluster), force=force), plan)
     return ExitCode.PASSED
 
 
@@ -110,9 +109,9 @@ def _tell(plan: Plan, weaknesses: tuple[Weakness, ...]) -> None:
     console.print(f"[bold]{escape(system.origin)}[/bold]")
     console.print(_parts_table(topology))
     if topology.entry is not None:
-        console.print(f"entry: {topology.entry} ({topology.entry_reason}), {plan.url} {' '.join(plan.paths)}")
+        console.print(escape(f"entry: {topology.entry} ({topology.entry_reason}), {plan.url} {' '.join(plan.paths)}"))
     for one in topology.dependencies:
-        console.print(f"needs: {one.workload} asks Service {one.service} ({escape(one.evidence)})")
+        console.print(escape(f"needs: {one.workload} asks Service {one.service} ({one.evidence})"))
     if system.unread:
         console.print(f"not looked at, since the cluster forbids it: {', '.join(system.unread)}")
     _tell_weaknesses(console, weaknesses)

@@ -6,6 +6,7 @@ FlametestError               what a user can act on; the command line prints it 
 ├── FaultError               flametest.faults: a fault that may not be injected, or could not be healed
 ├── LoadError                flametest.load: prober or load generator
 ├── SamplesError             flametest.measure: recorded samples that cannot be read
+├── StarterError             flametest.starter: a system that cannot be understood, or a folder that cannot be written
 ├── ExperimentError          flametest.run: an experiment file that cannot be used
 └── ProjectError             flametest.run: files of the project or of a run that cannot be used
 """

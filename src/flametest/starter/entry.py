@@ -1,6 +1,6 @@
 """Which paths the entry answers, asked once each: what the load then asks for is known to work."""
 
-import urllib.error
+import http.client
 import urllib.request
 from collections.abc import Iterable
 
@@ -19,9 +19,15 @@ def answering_paths(url: str, paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def _answers(url: str) -> bool:
-    request = urllib.request.Request(url, headers={"User-Agent": "flametest-init"})  # noqa: S310 (http of the CLI)
     try:
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS_MAX) as answer:  # noqa: S310
+        request = urllib.request.Request(url, headers={"User-Agent": "flametest-init"})  # noqa: S310 (the user's own)
+        with _opener(request).open(request, timeout=ANSWER_SECONDS_MAX) as answer:
             return bool(answer.status == _OK)
-    except (urllib.error.URLError, OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):  # ValueError: the URL is none
         return False
+
+
+def _opener(request: urllib.request.Request) -> urllib.request.OpenerDirector:
+    """Return what asks by the environment's proxy, but not for loopback, which no proxy can reach."""
+    is_loopback = request.host.startswith(("127.", "localhost", "[::1]"))
+    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if is_loopback else []))

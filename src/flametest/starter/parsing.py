@@ -19,6 +19,7 @@ __all__ = [
     "parse_scaled",
     "parse_service",
     "parse_workload",
+    "template_labels",
 ]
 
 Object = Mapping[str, Any]
@@ -41,10 +42,15 @@ def labels_of(obj: Object) -> dict[str, str]:
     return _texts(_part(obj, "metadata").get("labels"))
 
 
+def template_labels(obj: Object) -> dict[str, str]:
+    """Return the labels of the pods that an object makes."""
+    return labels_of(_part(_part(obj, "spec"), "template"))
+
+
 def parse_workload(obj: Object) -> Workload:
     """Return a Deployment, StatefulSet or DaemonSet."""
-    spec, template = _part(obj, "spec"), _part(_part(obj, "spec"), "template")
-    pod, strategy = _part(template, "spec"), _part(spec, "strategy")
+    spec = _part(obj, "spec")
+    pod, strategy = _part(_part(spec, "template"), "spec"), _part(spec, "strategy")
     kind = str(obj["kind"])
     grace = pod.get("terminationGracePeriodSeconds")
     return Workload(
@@ -52,7 +58,7 @@ def parse_workload(obj: Object) -> Workload:
         name=name_of(obj),
         replicas=_replicas(kind, obj),
         selector=_selector(_part(spec, "selector")),
-        labels=labels_of(template),
+        labels=template_labels(obj),
         containers=tuple(_container(one) for one in _parts(pod, "containers")),
         rollout=Rollout(
             str(strategy.get("type") or "RollingUpdate"),

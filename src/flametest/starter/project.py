@@ -16,6 +16,7 @@ from flametest.starter.sources import CONSENT_LABEL, CONSENT_VALUE
 
 __all__ = ["Written", "project_files", "write_project"]
 
+DEFAULT_CLUSTER = "sandbox"  # what the commands take when none is named
 _VERSIONS_MAX = 999
 _PATHS_LINE = 'PATHS = {"/": 1}\n'
 _MAIN_PATH_WEIGHT = 3
@@ -35,7 +36,7 @@ def project_files(plan: Plan, weaknesses: Iterable[Weakness], cluster: str) -> d
     Args:
         plan: what tests the system.
         weaknesses: those that were found, for the README.
-        cluster: the value of ``--cluster`` for the next commands; empty where none was looked at.
+        cluster: the value of ``--cluster`` for the next commands.
     """
     experiments = {
         f"experiments/{one.name}.json": json.dumps(document(one), indent=2, ensure_ascii=False) + "\n"
@@ -132,7 +133,7 @@ def _locustfile(paths: tuple[str, ...]) -> str:
 
 def _readme(plan: Plan, weaknesses: tuple[Weakness, ...], cluster: str) -> str:
     system = plan.topology.system
-    where = f"--cluster {cluster} " if cluster and cluster != "sandbox" else ""
+    where = f"--cluster {shlex.quote(cluster)} " if cluster != DEFAULT_CLUSTER else ""
     target = f"{where}--no-deploy --namespace {system.namespace} --url {shlex.quote(plan.url)}"
     label = f"kubectl label namespace {system.namespace} {CONSENT_LABEL}={CONSENT_VALUE}"
     consent = (

@@ -130,11 +130,9 @@ def _parsed(kind: str, objects: Objects, parse: Callable[[Object], Part]) -> Ite
 
 
 def _other_pods(objects: Objects) -> Iterator[Mapping[str, str]]:
-    """Yield the labels of pods beyond those of the workloads: single ones, and those of Jobs and CronJobs."""
-    for pod in objects.get(PODS.kind, []):
-        yield parsing.labels_of(pod)
-    for job in objects.get("Job", []):
-        yield parsing.labels_of((job.get("spec") or {}).get("template") or {"metadata": {}})
+    """Yield the labels of pods beyond those of the workloads: running and single ones, and those of Jobs."""
+    yield from _parsed(PODS.kind, objects, parsing.labels_of)
+    yield from _parsed("Job", objects, parsing.template_labels)
 
 
 def _listed(client: KubeClient, resource: Resource, namespace: str) -> list[Object]:

@@ -47,6 +47,7 @@ __all__ = [
     "long_result",
     "passed_result",
     "scenario",
+    "suite_result",
     "unmeasured_scenario",
 ]
 
@@ -482,6 +483,21 @@ def long_result(scenarios: int = 1, bins: int = 4_000) -> Result:
         "a long run.",
         {},
     )
+
+
+@functools.cache
+def suite_result() -> Result:
+    """Return a run of eighteen scenarios with 120,000 requests in all, and everything that a scenario can hold."""
+    full = full_result().scenarios[0]
+    names = [f"scenario-of-the-suite-{number}" for number in range(18)]
+    drawn = long_result(len(names), 320).scenarios
+    scenarios = tuple(
+        dataclasses.replace(full, name=name, series=one.series, density=one.density, trials=None)
+        for name, one in zip(names, drawn, strict=True)
+    )
+    requests = sum(cell[2] for one in scenarios if one.density for cell in one.density.good + one.density.bad)
+    assert requests >= 120_000
+    return dataclasses.replace(full_result(), scenarios=scenarios, comparison=None)
 
 
 @functools.cache

@@ -10,7 +10,14 @@ import pytest
 
 from flametest.model.result import Result
 from flametest.report import render_html
-from tests.report.sample_result import busy_result, failed_result, full_result, inconclusive_result, passed_result
+from tests.report.sample_result import (
+    busy_result,
+    failed_result,
+    full_result,
+    inconclusive_result,
+    passed_result,
+    suite_result,
+)
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
 
@@ -54,6 +61,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     texts = {name: render_html(make()) for name, make in RESULTS.items()}
     texts["busy"] = render_html(busy_result())
+    texts["suite"] = render_html(suite_result())
     texts["running"] = render_html(failed_result(), progress="scenario 1 of 2 goes on")
     found = {}
     for name, text in texts.items():
@@ -103,7 +111,7 @@ def test_a_run_in_progress_is_not_taken_for_a_verdict(opened: Callable[..., Any]
     assert page.title().startswith("RUNNING")
 
 
-@pytest.mark.parametrize("name", ["full", "busy"])
+@pytest.mark.parametrize("name", ["full", "busy", "suite"])
 def test_opening_the_page_asks_the_network_for_nothing(browser: Any, pages: dict[str, Path], name: str) -> None:
     context = browser.new_context(viewport=DESKTOP)
     asked: list[str] = []
@@ -135,6 +143,8 @@ def test_a_hundred_and_twenty_thousand_requests_are_shown_within_a_second(opened
         ("inconclusive", DESKTOP, "dark"),
         ("passed", PHONE, "light"),
         ("running", DESKTOP, "light"),
+        ("suite", DESKTOP, "dark"),
+        ("suite", PHONE, "light"),
     ],
 )
 def test_axe_finds_nothing_against_wcag_aa(
@@ -157,6 +167,13 @@ def test_a_phone_has_nothing_to_scroll_sideways(opened: Callable[..., Any], name
     assert not page.locator(".wide").first.is_visible()
 
 
+def test_a_phone_scrolls_the_charts_of_a_suite_and_not_its_page(opened: Callable[..., Any]) -> None:
+    page = opened("suite", viewport=PHONE, java_script_enabled=False)
+    assert page.locator("body").bounding_box()["width"] <= PHONE["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert page.locator(".stack svg").first.is_visible()
+
+
 def test_paper_has_the_wide_charts_on_white_whatever_the_screen(opened: Callable[..., Any]) -> None:
     page = opened("full", color_scheme="dark", viewport=PHONE)
     page.emulate_media(media="print")
@@ -166,8 +183,9 @@ def test_paper_has_the_wide_charts_on_white_whatever_the_screen(opened: Callable
     assert page.evaluate("getComputedStyle(document.querySelector('.headline')).color") == "rgb(27, 32, 39)"
 
 
-def test_pointing_at_a_chart_reads_out_its_values(opened: Callable[..., Any]) -> None:
-    page = opened("failed")
+@pytest.mark.parametrize("name", ["failed", "suite"])
+def test_pointing_at_a_chart_reads_out_its_values(opened: Callable[..., Any], name: str) -> None:
+    page = opened(name)
     box = page.locator(".stack svg").first.bounding_box()
     page.locator(".stack svg").first.hover(position={"x": box["width"] / 2, "y": 40})
     readout = page.locator(".readout").first.inner_text()

@@ -32,6 +32,9 @@ def said(text: str) -> str:
         (4.1268, "s", 0.052, "4.13 ± 0.05 s"),
         (8.9204, "s", 0.0007, "8.92 ± 0.01 s"),
         (0.0421, "s", 0.0007, "0.042 ± 0.001 s"),
+        (0.2804, "s", 0.0007, "0.28 ± 0.01 s"),
+        (0.0002, "s", 0.0021, "0 ± 0.002 s"),
+        (5.41, "s", 1.24, "5.4 ± 1.2 s"),
         (1.0412, "ratio", 0.0312, "1.04 ± 0.03"),
         (150.2, "s", 12.0, "150 ± 12 s"),
         (0.25, "s", None, "0.25 s"),
@@ -58,11 +61,13 @@ def test_a_figure_has_the_decimals_that_its_error_allows(
 def test_no_figure_has_more_digits_than_its_error_supports(value: float, error: float) -> None:
     written = said(figure(value, "s", uncertainty=error)).removesuffix(" s").replace(",", "")
     shown, shown_error = written.split(" ± ")
-    assert len(shown.partition(".")[2]) == len(shown_error.partition(".")[2]) <= 3
+    decimals = len(shown_error.partition(".")[2])
+    assert decimals <= 3
+    assert shown == "0" or len(shown.partition(".")[2]) == decimals
     assert float(shown_error) > 0
-    # The decimals end at the error's first digit: the last one that is shown is about as large as the error, or larger.
-    assert float(shown_error) < 10 or "." not in shown_error
-    assert abs(float(shown) - value) <= 0.5 * 10 ** -len(shown.partition(".")[2]) + 1e-9 * value
+    # The decimals end at the error's first digit, or its second where that is a 1.
+    assert float(shown_error) < 20 or "." not in shown_error
+    assert abs(float(shown) - value) <= 0.5 * 10**-decimals + 1e-9 * value
 
 
 def test_a_figure_that_misses_its_limit_is_not_rounded_onto_it() -> None:

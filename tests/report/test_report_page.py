@@ -1,16 +1,20 @@
 """The page: the verdict first, every figure shown, no request, no markup from names, one small file."""
 
 import dataclasses
+import html
 import itertools
 import re
 import time
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flametest.model.result import Result, Series, Step
 from flametest.model.verdict import Verdict
 from flametest.report import render_html
+from flametest.report.slim import slim
 from tests.report.sample_result import (
     failed_result,
     full_result,
@@ -19,6 +23,7 @@ from tests.report.sample_result import (
     long_result,
     passed_result,
     scenario,
+    suite_result,
 )
 
 RESULTS = {
@@ -180,7 +185,7 @@ def test_the_same_result_gives_the_same_bytes(result: Result) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scenarios", "bins", "bytes_max"), [(1, 4_000, 300_000), (2, 320, 300_000), (4, 480, 300_000), (12, 120, 620_000)]
+    ("scenarios", "bins", "bytes_max"), [(1, 4_000, 300_000), (2, 320, 300_000), (4, 480, 300_000), (12, 120, 300_000)]
 )
 def test_the_page_stays_small_and_quick_to_render(scenarios: int, bins: int, bytes_max: int) -> None:
     long = long_result(scenarios, bins)
@@ -245,3 +250,48 @@ def test_a_journal_is_linked_only_when_its_path_stays_in_the_folder() -> None:
         html = render_html(dataclasses.replace(passed_result(), scenarios=(one,)))
         assert (f'href="{path}"' in html) is is_linked
         assert path in html
+
+
+def test_a_suite_of_eighteen_scenarios_keeps_every_part_within_300_kilobytes() -> None:
+    suite = suite_result()
+    began = time.process_time()
+    text = render_html(suite)
+    assert time.process_time() - began < 1.0
+    assert len(text.encode()) <= 300_000
+    page = Page(text)
+    assert len(re.findall(r"<svg[^>]*role=img", text)) == 2 * 18
+    charts = {attributes["data-chart"] for _, attributes in page.elements if "data-chart" in attributes}
+    assert charts == {"rates", "cloud", "steps", "pods", "waterfall"}
+    for one in suite.scenarios:
+        assert one.sentence in page.text
+        assert one.title in page.text
+        for check in one.checks:
+            assert check.detail in page.text
+    keys = {attributes.get("href") for _, attributes in page.elements if attributes.get("href", "").startswith("#key-")}
+    assert keys == {f"#key-{name}" for name in ("rates", "latency", "cloud", "steps", "pods", "level", "budget")}
+
+
+def test_a_compact_page_has_its_identifiers_once_and_a_target_for_every_link() -> None:
+    page = Page(render_html(suite_result()))
+    identifiers = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+    for _, attributes in page.elements:
+        named = attributes.get("aria-labelledby", "").split()
+        target = attributes.get("href", "")
+        assert set(named) | ({target[1:]} if target.startswith("#") else set()) <= set(identifiers)
+
+
+def test_hostile_names_do_not_become_markup_on_a_compact_page() -> None:
+    hostile = hostile_result()
+    many = dataclasses.replace(hostile, scenarios=hostile.scenarios * 5)
+    page = Page(render_html(many))
+    assert len(page.all("script")) == 1
+    assert not page.all("img")
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+
+
+@given(st.text(max_size=60))
+def test_a_slim_page_says_what_the_page_said(text: str) -> None:
+    cell = f'<td role="cell" data-label="Why"><span>{html.escape(text)}</span></td>'
+    whole = f"<head><style>a{{}}</style></head><body><table><tr>{cell}</tr></table><script>1</script></body>"
+    assert "".join(Page(slim(whole)).texts).split() == "".join(Page(whole).texts).split()

@@ -85,6 +85,8 @@ def figure(value: float, unit: str, *, uncertainty: float | None = None, limit: 
     if not error and (value == 0 or (value == 100.0 and unit in ("share", "%"))):
         decimals = 0
     text = _signed(f"{value:,.{decimals}f}")
+    if error and not text.strip("0.\N{MINUS SIGN}"):
+        text = "0"
     if value != 0 and not error and float(f"{value:.{decimals}f}") == 0:
         text = f"under{_SPACE}{10**-decimals:.{decimals}f}"
     if error:

@@ -9,7 +9,7 @@ from flametest.report.format import NO_OUTAGE, NOT_MEASURED, count, exact, figur
 from flametest.report.served import PHASE_WORDS, ServedTable, brief_served, served_tables, upstream_table
 from flametest.report.svg.budget import draw_budget
 from flametest.report.svg.cloud import draw_cloud
-from flametest.report.svg.compact import draw_compact, draw_compact_waterfall
+from flametest.report.svg.compact import draw_compact
 from flametest.report.svg.frame import Frame, frame_of
 from flametest.report.svg.latency import draw_latency
 from flametest.report.svg.level import draw_level
@@ -17,7 +17,7 @@ from flametest.report.svg.podlives import PODS_MAX, draw_pod_lives
 from flametest.report.svg.rates import draw_rates
 from flametest.report.svg.steps import draw_steps
 from flametest.report.svg.trials import draw_trials
-from flametest.report.svg.waterfall import draw_waterfall
+from flametest.report.svg.waterfall import draw_compact_waterfall, draw_waterfall
 from flametest.report.tables import (
     Table,
     brief_tables,

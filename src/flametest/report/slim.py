@@ -18,7 +18,8 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r'<span class="chip tone-(\w+)"><svg class="icon"[^>]*><use[^>]*></svg> (\w+)</span>', r'<b class="\1">\2</b>'),
     (r'<svg class="icon" width="1[34]"[^>]*><use href="#icon-(\w+)"/></svg>', r'<i class="\1"></i>'),
     (r'</i><span class="hidden">(\w+: )</span>', r"\1</i>"),
-    (r'<span class="one">(.*?)<span class="value(?: words)?">(.*?)</span></span> ', r"\1<b>\2</b> "),
+    (r'<span class="one">(<i[^<]*</i>)?<span class="value words">([^<]*)</span></span> ', r"\1<em>\2</em> "),
+    (r'<span class="one">(<i[^<]*</i>)?<span class="value">([^<]*)</span></span> ', r"\1<b>\2</b> "),
     (r'<span class="limit">([^<]*)</span>', r"<small>\1</small>"),
     (r' font-family="system-ui, sans-serif"', ""),  # which the page has for all of its texts
     # The end of a row, a cell, an item is where the next one begins.

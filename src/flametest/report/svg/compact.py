@@ -17,17 +17,16 @@ from flametest.report.svg.frame import DASHES, HALO, Frame, Stroke, frame_of
 from flametest.report.svg.patterns import pattern
 from flametest.report.svg.scales import Linear, Logarithmic, linear_ticks, spread, time_ticks
 from flametest.report.svg.thinning import runs, thin
-from flametest.report.svg.waterfall import stage_value
 
-__all__ = ["compact_definitions", "draw_compact", "draw_compact_waterfall"]
+__all__ = ["compact_definitions", "draw_compact"]
 
 Point = tuple[float, float]
 
 _STRIP = 30
 _GAP = 14
 _POD_ROW = 14
+_POD_HEADER = 14  # room for the title, as names stand in the gutter too
 _PODS_MAX = 24
-_STAGE_ROW = 20
 _CLOUD_ROWS = 12
 _STRENGTHS = (0.35, 0.65, 1.0)
 _HEIGHTS = {"rates": 58, "latency": 70, "cloud": 62, "steps": 40, "level": 40, "budget": 34}
@@ -82,7 +81,7 @@ def draw_compact(scenario: ScenarioResult, series: Series, key: str, *, points_m
     """
     frame = frame_of(scenario, series, key, is_narrow=False, points_max=points_max)
     names = [name for name in _TITLES if _has(name, scenario, series)]
-    heights = _HEIGHTS | {"pods": max(28, min(len(series.pods), _PODS_MAX) * _POD_ROW)}
+    heights = _HEIGHTS | {"pods": _POD_HEADER + min(len(series.pods), _PODS_MAX) * _POD_ROW}
     bottom = _STRIP + sum(heights[name] + _GAP for name in names)
     root = picture(key, frame.width, bottom + 28, "All charts", _describe(scenario, series, frame))
     root.set("data-left", f"{frame.left:g}")
@@ -276,8 +275,8 @@ def _draw_pods(plot: _Plot, _: ScenarioResult, series: Series) -> None:
     paths: defaultdict[str, list[str]] = defaultdict(list)
     names = add(plot.root, "g", font_size=9, text_anchor="end")
     for index, pod in enumerate(series.pods[:_PODS_MAX]):
-        y = round(plot.top + index * _POD_ROW + 8)
-        add(names, "text", shortened(pod.name, 20), x=plot.frame.left - 6, y=y + 3)
+        y = round(plot.top + _POD_HEADER + index * _POD_ROW + 8)
+        add(names, "text", shortened(pod.name, 16), x=plot.frame.left - 6, y=y + 3)
         _add_spans(paths, plot, pod, y)
     for state, parts in sorted(paths.items()):
         add(plot.root, "path", d="".join(parts), stroke=_pod_paint(state), stroke_width=9)
@@ -296,10 +295,10 @@ def _pod_paint(state: str) -> str:
 
 def _pods_key(group: Element) -> None:
     for index, state in enumerate(_POD_STATES):
-        x = 2 + index % 2 * 48
-        y = 18 + index // 2 * 11
-        add(group, "path", d=f"M{x} {y}h10", stroke=_pod_paint(state), stroke_width=7)
-        add(group, "text", state if state != "terminating" else "ending", x=x + 12, y=y + 3, font_size=8, fill="muted")
+        x = 190 + index * 110
+        add(group, "path", d=f"M{x} 5h14", stroke=_pod_paint(state), stroke_width=7)
+        label = state if state != "running" else "running, not ready"
+        add(group, "text", label, x=x + 18, y=8, fill="muted")
 
 
 def _draw_level(plot: _Plot, scenario: ScenarioResult, series: Series) -> None:
@@ -327,7 +326,7 @@ def _draw_budget(plot: _Plot, _: ScenarioResult, series: Series) -> None:
     plot.tick(plot.top, f"{high * 100:.10g}")
     points = plot.place(_middles(series, series.budget_used), scale)
     _line(plot.lines, points, "p99")
-    end = figure(used, "share") if used else "none"
+    end = figure(used, "share").removesuffix("%").rstrip() if used else "none"
     add(plot.root, "text", end, x=plot.frame.right + 6, y=round(points[-1][1]) + 4, fill="p99")
 
 
@@ -350,31 +349,3 @@ _DRAWERS = {
     "level": _draw_level,
     "budget": _draw_budget,
 }
-
-
-def draw_compact_waterfall(scenario: ScenarioResult, key: str) -> str:
-    """Return the recovery as a waterfall in one small drawing: bars from stage to stage, whiskers for their error."""
-    left, right = 262, 820
-    bottom = len(scenario.stages) * _STAGE_ROW
-    told = "Bars from stage to stage; their values stand in the last table below."
-    root = picture(key, 960, bottom + 4, "Recovery, stage by stage", told)
-    ends = [stage.seconds + stage.uncertainty_seconds for stage in scenario.stages if stage.seconds is not None]
-    scale = Linear(0, max(*ends, 0.0, 0.1) * 1.02 if ends else 1.0, left, right)
-    texts, values = add(root, "g", fill="ink"), add(root, "g", fill="ink", text_anchor="end", font_weight="600")
-    bars, whiskers, before = "", "", 0.0
-    for index, stage in enumerate(scenario.stages):
-        y = index * _STAGE_ROW + 10
-        add(texts, "text", stage.title, x=2, y=y + 4)
-        add(values, "text", stage_value(scenario, stage), x=956, y=y + 4)
-        if stage.seconds is None:
-            continue
-        start, end = round(scale(min(before, stage.seconds))), round(scale(stage.seconds))
-        low, high = (round(scale(stage.seconds + sign * stage.uncertainty_seconds)) for sign in (-1, 1))
-        bars += f"M{start} {y}h{max(1, end - start)}"
-        whiskers += f"M{low} {y - 4}v8m0-4H{max(high, low + 1)}m0-4v8"
-        before = max(before, stage.seconds)
-    add(root, "path", d=f"M{left} 0V{bottom}", stroke="muted")
-    if bars:
-        add(root, "path", d=bars, stroke="good", stroke_width=9, stroke_opacity=0.4)
-        add(root, "path", d=whiskers, stroke="ink", fill="none")
-    return serialise(root)

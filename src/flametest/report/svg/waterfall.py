@@ -9,12 +9,13 @@ from flametest.report.format import figure, moment
 from flametest.report.svg.canvas import Element, add, number, picture, serialise
 from flametest.report.svg.scales import Linear, time_ticks
 
-__all__ = ["draw_waterfall", "stage_value"]
+__all__ = ["draw_compact_waterfall", "draw_waterfall", "stage_value"]
 
 # Stages that a criterion times: not seen, they lie beyond the end of the watch.
 _CRITERIA = {"ready": "recovery_seconds", "steady": "steady_seconds"}
 
 _TITLE = "Recovery, stage by stage"
+_STAGE_ROW = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,34 @@ def draw_waterfall(scenario: ScenarioResult, key: str, *, is_narrow: bool) -> st
             before = max(before, stage.seconds)
         elif stage.name in _CRITERIA:
             _draw_arrow(root, scale(before), right, middle)
+    return serialise(root)
+
+
+def draw_compact_waterfall(scenario: ScenarioResult, key: str) -> str:
+    """Return the recovery as a waterfall in one small drawing: bars from stage to stage, whiskers for their error."""
+    left, right = 262, 820
+    bottom = len(scenario.stages) * _STAGE_ROW
+    told = "Bars from stage to stage; their values stand in the last table below."
+    root = picture(key, 960, bottom + 4, _TITLE, told)
+    ends = [stage.seconds + stage.uncertainty_seconds for stage in scenario.stages if stage.seconds is not None]
+    scale = Linear(0, max(*ends, 0.0, 0.1) * 1.02 if ends else 1.0, left, right)
+    texts, values = add(root, "g", fill="ink"), add(root, "g", fill="ink", text_anchor="end", font_weight="600")
+    bars, whiskers, before = "", "", 0.0
+    for index, stage in enumerate(scenario.stages):
+        y = index * _STAGE_ROW + 10
+        add(texts, "text", stage.title, x=2, y=y + 4)
+        add(values, "text", stage_value(scenario, stage), x=956, y=y + 4)
+        if stage.seconds is None:
+            continue
+        start, end = round(scale(min(before, stage.seconds))), round(scale(stage.seconds))
+        low, high = (round(scale(stage.seconds + sign * stage.uncertainty_seconds)) for sign in (-1, 1))
+        bars += f"M{start} {y}h{max(1, end - start)}"
+        whiskers += f"M{low} {y - 4}v8m0-4H{max(high, low + 1)}m0-4v8"
+        before = max(before, stage.seconds)
+    add(root, "path", d=f"M{left} 0V{bottom}", stroke="muted")
+    if bars:
+        add(root, "path", d=bars, stroke="good", stroke_width=9, stroke_opacity=0.4)
+        add(root, "path", d=whiskers, stroke="ink", fill="none")
     return serialise(root)
 
 

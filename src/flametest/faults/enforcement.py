@@ -15,6 +15,7 @@ from flametest.faults.waiting import wait_for
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError, NotFoundError
 from flametest.kube.resources import NETWORK_POLICIES, PODS, Object
+from flametest.kube.restricted import container_security, pod_security
 from flametest.kube.rights import rights
 from flametest.kube.snapshots import find
 
@@ -110,18 +111,14 @@ def _pod(name: str, namespace: str, image: str) -> Object:
         "command": ["sh", "-c", _LISTEN],
         "workingDir": "/tmp",  # noqa: S108 (the container's own; nothing is written)
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}},
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": container_security(),
     }
     spec = {
         "restartPolicy": "Never",
         "activeDeadlineSeconds": LIFE_SECONDS,
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 0,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(_USER),
         "containers": [container],
     }
     metadata = {"name": name, "namespace": namespace, "labels": {LABEL: name}}

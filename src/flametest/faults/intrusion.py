@@ -17,6 +17,7 @@ from flametest.faults.workloads import WORKLOADS, selects, target_of
 from flametest.kube import KubeClient
 from flametest.kube.errors import ConflictError, NotFoundError
 from flametest.kube.resources import PODS, Object
+from flametest.kube.restricted import container_security, pod_security
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
 
@@ -148,11 +149,7 @@ class Intrusion:
             "imagePullPolicy": "IfNotPresent",
             "command": ["sleep", str(LIFETIME_SECONDS)],
             "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "64Mi"}},
-            "securityContext": {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            },
+            "securityContext": container_security(),
         }
         spec = {
             "restartPolicy": "Never",
@@ -160,12 +157,7 @@ class Intrusion:
             "terminationGracePeriodSeconds": 0,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": _USER,
-                "runAsGroup": _USER,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": pod_security(_USER),
             "containers": [container],
         }
         labels = {"app": INTRUDER, "app.kubernetes.io/part-of": "flametest"}

@@ -10,6 +10,7 @@ from typing import Any
 
 from flametest.faults.errors import FaultError
 from flametest.kube.resources import DEPLOYMENTS, NETWORK_POLICIES, SERVICES, Object
+from flametest.kube.restricted import container_security, pod_security
 
 __all__ = ["IMAGE", "Front", "Route", "routes_of"]
 
@@ -135,22 +136,13 @@ class Front:
             # New connections come until every node has learnt that the Service leads to its own pods again.
             "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},
             "resources": {"requests": {"cpu": "50m", "memory": "48Mi"}, "limits": {"cpu": "1", "memory": "192Mi"}},
-            "securityContext": {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            },
+            "securityContext": container_security(),
         }
         pod = {
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 10,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": _USER,
-                "runAsGroup": _USER,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": pod_security(_USER),
             "containers": [container],
         }
         template = {"metadata": {"labels": self.labels}, "spec": pod}

@@ -16,6 +16,7 @@ from flametest.faults.own_namespace import MARK
 from flametest.incluster.rules import rules_of
 from flametest.kube.manifests import Manifest
 from flametest.kube.resources import Object
+from flametest.kube.restricted import container_security, pod_security
 from flametest.run.needs import Needs
 
 __all__ = ["IMAGE", "JOB", "KEY_VARIABLE", "REPORT_PORT", "RUNNER_NAMESPACE", "JobOptions", "job_manifests"]
@@ -120,13 +121,7 @@ def _job(options: JobOptions) -> Object:
         "serviceAccountName": JOB,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(_USER) | {"fsGroup": _USER},
         "containers": [_container(options)],
         "volumes": [
             {"name": "experiments", "configMap": {"name": "experiments"}},
@@ -166,11 +161,7 @@ def _container(options: JobOptions) -> Object:
         "ports": [{"name": "report", "containerPort": REPORT_PORT}],
         # What measures has to get its turn at once, also beside a busy system.
         "resources": {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "2Gi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": container_security(),
         "volumeMounts": [{"name": name, "mountPath": path} for name, path in mounts.items()],
     }
 

@@ -13,6 +13,7 @@ They are plain pods that are never started again: a worker that began anew would
 from dataclasses import dataclass
 
 from flametest.kube.resources import NAMESPACES, NETWORK_POLICIES, PODS, SERVICES, Object, Resource
+from flametest.kube.restricted import container_security, pod_security
 from flametest.load.locust_runner import LoadOptions
 
 __all__ = ["CONFIG_MAPS", "CONTROL_PORT", "IMAGE", "MASTER", "PodLoad"]
@@ -110,12 +111,7 @@ class PodLoad:
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "topologySpreadConstraints": [spread],
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": _USER,
-                "runAsGroup": _USER,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": pod_security(_USER),
             "containers": [self._container(role, arguments)],
             "volumes": [
                 {"name": "locustfile", "configMap": {"name": "locustfile"}},
@@ -140,11 +136,7 @@ class PodLoad:
             "env": [{"name": name, "value": value} for name, value in variables.items()],
             "ports": [{"name": "control", "containerPort": CONTROL_PORT}],
             "resources": _RESOURCES[role],
-            "securityContext": {
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-            },
+            "securityContext": container_security(),
             "volumeMounts": [
                 {"name": "locustfile", "mountPath": "/load", "readOnly": True},
                 {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 (a volume)

@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -13,12 +14,14 @@ import pytest
 
 from flametest.incluster.manifest import RUNNER_NAMESPACE
 from flametest.incluster.planning import JobPlan, JobWish, plan_job
-from flametest.incluster.starting import JobError, await_end, fetch, last_words, remove
+from flametest.incluster.starting import JobError, JobLostError, await_end, begin_anew, fetch, last_words, remove
 from flametest.kube import KubeClient, connect
 from flametest.kube.manifests import Manifest
 from flametest.kube.namespaces import namespace_phase
+from flametest.kube.resources import PODS, SERVICES
+from flametest.kube.snapshots import find
 from flametest.model.events import FaultProved, RunStarted
-from flametest.run.exitcodes import ExitCode
+from flametest.run.exitcodes import ExitCode, exit_code
 from flametest.run.folder import RunFolder
 from flametest.run.project import Project
 from flametest.sandbox.launch import Sandbox, SandboxOptions, start
@@ -51,10 +54,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 def client(sandbox: Sandbox) -> Iterator[KubeClient]:
     with connect(sandbox.kubeconfig, sandbox.context) as found:
         yield found
-        end = time.monotonic() + 60
-        while namespace_phase(found.api, RUNNER_NAMESPACE):
-            assert time.monotonic() < end, "the namespace of the Job is still there"
-            Event().wait(0.2)
+        wait_until(lambda: not namespace_phase(found.api, RUNNER_NAMESPACE), 60)
 
 
 def plan() -> JobPlan:
@@ -71,6 +71,19 @@ def without(manifests: tuple[Manifest, ...], verb: str, resource: str) -> tuple[
             if resource in rule["resources"]:
                 rule["verbs"].remove(verb)
     return changed
+
+
+def service_is_there(client: KubeClient) -> bool:
+    """Return whether Service logic is there."""
+    return find(client.api, SERVICES, "flametest", "logic") is not None
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that in time"
+        Event().wait(0.1)
 
 
 def roles(client: KubeClient) -> list[str]:
@@ -95,14 +108,15 @@ def test_a_job_runs_an_experiment_with_its_own_role_and_leaves_its_report_and_no
         timeout=RUN_SECONDS_MAX,
         check=False,
     )
-    # A busy machine may leave the measurement in doubt; the fault was injected and proved in any case.
-    assert done.returncode in (ExitCode.PASSED, ExitCode.INCONCLUSIVE), done.stdout + done.stderr
+    assert (out / "run.json").exists(), done.stdout + done.stderr
     folder = RunFolder.open(out)
     history = folder.history()
     assert history.of(RunStarted)[0].cluster == "in-cluster"
     assert [proof.proved for proof in history.of(FaultProved)] == [True]
+    # Whether its limits held depends on what else the machine has to do; it exits as its report says in any case.
     result = folder.result()
-    assert int(done.returncode == ExitCode.PASSED) == int(result.verdict == "passed")
+    assert done.returncode == exit_code(result.verdict)
+    assert result.headline in done.stdout
     assert (out / "report.html").stat().st_size > 10_000
     assert (out / "logs").is_dir()
     assert roles(client) == []
@@ -122,6 +136,27 @@ def test_a_right_that_is_missing_is_named_before_anything_is_injected(client: Ku
     finally:
         remove(client, manifests)
     assert roles(client) == []
+
+
+def test_what_a_killed_job_has_injected_is_healed_by_the_next_one(client: KubeClient) -> None:
+    removal = (ROOT / "experiments" / "remove-service-logic.json",)
+    wish = JobWish("core", removal, "flametest", run_arguments=("--users", "5", "--no-ledger"))
+    plans = [plan_job(one, Project(ROOT)) for one in (wish, replace(wish, run_arguments=("--dry-run",)))]
+    try:
+        client.apply(plans[0].manifests)
+        wait_until(lambda: not service_is_there(client), 120)
+        (pod,) = client.api.get(PODS.path(RUNNER_NAMESPACE))["items"]
+        path = PODS.path(RUNNER_NAMESPACE, pod["metadata"]["name"])
+        client.api.send("DELETE", path, {"gracePeriodSeconds": 0})
+        with pytest.raises((JobLostError, JobError)):
+            await_end(client, 10, lambda _: None)
+        assert not service_is_there(client)
+        begin_anew(client)
+        client.apply(plans[1].manifests)
+        assert await_end(client, RUN_SECONDS_MAX, lambda _: None) == ExitCode.PASSED
+        assert service_is_there(client)
+    finally:
+        remove(client, plans[0].manifests)
 
 
 def test_a_job_without_its_image_is_explained(client: KubeClient) -> None:

@@ -33,6 +33,7 @@ __all__ = [
     "render_again",
     "run_suite",
     "show_status",
+    "tell",
     "undo",
 ]
 
@@ -71,7 +72,7 @@ def run_suite(where: Where, **options: Any) -> int:
             if _heal_first(cluster, project):
                 return ExitCode.NOT_HEALED
             raise
-    _tell(result, folder)
+    tell(result, folder)
     return ExitCode.NOT_HEALED if _heal_first(cluster, project) else _code(result)
 
 
@@ -169,7 +170,7 @@ def render_again(folder: Path) -> int:
 
     run = RunFolder.open(folder)
     result = render(run) if (run.path / "result.json").exists() else analyse(run, find_files())
-    _tell(result, run.path)
+    tell(result, run.path)
     return _code(result)
 
 
@@ -218,7 +219,8 @@ def _show_targets(aimed: "Mapping[str, tuple[Aimed, ...]]") -> None:
     click.echo("nothing was injected; what is drawn at random is drawn anew in a run")
 
 
-def _tell(result: Result, folder: Path) -> None:
+def tell(result: Result, folder: Path) -> None:
+    """Print the verdict of a run, scenario by scenario, and where its report is."""
     for scenario in result.scenarios:
         click.echo(f"  {scenario.verdict.upper():13} {scenario.name}: {scenario.sentence}")
     for check in result.checks:

@@ -1,25 +1,43 @@
 """``flametest job``: a run inside the cluster. Options are parsed here; the work is done in `flametest.incluster`."""
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import yaml
 
-from flametest.cli.commands import find_cluster, find_files
+from flametest.cli.commands import find_cluster, find_files, tell
 from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
 from flametest.clusters import running
 from flametest.incluster.planning import JobPlan, JobWish, plan_job
-from flametest.incluster.starting import await_end, fetch, last_words, remove
-from flametest.kube import connect
+from flametest.incluster.starting import (
+    JobError,
+    JobLostError,
+    await_end,
+    begin_anew,
+    fetch,
+    interrupt,
+    last_words,
+    remove,
+)
+from flametest.kube import KubeClient, connect
 from flametest.run.exitcodes import ExitCode
+from flametest.run.folder import read_result
 from flametest.run.interrupt import interruptible
+from flametest.run.progress import Progress
+from flametest.run.project import ProjectError
 
 __all__ = ["fetch_report", "print_job", "remove_job", "run_job"]
 
 RUN_SECONDS_MAX = 7200.0
+_KEPT = (
+    "kept, with the undo journal of what may not be healed: `flametest job run` heals that first; "
+    "`flametest job remove` gives up on it"
+)
 
 
 def print_job(where: Where, **options: Any) -> int:
@@ -32,41 +50,62 @@ def print_job(where: Where, **options: Any) -> int:
     return ExitCode.PASSED
 
 
-def run_job(where: Where, out: Path, *, keep: bool, **options: Any) -> int:
+def run_job(where: Where, out: Path | None, *, keep: bool, **options: Any) -> int:
     """Apply the Job, wait for its run, fetch the report, remove everything, and return the run's exit code."""
-    project = find_files()
-    plan = _plan(where, **options)
-    access = running(find_cluster(where, project))
+    plan, folder = _plan(where, **options), _new_folder(out)
+    access = running(find_cluster(where, find_files()))
     progress = make_progress(sys.stdout)
     with interruptible(), connect(access.kubeconfig, access.context) as client:
-        code: int | None = None
+        with progress.step("apply the Job and its rights") as step:
+            begin_anew(client)
+            step.saw(f"{client.apply(plan.manifests).summary()}; {len(plan.needs)} rights")
         try:
-            with progress.step("apply the Job and its rights") as step:
-                step.saw(f"{client.apply(plan.manifests).summary()}; {len(plan.needs)} rights")
             with progress.step("run inside the cluster") as step:
-                code = await_end(client, RUN_SECONDS_MAX, step.saw)
+                code = _await_end(client, step.saw)
                 step.saw(f"ended with code {code}")
-            if code == ExitCode.USAGE:
-                click.echo("\n".join(last_words(client)), err=True)
-            else:
-                with progress.step("fetch the report") as step:
-                    step.saw(str(fetch(client, out) / "report.html"))
-        finally:
-            if code == ExitCode.NOT_HEALED:
-                progress.say(
-                    "kept: the undo journal of what could not be healed; the next `flametest job run` heals it"
-                )
-            elif not keep:
-                with progress.step("remove the Job and its rights") as step:
-                    step.saw(remove(client, plan.manifests))
+        except JobLostError:
+            progress.say(_KEPT)
+            raise
+        except JobError:
+            remove(client, plan.manifests)  # nothing has begun
+            raise
+        _take_report(client, code, folder, progress)
+        if code == ExitCode.NOT_HEALED:
+            progress.say(_KEPT)
+        elif not keep:
+            with progress.step("remove the Job and its rights") as step:
+                step.saw(remove(client, plan.manifests))
     return code
 
 
-def fetch_report(where: Where, out: Path) -> int:
+def _await_end(client: KubeClient, saw: Callable[[str], None]) -> int:
+    """Return the run's exit code; an interruption is passed on to it, and waits until it has healed."""
+    try:
+        return await_end(client, RUN_SECONDS_MAX, saw)
+    except KeyboardInterrupt:
+        saw("interrupted; waiting until the run inside has healed")
+        return interrupt(client)
+
+
+def _take_report(client: KubeClient, code: int, out: Path, progress: Progress) -> None:
+    """Fetch the report; a run that has not begun, or was interrupted early, has none, and its last words are told."""
+    try:
+        with progress.step("fetch the report") as step:
+            step.saw(str(fetch(client, out)))
+        if (out / "result.json").exists():  # an interrupted run has none
+            tell(read_result(out / "result.json"), out)
+    except JobError:
+        if code not in (ExitCode.USAGE, ExitCode.INTERRUPTED):
+            raise
+        click.echo("\n".join(last_words(client)), err=True)
+
+
+def fetch_report(where: Where, out: Path | None) -> int:
     """Fetch the report of a Job that has run."""
+    folder = _new_folder(out)
     access = running(find_cluster(where, find_files()))
     with connect(access.kubeconfig, access.context) as client:
-        click.echo(f"report: {fetch(client, out) / 'report.html'}")
+        click.echo(f"report: {fetch(client, folder) / 'report.html'}")
     return ExitCode.PASSED
 
 
@@ -76,6 +115,18 @@ def remove_job(where: Where, **options: Any) -> int:
     with connect(access.kubeconfig, access.context) as client:
         click.echo(remove(client, _plan(where, **options).manifests))
     return ExitCode.PASSED
+
+
+def _new_folder(out: Path | None) -> Path:
+    """Return the folder for the report.
+
+    Raises:
+        ProjectError: it holds something already.
+    """
+    folder = out or find_files().reports / time.strftime("%Y-%m-%dT%H-%M-%S")
+    if folder.exists() and any(folder.iterdir()):
+        raise ProjectError(f"the folder {folder} is not empty", "name a new folder with --out")
+    return folder
 
 
 class _Readable(yaml.SafeDumper):

@@ -265,12 +265,7 @@ def _what_job(command: Callable[..., None]) -> Callable[..., None]:
 
 
 _JOB_OUT = click.option(
-    "--out",
-    default=Path("reports", "in-cluster"),
-    show_default=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder for the report.",
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="New folder for the report [reports/DATE-TIME]."
 )
 
 
@@ -300,7 +295,7 @@ def job_run(where: Where, **options: Any) -> int:
 @at_cluster
 @_JOB_OUT
 @_reported
-def job_fetch(where: Where, out: Path) -> int:
+def job_fetch(where: Where, out: Path | None) -> int:
     """Fetch the report of a Job whose run has ended."""
     from flametest.cli.job import fetch_report  # noqa: PLC0415
 

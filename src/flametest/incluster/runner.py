@@ -2,6 +2,7 @@
 
     GET  /KEY/state           JSON: ``code``, how the run ended, null while it goes on
     GET  /KEY/report.tar.gz   the run's folder, once it has ended
+    POST /KEY/stop            interrupts the run, which heals what it has injected
     POST /KEY/done            it was fetched: the pod ends
 
 The pod ends with the run's own exit code, when the report was fetched or after FLAMETEST_REPORT_HOLD_SECONDS. SIGTERM,
@@ -58,8 +59,12 @@ class Runner:
         return code
 
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        """Pass a signal on as an interruption, which heals; without a run, stop waiting for whoever fetches."""
+        """Pass a signal on as an interruption, and wait for nobody who might fetch a report."""
         self.fetched.set()
+        self.stop()
+
+    def stop(self) -> None:
+        """Interrupt the run, which heals what it has injected; its report can be fetched as any other."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
 
@@ -91,11 +96,15 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_error(HTTPStatus.NOT_FOUND)
 
     def do_POST(self) -> None:
-        if self.path.strip("/") == f"{self.runner.key}/done":
-            self._answer(b"{}", "application/json")
-            self.runner.fetched.set()
-        else:
-            self.send_error(HTTPStatus.NOT_FOUND)
+        match self.path.strip("/").split("/"):
+            case [self.runner.key, "done"]:
+                self._answer(b"{}", "application/json")
+                self.runner.fetched.set()
+            case [self.runner.key, "stop"]:
+                self.runner.stop()
+                self._answer(b"{}", "application/json")
+            case _:
+                self.send_error(HTTPStatus.NOT_FOUND)
 
     def _answer(self, body: bytes, kind: str) -> None:
         self.send_response(HTTPStatus.OK)

@@ -17,33 +17,28 @@ from flametest.incluster.manifest import JOB, KEY_VARIABLE, REPORT_PORT, RUNNER_
 from flametest.kube import KubeClient, KubeError
 from flametest.kube.errors import ApiRejectedError, NotFoundError
 from flametest.kube.manifests import Manifest
-from flametest.kube.resources import PODS, Discovery, Object
+from flametest.kube.resources import PODS, Discovery, Object, Resource
 from flametest.model.errors import FlametestError
 
-__all__ = ["JobError", "await_end", "fetch", "last_words", "remove", "runner_pod"]
+__all__ = ["JobError", "JobLostError", "await_end", "begin_anew", "fetch", "interrupt", "last_words", "remove"]
 
 STARTING_SECONDS_MAX = 180.0
 SILENT_SECONDS_MAX = 60.0
 POLL_SECONDS = 0.5
 FETCH_SECONDS_MAX = 300.0
 ENDING_SECONDS_MAX = 90.0  # the pod's grace period, and some more
+JOBS = Resource("batch/v1", "Job", "jobs")
 _PIECE_BYTES = 256 * 1024
 _WORDS_LINES = 4
 _ORDER = ("Job", "RoleBinding", "Role", "ClusterRoleBinding", "ClusterRole")
 
 
 class JobError(FlametestError):
-    """A Job that does not start, ends without a word, or whose report cannot be fetched."""
+    """A Job that does not start, or whose report cannot be fetched."""
 
 
-def runner_pod(client: KubeClient) -> Object | None:
-    """Return the Job's newest pod, or None when there is none yet.
-
-    Raises:
-        KubeError: the API is unreachable or refused.
-    """
-    found = client.api.get(PODS.path(RUNNER_NAMESPACE), {"labelSelector": f"job-name={JOB}"}).get("items", [])
-    return max(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
+class JobLostError(JobError):
+    """A Job whose run had begun and ended without a word: what it has injected may still be there."""
 
 
 def await_end(client: KubeClient, seconds_max: float, saw: Callable[[str], None]) -> int:
@@ -55,23 +50,51 @@ def await_end(client: KubeClient, seconds_max: float, saw: Callable[[str], None]
         saw: is told the last line of its log.
 
     Raises:
-        JobError: the pod does not start, or ends without a word; the message has the end of its log.
+        JobError: the pod does not start; the message has the end of its log.
+        JobLostError: it ended without a word, or is silent.
         KubeError: the API is unreachable or refused.
     """
     begin = heard = time.monotonic()
     started = False
     while True:
-        pod = runner_pod(client)
+        pod = _pod_of_job(client)
         now = time.monotonic()
         if pod is not None and (state := _state(client, pod)) is not None:
             started, heard = True, now
             if state["code"] is not None:
                 return int(state["code"])
             saw(_last_line(client, pod))
-        _check(client, pod, is_over=now - heard > (SILENT_SECONDS_MAX if started else STARTING_SECONDS_MAX))
+        is_over = now - heard > (SILENT_SECONDS_MAX if started else STARTING_SECONDS_MAX)
+        _check(client, pod, JobLostError if started else JobError, is_over=is_over)
         if now - begin > seconds_max:
-            raise JobError(f"the run inside has not ended after {seconds_max:g} s", "look at the log of its pod")
+            raise JobLostError(f"the run inside has not ended after {seconds_max:g} s", "look at the log of its pod")
         time.sleep(POLL_SECONDS)
+
+
+def begin_anew(client: KubeClient) -> None:
+    """Remove an earlier Job with its pod, and keep its undo journal: the next run heals what it has left behind.
+
+    Raises:
+        JobError: its pod does not end.
+        KubeError: the API is unreachable or refused.
+    """
+    with suppress(NotFoundError):
+        client.api.send("DELETE", JOBS.path(RUNNER_NAMESPACE, JOB), {"propagationPolicy": "Background"})
+    _await_gone(client)
+
+
+def interrupt(client: KubeClient) -> int:
+    """Interrupt the run inside, wait until it has healed what it has injected, and return its exit code.
+
+    Raises:
+        JobError: there is none that runs, or it does not end.
+        KubeError: the API is unreachable or refused.
+    """
+    pod = _pod_of_job(client)
+    if pod is None:
+        raise JobError("no pod of the Job is there")
+    client.api.send("POST", _path(pod, "stop"), {})
+    return await_end(client, ENDING_SECONDS_MAX, lambda _: None)
 
 
 def last_words(client: KubeClient) -> list[str]:
@@ -80,7 +103,7 @@ def last_words(client: KubeClient) -> list[str]:
     Raises:
         KubeError: the API is unreachable or refused.
     """
-    pod = runner_pod(client)
+    pod = _pod_of_job(client)
     return [] if pod is None else _log(client, pod, _WORDS_LINES)
 
 
@@ -88,14 +111,12 @@ def fetch(client: KubeClient, out: Path) -> Path:
     """Fetch the report of a run that has ended into the new folder ``out``, let the Job's pod end, and return it.
 
     Raises:
-        JobError: there is none, or the folder is taken.
+        JobError: there is none.
         KubeError: the API is unreachable or refused.
     """
-    pod = runner_pod(client)
+    pod = _pod_of_job(client)
     if pod is None:
         raise JobError(f"namespace {RUNNER_NAMESPACE} has no pod of a Job", "start one by `flametest job run`")
-    if out.exists() and any(out.iterdir()):
-        raise JobError(f"the folder {out} is not empty", "name a new folder with --out")
     with tempfile.TemporaryFile() as archive:
         try:
             answer = client.api.stream(_path(pod, "report.tar.gz"), {}, FETCH_SECONDS_MAX)
@@ -138,9 +159,19 @@ def remove(client: KubeClient, manifests: Sequence[Manifest]) -> str:
     return remove_namespace(client, state_of(RUNNER_NAMESPACE))
 
 
+def _pod_of_job(client: KubeClient) -> Object | None:
+    """Return the Job's newest pod, or None when there is none yet.
+
+    Raises:
+        KubeError: the API is unreachable or refused.
+    """
+    found = client.api.get(PODS.path(RUNNER_NAMESPACE), {"labelSelector": f"job-name={JOB}"}).get("items", [])
+    return max(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
+
+
 def _await_gone(client: KubeClient) -> None:
     end = time.monotonic() + ENDING_SECONDS_MAX
-    while (pod := runner_pod(client)) is not None:
+    while (pod := _pod_of_job(client)) is not None:
         if time.monotonic() > end:
             raise JobError(
                 f"pod {pod['metadata']['name']} of namespace {RUNNER_NAMESPACE} has not ended within "
@@ -165,11 +196,11 @@ def _state(client: KubeClient, pod: Object) -> Object | None:
     return None
 
 
-def _check(client: KubeClient, pod: Object | None, *, is_over: bool) -> None:
+def _check(client: KubeClient, pod: Object | None, kind: type[JobError], *, is_over: bool) -> None:
     """Complain of a pod that will not answer any more.
 
     Raises:
-        JobError: it has ended, cannot start, or is silent for too long.
+        JobError: of this kind; it has ended, cannot start, or is silent for too long.
     """
     status = (pod or {}).get("status", {})
     waiting = [
@@ -183,7 +214,7 @@ def _check(client: KubeClient, pod: Object | None, *, is_over: bool) -> None:
     phase = f"its pod is {status.get('phase', 'missing')} {status.get('message', '')}".rstrip()
     told = waiting[0] if waiting else phase
     words = f"; the end of its log: {_last_line(client, pod)}" if pod is not None and not waiting else ""
-    raise JobError(
+    raise kind(
         f"the Job does not answer: {told}{words}",
         f"see kubectl --namespace {RUNNER_NAMESPACE} describe job {JOB}, and the log of its pod",
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from flametest.clusters import Access
 from flametest.faults.guardian import Guardian
@@ -28,9 +29,32 @@ from flametest.load.worker_pods import PodLoad
 from flametest.model.events import LoadEnded, LoadStarted, Noted, Target
 from flametest.run.folder import append_event, stamp
 
-__all__ = ["PodLoadOptions", "loaded_from_pods"]
+__all__ = ["Load", "PodLoadOptions", "loaded_from_pods", "wait_until_offered"]
 
 OFFERED_SECONDS_MAX = 30.0
+
+
+class Load(Protocol):
+    """A load generator that was started, on this machine or in pods."""
+
+    def check(self) -> None:
+        """Do nothing while it offers load; raise LoadError when it died."""
+
+    def wait_until_offered(self, timeout_seconds: float) -> None:
+        """Return once it offers its rate; raise LoadError when it does not in time."""
+
+
+def wait_until_offered(load: Load, name: str, history: Path) -> None:
+    """Wait until a load is at its rate; one that lives and does not reach it goes on, and leaves a doubt.
+
+    Raises:
+        LoadError: it died.
+    """
+    try:
+        load.wait_until_offered(OFFERED_SECONDS_MAX)
+    except LoadError as error:
+        load.check()
+        append_event(history, Noted(stamp(), name, error.message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +97,7 @@ def loaded_from_pods(
         try:
             saw(f"starting {options.workers} load workers that enter by {entry}")
             locust.start()
-            _wait_until_offered(locust, name, history)
+            wait_until_offered(locust, name, history)
             append_event(history, LoadStarted(stamp(), name, load.users, load.offered_per_second))
             try:
                 yield
@@ -114,19 +138,6 @@ def _namespace(client: KubeClient, access: Access, seconds_max: float) -> Iterat
         with shielded():
             heal_all(journal, [record])
             guardian.stop()
-
-
-def _wait_until_offered(locust: DistributedLocust, name: str, history: Path) -> None:
-    """Wait until the load is at its rate; one that lives and does not reach it goes on, and leaves a doubt.
-
-    Raises:
-        LoadError: a worker died.
-    """
-    try:
-        locust.wait_until_offered(OFFERED_SECONDS_MAX)
-    except LoadError as error:
-        locust.check()
-        append_event(history, Noted(stamp(), name, error.message))
 
 
 def _ended_early(locust: DistributedLocust) -> str:

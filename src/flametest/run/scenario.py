@@ -8,13 +8,13 @@ from pathlib import Path
 
 from flametest.clusters import Access
 from flametest.faults.owner import RUNNER_VARIABLE, own_name
-from flametest.load import LoadError, LoadOptions, Locust
-from flametest.model.events import LoadEnded, LoadStarted, Noted
+from flametest.load import LoadOptions, Locust
+from flametest.model.events import LoadEnded, LoadStarted
 from flametest.run.bookkeeper import Bookkeeper
 from flametest.run.chaostoolkit import ChaosOutcome, run_chaos
 from flametest.run.experiment import Experiment
 from flametest.run.folder import append_event, stamp
-from flametest.run.loadpods import PodLoadOptions, loaded_from_pods
+from flametest.run.loadpods import PodLoadOptions, loaded_from_pods, wait_until_offered
 from flametest.run.project import Project
 from flametest.run.repeats import Repeat
 
@@ -89,7 +89,7 @@ def _loaded(experiment: Experiment, scene: Scene, folder: Path, saw: Callable[[s
         return
     reason = "stopped"
     with Locust(options, folder) as locust:
-        _wait_until_offered(locust, name, history)
+        wait_until_offered(locust, name, history)
         append_event(history, LoadStarted(stamp(), name, load.users, load.offered_per_second))
         try:
             yield
@@ -99,16 +99,3 @@ def _loaded(experiment: Experiment, scene: Scene, folder: Path, saw: Callable[[s
             raise
         finally:
             append_event(history, LoadEnded(stamp(), name, reason))
-
-
-def _wait_until_offered(locust: Locust, name: str, history: Path) -> None:
-    """Wait until the load is at its rate; one that lives and does not reach it goes on, and leaves a doubt.
-
-    Raises:
-        LoadError: it died.
-    """
-    try:
-        locust.wait_until_offered()
-    except LoadError as error:
-        locust.check()
-        append_event(history, Noted(stamp(), name, error.message))

@@ -39,10 +39,18 @@ _DETAILS = (
     Detail(points_max=320, columns_max=160, rows_max=60, has_narrow=True, has_bars=True),
     Detail(points_max=200, columns_max=120, rows_max=24, has_narrow=True, has_bars=True),
     Detail(points_max=120, columns_max=100, rows_max=16, has_narrow=False, has_bars=True),
-    Detail(points_max=60, columns_max=48, rows_max=12, has_narrow=False, has_bars=False, is_compact=True),
-    Detail(points_max=36, columns_max=36, rows_max=8, has_narrow=False, has_bars=False, is_compact=True),
-    Detail(points_max=24, columns_max=24, rows_max=6, has_narrow=False, has_bars=False, is_compact=True),
-    Detail(points_max=16, columns_max=18, rows_max=4, has_narrow=False, has_bars=False, is_compact=True),
+    *(
+        Detail(
+            points_max=points,
+            columns_max=columns,
+            rows_max=rows,
+            has_narrow=False,
+            has_bars=False,
+            is_compact=True,
+            has_descriptions=points >= 30,
+        )
+        for points, columns, rows in ((60, 48, 12), (36, 36, 8), (24, 24, 6), (16, 18, 4), (12, 14, 3))
+    ),
 )
 _FIRST_COMPACT = next(index for index, detail in enumerate(_DETAILS) if detail.is_compact)
 

@@ -45,6 +45,7 @@ class Detail:
         has_narrow: whether charts are drawn a second time for phones; otherwise the wide ones scroll there.
         has_bars: whether shares in tables have a bar beside their figure.
         is_compact: whether a scenario's charts are one small drawing, and its tables brief.
+        has_descriptions: whether each scenario tells what it teaches, as its experiment does too.
     """
 
     points_max: int
@@ -53,6 +54,7 @@ class Detail:
     has_narrow: bool
     has_bars: bool
     is_compact: bool = False
+    has_descriptions: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class ScenarioView:
     Attributes:
         anchor: its identifier on the page.
         scenario: the scenario itself.
+        has_description: whether it tells what it teaches.
         criteria: its criteria as texts.
         marks: its marks as texts.
         drawings: the charts on the common axis, uppermost first; empty without a series.
@@ -100,6 +103,7 @@ class ScenarioView:
 
     anchor: str
     scenario: ScenarioResult
+    has_description: bool
     criteria: tuple[Shown, ...]
     marks: tuple[MarkText, ...]
     drawings: tuple[Drawing, ...]
@@ -139,6 +143,7 @@ def view(result: Result, index: int, detail: Detail) -> ScenarioView:
     return ScenarioView(
         anchor=anchor,
         scenario=scenario,
+        has_description=detail.has_descriptions,
         criteria=tuple(show(result, scenario, criterion) for criterion in scenario.criteria),
         marks=tuple(MarkText(mark.number, mark.label, signed_seconds(mark.seconds)) for mark in scenario.marks),
         drawings=_drawings(scenario, anchor, detail),

@@ -164,13 +164,16 @@ def _timed_table(series: Series, rows_max: int) -> Table:
         for index in kept
     )
     columns = ("seconds", "offered/s", "good/s", "bad/s", "p50, ms", "p95, ms", "p99, ms", *(name for name, _ in known))
-    note = _note(series, len(kept), "with most bad or slowest requests")
+    note = f"Of each stretch the worst {exact(series.bin_seconds, 's')}; all are in result.json."
     return Table("rates", "Requests, latency and service level", columns, rows, note)
 
 
 def _brief_steps(series: Series) -> Table:
-    lines = (("desired pods", series.desired_pods), ("ready pods", series.ready_pods))
-    lines += (("ready endpoints", series.ready_endpoints),)
+    lines = (
+        ("desired pods", series.desired_pods),
+        ("ready pods", series.ready_pods),
+        ("ready endpoints", series.ready_endpoints),
+    )
     rows = tuple(
         (what, "; ".join(f"{moment(step.seconds)}: {count(step.value)}" for step in steps[:_BRIEF_MAX]))
         for what, steps in lines

@@ -125,11 +125,12 @@ def test_the_same_objects_give_the_same_system_from_a_folder_and_from_a_cluster(
     assert (read.workloads, read.services) == (listed.workloads, listed.services)
 
 
-KEYS = st.sampled_from(
-    (
-        "spec template metadata containers ports port containerPort selector matchLabels matchExpressions values "
-        "replicas name env volumes labels rules http paths args resources requests strategy rollingUpdate data"
-    ).split()
+KEYS = st.one_of(
+    st.sampled_from(["spec", "template", "metadata", "name", "labels", "replicas", "strategy", "rollingUpdate"]),
+    st.sampled_from(
+        ["containers", "ports", "port", "containerPort", "env", "args", "volumes", "resources", "requests"]
+    ),
+    st.sampled_from(["selector", "matchLabels", "matchExpressions", "values", "rules", "http", "paths", "data"]),
 )
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-2, 9), st.sampled_from(["", "a", "3", "50%"]))
 ANYTHING = st.recursive(

@@ -1,0 +1,53 @@
+"""Only paths that a running entry answers with 200 are kept."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from flametest.starter.entry import answering_paths
+
+STATUSES = {"/": 200, "/shop": 302, "/made": 204, "/broken": 500}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers each path by its status, and leads redirected ones to the root."""
+
+    def do_GET(self) -> None:
+        self.send_response(STATUSES.get(self.path, 404))
+        self.send_header("Location", "/")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_paths_that_answer_are_kept_with_the_root_before_them(url: str) -> None:
+    assert answering_paths(url, ("/shop", "/made", "/broken", "/absent")) == ("/", "/shop")
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_loopback(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert answering_paths(url, ()) == ("/",)
+
+
+@pytest.mark.parametrize("nowhere", ["http://127.0.0.1:9", "shop.example", "http://[", ""])
+def test_where_nobody_answers_no_path_is_kept(nowhere: str) -> None:
+    assert answering_paths(nowhere, ("/shop",)) == ()

@@ -12,7 +12,7 @@ import click
 import flametest
 from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
-from flametest.clusters import DEFAULT_NAMESPACE, Cluster, ClusterError, ClusterOptions, provide, running
+from flametest.clusters import DEFAULT_NAMESPACE, Cluster, ClusterOptions, provide, running
 from flametest.model.homes import config_home, state_home
 from flametest.model.result import Result
 from flametest.model.verdict import Verdict
@@ -36,6 +36,8 @@ __all__ = [
     "tell",
     "undo",
 ]
+
+_OWN_CLUSTERS = ("sandbox", "minikube")
 
 
 def run_suite(where: Where, **options: Any) -> int:
@@ -192,12 +194,8 @@ def _heal_first(cluster: Cluster, project: Project) -> bool:
 
 def _enders(cluster: Cluster, project: Project) -> list[Cluster]:
     """Return the providers that know whether a cluster of theirs has ended: a record may be of any of them."""
-    if cluster.name == "sandbox":
-        return [cluster]
-    try:
-        return [cluster, provide("sandbox", _options(project))]
-    except ClusterError:  # the sandbox is not installed, so none of its has ended either
-        return [cluster]
+    others = (name for name in _OWN_CLUSTERS if name != cluster.name)
+    return [cluster, *(provide(name, _options(project)) for name in others)]
 
 
 def _tell_leftovers(found: "Leftovers") -> None:

@@ -139,6 +139,8 @@ def _deploy(cluster: Cluster, manifests: Sequence[Manifest], progress: Progress,
 
 def _apply(cluster: Cluster, manifests: Sequence[Manifest], progress: Progress, *, fresh: bool) -> Access:
     access = _started(cluster, progress, fresh=fresh) if cluster.is_own else cluster.up()
+    if cluster.is_own:
+        _check_named(manifests, access.namespace)
     with connect(access.kubeconfig, access.context) as client, progress.step("apply the manifests") as step:
         if not cluster.is_own:
             claim(client, access.namespace)
@@ -151,6 +153,20 @@ def _started(cluster: Cluster, progress: Progress, *, fresh: bool) -> Access:
         access = cluster.up()
         step.saw(f"context {access.context}" if fresh else "it runs already")
     return access
+
+
+def _check_named(manifests: Sequence[Manifest], namespace: str) -> None:
+    """Make sure that something is deployed to the namespace that is waited for.
+
+    Raises:
+        ProjectError: all of it goes elsewhere.
+    """
+    found = {str(manifest.object["metadata"].get("namespace", "")) for manifest in manifests} - {""}
+    if namespace not in found:
+        raise ProjectError(
+            f"no manifest is in namespace {namespace!r}, but in {', '.join(sorted(found)) or 'none at all'}",
+            "name the namespace of the manifests by --namespace",
+        )
 
 
 def _check_namespaces(manifests: Sequence[Manifest], namespace: str) -> None:

@@ -17,10 +17,10 @@ from flametest.faults.enforcement import try_enforcement
 from flametest.faults.healing import place_of
 from flametest.faults.owner import Owner, ProcessName, own_name
 from flametest.faults.undo import UndoJournal, UndoRecord
+from flametest.incluster.rules import rules_of
 from flametest.kube import KubeClient, connect
 from flametest.kube.api import MERGE
 from flametest.kube.resources import DEPLOYMENTS, NAMESPACES, NETWORK_POLICIES, PODS
-from flametest.kube.rights import rules
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
 from flametest.run.experiment import load_experiment
@@ -95,7 +95,8 @@ def least(elsewhere: Elsewhere, client: KubeClient, tmp_path: Path) -> Path:
     assert not any(right.everywhere for right in needs)
     send = client.api.send
     send("POST", "/api/v1/namespaces/flametest/serviceaccounts", {"metadata": {"name": "tester"}})
-    send("POST", f"{RBAC}/namespaces/flametest/roles", {"metadata": {"name": "tester"}, "rules": rules(needs)})
+    granted = rules_of(needs, everywhere=False)
+    send("POST", f"{RBAC}/namespaces/flametest/roles", {"metadata": {"name": "tester"}, "rules": granted})
     binding: dict[str, Any] = {
         "metadata": {"name": "tester"},
         "roleRef": {"kind": "Role", "name": "tester"},

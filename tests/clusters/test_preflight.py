@@ -13,10 +13,11 @@ import pytest
 
 from flametest.clusters import ClusterError, ClusterOptions, provide
 from flametest.clusters.ownership import claim, is_ours
+from flametest.incluster.rules import rules_of
 from flametest.kube import KubeClient, connect
 from flametest.kube.errors import NotFoundError
 from flametest.kube.resources import NAMESPACES, NODES
-from flametest.kube.rights import Right, rules
+from flametest.kube.rights import Right
 from flametest.kube.snapshots import find
 from flametest.sandbox.credentials import CONTEXT_NAME
 from tests.kube.conftest import LiveApi
@@ -87,7 +88,8 @@ def _without(client: KubeClient, lacking: tuple[Right, ...]) -> list[Any]:
         for entry in served["resources"]
         for verb in entry["verbs"]
     )
-    return rules(right for right in every if (right.group, right.resource, right.verb) not in missing)
+    granted = (right for right in every if (right.group, right.resource, right.verb) not in missing)
+    return rules_of(granted, everywhere=False)
 
 
 def flametest(kubeconfig: Path, home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

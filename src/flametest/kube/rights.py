@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flametest.kube.api import Api
-from flametest.kube.resources import Object, Resource
+from flametest.kube.resources import Resource
 
-__all__ = ["Right", "lacking", "rights", "rules"]
+__all__ = ["Right", "lacking", "rights"]
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -62,22 +62,6 @@ def lacking(api: Api, wanted: Iterable[Right], namespace: str) -> list[Right]:
         KubeError: the API is unreachable or refused the question.
     """
     return [right for right in wanted if not _may(api, right, namespace)]
-
-
-def rules(granted: Iterable[Right]) -> list[Object]:
-    """Return the rules of a Role, or of a ClusterRole, that grants these rights and no others, in a stable order."""
-    verbs: dict[tuple[str, str], list[str]] = {}
-    for right in sorted(granted):
-        known = verbs.setdefault((right.group, right.resource), [])
-        known += [right.verb] if right.verb not in known else []
-    # Resources with the same verbs share a rule, as people write them.
-    shared: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for (group, resource), of_resource in sorted(verbs.items()):
-        shared.setdefault((group, tuple(of_resource)), []).append(resource)
-    return [
-        {"apiGroups": [group], "resources": resources, "verbs": list(of_them)}
-        for (group, of_them), resources in shared.items()
-    ]
 
 
 def _may(api: Api, right: Right, namespace: str) -> bool:

@@ -93,7 +93,7 @@ def _refusal(access: Access, missing: Needs) -> ClusterError:
     return ClusterError(
         f"the user of context {access.context!r} lacks {count} in namespace {access.namespace!r}: {told(missing)}; "
         "nothing was deployed and nothing was injected",
-        "have them granted by a Role, or leave out what needs them (docs/any-cluster.md)",
+        "have them granted (`flametest job print` shows a Role for a suite), or leave out what needs them",
     )
 
 

@@ -174,7 +174,9 @@ def _change(one: ComparedCriterion, pair: Paired) -> tuple[Change, str]:
         return Change.BETTER, f"better beyond the margin, p = {one.p_value:.2g}"
     if interval.high <= one.margin or math.isclose(interval.high, one.margin):
         return Change.SAME, "not worse beyond the margin"
-    return Change.UNTOLD, f"{trials} are too few to tell: the shift may be as bad as {interval.high:+.3g}"
+    worst = -interval.high if pair.bound is Bound.AT_LEAST else interval.high
+    unit = f" {one.unit}" if one.unit in ("s", "ms") else ""
+    return Change.UNTOLD, f"{trials} are too few to tell: the shift may be as bad as {worst:+.2g}{unit}"
 
 
 def _sentence(compared: Sequence[ComparedCriterion], margin_ratio: float) -> str:

@@ -86,14 +86,15 @@ def recovery_stages(moments: Moments, axis: Timeline, steady: SteadyState | None
     noticed = min(known, key=known.__getitem__, default="")
     heirs = ", ".join(moments.replacements)
     routed = heirs or ", ".join(moments.lost)
+    none = "no pod was lost" if moments.undisturbed else "no replacement was seen"
     unhurt = "no request of the prober failed"
     steady_detail = "" if steady is None else steady.reason or f"held for {steady.hold_seconds:.1f} s"
     return (
         stage("detected", "Detected", known.get(noticed), noticed or "nobody noticed"),
-        stage("rescheduled", "Replacement created", moments.rescheduled_ns, heirs or "no replacement was seen"),
-        stage("started", "Containers started", moments.started_ns, routed),
+        stage("rescheduled", "Replacement created", moments.rescheduled_ns, heirs or none),
+        stage("started", "Containers started", moments.started_ns, routed or none),
         stage("ready", "Ready count restored", moments.ready_ns, _ready_detail(moments)),
-        stage("routed", "Routed to again", moments.routed_ns, routed),
+        stage("routed", "Routed to again", moments.routed_ns, routed or none),
         stage(
             "first_success",
             "First success after the first failure",

@@ -93,7 +93,7 @@ def _row(one: ComparedCriterion, index: int | None, bound: Bound | None) -> Base
 def _median(median: float | None, trials: int, unit: str) -> str:
     if median is None:
         return NOT_MEASURED
-    return f"{figure(median, unit)} of {trials} trial{'' if trials == 1 else 's'}"
+    return f"{figure(median, unit)}, median of {trials}" if trials > 1 else f"{figure(median, unit)} of one trial"
 
 
 def _shift(one: ComparedCriterion, unit: str) -> str:
@@ -120,4 +120,6 @@ def _moved(change: float, unit: str) -> str:
 
 
 def _signed(text: str, value: float) -> str:
-    return text if value == 0 else f"{'+' if value > 0 else _MINUS}{text.removeprefix('-')}"
+    if value == 0 or text.startswith("under"):
+        return text
+    return f"{'+' if value > 0 else _MINUS}{text.removeprefix('-')}"

@@ -16,6 +16,7 @@ _CRITERIA = {"ready": "recovery_seconds", "steady": "steady_seconds"}
 
 _TITLE = "Recovery, stage by stage"
 _STAGE_ROW = 20
+_NOT_SEEN = "not seen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def draw_waterfall(scenario: ScenarioResult, key: str, *, is_narrow: bool) -> st
         if stage.seconds is not None:
             _draw_stage(_Layers(bars, whiskers, dots), scale, before, stage, middle)
             before = max(before, stage.seconds)
-        elif stage.name in _CRITERIA:
+        elif stage_value(scenario, stage) != _NOT_SEEN:
             _draw_arrow(root, scale(before), right, middle)
     return serialise(root)
 
@@ -83,7 +84,7 @@ def stage_value(scenario: ScenarioResult, stage: Stage) -> str:
     """Return when a stage was reached, or that it was not."""
     if stage.seconds is not None:
         return figure(stage.seconds, "s", uncertainty=stage.uncertainty_seconds or None)
-    return (beyond(scenario, _CRITERIA[stage.name]) if stage.name in _CRITERIA else "") or "not seen"
+    return (beyond(scenario, _CRITERIA[stage.name]) if stage.name in _CRITERIA else "") or _NOT_SEEN
 
 
 def _draw_axis(root: Element, scale: Linear, bottom: float, wanted: int) -> None:

@@ -1,5 +1,6 @@
 """``flametest init`` on manifests: what it tells, what it writes, and what it refuses with a remedy and exit code 2."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def test_the_url_and_the_entry_can_be_named(tmp_path: Path) -> None:
     done = init("--manifests", SHOP, "--out", tmp_path, "--entry", "api", "--url", "http://127.0.0.1:9/")
     assert "entry: Service api (named by --entry), http://127.0.0.1:9 /" in done.output
     assert "warning: http://127.0.0.1:9 answers none of /readyz with 200" in done.output
+
+
+def test_the_paths_can_be_named_and_have_to_be_some(tmp_path: Path) -> None:
+    done = init("--manifests", SHOP, "--out", tmp_path, "--path", "/shop/api/events", "--path", "/")
+    assert done.exit_code == 0, done.output
+    recorder = json.loads((tmp_path / "experiments" / "outage-redis.json").read_text())["controls"][0]
+    assert recorder["provider"]["arguments"]["path"] == "/shop/api/events"
+    assert 'PATHS = {"/shop/api/events": 3, "/": 1}' in (tmp_path / "loadtests" / "locustfile.py").read_text()
+    refused = init("--manifests", SHOP, "--path", "shop")
+    assert (refused.exit_code, "path 'shop' does not begin with a slash" in refused.output) == (2, True)
 
 
 def test_files_that_differ_are_not_overwritten_without_force(tmp_path: Path) -> None:

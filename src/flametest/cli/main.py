@@ -225,6 +225,9 @@ def watch(folder: Path | None, port: int) -> int:
 )
 @click.option("--entry", default="", metavar="SERVICE", help="The Service where users enter [the likeliest].")
 @click.option(
+    "--path", "paths", multiple=True, metavar="PATH", help="What users ask for, the most telling first [found]."
+)
+@click.option(
     "--out",
     default=Path("flametest"),
     show_default=True,

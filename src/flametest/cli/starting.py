@@ -40,7 +40,9 @@ DEFAULT_URL = "http://127.0.0.1:30080"
 PLAIN_WIDTH = 110  # where there is no terminal whose width could be asked
 
 
-def initialise(where: Where, *, manifests: Path | None, out: Path, entry: str, force: bool) -> int:
+def initialise(
+    where: Where, *, manifests: Path | None, out: Path, entry: str, paths: tuple[str, ...], force: bool
+) -> int:
     """Look at a namespace of a running cluster, or at a folder of manifests, and write what tests it.
 
     Args:
@@ -48,6 +50,7 @@ def initialise(where: Where, *, manifests: Path | None, out: Path, entry: str, f
         manifests: a folder, which is looked at in place of the cluster.
         out: where to write.
         entry: the Service where users enter; empty to have it found.
+        paths: what users ask for; none to have it found.
         force: whether files that differ are set aside.
     """
     if manifests is not None:
@@ -56,7 +59,8 @@ def initialise(where: Where, *, manifests: Path | None, out: Path, entry: str, f
         system, seen = _look(where)
     topology = make_topology(system, entry)
     url = where.url or _entry_url(topology, seen or "")
-    plan = make_plan(topology, url, _paths(url, topology) if where.url or seen is not None else topology.paths)
+    found = paths or (_paths(url, topology) if where.url or seen is not None else topology.paths)
+    plan = make_plan(topology, url, found)
     weaknesses = find_weaknesses(topology)
     _tell(plan, weaknesses)
     _tell_written(out, write_project(out, project_files(plan, weaknesses, where.cluster), force=force), plan)

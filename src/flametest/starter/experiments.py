@@ -68,8 +68,13 @@ def make_plan(topology: Topology, url: str, paths: tuple[str, ...]) -> Plan:
         paths: what they can ask for, the most telling first; at least one.
 
     Raises:
-        StarterError: it has no Deployment and no StatefulSet with a pod, so that nothing could be measured.
+        StarterError: it has no Deployment and no StatefulSet with a pod, so that nothing could be measured; or a path
+            is none.
     """
+    if wrong := [path for path in paths if not path.startswith("/")]:
+        raise StarterError(
+            f"path {wrong[0]!r} does not begin with a slash", "write it as users ask for it, such as /shop"
+        )
     # The recorder measures how these recover; of a DaemonSet the nodes decide.
     measured = [one for one in topology.system.workloads if one.kind != "DaemonSet" and one.replicas > 0]
     if not measured:

@@ -164,6 +164,9 @@ With stock Chaos Toolkit and Locust, and KUBECONFIG and KUBERNETES_CONTEXT namin
 | Experiment | What it claims |
 |---|---|
 {rows}
+They ask for `{plan.paths[0]}`, and what hits a part that this does not need is not felt. Name a path of that part as
+`path` in the arguments of the experiment's recorder, or all of them by `flametest init --path`.
+
 `experiments/limits.toml` says by which figures each claim is judged, `experiments/suites.toml` which run together.
 
 ## Weaknesses that can be seen without an experiment

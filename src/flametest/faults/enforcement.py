@@ -35,7 +35,8 @@ TRYING = (
 )
 """The rights that trying needs."""
 
-_LISTEN = f"exec python3 -m http.server {PORT} || exec nc -lk -p {PORT}"
+# A shell ends where what it is to become is not there, so that is looked for first.
+_LISTEN = f"command -v python3 >/dev/null && exec python3 -m http.server {PORT}; exec nc -lk -p {PORT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,22 @@ def try_enforcement(client: KubeClient, namespace: str) -> Tried:
         KubeError: the API is unreachable or refused.
     """
     pods = ready_pods(client, namespace)[:_SOURCES_MAX]
-    for image in dict.fromkeys(str(pod["spec"]["containers"][0]["image"]) for pod in pods):
-        with _listener(client, namespace, image) as listener:
-            address = wait_for(lambda: _address(client, namespace, listener) or None, READY_SECONDS_MAX)
-            source = _source(client, namespace, [str(pod["metadata"]["name"]) for pod in pods], address or "")
-            if address and source:
-                return _try(client, namespace, listener, source, address)
+    names = [str(pod["metadata"]["name"]) for pod in pods]
+    try:
+        for image in dict.fromkeys(str(pod["spec"]["containers"][0]["image"]) for pod in pods):
+            if (tried := _try_from(client, namespace, image, names)) is not None:
+                return tried
+    except ApiRejectedError as error:  # a quota, or an admission webhook with rules of its own
+        return Tried(None, f"it could not be tried: {error.told}")
     return Tried(None, "it could not be tried: no image of the system can listen, or none of its pods can connect")
+
+
+def _try_from(client: KubeClient, namespace: str, image: str, pods: list[str]) -> Tried | None:
+    """Try it by a listener of one image; None when it does not listen, or nobody can connect to it."""
+    with _listener(client, namespace, image) as listener:
+        address = wait_for(lambda: _address(client, namespace, listener) or None, READY_SECONDS_MAX)
+        source = _source(client, namespace, pods, address or "")
+        return _try(client, namespace, listener, source, address) if address and source else None
 
 
 def _try(client: KubeClient, namespace: str, listener: Object, source: str, address: str) -> Tried:

@@ -295,3 +295,15 @@ def test_a_slim_page_says_what_the_page_said(text: str) -> None:
     cell = f'<td role="cell" data-label="Why"><span>{html.escape(text)}</span></td>'
     whole = f"<head><style>a{{}}</style></head><body><table><tr>{cell}</tr></table><script>1</script></body>"
     assert "".join(Page(slim(whole)).texts).split() == "".join(Page(whole).texts).split()
+
+
+def test_a_figure_without_an_end_in_sight_is_told_also_where_no_limit_asks_for_it() -> None:
+    one = scenario(steady=None)
+    criteria = tuple(
+        dataclasses.replace(each, value=None, above=27.5, limit=None, verdict=Verdict.PASSED)
+        if each.name == "steady_seconds"
+        else each
+        for each in one.criteria
+    )
+    endless = dataclasses.replace(one, criteria=criteria)
+    assert "> 27.5 s" in Page(render_html(dataclasses.replace(passed_result(), scenarios=(endless,)))).text

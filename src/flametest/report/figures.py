@@ -88,8 +88,8 @@ def beyond(scenario: ScenarioResult, name: str) -> str:
 def _value(scenario: ScenarioResult, criterion: Criterion, unit: str) -> tuple[str, bool]:
     if criterion.name == "outage_seconds" and _felt_nothing(scenario, criterion):
         return NO_OUTAGE, False
-    is_judged = criterion.value is not None or criterion.verdict is not Verdict.PASSED
-    if (censored := beyond(scenario, criterion.name)) and is_judged:
+    is_known = criterion.value is not None or criterion.above is not None or criterion.verdict is not Verdict.PASSED
+    if (censored := beyond(scenario, criterion.name)) and is_known:
         return censored, True
     if criterion.value is None:
         return NOT_MEASURED, False

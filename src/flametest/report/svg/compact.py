@@ -294,11 +294,12 @@ def _pod_paint(state: str) -> str:
 
 
 def _pods_key(group: Element) -> None:
-    for index, state in enumerate(_POD_STATES):
-        x = 190 + index * 110
+    x = 190
+    for state in _POD_STATES:
         add(group, "path", d=f"M{x} 5h14", stroke=_pod_paint(state), stroke_width=7)
         label = state if state != "running" else "running, not ready"
         add(group, "text", label, x=x + 18, y=8, fill="muted")
+        x += 34 + len(label) * 6
 
 
 def _draw_level(plot: _Plot, scenario: ScenarioResult, series: Series) -> None:

@@ -20,7 +20,6 @@ from typing import Any, NoReturn
 
 FOLDER = Path(os.environ["MINIKUBE_DOUBLE"])
 TABLE = tomllib.loads(Path(__file__).with_name("minikube_flags.toml").read_text())
-ADDRESS = "192.168.49.2"
 KEPT_VARIABLES = ("KUBECONFIG", "LANGUAGE", "LC_ALL", "MINIKUBE_IN_STYLE", "MINIKUBE_HOME")
 NO_SUCH_PROFILE = 85
 
@@ -37,6 +36,8 @@ class Settings:
         broken_builds: images whose build fails, which the tool does not show by its exit code.
         failing_nodes: nodes on which every build fails.
         docker_images: images that the local Docker has.
+        address: of the node.
+        cluster: file with the entries "cluster" and "user" of a kubeconfig, whose cluster a profile leads to.
     """
 
     version: str = "1.38"
@@ -46,6 +47,8 @@ class Settings:
     broken_builds: list[str] = field(default_factory=list)
     failing_nodes: list[str] = field(default_factory=list)
     docker_images: list[str] = field(default_factory=list)
+    address: str = "192.168.49.2"
+    cluster: str = ""
 
 
 @dataclass
@@ -154,12 +157,14 @@ def start(call: Call, settings: Settings, profiles: dict[str, Any]) -> None:
     fresh: dict[str, Any] = {"nodes": int(call.options.get("nodes", "1")), "images": []}
     profile = profiles.setdefault(call.profile, fresh)
     profile["host"] = "Running"
-    server = "https://127.0.0.1:32771" if settings.is_forwarded else f"https://{ADDRESS}:8443"
+    server = "https://127.0.0.1:32771" if settings.is_forwarded else f"https://{settings.address}:8443"
+    leads = {"cluster": {"server": server}, "user": {"client-certificate-data": "AAAA"}}
+    leads = json.loads(Path(settings.cluster).read_text()) if settings.cluster else leads
     path = Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
     path.parent.mkdir(parents=True, exist_ok=True)
     content = read_kubeconfig(path)
-    add(content, "clusters", {"name": call.profile, "cluster": {"server": server}})
-    add(content, "users", {"name": call.profile, "user": {"client-certificate-data": "AAAA"}})
+    add(content, "clusters", {"name": call.profile, "cluster": leads["cluster"]})
+    add(content, "users", {"name": call.profile, "user": leads["user"]})
     namespace = call.options.get("namespace", "default")
     context = {"cluster": call.profile, "user": call.profile, "namespace": namespace}
     add(content, "contexts", {"name": call.profile, "context": context})
@@ -239,10 +244,10 @@ def delete(call: Call, _settings: Settings, profiles: dict[str, Any]) -> None:
     print(f'* Removed all traces of the "{call.profile}" cluster.')
 
 
-def address(call: Call, _settings: Settings, profiles: dict[str, Any]) -> None:
+def address(call: Call, settings: Settings, profiles: dict[str, Any]) -> None:
     """Tell the address of the first node."""
     existing(call, profiles, running=True)
-    print(ADDRESS)
+    print(settings.address)
 
 
 def version(_call: Call, settings: Settings, _profiles: dict[str, Any]) -> None:

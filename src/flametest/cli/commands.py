@@ -12,7 +12,7 @@ import click
 import flametest
 from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
-from flametest.clusters import DEFAULT_NAMESPACE, Cluster, ClusterOptions, provide, running
+from flametest.clusters import DEFAULT_NAMESPACE, Cluster, ClusterError, ClusterOptions, provide, running
 from flametest.model.homes import config_home, state_home
 from flametest.model.result import Result
 from flametest.model.verdict import Verdict
@@ -85,9 +85,12 @@ def bring_up(where: Where) -> int:
     project = find_files()
     provider = find_cluster(where, project)
     with interruptible():
-        if _heal_first(provider, project):
+        unhealed = _heal_first(provider, project)
+        if unhealed and not _is_stopped(provider):
             return ExitCode.NOT_HEALED
         access = deploy(provider, project, make_progress(sys.stdout))
+        if unhealed and _heal_first(provider, project):
+            return ExitCode.NOT_HEALED
     option = _cluster_option(where)
     click.echo(f"entry: {access.url}")
     click.echo(
@@ -102,8 +105,8 @@ def bring_down(where: Where) -> int:
     project = find_files()
     provider = find_cluster(where, project)
     with interruptible():
-        # What was injected into a cluster of our own goes with it; what is elsewhere is healed.
-        if not provider.is_own and _heal_first(provider, project):
+        # What was injected goes with a cluster that goes; in one that stays it is healed while that can be reached.
+        if not provider.forgets and _heal_first(provider, project):
             return ExitCode.NOT_HEALED
         ended = provider.down()
         if provider.is_own:
@@ -192,6 +195,11 @@ def _heal_first(cluster: Cluster, project: Project) -> bool:
     return bool(found.unhealed)
 
 
+def _is_stopped(cluster: Cluster) -> bool:
+    """Return whether the cluster has to be started before what was left in it can be healed."""
+    return cluster.is_own and not cluster.forgets and cluster.find() is None
+
+
 def _enders(cluster: Cluster, project: Project) -> list[Cluster]:
     """Return the providers that know whether a cluster of theirs has ended: a record may be of any of them."""
     others = (name for name in _OWN_CLUSTERS if name != cluster.name)
@@ -249,8 +257,11 @@ def find_cluster(where: Where, project: Project) -> Cluster:
     """Return the provider that the options name; nothing is started or asked yet.
 
     Raises:
-        ClusterError: there is none of that name.
+        ClusterError: there is none of that name, or an option of Minikube's goes with another one.
     """
+    if where.options_of_minikube and where.cluster != "minikube":
+        message = f"{', '.join(where.options_of_minikube)} belongs to Minikube, and the cluster is {where.cluster}"
+        raise ClusterError(message, "leave it out, or add --cluster minikube")
     return provide(where.cluster, _options(project, where))
 
 
@@ -265,6 +276,10 @@ def _options(project: Project, where: Where | None = None) -> ClusterOptions:
         allow_list=config_home(os.environ) / "allowed-contexts.toml",
         known_context=named.known,
         state=state_home(os.environ),
+        nodes=named.nodes,
+        images=named.images,
+        driver=named.driver,
+        delete=named.delete,
     )
 
 

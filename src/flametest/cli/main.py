@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from flametest import __version__
-from flametest.cli.where import Where, at_cluster
+from flametest.cli.where import Where, at_cluster, making_minikube
 from flametest.model.errors import FlametestError
 
 __all__ = ["main"]
@@ -61,6 +62,7 @@ def main() -> None:
 
 @main.command()
 @at_cluster
+@making_minikube
 @click.option("--suite", default="core", show_default=True, help="Suite of experiments/suites.toml.")
 @click.option(
     "--experiment",
@@ -124,6 +126,7 @@ def run(where: Where, **options: Any) -> int:
 
 @main.command()
 @at_cluster
+@making_minikube
 @_reported
 def up(where: Where) -> int:
     """Deploy the system under test and leave it running."""
@@ -134,12 +137,15 @@ def up(where: Where) -> int:
 
 @main.command()
 @at_cluster
+@click.option(
+    "--delete", is_flag=True, help="Remove Minikube's profile with all that it holds, instead of stopping it."
+)
 @_reported
-def down(where: Where) -> int:
+def down(where: Where, delete: bool) -> int:
     """End what `up` started."""
     from flametest.cli.commands import bring_down  # noqa: PLC0415
 
-    return bring_down(where)
+    return bring_down(replace(where, delete=delete))
 
 
 @main.command()
@@ -225,7 +231,11 @@ def watch(folder: Path | None, port: int) -> int:
 )
 @click.option("--entry", default="", metavar="SERVICE", help="The Service where users enter [the likeliest].")
 @click.option(
-    "--path", "paths", multiple=True, metavar="PATH", help="What users ask for, the most telling first [found]."
+    "--path",
+    "paths",
+    multiple=True,
+    metavar="PATH",
+    help="What users ask for, the most telling first [found]; repeats.",
 )
 @click.option(
     "--out",

@@ -1,13 +1,13 @@
 """The options by which every command finds its cluster and the system on it; declared once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
 
 import click
 
-__all__ = ["Where", "at_cluster"]
+__all__ = ["Where", "at_cluster", "making_minikube"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,26 @@ class Where:
         namespace: where the system under test lives.
         url: its entry; empty to have it found.
         known: name of a context that the user has repeated.
+        nodes: how many nodes Minikube starts; None for as many as it has, or one.
+        images: ready images that Minikube loads instead of building them.
+        driver: what Minikube runs its nodes on; empty for its own choice.
+        delete: whether Minikube's profile is removed instead of being stopped.
     """
 
     cluster: str
     namespace: str
     url: str
     known: str
+    nodes: int | None = None
+    images: tuple[str, ...] = ()
+    driver: str = ""
+    delete: bool = False
+
+    @property
+    def options_of_minikube(self) -> tuple[str, ...]:
+        """Return the options that were given and mean nothing for another cluster."""
+        values = {"--nodes": self.nodes, "--images": self.images, "--driver": self.driver, "--delete": self.delete}
+        return tuple(option for option, value in values.items() if value)
 
 
 def at_cluster(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,3 +63,24 @@ def at_cluster(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, where=Where(cluster, namespace, url.rstrip("/"), known), **options)
 
     return with_where
+
+
+def making_minikube(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give ``command`` the options of how Minikube's profile is made, which it gets as part of ``where``."""
+
+    @click.option("--nodes", type=click.IntRange(1, 10), metavar="N", help="Nodes of Minikube [as it has, or 1].")
+    @click.option(
+        "--images",
+        multiple=True,
+        metavar="SOURCE",
+        help="Load ready images into Minikube instead of building them: an archive, a folder of archives, or the name "
+        "of an image; may be repeated.",
+    )
+    @click.option("--driver", default="", metavar="NAME", help="Driver of Minikube, such as docker [its own choice].")
+    @wraps(command)
+    def with_minikube(
+        *args: Any, where: Where, nodes: int | None, images: tuple[str, ...], driver: str, **options: Any
+    ) -> Any:
+        return command(*args, where=replace(where, nodes=nodes, images=images, driver=driver), **options)
+
+    return with_minikube

@@ -29,6 +29,7 @@ class ContextCluster:
 
     note = ""
     is_own = False
+    forgets = False
 
     def __init__(self, context: str, options: ClusterOptions) -> None:
         self._context = context

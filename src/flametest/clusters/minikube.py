@@ -51,6 +51,11 @@ class MinikubeCluster:
         self._folder = (options.state or state_home(os.environ)) / "minikube"
         self._records = MinikubeRecords(self._folder)
 
+    @property
+    def forgets(self) -> bool:
+        """Return whether `down` removes the profile: one that is stopped keeps what a fault has changed."""
+        return self._options.delete
+
     def up(self) -> Access:
         """Start the profile or find it running, put the images on its nodes, and return how it is reached."""
         sources = read_sources(self._options.images_file)

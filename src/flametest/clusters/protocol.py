@@ -109,6 +109,10 @@ class Cluster(Protocol):
         In one that is not, nothing is touched that Flametest did not make, and rights are asked for beforehand.
         """
 
+    @property
+    def forgets(self) -> bool:
+        """Return whether everything in the cluster goes when `down` ends it, injected faults among it."""
+
     def up(self) -> Access:
         """Start the cluster, or find the one that runs, and return when its API answers.
 

@@ -9,7 +9,7 @@ import pytest
 from flametest.load.truth import OutageKind, OutageWindow, TruthServer
 from flametest.model.verdict import Verdict
 from flametest.run.selftest import broken_self_test, read_self_test, run_self_test, write_self_test
-from flametest.run.selftest_plan import SHORT
+from flametest.run.selftest_plan import FULL, SHORT
 
 
 @pytest.mark.measured
@@ -22,6 +22,21 @@ def test_the_measurement_finds_known_outages_on_this_machine(tmp_path: Path) -> 
     assert told
     write_self_test(found, tmp_path / "selftest.json")
     assert read_self_test(tmp_path / "selftest.json") == found
+
+
+@pytest.mark.measured
+@pytest.mark.exhaustive
+def test_two_hundred_known_outages_are_measured_within_every_target() -> None:
+    found = run_self_test(FULL, 20261121, lambda _: None)
+    assert found.verdict is Verdict.PASSED, found.sentence
+    assert len(found.trials) >= 200
+    for kind in found.kinds:
+        assert kind.error_p95_seconds <= kind.error_limit_seconds
+        assert abs(kind.bias_seconds) <= kind.bias_limit_seconds
+        assert kind.coverage >= 0.95
+    nulls = next(case for case in found.cases if case.name == "null")
+    assert nulls.trials >= 20
+    assert all(case.right == case.trials for case in found.cases)
 
 
 def test_a_self_test_that_could_not_be_carried_out_counts_as_missed(tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""A control in which nothing is injected passes, and an old folder is analysed and rendered again byte for byte."""
+
+import dataclasses
+from pathlib import Path
+
+from flametest.model.events import NO_FAULT, FaultInjected, FaultProved
+from flametest.model.history import History
+from flametest.model.verdict import Verdict
+from flametest.run.analyse import analyse, render
+from flametest.run.folder import RunFolder
+from flametest.run.project import Project
+from tests.measure.conftest import SCENARIO, Laboratory, stamp
+from tests.run.laboratory_run import laboratory_run
+
+RENDERED = ("result.json", "report.html", "junit.xml", "summary.md", "metrics.prom")
+CONTROL_LIMITS = "[default]\noutage_seconds = 0\nrecovery_seconds = 0\nsteady_seconds = 1\navailability = 0.999\n"
+
+
+def test_a_run_in_which_nothing_is_injected_passes_without_an_outage(tmp_path: Path) -> None:
+    lab = Laboratory()
+    nothing = dataclasses.replace(lab.injected(), fault=NO_FAULT, targets=())
+    proof = FaultProved(stamp(30.03), SCENARIO, NO_FAULT, True, "nothing was done")
+    assert isinstance(nothing, FaultInjected)
+    history = History([*lab.before(), nothing, proof, *lab.ending()])
+    result = analyse(laboratory_run(tmp_path / "run", history=history, limits=CONTROL_LIMITS), Project(tmp_path))
+    assert result.verdict is Verdict.PASSED, result.headline
+    assert "a control without a fault was not felt by users" in result.headline
+    assert result.scenarios[0].findings == ()
+
+
+def test_an_old_folder_gives_the_same_bytes_again(tmp_path: Path) -> None:
+    folder = laboratory_run(tmp_path / "run", trials=2)
+    analyse(folder, Project(tmp_path))
+    first = {name: (folder.path / name).read_bytes() for name in RENDERED}
+    again = RunFolder.open(folder.path)
+    analyse(again, Project(tmp_path))
+    assert {name: (folder.path / name).read_bytes() for name in RENDERED} == first
+    render(again)
+    assert {name: (folder.path / name).read_bytes() for name in RENDERED} == first

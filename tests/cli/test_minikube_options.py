@@ -35,6 +35,7 @@ class StoppedCluster:
     forgets: bool = False
     done: list[str] = field(default_factory=list)
     is_own: bool = True
+    pulls_images: bool = True
     name: str = "minikube"
     note: str = ""
 

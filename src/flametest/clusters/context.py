@@ -30,6 +30,7 @@ class ContextCluster:
     note = ""
     is_own = False
     forgets = False
+    pulls_images = True
 
     def __init__(self, context: str, options: ClusterOptions) -> None:
         self._context = context

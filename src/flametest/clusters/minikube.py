@@ -44,6 +44,7 @@ class MinikubeCluster:
 
     name = "minikube"
     is_own = True
+    pulls_images = True
     note = ""
 
     def __init__(self, options: ClusterOptions) -> None:

@@ -113,6 +113,10 @@ class Cluster(Protocol):
     def forgets(self) -> bool:
         """Return whether everything in the cluster goes when `down` ends it, injected faults among it."""
 
+    @property
+    def pulls_images(self) -> bool:
+        """Return whether its nodes fetch public images from registries, which takes its time when they do so first."""
+
     def up(self) -> Access:
         """Start the cluster, or find the one that runs, and return when its API answers.
 

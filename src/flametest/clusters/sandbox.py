@@ -15,6 +15,7 @@ class SandboxCluster:
     name = "sandbox"
     is_own = True
     forgets = True
+    pulls_images = False
     note = (
         "The embedded sandbox runs pods as real processes on one Linux machine. Its nodes are simulated, images are "
         "not pulled, memory and CPU limits are not enforced; times are those of this machine."

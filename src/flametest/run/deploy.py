@@ -27,6 +27,7 @@ ENTRY_SECONDS = 15.0  # pods are Ready by then; what is left is for the node por
 POLL_SECONDS = 0.1
 NOTHING_MORE = Plan()
 READY_SECONDS = 120.0  # a slow machine that has to make a database cluster first; a broken manifest is told earlier
+PULL_SECONDS = 300.0  # public images by a slow connection; afterwards the nodes have them
 
 
 def deploy(cluster: Cluster, project: Project, progress: Progress, plan: Plan = NOTHING_MORE) -> Access:
@@ -129,7 +130,8 @@ def _deploy(cluster: Cluster, manifests: Sequence[Manifest], progress: Progress,
         access = _apply(cluster, manifests, progress, fresh=fresh)
         with connect(access.kubeconfig, access.context) as client:
             with progress.step("wait for every pod to be Ready") as step:
-                client.wait_ready(access.namespace, timeout_seconds=READY_SECONDS, saw=step.saw)
+                seconds_max = READY_SECONDS + (PULL_SECONDS if cluster.pulls_images else 0)
+                client.wait_ready(access.namespace, timeout_seconds=seconds_max, saw=step.saw)
             with progress.step("reach the entry") as step:
                 access = located(cluster)
                 _await_entry(client, access, fresh=fresh)

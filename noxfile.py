@@ -20,6 +20,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -41,8 +42,9 @@ def environment(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["environment"])
 def resilience(session: nox.Session) -> None:
-    """Run the default suite on the embedded sandbox and write reports/latest/."""
-    _provide_system_packages(session)
+    """Run the default suite on the embedded sandbox, or on another ``--cluster``, and write reports/latest/."""
+    if _is_for_sandbox(session.posargs):
+        _provide_system_packages(session)
     _run(session, "flametest", "run", *session.posargs)
 
 
@@ -81,8 +83,9 @@ def soak(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["environment"])
 def up(session: nox.Session) -> None:
-    """Deploy the system under test to the sandbox and leave it running."""
-    _provide_system_packages(session)
+    """Deploy the system under test to the sandbox, or to another ``--cluster``, and leave it running."""
+    if _is_for_sandbox(session.posargs):
+        _provide_system_packages(session)
     _run(session, "flametest", "up", *session.posargs)
 
 
@@ -152,6 +155,12 @@ def _install(session: nox.Session, *groups: str) -> None:
     requirements = nox.project.dependency_groups(project, *groups)
     session.install("--editable", ".[sandbox]", *requirements, "--constraint", "constraints.txt")
     stamp.write_text(wanted.hexdigest())
+
+
+def _is_for_sandbox(arguments: Sequence[str]) -> bool:
+    """Return whether a command of Flametest means the sandbox; another cluster needs no system packages here."""
+    names = [word.removeprefix("--cluster=") for word in arguments]
+    return not any(name == "minikube" or name.startswith("context:") for name in names)
 
 
 def _provide_system_packages(session: nox.Session, *, browser: bool = False) -> None:

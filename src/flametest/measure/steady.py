@@ -51,7 +51,7 @@ def steady_state(demand: Demand, objectives: Objectives, *, t0_ns: int) -> Stead
     if tau_ns is None:
         last_bad = starts[~verdicts.good]
         after_ns = max(0, horizon_ns - hold_ns, int(last_bad[-1]) - t0_ns if len(last_bad) else 0)
-        reason = _reason(verdicts, horizon_ns, hold_ns)
+        reason = _reason(verdicts, objectives, horizon_ns, hold_ns)
     return SteadyState(
         seconds=None if tau_ns is None else (tau_ns - t0_ns) / 1e9,
         window_seconds=window_ns / 1e9,
@@ -119,13 +119,13 @@ def _first_held(starts: NDArray[np.int64], good: NDArray[np.bool_], latest_ns: i
     return int(starts[found[0]]) if len(found) else None
 
 
-def _reason(windows: _Windows, horizon_ns: int, hold_ns: int) -> str:
+def _reason(windows: _Windows, objectives: Objectives, horizon_ns: int, hold_ns: int) -> str:
     """Return what kept the system from being steady, most telling first."""
     if horizon_ns < hold_ns:
-        return f"watched for {horizon_ns / 1e9:.1f} s after the injection; {hold_ns / 1e9:.1f} s are needed to tell"
+        return f"watched for {horizon_ns / 1e9:.1f} s only; {hold_ns / 1e9:.1f} s are needed to tell"
     failures = {
-        "too many requests failed": ~windows.available,
-        "the 95th percentile of latency was over its limit": windows.available & ~windows.quick,
+        f"more than {(1 - objectives.slo) * 100:.3g} % of the requests failed": ~windows.available,
+        f"the 95th percentile of latency was over {objectives.p95_ms:g} ms": windows.available & ~windows.quick,
         UNDERLOADED: windows.available & windows.quick & ~windows.loaded,
     }
     latest = {text: int(np.flatnonzero(failed)[-1]) for text, failed in failures.items() if failed.any()}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flametest.model.measures import AnswerCount
 from flametest.model.result import Check, Density, Result
 from flametest.model.trials import TrialFigure
 from flametest.model.verdict import Verdict
@@ -266,6 +267,14 @@ def test_what_arrived_inside_is_shown_for_each_request_that_users_sent() -> None
     assert "for each one that users sent" in page
     assert "0.33 (560 in 28.0 s) 0.97 (812 in 14.0 s) –" in page
     assert "for each one that users sent" not in said(render_html(passed_result()))
+
+
+def test_what_users_got_is_told_by_status_and_by_error() -> None:
+    answers = (AnswerCount(200, "", 2351, 0.9719), AnswerCount(503, "", 67, 0.0277), AnswerCount(0, "refused", 1, 4e-4))
+    result = passed_result()
+    shown = dataclasses.replace(result.scenarios[0], answers=answers)
+    page = said(render_html(dataclasses.replace(result, scenarios=(shown, *result.scenarios[1:]))))
+    assert "2,351 × status 200 (97.19 %); 67 × status 503 (2.77 %); 1 × refused (0.04 %)" in page
 
 
 def test_a_pod_that_was_ready_for_a_moment_has_a_reason_in_place_of_a_rate() -> None:

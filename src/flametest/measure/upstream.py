@@ -23,7 +23,7 @@ from flametest.model.writes import Attempt
 
 __all__ = ["MultipliedLoad", "multiplied_load", "upstream_requests"]
 
-_MULTIPLIED = 1.25  # a fair retry budget adds a tenth
+_MULTIPLIED = 1.5  # a fair retry budget adds a fifth, and some more where little is asked
 _MORE_REQUESTS = 20  # fewer than these may be a page that was opened by hand
 _SIGMAS = 4  # beyond that by chance lies one comparison in thirty thousand
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flametest.model.measures import Availability, LatencySummary, Outage
+from flametest.model.measures import AnswerCount, Availability, LatencySummary, Outage
 from flametest.model.result import Result, ScenarioResult, Series
 from flametest.report.figures import Shown, show
 from flametest.report.format import NO_OUTAGE, NOT_MEASURED, count, exact, figure, signed_seconds
@@ -253,9 +253,12 @@ def _figures(scenario: ScenarioResult) -> list[tuple[str, str]]:
     if scenario.fault:
         targets = ", ".join(f"{one.kind} {one.namespace}/{one.name}" for one in scenario.targets) or "no target"
         found.append(("Fault", f"{scenario.fault} on {targets}"))
+        found.extend(("Its effect", check.detail) for check in scenario.checks if check.name == "fault_proven")
         found.append(("Uncertainty of the injection's moment", figure(scenario.fault_uncertainty_seconds, "s")))
     if scenario.outage is not None:
         found.extend(_outage_figures(scenario.outage))
+    if scenario.answers:
+        found.append(("What users got since", "; ".join(_answer(one) for one in scenario.answers)))
     if scenario.availability is not None:
         found.extend(_availability_figures(scenario.availability))
     steady = scenario.steady
@@ -264,6 +267,12 @@ def _figures(scenario: ScenarioResult) -> list[tuple[str, str]]:
         ending = f"; not reached: {steady.reason}" if steady.seconds is None and steady.reason else ""
         found.append(("Steady state", f"{windows}; watched for {exact(steady.horizon_seconds, 's', 1)}{ending}"))
     return found
+
+
+def _answer(answer: AnswerCount) -> str:
+    """Return how often one kind of answer came, such as ``68 × status 503 (2.81 %)``."""
+    what = f"status {answer.status}" if answer.status else answer.error
+    return f"{count(answer.count)} × {what} ({figure(answer.share, 'share')})"
 
 
 def _outage_figures(outage: Outage) -> list[tuple[str, str]]:

@@ -87,7 +87,7 @@ def main() -> None:
 def parse(arguments: list[str], version: str) -> Call:
     """Return the call that the arguments make; end as the tool does when it does not know one of them."""
     words = [word for word in arguments if not word.startswith("-")]
-    command = " ".join(words[:2]) if words[:1] == ["image"] else "".join(words[:1])
+    command = " ".join(words[: 2 if words[:1] in (["addons"], ["image"]) else 1])
     if command not in ANSWERS:
         fail(14, f'Error: unknown command "{command}" for "minikube"')
     options = {}
@@ -255,6 +255,14 @@ def version(_call: Call, settings: Settings, _profiles: dict[str, Any]) -> None:
     print(json.dumps({"commit": "0" * 40, "minikubeVersion": f"v{settings.version}.0"}))
 
 
+def enable(call: Call, _settings: Settings, profiles: dict[str, Any]) -> None:
+    """Enable an addon."""
+    profile = existing(call, profiles, running=True)
+    if call.operands[0] not in TABLE["addons"]:
+        fail(10, f"X Exiting due to MK_ADDON_ENABLE: {call.operands[0]} is not a valid addon")
+    profile["addons"] = [*profile.get("addons", []), *call.operands]
+
+
 def build(call: Call, settings: Settings, profiles: dict[str, Any]) -> None:
     """Build an image; a failure shows in the log and in the image's absence, not in the exit code."""
     profile = existing(call, profiles, running=True)
@@ -299,6 +307,7 @@ ANSWERS = {
     "delete": delete,
     "ip": address,
     "version": version,
+    "addons enable": enable,
     "image build": build,
     "image load": load,
     "image ls": images,

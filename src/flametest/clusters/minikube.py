@@ -32,6 +32,7 @@ KUBERNETES_VERSION = "v1.34.0"
 
 _TOOL_VERSION_MIN = (1, 37)
 _START_SECONDS_MAX = 1200.0
+_ADDON_SECONDS_MAX = 300.0
 _STOP_SECONDS_MAX = 300.0
 _DELETE_SECONDS_MAX = 400.0
 _ASK_SECONDS_MAX = 60.0
@@ -159,6 +160,10 @@ class MinikubeCluster:
             self._records.keep_profile(ProfileRecord(self._options.nodes or 1, _free_port()))
         tool.run(*self._start_arguments(), seconds_max=_START_SECONDS_MAX)
         tool.kubeconfig.chmod(0o600)
+        if self._records.profile().nodes > 1:
+            # Minikube's usual provisioner makes a volume on one node, whichever node its pod is on. Not by an option of
+            # the start, which enables all addons at once: the last one has its storage class as the default.
+            tool.run("addons", "enable", "storage-provisioner-rancher", seconds_max=_ADDON_SECONDS_MAX)
 
     def _start_arguments(self) -> list[str]:
         record = self._records.profile()
@@ -173,11 +178,8 @@ class MinikubeCluster:
             "--interactive=false",
             "--wait=apiserver,system_pods,default_sa,node_ready,kubelet",
         ]
-        if record.nodes == 1:
+        if record.nodes == 1:  # of several nodes only one could have the port
             arguments.append(f"--ports=127.0.0.1:{record.published_port}:{self._options.entry_port}")
-        else:
-            # Minikube's usual provisioner makes a volume on one node, whichever node its pod is on.
-            arguments.append("--addons=storage-provisioner-rancher")
         if self._options.driver:
             arguments.append(f"--driver={self._options.driver}")
         return arguments

@@ -135,7 +135,7 @@ def explain_time_limit(arguments: tuple[str, ...], seconds_max: float, log: Path
 def _named(arguments: tuple[str, ...]) -> str:
     """Return the command without its options, such as ``minikube image build``."""
     words = [word for word in arguments if not word.startswith("-")]
-    return " ".join(["minikube", *words[: 2 if words[:1] == ["image"] else 1]])
+    return " ".join(["minikube", *words[: 2 if words[0] in {"addons", "image"} else 1]])
 
 
 def _last_line(said: str) -> str:

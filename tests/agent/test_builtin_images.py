@@ -1,12 +1,15 @@
 """The built-in images, run for real, each in a network namespace of its own."""
 
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flametest.sandbox.agent.builtin.plain import python
+from flametest.sandbox.agent.image import Bind
 from flametest.sandbox.agent.images import Catalogue
 from flametest.sandbox.agent.processes import ProcessRuntime
 
@@ -130,6 +133,16 @@ async def test_a_config_map_that_changes_is_seen_in_the_container(cluster: Any) 
     cluster.objects.update("configmaps", {**words, "data": {"word": "two"}})
     await cluster.until(lambda: (cluster.folder / "pods").glob("*/volumes/words/..version_1"))
     assert await output(cluster, "reader", "cat", "/words/word") == "two"
+
+
+def test_packages_that_are_installed_elsewhere_are_there_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own = tmp_path / "lib" / "site-packages"
+    own.mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path, str(own)])
+    image = python("3")
+    assert image is not None
+    assert Bind(str(own), str(own)) in image.binds
+    assert dict(image.environment)["PYTHONPATH"] == str(own)
 
 
 async def test_python_is_the_interpreter_of_the_sandbox_with_what_it_has(cluster: Any) -> None:

@@ -1,6 +1,7 @@
 """The store keeps bytes under one version and tells its watchers every change in order."""
 
 import asyncio
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -92,3 +93,16 @@ async def test_closing_the_store_ends_waiting_readers() -> None:
     await asyncio.sleep(0)
     store.close()
     assert await reader == []
+
+
+def test_what_is_kept_of_an_object_is_no_larger_than_its_json() -> None:
+    """The encoder hands out bytes with room behind them, of which thousands are kept."""
+    store = Store()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        records = [store.put("things", ("", str(n)), thing(str(n)) | {"data": "x" * 3000}) for n in range(50)]
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 2 * sum(len(record.data) for record in records)

@@ -15,6 +15,7 @@ from tests.addresses import own_address
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.skipif(os.getuid() != 0, reason="the other tests run as one then")]
 
+MANIFESTS = Path(__file__).parents[2] / "manifests"
 NOBODY = 65534
 AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 
@@ -34,6 +35,29 @@ told = {
 sandbox.stop()
 told["stopped"] = find(options) is None and not init.exists()
 print(json.dumps(told))
+"""
+
+
+SYSTEM = """
+import sys, urllib.request
+from pathlib import Path
+from flametest.kube import connect
+from flametest.sandbox.launch import SandboxOptions, start
+home, address, manifests = sys.argv[1:]
+options = SandboxOptions(
+    home=Path(home), node_port_address=address, images_file=Path(manifests, "images.toml")
+)
+sandbox = start(options)
+try:
+    with connect(sandbox.kubeconfig, sandbox.context) as client:
+        client.apply(Path(manifests))
+        client.wait_ready("flametest", 120)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for path in ("", "hits", "visits"):
+        with opener.open(f"http://{address}:30080/{path}", timeout=10) as answer:
+            print(answer.status)
+finally:
+    sandbox.stop()
 """
 
 
@@ -75,3 +99,14 @@ def test_a_sandbox_starts_and_stops_in_a_user_namespace(home: Path, python: str)
     assert told["own_network"]
     assert told["memory"] > 10_000_000
     assert told["stopped"]
+
+
+@pytest.mark.slow
+def test_the_whole_system_runs_in_a_user_namespace(home: Path, python: str) -> None:
+    """Its pods have users of their own, among them a server that refuses to be root."""
+    if python != sys.executable:
+        pytest.skip("the packages were installed for another interpreter, and some differ by its patch release")
+    command = [*AS_NOBODY, python, "-c", SYSTEM, str(home), own_address("nobody's system"), str(MANIFESTS)]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["200"] * 3

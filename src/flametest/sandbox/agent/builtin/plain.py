@@ -27,18 +27,23 @@ def python(tag: str) -> Image | None:
     wrapper = f'#!/bin/sh\nexec {executable} "$@"\n'
     names = ("python", "python3", f"python3.{sys.version_info.minor}")
     folder = os.path.dirname(executable)
+    prefixes = _prefixes()
+    elsewhere = _packages_outside({target for _, target in prefixes})
+    environment = [
+        ("PATH", PATH if folder in PATH.split(":") else f"{folder}:{PATH}"),
+        ("LANG", "C.UTF-8"),
+        ("PYTHON_VERSION", version),
+    ]
+    if elsewhere:
+        environment.append(("PYTHONPATH", os.pathsep.join(elsewhere)))
     return Image(
         f"python:{tag}",
-        environment=(
-            ("PATH", PATH if folder in PATH.split(":") else f"{folder}:{PATH}"),
-            ("LANG", "C.UTF-8"),
-            ("PYTHON_VERSION", version),
-        ),
+        environment=tuple(environment),
         command=("python3",),
-        binds=tuple(Bind(source, target) for source, target in _prefixes()),
-        files=()
-        if folder.startswith("/usr/")
-        else tuple(TextFile(f"/usr/local/bin/{n}", wrapper, 0o755) for n in names),
+        binds=tuple(Bind(source, target) for source, target in prefixes)
+        + tuple(Bind(os.path.realpath(place), place) for place in elsewhere),
+        # Also for the machine's own interpreter, which Debian gives no name without a number.
+        files=tuple(TextFile(f"/usr/local/bin/{name}", wrapper, 0o755) for name in names),
         notice=version_notice("Python", parsed.version, version),
     )
 
@@ -51,3 +56,13 @@ def _prefixes() -> list[tuple[str, str]]:
         if prefix != "/usr":
             found[prefix] = os.path.realpath(prefix)
     return [(source, target) for target, source in sorted(found.items())]
+
+
+def _packages_outside(prefixes: set[str]) -> list[str]:
+    """Return folders of packages that the sandbox's interpreter finds outside of its own, such as a user's own."""
+    inside = tuple(f"{prefix}/" for prefix in (*prefixes, "/usr"))
+    return [
+        place
+        for place in dict.fromkeys(sys.path)
+        if os.path.basename(place) in ("site-packages", "dist-packages") and not place.startswith(inside)
+    ]

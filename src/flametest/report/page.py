@@ -24,6 +24,7 @@ from flametest.report.scenario import Detail, view
 from flametest.report.slim import slim
 from flametest.report.svg.compact import compact_definitions
 from flametest.report.svg.patterns import definitions
+from flametest.report.svg.waterfall import compact_stage_titles
 from flametest.report.trust import trust_view
 from flametest.report.writes import writes_view
 
@@ -52,6 +53,7 @@ _DETAILS = (
         for points, columns, rows in ((60, 48, 12), (36, 36, 8), (24, 24, 6), (16, 18, 4), (12, 14, 3))
     ),
 )
+_MANY = 15
 _FIRST_COMPACT = next(index for index, detail in enumerate(_DETAILS) if detail.is_compact)
 
 
@@ -69,7 +71,8 @@ def render_html(result: Result, *, progress: str = "") -> str:
     """
     page = ""
     # Where to begin saves renderings: a scenario needs some 45 KB at the least where its charts are large.
-    for detail in _DETAILS[min(len(result.scenarios) // 3, _FIRST_COMPACT) :]:
+    first = len(result.scenarios) // 3 if len(result.scenarios) < _MANY else _FIRST_COMPACT + 2
+    for detail in _DETAILS[min(first, _FIRST_COMPACT + 2) :]:
         page = _render(result, detail, progress)
         if len(page.encode()) <= _BYTES_MAX:
             break
@@ -92,7 +95,7 @@ def _render(result: Result, detail: Detail, progress: str = "") -> str:
         findings=finding_views(views),
         trust=trust_view(result),
         patterns=definitions(),
-        compact=compact_definitions() if detail.is_compact else "",
+        compact=compact_definitions() + compact_stage_titles(result.scenarios) if detail.is_compact else "",
         is_compact=detail.is_compact,
         swatches=SWATCHES,
         script=script,

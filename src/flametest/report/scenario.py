@@ -33,6 +33,10 @@ from flametest.report.trials import TrialsView, trials_view
 
 __all__ = ["Detail", "Drawing", "MarkText", "ScenarioView", "view"]
 
+_MOMENT_ERROR = "Uncertainty of the injection's moment"
+_RESOLUTION = "Resolution of the outage"
+_LEFT_OUT = frozenset({_MOMENT_ERROR, _RESOLUTION})  # of a compact page: every figure there has its own error
+
 
 @dataclass(frozen=True, slots=True)
 class Detail:
@@ -152,9 +156,9 @@ def view(result: Result, index: int, detail: Detail) -> ScenarioView:
         latency=_latency(scenario.latency),
         served=() if detail.is_compact else served_tables(scenario),
         brief_served=brief_served(scenario) if detail.is_compact else None,
-        upstream=upstream_table(scenario),
+        upstream=upstream_table(scenario, is_brief=detail.is_compact),
         has_bars=detail.has_bars,
-        figures=tuple(_figures(scenario)),
+        figures=tuple(one for one in _figures(scenario) if not detail.is_compact or one[0] not in _LEFT_OUT),
         trials=trials_view(scenario),
         trials_drawing=_trials_drawing(scenario, anchor, detail),
         pods_left_out=max(0, len(series.pods) - PODS_MAX) if series is not None else 0,
@@ -254,7 +258,7 @@ def _figures(scenario: ScenarioResult) -> list[tuple[str, str]]:
         targets = ", ".join(f"{one.kind} {one.namespace}/{one.name}" for one in scenario.targets) or "no target"
         found.append(("Fault", f"{scenario.fault} on {targets}"))
         found.extend(("Its effect", check.detail) for check in scenario.checks if check.name == "fault_proven")
-        found.append(("Uncertainty of the injection's moment", figure(scenario.fault_uncertainty_seconds, "s")))
+        found.append((_MOMENT_ERROR, figure(scenario.fault_uncertainty_seconds, "s")))
     if scenario.outage is not None:
         found.extend(_outage_figures(scenario.outage))
     if scenario.answers:
@@ -277,7 +281,7 @@ def _answer(answer: AnswerCount) -> str:
 
 def _outage_figures(outage: Outage) -> list[tuple[str, str]]:
     resolution = f"Δ {exact(outage.resolution_seconds * 1000, 'ms')}, ε {figure(outage.epsilon_seconds * 1000, 'ms')}"
-    found = [("Resolution of the outage", resolution)]
+    found = [(_RESOLUTION, resolution)]
     if outage.total is None or outage.envelope is None:
         return [("Outage", NO_OUTAGE), *found]
     for label, bracket in (("Outage, sum of stretches", outage.total), ("Outage, first to last", outage.envelope)):

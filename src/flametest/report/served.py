@@ -80,20 +80,25 @@ def _brief_cells(table: ServedTable, pod: str) -> list[str]:
     return ["–" if cell is None else f"{cell.share}, {cell.rate}" for cell in cells]
 
 
-def upstream_table(scenario: ScenarioResult) -> Table | None:
-    """Return how many requests arrived at each app for each one that users sent; None when no pod counted."""
+def upstream_table(scenario: ScenarioResult, *, is_brief: bool = False) -> Table | None:
+    """Return how many requests arrived at each app for each one that users sent; None when no pod counted.
+
+    A brief one leaves out how many these were, and in what time.
+    """
     if not scenario.upstream:
         return None
     known = {(one.app, one.phase): one for one in scenario.upstream}
     apps, phases = sorted({one.app for one in scenario.upstream}), tuple(PHASE_WORDS)
-    rows = tuple((app, *(_arrived(known.get((app, phase))) for phase in phases)) for app in apps)
+    rows = tuple((app, *(_arrived(known.get((app, phase)), is_brief=is_brief) for phase in phases)) for app in apps)
     caption = "Requests that arrived, as the pods counted them, for each one that users sent"
     return Table("upstream", caption, ("app", *PHASE_WORDS.values()), rows)
 
 
-def _arrived(one: Upstream | None) -> str:
+def _arrived(one: Upstream | None, *, is_brief: bool) -> str:
     if one is None or one.per_sent is None:
         return "–"
+    if is_brief:
+        return figure(one.per_sent, "ratio")
     return f"{figure(one.per_sent, 'ratio')} ({count(one.requests)} in {figure(one.seconds, 's')})"
 
 

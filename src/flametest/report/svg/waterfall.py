@@ -1,5 +1,7 @@
 """The recovery as a waterfall: each stage begins where the one before it ended, with whiskers for its error."""
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flametest.model.measures import Stage
@@ -9,7 +11,7 @@ from flametest.report.format import figure, moment
 from flametest.report.svg.canvas import Element, add, number, picture, serialise
 from flametest.report.svg.scales import Linear, time_ticks
 
-__all__ = ["draw_compact_waterfall", "draw_waterfall", "stage_value"]
+__all__ = ["compact_stage_titles", "draw_compact_waterfall", "draw_waterfall", "stage_value", "stages_key"]
 
 # Stages that a criterion times: not seen, they lie beyond the end of the watch.
 _CRITERIA = {"ready": "recovery_seconds", "steady": "steady_seconds"}
@@ -60,11 +62,11 @@ def draw_compact_waterfall(scenario: ScenarioResult, key: str) -> str:
     root = picture(key, 960, bottom + 4, _TITLE, told)
     ends = [stage.seconds + stage.uncertainty_seconds for stage in scenario.stages if stage.seconds is not None]
     scale = Linear(0, max(*ends, 0.0, 0.1) * 1.02 if ends else 1.0, left, right)
-    texts, values = add(root, "g", fill="ink"), add(root, "g", fill="ink", text_anchor="end", font_weight="600")
+    add(root, "use", href=f"#{stages_key(scenario)}")
+    values = add(root, "g", fill="ink", text_anchor="end", font_weight="600")
     bars, whiskers, before = "", "", 0.0
     for index, stage in enumerate(scenario.stages):
         y = index * _STAGE_ROW + 10
-        add(texts, "text", stage.title, x=2, y=y + 4)
         add(values, "text", stage_value(scenario, stage), x=956, y=y + 4)
         if stage.seconds is None:
             continue
@@ -77,6 +79,22 @@ def draw_compact_waterfall(scenario: ScenarioResult, key: str) -> str:
     if bars:
         add(root, "path", d=bars, stroke="good", stroke_width=9, stroke_opacity=0.4)
         add(root, "path", d=whiskers, stroke="ink", fill="none")
+    return serialise(root)
+
+
+def stages_key(scenario: ScenarioResult) -> str:
+    """Return the identifier of the titles of a scenario's stages, the same for the same titles."""
+    titles = "\n".join(stage.title for stage in scenario.stages)
+    return f"stages-{hashlib.sha256(titles.encode(errors='replace')).hexdigest()[:6]}"
+
+
+def compact_stage_titles(scenarios: Iterable[ScenarioResult]) -> str:
+    """Return the titles that the compact waterfalls refer to, each list of them once, without an extent."""
+    root = Element("svg", {"width": "0", "height": "0", "aria-hidden": "true", "class": "defs"})
+    for key, scenario in {stages_key(one): one for one in scenarios if one.stages}.items():
+        group = add(root, "g", id=key, fill="ink", font_size=11)
+        for index, stage in enumerate(scenario.stages):
+            add(group, "text", stage.title, x=2, y=index * _STAGE_ROW + 14)
     return serialise(root)
 
 

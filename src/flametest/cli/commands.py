@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,8 +203,12 @@ def _is_stopped(cluster: Cluster) -> bool:
 
 def _enders(cluster: Cluster, project: Project) -> list[Cluster]:
     """Return the providers that know whether a cluster of theirs has ended: a record may be of any of them."""
-    others = (name for name in _OWN_CLUSTERS if name != cluster.name)
-    return [cluster, *(provide(name, _options(project)) for name in others)]
+    found = [cluster]
+    for name in _OWN_CLUSTERS:
+        if name != cluster.name:
+            with suppress(ClusterError):  # what is not installed here, as in a Job, has started nothing here either
+                found.append(provide(name, _options(project)))
+    return found
 
 
 def _tell_leftovers(found: "Leftovers") -> None:

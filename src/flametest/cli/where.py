@@ -45,7 +45,11 @@ def at_cluster(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give ``command`` the options, which it gets as one argument ``where``."""
 
     @click.option(
-        "--cluster", default="sandbox", show_default=True, metavar="NAME", help="sandbox, minikube or context:NAME."
+        "--cluster",
+        default="sandbox",
+        show_default=True,
+        metavar="NAME",
+        help="sandbox, minikube, context:NAME or in-cluster.",
     )
     @click.option(
         "--namespace", default="flametest", show_default=True, metavar="NAME", help="Namespace of the system."

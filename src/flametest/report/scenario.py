@@ -35,7 +35,9 @@ __all__ = ["Detail", "Drawing", "MarkText", "ScenarioView", "view"]
 
 _MOMENT_ERROR = "Uncertainty of the injection's moment"
 _RESOLUTION = "Resolution of the outage"
-_LEFT_OUT = frozenset({_MOMENT_ERROR, _RESOLUTION})  # of a compact page: every figure there has its own error
+_EFFECT = "Its effect"
+# Of a compact page: every figure there has its own error, and the effects stand together under the checks.
+_LEFT_OUT = frozenset({_MOMENT_ERROR, _RESOLUTION, _EFFECT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +259,7 @@ def _figures(scenario: ScenarioResult) -> list[tuple[str, str]]:
     if scenario.fault:
         targets = ", ".join(f"{one.kind} {one.namespace}/{one.name}" for one in scenario.targets) or "no target"
         found.append(("Fault", f"{scenario.fault} on {targets}"))
-        found.extend(("Its effect", check.detail) for check in scenario.checks if check.name == "fault_proven")
+        found.extend((_EFFECT, check.detail) for check in scenario.checks if check.name == "fault_proven")
         found.append((_MOMENT_ERROR, figure(scenario.fault_uncertainty_seconds, "s")))
     if scenario.outage is not None:
         found.extend(_outage_figures(scenario.outage))

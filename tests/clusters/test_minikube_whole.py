@@ -86,9 +86,11 @@ def test_the_same_files_are_deployed_measured_and_reported_through_minikube(
     assert "cluster    minikube, context flametest" in status.stdout
     experiment = "experiments/pod-delete-api.json"
     run = flametest("run", "--cluster", "minikube", "--experiment", experiment, "--out", str(tmp_path / "run"))
-    assert run.returncode in {0, 1}, run.stdout + run.stderr
+    # On a busy machine the measurement may say that nothing counts; that it came to a verdict is what is asked here.
+    assert run.returncode in {0, 1, 3}, run.stdout + run.stderr
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert [one["name"] for one in result["scenarios"]] == ["pod-delete-api"]
+    assert "on minikube" in (tmp_path / "run" / "summary.md").read_text()
     assert (tmp_path / "run" / "junit.xml").exists()
     assert flametest.profiles()["flametest"]["host"] == "Running", "a run leaves what ran before"
     down = flametest("down", "--cluster", "minikube")

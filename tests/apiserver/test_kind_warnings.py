@@ -105,3 +105,14 @@ def test_a_policy_that_makes_no_sense_is_refused(client: Client, spec: dict[str,
     answer = client.post(path, {"metadata": {"name": "broken"}, "spec": {"podSelector": {}, **spec}})
     assert answer.status == 422
     assert [cause["field"] for cause in answer.body["details"]["causes"]] == [field]
+
+
+def test_limits_of_containers_come_back_as_warnings(client: Client) -> None:
+    limited = {"name": "main", "image": "example/web:1", "resources": {"limits": {"memory": "64Mi", "cpu": "1"}}}
+    template = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [limited]}}
+    body = {"metadata": {"name": "limited"}, "spec": {"selector": SELECTOR, "template": template}}
+    answer = client.post("/apis/apps/v1/namespaces/default/deployments?dryRun=All", body)
+    assert answer.status == 201
+    (warning,) = answer.warnings
+    assert "spec.template.spec.containers.*.resources.limits" in warning
+    assert "limits are not enforced" in warning

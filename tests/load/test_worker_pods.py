@@ -96,3 +96,11 @@ def test_an_entry_that_no_service_has_is_asked_for() -> None:
     client: Any = Client([service("nginx", 80, 30080)])
     with pytest.raises(LoadError, match="no Service of namespace 'flametest' has node port 8443"):
         inside_url(client, "flametest", "https://shop.example:8443/")
+
+
+def test_the_image_has_the_locust_that_one_process_has_too() -> None:
+    root = Path(__file__).parents[2]
+    pinned = [line for line in (root / "loadtests" / "requirements.txt").read_text().splitlines() if line[:1] != "#"]
+    assert pinned == [
+        line for line in (root / "constraints.txt").read_text().splitlines() if line.startswith("locust==")
+    ]

@@ -14,18 +14,17 @@ from dataclasses import dataclass
 
 from flametest.faults.own_namespace import MARK
 from flametest.incluster.rules import rules_of
+from flametest.incluster.runner import HOLD_VARIABLE, KEY_VARIABLE, REPORT_PORT
 from flametest.kube.manifests import Manifest
 from flametest.kube.resources import Object
 from flametest.kube.restricted import container_security, pod_security
 from flametest.run.needs import Needs
 
-__all__ = ["IMAGE", "JOB", "KEY_VARIABLE", "REPORT_PORT", "RUNNER_NAMESPACE", "JobOptions", "job_manifests"]
+__all__ = ["IMAGE", "JOB", "RUNNER_NAMESPACE", "JobOptions", "job_manifests"]
 
 IMAGE = "flametest/flametest:0.1.0"
 JOB = "flametest"
 RUNNER_NAMESPACE = "flametest-runner"
-REPORT_PORT = 8089
-KEY_VARIABLE = "FLAMETEST_REPORT_KEY"
 
 _USER = 10001  # as in the image
 _RBAC = "rbac.authorization.k8s.io"
@@ -145,7 +144,7 @@ def _container(options: JobOptions) -> Object:
     where = ("--cluster", "in-cluster", "--no-deploy", "--namespace", options.namespace, "--url", options.url)
     variables = {
         "FLAMETEST_HOME": "/state",
-        "FLAMETEST_REPORT_HOLD_SECONDS": str(options.hold_seconds),
+        HOLD_VARIABLE: str(options.hold_seconds),
         KEY_VARIABLE: options.key,
         "HOME": "/tmp",  # noqa: S108 (a volume)
     }

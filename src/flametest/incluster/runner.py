@@ -23,10 +23,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["Runner", "main", "serving"]
+__all__ = ["HOLD_VARIABLE", "KEY_VARIABLE", "REPORT_PORT", "Runner", "main", "serving"]
 
 REPORTS = Path("/reports")
-_PORT = 8089
+REPORT_PORT = 8089
+KEY_VARIABLE = "FLAMETEST_REPORT_KEY"
+HOLD_VARIABLE = "FLAMETEST_REPORT_HOLD_SECONDS"
 _REQUEST_SECONDS = 120.0
 _NO_REPORT_SECONDS = 10.0  # for whoever waits to hear how it ended, where there is nothing to fetch
 
@@ -139,14 +141,14 @@ def serving(runner: Runner, address: str, port: int) -> Iterator[int]:
 
 def main(arguments: list[str]) -> int:
     """Run, hold the report, and return the run's exit code."""
-    runner = Runner(os.environ["FLAMETEST_REPORT_KEY"], REPORTS / "run")
+    runner = Runner(os.environ[KEY_VARIABLE], REPORTS / "run")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, runner.interrupt)
 
     command = [sys.executable, "-m", "flametest.cli", "run", "--out", str(runner.folder), *arguments]
-    with serving(runner, "0.0.0.0", _PORT):  # noqa: S104 (a pod's own address)
+    with serving(runner, "0.0.0.0", REPORT_PORT):  # noqa: S104 (a pod's own address)
         code = runner.run(command)
-        runner.hold(float(os.environ.get("FLAMETEST_REPORT_HOLD_SECONDS", "600")))
+        runner.hold(float(os.environ.get(HOLD_VARIABLE, "600")))
     return code
 
 

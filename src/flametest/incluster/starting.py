@@ -13,7 +13,8 @@ from pathlib import Path
 
 from flametest.faults.own_namespace import remove as remove_namespace
 from flametest.faults.own_namespace import state_of
-from flametest.incluster.manifest import JOB, KEY_VARIABLE, REPORT_PORT, RUNNER_NAMESPACE
+from flametest.incluster.manifest import JOB, RUNNER_NAMESPACE
+from flametest.incluster.runner import KEY_VARIABLE, REPORT_PORT
 from flametest.kube import KubeClient, KubeError
 from flametest.kube.errors import ApiRejectedError, NotFoundError
 from flametest.kube.manifests import Manifest

@@ -22,9 +22,9 @@ from flametest.load.errors import LoadError
 from flametest.load.worker_pods import CONTROL_PORT
 from flametest.model.samples import Lane, Outcome, Sample
 
-__all__ = ["Answer", "Collector", "WorkerSummary", "control_path", "parse_answer", "parse_row"]
+__all__ = ["POLL_SECONDS_MIN", "Answer", "Collector", "WorkerSummary", "control_path", "parse_answer", "parse_row"]
 
-POLL_SECONDS = 0.15
+POLL_SECONDS_MIN = 0.15
 SILENT_SECONDS_MAX = 10.0  # as long as an API server that is being restarted may take
 
 
@@ -95,13 +95,22 @@ class Collector:
         path: where the worker answers, as `control_path` has it.
         pod: the worker's pod.
         keep: takes the samples of one answer, in this machine's time; called in the collector's thread.
+        poll_seconds: how long it waits between two questions.
     """
 
-    def __init__(self, api: Api, path: str, pod: str, keep: Callable[[list[Sample]], None]) -> None:
+    def __init__(
+        self,
+        api: Api,
+        path: str,
+        pod: str,
+        keep: Callable[[list[Sample]], None],
+        poll_seconds: float = POLL_SECONDS_MIN,
+    ) -> None:
         self.pod = pod
         self._api = api
         self._path = path
         self._keep = keep
+        self._poll_seconds = poll_seconds
         self._clock: ClockEstimate | None = None
         self._offset_bytes = 0
         self._requests = 0
@@ -153,7 +162,7 @@ class Collector:
 
     def _run(self) -> None:
         heard = time.monotonic()
-        while not self._whole and not self._stopping.wait(POLL_SECONDS):
+        while not self._whole and not self._stopping.wait(self._poll_seconds):
             try:
                 self._fetch()
                 heard = time.monotonic()

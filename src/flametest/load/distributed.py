@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError, KubeError
 from flametest.kube.resources import PODS, SERVICES, Object
-from flametest.load.collector import Collector, WorkerSummary, control_path
+from flametest.load.collector import POLL_SECONDS_MIN, Collector, WorkerSummary, control_path
 from flametest.load.errors import LoadError
 from flametest.load.locust_runner import LOAD_SAMPLES_FILE
 from flametest.load.rate import ACHIEVED_MIN, AchievedRate
@@ -32,7 +32,8 @@ CLOCK_UNCERTAINTY_NS_MAX = 50_000_000
 """By how much a worker's stamps may be wrong; outages shorter than this could not be placed."""
 
 _POLL_SECONDS = 0.1
-_ROWS_LATE_NS = 1_000_000_000  # workers' rows come in turn, and several times a second
+_QUESTIONS_PER_SECOND_MAX = 50.0
+_ROWS_LATE_SECONDS = 0.8  # beside the time between two questions: a worker's own flush, and a slow answer
 _FORBIDDEN = 403
 
 
@@ -51,8 +52,11 @@ class DistributedLocust:
         self._path = record_folder / LOAD_SAMPLES_FILE
         self._lock = threading.Lock()
         self._file: SampleFile | None = None
+        # All workers together are asked no more than fifty times a second: an API server has others to serve as well.
+        self._poll_seconds = max(POLL_SECONDS_MIN, options.workers / _QUESTIONS_PER_SECOND_MAX)
         self._collectors = [
-            Collector(self._api, self._control(pod, "samples"), pod, self._keep) for pod in options.worker_names
+            Collector(self._api, self._control(pod, "samples"), pod, self._keep, self._poll_seconds)
+            for pod in options.worker_names
         ]
 
     def start(self) -> None:
@@ -94,7 +98,7 @@ class DistributedLocust:
         Raises:
             LoadError: one died, or they did not reach the rate in time.
         """
-        achieved = AchievedRate(self._path, _ROWS_LATE_NS)
+        achieved = AchievedRate(self._path, round((_ROWS_LATE_SECONDS + self._poll_seconds) * 1e9))
         offered = self._options.load.offered_per_second
         deadline = time.monotonic() + timeout_seconds
         while (found := achieved.per_second()) < ACHIEVED_MIN * offered:

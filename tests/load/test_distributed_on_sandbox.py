@@ -246,6 +246,7 @@ def test_two_workers_reach_more_than_one_process_does(
         with loaded_from_pods("scenario", place.access, PodLoadOptions(offered, 2), both, lambda _: None):
             pass
         ratios.append(middle_second(both) / middle_second(alone))
+        assert any("2 load workers did not offer 6000" in one.message for one in recorded(both)[0].of(Noted))
     print("two workers to one process:", " ".join(f"{ratio:.2f}" for ratio in ratios))
     assert sorted(ratios)[1] > 1.1
 

@@ -12,9 +12,8 @@ from flametest.sandbox.apiserver.resources import Resource
 from flametest.sandbox.apiserver.warnings import header_value
 from flametest.sandbox.errors import StatusError
 from flametest.sandbox.objects import Object
-from flametest.sandbox.store import Record
 
-__all__ = ["answer", "answer_bytes", "failure", "item_bytes", "list_bytes", "list_metadata", "success", "text"]
+__all__ = ["answer", "answer_bytes", "failure", "list_bytes", "list_metadata", "success", "text"]
 
 
 def answer_bytes(data: bytes, status: int = 200, warnings: Iterable[str] = ()) -> web.Response:
@@ -61,14 +60,10 @@ def list_metadata(listing: Listing) -> Object:
     return metadata
 
 
-def item_bytes(resource: Resource, record: Record) -> bytes:
-    """Return a stored object as lists show it: without kind and apiVersion, which stored bytes begin with."""
-    head = len(f'{{"kind":"{resource.kind}","apiVersion":"{resource.api_version}",')
-    return b"{" + resource.shown(record.data)[head:]
-
-
 def list_bytes(resource: Resource, listing: Listing) -> bytes:
     """Return the JSON of a list."""
     head = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": list_metadata(listing)}
-    items = b",".join(item_bytes(resource, record) for record in listing.records)
-    return orjson.dumps(head)[:-1] + b',"items":[' + items + b"]}"
+    # Items come without kind and apiVersion, which stored bytes begin with, so that a list is a join of bytes.
+    begin = len(f'{{"kind":"{resource.kind}","apiVersion":"{resource.api_version}",')
+    items = b",{".join([resource.shown(record.data)[begin:] for record in listing.records])
+    return b"".join((orjson.dumps(head)[:-1], b',"items":[', b"{" if listing.records else b"", items, b"]}"))

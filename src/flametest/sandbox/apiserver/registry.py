@@ -79,8 +79,9 @@ class Registry:
         """Return a page of the objects of a namespace (None: of all) that are selected, by namespace and name."""
         records: list[Record] = []
         last: Key | None = None
+        choosy = bool(selection.labels or selection.fields)
         for key, record in self.store.items(resource.stored_name, namespace, selection.after):
-            if not selection.matches(key, record):
+            if choosy and not selection.matches(key, record):
                 continue
             if selection.limit and len(records) == selection.limit:
                 return Listing(records, self.store.version, last)

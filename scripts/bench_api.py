@@ -2,9 +2,9 @@
 
     python -m scripts.bench_api KUBECONFIG
 
-Prints a JSON object: requests per second over 8 connections for a single get and for a list of 100 objects of
-1.4 kB, and the milliseconds from a write until each of 100 watchers has read it. Everything goes over TLS with the
-token, as kubectl does it; the client knows just enough HTTP to find the end of an answer.
+Prints a JSON object: requests per second over 8 connections for a single get and for a list of 100 objects of 1.4 kB,
+and the milliseconds from a write until each of 100 watchers has read it. Everything goes over TLS with the token, as
+kubectl does it; the client knows just enough HTTP to find the end of an answer.
 """
 
 import base64
@@ -25,7 +25,8 @@ __all__ = ["Rates", "main"]
 CONNECTIONS = 8
 OBJECTS = 100
 OBJECT_BYTES = 1400
-SECONDS = 3.0
+PERIODS = 6
+SECONDS = 1.0
 WATCHERS = 100
 WRITES = 41
 NAMESPACE = "bench"
@@ -100,19 +101,24 @@ class Connection:
 
 
 def rate(target: Target, path: str, seconds: float = SECONDS) -> float:
-    """Return how many requests a second are answered over all connections, after a tenth of the time as warm-up."""
+    """Return how many requests a second are answered over all connections, in the best of some periods.
+
+    What the machine does beside it can only lower a rate, so the best tells most of the server.
+    """
     connections = [Connection(target, target.request("GET", path)) for _ in range(CONNECTIONS)]
     with selectors.DefaultSelector() as selector:
         for one in connections:
             selector.register(one.socket, selectors.EVENT_READ, one)
             one.ask()
-        _serve(selector, seconds / 10)
-        before, begun = sum(one.answers for one in connections), time.monotonic()
-        _serve(selector, seconds)
-        counted, elapsed = sum(one.answers for one in connections) - before, time.monotonic() - begun
+        rates = []
+        for _ in range(PERIODS):
+            before, begun = sum(one.answers for one in connections), time.monotonic()
+            _serve(selector, seconds)
+            counted = sum(one.answers for one in connections) - before
+            rates.append(counted / (time.monotonic() - begun))
     for one in connections:
         one.socket.close()
-    return counted / elapsed
+    return max(rates)
 
 
 def _serve(selector: selectors.BaseSelector, seconds: float) -> None:
@@ -120,11 +126,10 @@ def _serve(selector: selectors.BaseSelector, seconds: float) -> None:
     while time.monotonic() < end:
         for key, _ in selector.select(1):
             connection: Connection = key.data
-            complete = connection.read()
-            while not complete and connection.socket.pending():
-                complete = connection.read()
-            if complete:
-                connection.ask()
+            # The rest of an answer that has begun is on its way.
+            while not connection.read():
+                pass
+            connection.ask()
 
 
 def watch_milliseconds(target: Target) -> list[float]:

@@ -34,7 +34,11 @@ SERVER = "import socketserver as s; s.ThreadingTCPServer(('', 8000), s.BaseReque
 def template(name: str, *command: str, image: str = "busybox:1.36", **spec: Any) -> dict[str, Any]:
     """Return a pod template; activities that are given a name alone look for a label ``name``."""
     container = {"name": "main", "image": image, "command": [*command] or ["sh", "-c", SCRIPT]}
-    return {"metadata": {"labels": {"name": name}}, "spec": {"containers": [container], **spec}}
+    # A signal that comes before the shell has set its trap is lost on process 1, and the whole grace period passes.
+    return {
+        "metadata": {"labels": {"name": name}},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 2, **spec},
+    }
 
 
 def workload(kind: str, name: str, replicas: int | None = None, **pod: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ proportional set size of the sandbox's own processes, the least of some readings
 takes a moment to go, such as a namespace of a pod that has just ended, gets it.
 
 The warm-up records as many events as are kept and changes as watches may start from, since both are bounded and only
-grow up to their bounds; then it makes changes for a fifth of the time, at most two minutes.
+grow up to their bounds; then it makes changes for a third of the time, at most two minutes.
 """
 
 import argparse
@@ -37,7 +37,7 @@ MEMORY_GROWTH_MAX = 0.2
 REST_SECONDS_MAX = 60.0
 SETTLE_SECONDS_MAX = 120.0
 TOLD_EVERY_SECONDS = 30.0
-WARM_UP_PART = 5
+WARM_UP_PART = 3
 WARM_UP_SECONDS_MAX = 120.0
 
 Say = Callable[[str], None]

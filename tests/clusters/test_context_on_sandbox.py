@@ -28,7 +28,7 @@ from flametest.run.needs import Plan, experiment_needs
 from flametest.sandbox import launch
 from tests.addresses import own_address
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.measured]
+pytestmark = pytest.mark.sandbox
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = own_address("context")

@@ -138,6 +138,7 @@ def test_a_right_that_is_missing_is_named_before_anything_is_injected(client: Ku
     assert roles(client) == []
 
 
+@pytest.mark.exhaustive
 def test_what_a_killed_job_has_injected_is_healed_by_the_next_one(client: KubeClient) -> None:
     removal = (ROOT / "experiments" / "remove-service-logic.json",)
     wish = JobWish("core", removal, "flametest", run_arguments=("--users", "5", "--no-ledger"))

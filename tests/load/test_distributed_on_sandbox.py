@@ -228,7 +228,7 @@ def test_a_namespace_without_the_mark_is_never_removed(place: Place, tmp_path: P
 
 
 @pytest.mark.measured
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_workers_reach_more_than_one_process_does(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,6 +150,7 @@ def quotes() -> list[Manifest]:
     ]
 
 
+@pytest.mark.exhaustive
 def test_a_lone_pod_without_probes_is_named_weak_and_its_deletion_misses_the_limit(
     cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -161,6 +162,7 @@ def test_a_lone_pod_without_probes_is_named_weak_and_its_deletion_misses_the_lim
     assert journal["deviated"], "users waited for the replacement, for longer than the limit"
 
 
+@pytest.mark.exhaustive
 def test_the_dependency_of_the_example_is_taken_away_and_comes_back(cluster: Cluster, tmp_path: Path) -> None:
     told = cluster.init("quotes", tmp_path)
     assert f"entry: Service quotes (its type is NodePort), {cluster.url(QUOTES_PORT)} / /readyz" in told

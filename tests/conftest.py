@@ -4,12 +4,16 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 _SHARING = frozenset({"end_to_end", "faults"})
 """Folders whose tests share one deployed system, which takes longer to make than any of them."""
 
 _LONGEST = "faults"
+
+settings.register_profile("side by side", deadline=None)  # an example waits for other workers, too
+settings.load_profile("side by side")
 
 
 class FolderScheduling(LoadFileScheduling):  # type: ignore[misc] # the base has no types

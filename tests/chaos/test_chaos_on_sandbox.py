@@ -40,7 +40,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         sandbox.stop()
 
 
-@pytest.fixture(params=["api", "nginx"])
+@pytest.fixture(params=["api", pytest.param("nginx", marks=pytest.mark.exhaustive)])
 def finished(request: pytest.FixtureRequest, deployed: Sandbox, tmp_path: Path) -> Iterator[ChaosRun]:
     run = ChaosRun(tmp_path, f"http://{NODE_PORT_ADDRESS}:30080")
     run.environment |= {"KUBECONFIG": str(deployed.kubeconfig), "KUBERNETES_CONTEXT": deployed.context}

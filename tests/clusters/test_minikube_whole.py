@@ -18,7 +18,7 @@ from tests.addresses import own_address
 ROOT = Path(__file__).parents[2]
 DOUBLE = Path(__file__).with_name("minikube_double.py")
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+pytestmark = [pytest.mark.sandbox, pytest.mark.exhaustive]
 
 
 class Commands:

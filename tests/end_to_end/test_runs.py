@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
+from tests.chaos.conftest import short_experiment
 from tests.end_to_end.conftest import FLAMETEST, ROOT, System
 
 pytestmark = pytest.mark.sandbox
@@ -136,9 +137,10 @@ def assert_journal_holds_the_figures(journal: Path, criteria: dict[str, Any]) ->
 
 @pytest.mark.measured
 def test_a_limit_that_is_missed_is_named_and_ends_with_1(system: System, tmp_path: Path) -> None:
-    out = tmp_path / "run"
+    out, file = tmp_path / "run", tmp_path / "pod-delete-nginx.json"
+    file.write_text(json.dumps(short_experiment("pod-delete-nginx", seconds=2, timeout_seconds=30)))
     done = system.flametest(
-        *("run", "--experiment", "experiments/pod-delete-nginx.json", "--out", str(out)),
+        *("run", "--experiment", str(file), "--out", str(out)),
         *("--limit", "recovery_seconds=0.001"),
     )
 

@@ -93,6 +93,7 @@ def roles(client: KubeClient) -> list[str]:
     return [one["metadata"]["name"] for one in items if one["metadata"]["name"].startswith("flametest-runner")]
 
 
+@pytest.mark.exhaustive
 def test_a_job_runs_an_experiment_with_its_own_role_and_leaves_its_report_and_nothing_else(
     sandbox: Sandbox, client: KubeClient, tmp_path: Path
 ) -> None:

@@ -52,6 +52,7 @@ def pause(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("mode", ["503", "hang", "refused"])
 def test_an_outage_is_seen_where_it_was(target: Any, tmp_path: Path, mode: str) -> None:
     with Prober(target.url, tmp_path, INTERVAL_MS, timeout_ms=300) as prober:
@@ -79,6 +80,7 @@ def test_an_outage_is_seen_where_it_was(target: Any, tmp_path: Path, mode: str) 
     assert fresh.bad.sum() >= 0.4 / (INTERVAL_MS / 1000) * 0.7
 
 
+@pytest.mark.measured
 def test_without_an_outage_both_lanes_are_punctual_and_good(target: Any, tmp_path: Path) -> None:
     with Prober(target.url, tmp_path, INTERVAL_MS) as prober:
         prober.wait_first_samples()

@@ -173,6 +173,7 @@ def test_the_dependency_of_the_example_is_taken_away_and_comes_back(cluster: Clu
     assert "Service redis has no ready endpoint" in journal["run"][1]["output"]["evidence"]
 
 
+@pytest.mark.exhaustive
 def test_a_run_takes_what_was_written_for_the_ticket_shop_and_judges_it(cluster: Cluster, tmp_path: Path) -> None:
     cluster.init("flametest", tmp_path)
     where = ("--no-deploy", "--namespace", "flametest", "--url", cluster.url(30080))

@@ -2,7 +2,7 @@
 
     nox -s resilience            deploy, load, inject, measure, report (the main job)
     nox -s tests                 the tests, real sandboxes included
-    nox -s exhaustive            every fault with every way of ending
+    nox -s exhaustive            every fault with every way of ending, whole runs by every provider
     nox -s up / down             the system under test, to look at or to break by hand
     nox -s chaos -- FILE         one experiment by stock Chaos Toolkit
     nox -s load / report         the load alone / render an earlier run again
@@ -63,7 +63,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["environment"])
 def exhaustive(session: nox.Session) -> None:
-    """Run the matrices of every fault with every way of ending, which take longer than a change should wait for."""
+    """Run matrices (every fault with every way of ending) and whole runs, for which a change should not wait."""
     _provide_system_packages(session)
     _run(session, "pytest", "-m", "exhaustive", *session.posargs)
 

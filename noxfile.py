@@ -28,6 +28,7 @@ import nox
 
 ROOT = Path(__file__).parent
 DEBIAN_BROWSER = "chromium"
+COMPILING_ONCE = {"PYTHONDONTWRITEBYTECODE": ""}  # empty as if it were not set, which it is on some machines
 
 nox.needs_version = ">=2025.2"
 nox.options.sessions = ["lint", "tests"]
@@ -136,8 +137,8 @@ def lint(session: nox.Session) -> None:
 
 
 def _run(session: nox.Session, program: str, *arguments: str, env: dict[str, str] | None = None) -> None:
-    """Run a program of the shared environment."""
-    session.run(str(_program(program)), *arguments, env=env, external=True)
+    """Run a program of the shared environment; it starts many others, so every module is compiled once."""
+    session.run(str(_program(program)), *arguments, env=COMPILING_ONCE | (env or {}), external=True)
 
 
 def _program(name: str) -> Path:

@@ -11,6 +11,7 @@ _SHARING = frozenset({"end_to_end", "faults"})
 """Folders whose tests share one deployed system, which takes longer to make than any of them."""
 
 _LONGEST = "faults"
+_APART = "test_faults_on_sandbox.py"  # long enough for a worker, and a system, of its own
 
 settings.register_profile("side by side", deadline=None)  # an example waits for other workers, too
 settings.load_profile("side by side")
@@ -22,7 +23,7 @@ class FolderScheduling(LoadFileScheduling):  # type: ignore[misc] # the base has
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
         folder = PurePosixPath(file).parent
-        return str(folder) if folder.name in _SHARING else file
+        return str(folder) if folder.name in _SHARING and not file.endswith(_APART) else file
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -130,8 +130,10 @@ async def test_a_config_map_that_changes_is_seen_in_the_container(cluster: Any) 
     cluster.create("reader", containers=[container], volumes=[{"name": "words", "configMap": {"name": "words"}}])
     await cluster.until_phase("reader", "Running")
     assert await output(cluster, "reader", "cat", "/words/word") == "one"
+    (shown,) = (cluster.folder / "pods").glob("*/volumes/words/..data")
+    before = shown.readlink()
     cluster.objects.update("configmaps", {**words, "data": {"word": "two"}})
-    await cluster.until(lambda: (cluster.folder / "pods").glob("*/volumes/words/..version_1"))
+    await cluster.until(lambda: shown.readlink() != before)
     assert await output(cluster, "reader", "cat", "/words/word") == "two"
 
 

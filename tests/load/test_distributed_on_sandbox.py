@@ -190,7 +190,7 @@ def test_a_load_test_that_does_not_load_is_explained_by_its_own_words(place: Pla
     broken.write_text("this is no Python\n")
     load = LoadOptions(2, 1, place.access.url, broken, SECONDS_MAX)
     with (
-        pytest.raises(LoadError, match=r"pod locust-master .*it ended with code 1.*SyntaxError"),
+        pytest.raises(LoadError, match=r"pod locust-\S+ .*it ended with code 1.*SyntaxError"),
         loaded_from_pods("scenario", place.access, PodLoadOptions(load, 1), tmp_path, lambda _: None),
     ):
         pytest.fail("it did not start")

@@ -22,6 +22,15 @@ def order(service: Any, key: str | None, event: int = 1, quantity: int = 1, cust
     return service.ask("POST", "/orders", headers, {"event_id": event, "quantity": quantity, "customer": customer})
 
 
+def insist(service: Any, key: str, event: int, quantity: int) -> Any:
+    """Send an order until it is no longer put off: logic answers 503 rather than let many wait for long."""
+    for _ in range(50):
+        answer = order(service, key, event, quantity)
+        if answer.status != 503:
+            return answer
+    raise AssertionError(f"order {key} was put off for ever")
+
+
 def books(service: Any) -> dict[int, dict[str, Any]]:
     """Return the books by event."""
     return {book["event_id"]: book for book in service.ask("GET", "/audit/books").body["books"]}
@@ -116,10 +125,10 @@ def test_parallel_buyers_never_get_more_than_there_is(logic: Any, start_logic: A
     draw = random.Random(3)
     quantities = [draw.randint(1, 3) for _ in range(80)]
     with ThreadPoolExecutor(24) as pool:
-        answers = list(pool.map(lambda n: order(replicas[n % 2], f"buyer-{n}", SMALL_EVENT, quantities[n]), range(80)))
-    assert {answer.status for answer in answers} <= {201, 409}
+        answers = list(pool.map(lambda n: insist(replicas[n % 2], f"buyer-{n}", SMALL_EVENT, quantities[n]), range(80)))
+    assert {answer.status for answer in answers} <= {200, 201, 409}
     assert {answer.body["error"] for answer in answers if answer.status == 409} == {"sold_out"}
-    sold = sum(answer.body["quantity"] for answer in answers if answer.status == 201)
+    sold = sum(answer.body["quantity"] for answer in answers if answer.status != 409)
     book = books(logic)[SMALL_EVENT]
     assert (book["initial"], book["left"], book["sold"]) == (50, 50 - sold, sold)
     # Whoever was turned away wanted more than is left.
@@ -129,9 +138,11 @@ def test_parallel_buyers_never_get_more_than_there_is(logic: Any, start_logic: A
 def test_the_same_order_sent_by_many_at_once_is_made_once(logic: Any, start_logic: Any, dependencies: Any) -> None:
     replicas = [logic, start_logic("logic-2", **dependencies)]
     with ThreadPoolExecutor(24) as pool:
-        answers = list(pool.map(lambda n: order(replicas[n % 2], "stampede", SMALL_EVENT, 2), range(48)))
+        answers = list(pool.map(lambda n: insist(replicas[n % 2], "stampede", SMALL_EVENT, 2), range(48)))
     statuses = Counter(answer.status for answer in answers)
-    assert statuses == {201: 1, 200: 47}
+    # The one that made it may itself have been put off with its order made, and have got it when it asked again.
+    assert statuses[200] + statuses[201] == 48
+    assert statuses[201] <= 1
     assert len({answer.body["id"] for answer in answers}) == 1
     assert books(logic)[SMALL_EVENT]["left"] == 48
 

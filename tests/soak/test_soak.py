@@ -6,7 +6,7 @@ from flametest.sandbox.launch import Sandbox
 from tests.sandbox.conftest import options, sandbox
 from tests.soak.soak import soak
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+pytestmark = [pytest.mark.sandbox, pytest.mark.exhaustive]
 
 __all__ = ["options", "sandbox"]
 

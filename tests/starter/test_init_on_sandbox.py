@@ -18,7 +18,7 @@ from flametest.kube.manifests import Manifest, parse_manifests, read_manifests
 from flametest.sandbox.launch import Sandbox, SandboxOptions, start
 from tests.addresses import own_address
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
+pytestmark = [pytest.mark.sandbox, pytest.mark.exhaustive]
 
 ROOT = Path(__file__).parents[2]
 QUOTES = ROOT / "examples" / "quotes"
@@ -150,7 +150,6 @@ def quotes() -> list[Manifest]:
     ]
 
 
-@pytest.mark.exhaustive
 def test_a_lone_pod_without_probes_is_named_weak_and_its_deletion_misses_the_limit(
     cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -162,7 +161,6 @@ def test_a_lone_pod_without_probes_is_named_weak_and_its_deletion_misses_the_lim
     assert journal["deviated"], "users waited for the replacement, for longer than the limit"
 
 
-@pytest.mark.exhaustive
 def test_the_dependency_of_the_example_is_taken_away_and_comes_back(cluster: Cluster, tmp_path: Path) -> None:
     told = cluster.init("quotes", tmp_path)
     assert f"entry: Service quotes (its type is NodePort), {cluster.url(QUOTES_PORT)} / /readyz" in told
@@ -173,7 +171,6 @@ def test_the_dependency_of_the_example_is_taken_away_and_comes_back(cluster: Clu
     assert "Service redis has no ready endpoint" in journal["run"][1]["output"]["evidence"]
 
 
-@pytest.mark.exhaustive
 def test_a_run_takes_what_was_written_for_the_ticket_shop_and_judges_it(cluster: Cluster, tmp_path: Path) -> None:
     cluster.init("flametest", tmp_path)
     where = ("--no-deploy", "--namespace", "flametest", "--url", cluster.url(30080))

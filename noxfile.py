@@ -58,7 +58,7 @@ def tests(session: nox.Session) -> None:
         return
     _run(session, "pytest", "-m", "measured and not exhaustive")
     # Tests with a sandbox mostly wait, so there are more workers than cores.
-    side_by_side = ("--numprocesses", "6", "--dist", "loadfile", "--no-loadscope-reorder")
+    side_by_side = ("--numprocesses", "5", "--dist", "loadfile", "--no-loadscope-reorder")
     _run(session, "pytest", *side_by_side, "-m", "not measured and not exhaustive")
 
 

@@ -111,6 +111,7 @@ def least(elsewhere: Elsewhere, client: KubeClient, tmp_path: Path) -> Path:
     return kubeconfig
 
 
+@pytest.mark.exhaustive
 def test_a_scenario_runs_on_a_system_that_is_there_already_by_no_more_rights_than_it_says(
     elsewhere: Elsewhere, least: Path, tmp_path: Path
 ) -> None:

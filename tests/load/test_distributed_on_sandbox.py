@@ -169,6 +169,7 @@ def test_every_request_of_every_worker_is_recorded_and_nothing_is_left_behind(pl
     place.wait_until_removed()
 
 
+@pytest.mark.exhaustive
 def test_a_worker_that_dies_ends_the_load_with_a_reason_and_keeps_what_was_fetched(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +211,7 @@ def test_a_run_that_is_killed_leaves_its_load_to_the_guardian(place: Place, tmp_
     place.wait_until_removed()
 
 
+@pytest.mark.exhaustive
 def test_a_namespace_without_the_mark_is_never_removed(place: Place, tmp_path: Path) -> None:
     options = PodLoadOptions(place.load(2, 1), workers=1, entry="http://target.target.svc")
     journal = UndoJournal(place.home)

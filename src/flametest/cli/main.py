@@ -15,6 +15,17 @@ from flametest.model.errors import FlametestError
 
 __all__ = ["main"]
 
+_SUITE = click.option("--suite", default="core", show_default=True, help="Suite of experiments/suites.toml.")
+
+_EXPERIMENTS = click.option(
+    "--experiment",
+    "experiments",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Run this experiment instead of a suite; may be repeated.",
+)
+
 _MARGIN = click.option(
     "--margin",
     "margin_ratio",
@@ -63,15 +74,8 @@ def main() -> None:
 @main.command()
 @at_cluster
 @making_minikube
-@click.option("--suite", default="core", show_default=True, help="Suite of experiments/suites.toml.")
-@click.option(
-    "--experiment",
-    "experiments",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Run this experiment instead of a suite; may be repeated.",
-)
+@_SUITE
+@_EXPERIMENTS
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run [reports/DATE-TIME].")
 @click.option(
     "--limit",
@@ -261,20 +265,11 @@ def job() -> None:
 
 def _what_job(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command of `job` the options that say what the Job is; the arguments after ``--`` are those of `run`."""
-    suite = click.option("--suite", default="core", show_default=True, help="Suite of experiments/suites.toml.")
-    experiments = click.option(
-        "--experiment",
-        "experiments",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Run this experiment instead of a suite; may be repeated.",
-    )
     image = click.option(
         "--image", default="flametest/flametest:0.1.0", show_default=True, metavar="NAME", help="Image of Flametest."
     )
     arguments = click.argument("run_arguments", nargs=-1, metavar="[-- OPTIONS OF RUN]")
-    return at_cluster(suite(experiments(image(arguments(command)))))
+    return at_cluster(_SUITE(_EXPERIMENTS(image(arguments(command)))))
 
 
 _JOB_OUT = click.option(

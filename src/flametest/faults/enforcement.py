@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from flametest.faults.connection import Reach, reach, ready_pods
+from flametest.faults.helper_pod import helper_pod
 from flametest.faults.waiting import wait_for
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError, NotFoundError
 from flametest.kube.resources import NETWORK_POLICIES, PODS, Object
-from flametest.kube.restricted import container_security, pod_security
 from flametest.kube.rights import rights
 from flametest.kube.snapshots import find
 
@@ -26,7 +26,6 @@ LIFE_SECONDS = 120
 READY_SECONDS_MAX = 30.0
 ENFORCED_SECONDS_MAX = 15.0
 LABEL = "flametest.dev/try"
-_USER = 10001
 _SOURCES_MAX = 4
 TRYING = (
     *rights(PODS, "create", "delete", "get", "list"),
@@ -121,18 +120,9 @@ def _pod(name: str, namespace: str, image: str) -> Object:
         "command": ["sh", "-c", _LISTEN],
         "workingDir": "/tmp",  # noqa: S108 (the container's own; nothing is written)
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}},
-        "securityContext": container_security(),
-    }
-    spec = {
-        "restartPolicy": "Never",
-        "activeDeadlineSeconds": LIFE_SECONDS,
-        "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": 0,
-        "securityContext": pod_security(_USER),
-        "containers": [container],
     }
     metadata = {"name": name, "namespace": namespace, "labels": {LABEL: name}}
-    return {"apiVersion": PODS.api_version, "kind": PODS.kind, "metadata": metadata, "spec": spec}
+    return helper_pod(metadata, container, LIFE_SECONDS)
 
 
 def _policy(listener: Object) -> Object:

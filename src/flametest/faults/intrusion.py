@@ -11,13 +11,13 @@ from typing import ClassVar
 
 from flametest.faults.connection import Reach, reach, ready_pods, vantage
 from flametest.faults.errors import FaultError, HealError
+from flametest.faults.helper_pod import helper_pod
 from flametest.faults.protocol import Proof, State
 from flametest.faults.waiting import wait_for
 from flametest.faults.workloads import WORKLOADS, selects, target_of
 from flametest.kube import KubeClient
 from flametest.kube.errors import ConflictError, NotFoundError
 from flametest.kube.resources import PODS, Object
-from flametest.kube.restricted import container_security, pod_security
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
 
@@ -28,7 +28,6 @@ IMAGE = "flametest/fault-proxy:0.1.0"  # any image with a shell and python3 serv
 LIFETIME_SECONDS = 600  # the cluster itself ends an intruder that everybody has forgotten
 READY_SECONDS_MAX = 60.0
 GONE_SECONDS_MAX = 25.0
-_USER = 10001  # as in the image
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +148,7 @@ class Intrusion:
             "imagePullPolicy": "IfNotPresent",
             "command": ["sleep", str(LIFETIME_SECONDS)],
             "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "64Mi"}},
-            "securityContext": container_security(),
-        }
-        spec = {
-            "restartPolicy": "Never",
-            "activeDeadlineSeconds": LIFETIME_SECONDS,
-            "terminationGracePeriodSeconds": 0,
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "securityContext": pod_security(_USER),
-            "containers": [container],
         }
         labels = {"app": INTRUDER, "app.kubernetes.io/part-of": "flametest"}
         metadata = {"name": INTRUDER, "namespace": self.namespace, "labels": labels}
-        return {"apiVersion": PODS.api_version, "kind": PODS.kind, "metadata": metadata, "spec": spec}
+        return helper_pod(metadata, container, LIFETIME_SECONDS)

@@ -1,29 +1,19 @@
-"""The handle by which a run starts, checks and ends the ledger of writes, which is a process of its own.
+"""The handle by which a run starts, checks and ends the ledger of writes, which is a process of its own."""
 
-A process of its own, as the prober is: neither may delay the other, and a run that dies takes no row with it.
-"""
-
-import json
-import os
-import sys
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
-from flametest.load.child import Child
-from flametest.load.errors import LoadError
 from flametest.load.exchange import Entry
 from flametest.load.orders import REPEAT_DELAYS_SECONDS, OrderMix
+from flametest.load.process import Recording, RecordingProcess
 
 __all__ = ["LEDGER_FILE", "ORDERS_PATH", "Ledger", "LedgerOptions", "LedgerSummary"]
 
 LEDGER_FILE = "ledger.csv"
 ORDERS_PATH = "/shop/api/orders"
-_SUMMARY_FILE = "ledger.json"
-_LOG_FILE = "ledger.log"
 _TIMEOUT_SECONDS = 3.0  # the shop promises an answer within 2 s
-_STOP_MARGIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,87 +43,42 @@ class LedgerSummary:
     dropped: int
 
 
-class Ledger:
-    """A ledger that writes `LEDGER_FILE` into ``record_folder``, which exists.
+class Ledger(RecordingProcess[LedgerSummary]):
+    """A ledger that writes `LEDGER_FILE` into ``record_folder``.
 
-    As a context manager it starts on entry, if it was not started before, and ends on every way out. ``prefix`` begins
-    each of its keys; it is drawn anew for each ledger, whatever the seed, since a key that was used before would be
-    answered with the old order.
+    ``prefix`` begins each of its keys; it is drawn anew for each ledger, whatever the seed, since a key that was used
+    before would be answered with the old order.
     """
 
+    recording = Recording(
+        "the ledger of writes", "flametest.load.ledger_main", LEDGER_FILE, "ledger.json", "ledger.log"
+    )
+
     def __init__(self, options: LedgerOptions, record_folder: Path) -> None:
+        super().__init__(record_folder)
         self.prefix = f"ledger-{uuid.uuid4().hex[:12]}-"
         self._options = options
-        self._folder = record_folder
-        self._child: Child | None = None
 
     @property
     def orders_per_second(self) -> float:
         """Return the rate of its schedule."""
         return self._options.orders_per_second
 
-    def __enter__(self) -> "Ledger":
-        if self._child is None:
-            self.start()
-        return self
+    @property
+    def _seconds_to_finish(self) -> float:
+        return _TIMEOUT_SECONDS + max(REPEAT_DELAYS_SECONDS)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._child is not None:
-            self._end()
-
-    def start(self) -> None:
-        """Start the process.
-
-        Raises:
-            LoadError: the URL is none, the folder has a ledger already, or the process cannot be started.
-        """
-        url = self._options.url.rstrip("/") + ORDERS_PATH
+    def _arguments(self) -> Sequence[object]:
+        options, mix = self._options, self._options.mix
+        url = options.url.rstrip("/") + ORDERS_PATH
         Entry.from_url(url)
-        ledger = self._folder / LEDGER_FILE
-        if ledger.exists():
-            raise LoadError(f"{ledger} exists already", "record into a new folder")
-        mix = self._options.mix
-        command = [sys.executable, "-m", "flametest.load.ledger_main", url, str(ledger)]
-        command += ["--summary", str(self._folder / _SUMMARY_FILE), "--prefix", self.prefix]
-        command += ["--customer", self.prefix.strip("-"), "--seed", self._options.seed]
-        command += ["--event", str(mix.event_id), "--scarce-event", str(mix.scarce_event_id)]
-        command += ["--scarce-share", str(mix.scarce_share), "--repeat-share", str(mix.repeat_share)]
-        command += ["--orders-per-second", str(self._options.orders_per_second)]
-        command += ["--timeout-seconds", str(_TIMEOUT_SECONDS), "--seconds-max", str(self._options.seconds_max)]
-        command += ["--parent", str(os.getpid())]
-        self._child = Child("the ledger of writes", command, self._folder / _LOG_FILE)
+        return (
+            *(url, "--prefix", self.prefix, "--customer", self.prefix.strip("-"), "--seed", options.seed),
+            *("--event", mix.event_id, "--scarce-event", mix.scarce_event_id),
+            *("--scarce-share", mix.scarce_share, "--repeat-share", mix.repeat_share),
+            *("--orders-per-second", options.orders_per_second),
+            *("--timeout-seconds", _TIMEOUT_SECONDS, "--seconds-max", options.seconds_max),
+        )
 
-    def check(self) -> None:
-        """Do nothing while it writes.
-
-        Raises:
-            LoadError: it died; the message has its last words.
-        """
-        if self._child is not None:
-            self._child.check()
-
-    def stop(self) -> LedgerSummary:
-        """End it, let what it has sent be answered, and return its summary; every row is then written.
-
-        Raises:
-            LoadError: it was not running any more, or ended without a summary.
-        """
-        if self._child is None:
-            raise LoadError("the ledger of writes was not started")
-        try:
-            self.check()
-        finally:
-            code = self._end()
-        try:
-            return LedgerSummary(**json.loads((self._folder / _SUMMARY_FILE).read_text()))
-        except (OSError, ValueError, TypeError) as error:
-            raise LoadError(
-                f"the ledger of writes ended with code {code} and no summary", f"see {self._folder / _LOG_FILE}"
-            ) from error
-
-    def _end(self) -> int:
-        assert self._child is not None
-        child, self._child = self._child, None
-        return child.stop(_TIMEOUT_SECONDS + max(REPEAT_DELAYS_SECONDS) + _STOP_MARGIN_SECONDS)
+    def _summarize(self, content: dict[str, int]) -> LedgerSummary:
+        return LedgerSummary(**content)

@@ -8,9 +8,7 @@ only, and some dozen requests a second: small enough to leave the figures of pro
 
 import argparse
 import asyncio
-import gc
 import json
-import os
 import random
 import sys
 import time
@@ -19,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flametest.load.errors import LoadError
 from flametest.load.exchange import Entry
 from flametest.load.lanes import Progress, ask, send_freshly
 from flametest.load.ledgerfile import LedgerFile
 from flametest.load.orders import REPEAT_DELAYS_SECONDS, OrderMix, OrderPlan, outcome_of, plan_order
+from flametest.load.program import add_common_arguments, positive, record
 from flametest.load.schedule import Schedule
 from flametest.load.stopping import Stop
 from flametest.model.writes import Attempt, WriteOutcome
@@ -125,27 +123,21 @@ class _Ledger:
 def main(arguments: list[str] | None = None) -> int:
     """Order until told to stop; return the exit code: 0, or 2 when an argument cannot be used."""
     options = _parse(arguments)
-    gc.collect()
-    gc.freeze()
-    try:
-        with LedgerFile(options.ledger) as file:
-            summary = asyncio.run(_run(options, file))
-        options.summary.write_text(json.dumps(summary) + "\n")
-    except (LoadError, OSError) as error:
-        print(f"ledger: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return record("ledger", lambda: _order(options), options.summary)
 
 
-async def _run(options: _Options, file: LedgerFile) -> dict[str, int]:
-    return await _Ledger(options, file).run()
+def _order(options: _Options) -> dict[str, int]:
+    async def run(file: LedgerFile) -> dict[str, int]:
+        return await _Ledger(options, file).run()
+
+    with LedgerFile(options.ledger) as file:
+        return asyncio.run(run(file))
 
 
 def _parse(arguments: list[str] | None) -> _Options:
     parser = argparse.ArgumentParser(prog="python -m flametest.load.ledger_main", description=(__doc__ or "").strip())
     parser.add_argument("url", help="where orders are posted, such as http://127.0.0.1:30080/shop/api/orders")
     parser.add_argument("ledger", type=Path, help="CSV file to write; must not exist")
-    parser.add_argument("--summary", type=Path, required=True, help="JSON file to write at the end")
     parser.add_argument("--prefix", required=True, help="beginning of every Idempotency-Key, never used before")
     parser.add_argument("--customer", default="ledger", help="who orders")
     parser.add_argument("--seed", required=True, help="of the mix of orders")
@@ -153,20 +145,12 @@ def _parse(arguments: list[str] | None) -> _Options:
     parser.add_argument("--scarce-event", type=int, default=0, help="event that sells out; 0 for none")
     parser.add_argument("--scarce-share", type=float, default=0.1, help="share of orders for the latter")
     parser.add_argument("--repeat-share", type=float, default=0.1, help="share of orders that are sent twice")
-    parser.add_argument("--orders-per-second", type=_positive, default=10.0)
-    parser.add_argument("--timeout-seconds", type=_positive, default=3.0)
-    parser.add_argument("--seconds-max", type=_positive, default=3600.0, help="ends by itself after so long")
-    parser.add_argument("--parent", type=int, default=os.getppid(), help="process that it ends with")
+    parser.add_argument("--orders-per-second", type=positive, default=10.0)
+    parser.add_argument("--timeout-seconds", type=positive, default=3.0)
+    add_common_arguments(parser)
     given = vars(parser.parse_args(arguments))
     mix = OrderMix(*(given.pop(name) for name in ("event", "scarce_event", "scarce_share", "repeat_share")))
     return _Options(mix=mix, **given)
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a positive number, found {text!r}")
-    return value
 
 
 if __name__ == "__main__":

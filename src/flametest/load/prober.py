@@ -1,27 +1,19 @@
-"""The handle by which a recorder starts, checks and ends the prober, which is a process of its own.
+"""The handle by which a recorder starts, checks and ends the prober, which is a process of its own."""
 
-A process of its own, because the recorder's threads and garbage collection would delay its requests.
-"""
-
-import json
 import os
 import signal
-import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
-from flametest.load.child import Child
 from flametest.load.errors import LoadError
 from flametest.load.exchange import Entry
+from flametest.load.process import Recording, RecordingProcess
 
 __all__ = ["PROBER_SAMPLES_FILE", "Prober", "ProberSummary"]
 
 PROBER_SAMPLES_FILE = "samples-prober.csv"
-_SUMMARY_FILE = "prober.json"
-_LOG_FILE = "prober.log"
-_STOP_MARGIN_SECONDS = 5.0
 _POLL_SECONDS = 0.02
 
 
@@ -42,11 +34,10 @@ class ProberSummary:
     send_lag_max_ns: int
 
 
-class Prober:
-    """A prober of ``url`` that writes `PROBER_SAMPLES_FILE` into ``record_folder``, which exists.
+class Prober(RecordingProcess[ProberSummary]):
+    """A prober of ``url`` that writes `PROBER_SAMPLES_FILE` into ``record_folder``."""
 
-    As a context manager it starts on entry and ends on every way out. `stop` returns what the prober says of itself.
-    """
+    recording = Recording("the prober", "flametest.load.prober_main", PROBER_SAMPLES_FILE, "prober.json", "prober.log")
 
     def __init__(
         self,
@@ -56,47 +47,11 @@ class Prober:
         timeout_ms: float = 1000.0,
         seconds_max: float = 3600.0,
     ) -> None:
+        super().__init__(record_folder)
         self._url = url
-        self._folder = record_folder
         self._interval_ms = interval_ms
         self._timeout_ms = timeout_ms
         self._seconds_max = seconds_max
-        self._child: Child | None = None
-
-    def __enter__(self) -> "Prober":
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._child is not None:
-            self._end()
-
-    def start(self) -> None:
-        """Start the process; `wait_first_samples` tells when it probes.
-
-        Raises:
-            LoadError: the URL is none, the folder has samples already, or the process cannot be started.
-        """
-        Entry.from_url(self._url)
-        samples = self._folder / PROBER_SAMPLES_FILE
-        if samples.exists():
-            raise LoadError(f"{samples} exists already", "record into a new folder")
-        command = [sys.executable, "-m", "flametest.load.prober_main", self._url, str(samples)]
-        command += ["--summary", str(self._folder / _SUMMARY_FILE)]
-        command += ["--interval-ms", str(self._interval_ms), "--timeout-ms", str(self._timeout_ms)]
-        command += ["--seconds-max", str(self._seconds_max), "--parent", str(os.getpid())]
-        self._child = Child("the prober", command, self._folder / _LOG_FILE)
-
-    def check(self) -> None:
-        """Do nothing while it probes.
-
-        Raises:
-            LoadError: it died; the message has its last words.
-        """
-        if self._child is not None:
-            self._child.check()
 
     def wait_first_samples(self, timeout_seconds: float = 10.0) -> None:
         """Return once its first samples are written.
@@ -105,7 +60,7 @@ class Prober:
             LoadError: it died, or none came in time.
         """
         deadline = time.monotonic() + timeout_seconds
-        while not _has_rows(self._folder / PROBER_SAMPLES_FILE):
+        while not _has_rows(self.records_file):
             self.check()
             if time.monotonic() >= deadline:
                 raise LoadError(f"the prober wrote no sample within {timeout_seconds:g} s", f"see {self._folder}")
@@ -121,29 +76,19 @@ class Prober:
         if self._child is not None:
             self._child.signal(signal.SIGCONT)
 
-    def stop(self) -> ProberSummary:
-        """End it, let what it has sent be answered, and return its summary; every sample is then written.
+    @property
+    def _seconds_to_finish(self) -> float:
+        return self._timeout_ms / 1000
 
-        Raises:
-            LoadError: it was not running any more, or ended without a summary.
-        """
-        if self._child is None:
-            raise LoadError("the prober was not started")
-        try:
-            self.check()
-        finally:
-            code = self._end()
-        try:
-            return ProberSummary(**json.loads((self._folder / _SUMMARY_FILE).read_text()))
-        except (OSError, ValueError, TypeError) as error:
-            raise LoadError(
-                f"the prober ended with code {code} and no summary", f"see {self._folder / _LOG_FILE}"
-            ) from error
+    def _arguments(self) -> Sequence[object]:
+        Entry.from_url(self._url)
+        return (
+            *(self._url, "--interval-ms", self._interval_ms, "--timeout-ms", self._timeout_ms),
+            *("--seconds-max", self._seconds_max),
+        )
 
-    def _end(self) -> int:
-        assert self._child is not None
-        child, self._child = self._child, None
-        return child.stop(self._timeout_ms / 1000 + _STOP_MARGIN_SECONDS)
+    def _summarize(self, content: dict[str, int]) -> ProberSummary:
+        return ProberSummary(**content)
 
 
 def _has_rows(path: Path) -> bool:

@@ -7,18 +7,15 @@ and writes its summary, one JSON object. Standard library only, so that it start
 
 import argparse
 import asyncio
-import gc
-import json
-import os
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from flametest.load.errors import LoadError
 from flametest.load.exchange import Entry
 from flametest.load.lanes import FreshLane, KeepAliveLane, Progress, Sender, probe
 from flametest.load.priority import go_first
+from flametest.load.program import add_common_arguments, positive, record
 from flametest.load.samplefile import FLUSH_SECONDS, SampleFile
 from flametest.load.schedule import Schedule, Slot
 from flametest.load.stopping import Stop
@@ -114,39 +111,25 @@ def main(arguments: list[str] | None = None) -> int:
     """Probe until told to stop; return the exit code: 0, or 2 when an argument cannot be used."""
     options = _parse(arguments)
     go_first()
-    gc.collect()
-    gc.freeze()
-    try:
-        with SampleFile(options.samples) as file:
-            summary = asyncio.run(_run(options, file))
-        options.summary.write_text(json.dumps(summary) + "\n")
-    except (LoadError, OSError) as error:
-        print(f"prober: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return record("prober", lambda: _probe(options), options.summary)
 
 
-async def _run(options: _Options, file: SampleFile) -> dict[str, int]:
-    return await _Prober(options, file).run(options.seconds_max)
+def _probe(options: _Options) -> dict[str, int]:
+    async def run(file: SampleFile) -> dict[str, int]:
+        return await _Prober(options, file).run(options.seconds_max)
+
+    with SampleFile(options.samples) as file:
+        return asyncio.run(run(file))
 
 
 def _parse(arguments: list[str] | None) -> _Options:
     parser = argparse.ArgumentParser(prog="python -m flametest.load.prober_main", description=(__doc__ or "").strip())
     parser.add_argument("url", help="what is asked for, such as http://127.0.0.1:30080/")
     parser.add_argument("samples", type=Path, help="CSV file to write; must not exist")
-    parser.add_argument("--summary", type=Path, required=True, help="JSON file to write at the end")
-    parser.add_argument("--interval-ms", type=_positive, default=50.0)
-    parser.add_argument("--timeout-ms", type=_positive, default=1000.0)
-    parser.add_argument("--seconds-max", type=_positive, default=3600.0, help="ends by itself after so long")
-    parser.add_argument("--parent", type=int, default=os.getppid(), help="process that it ends with")
+    parser.add_argument("--interval-ms", type=positive, default=50.0)
+    parser.add_argument("--timeout-ms", type=positive, default=1000.0)
+    add_common_arguments(parser)
     return _Options(**vars(parser.parse_args(arguments)))
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a positive number, found {text!r}")
-    return value
 
 
 if __name__ == "__main__":

@@ -127,11 +127,6 @@ class Sandbox:
         """Return the name of the kubeconfig's context."""
         return CONTEXT_NAME
 
-    @property
-    def log_file(self) -> Path:
-        """Return the log of the sandbox's own processes."""
-        return self.state_folder / _LOG_NAME
-
     def alive(self) -> bool:
         """Return whether the supervisor lives."""
         return process_start_ticks(self.pid) == self.start_ticks

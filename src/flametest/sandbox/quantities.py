@@ -1,4 +1,4 @@
-"""Quantities of resources, such as ``100m`` of CPU or ``64Mi`` of memory.
+"""Quantities of resources, such as ``100m`` of CPU, ``64Mi`` of memory or ``1e3``.
 
 Format: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 """
@@ -7,38 +7,29 @@ import re
 from decimal import Decimal
 from functools import lru_cache
 
-__all__ = ["quantity"]
+__all__ = ["parse_quantity"]
 
-_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|([KMGTPE]i|[numkMGTPE]))?")
+# Three digits of an exponent are more than any amount needs, and few enough to compute with.
+_FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i))?")
 _FACTORS = {
     "n": Decimal("1e-9"),
     "u": Decimal("1e-6"),
     "m": Decimal("1e-3"),
-    "k": Decimal(10**3),
-    "M": Decimal(10**6),
-    "G": Decimal(10**9),
-    "T": Decimal(10**12),
-    "P": Decimal(10**15),
-    "E": Decimal(10**18),
-    "Ki": Decimal(2**10),
-    "Mi": Decimal(2**20),
-    "Gi": Decimal(2**30),
-    "Ti": Decimal(2**40),
-    "Pi": Decimal(2**50),
-    "Ei": Decimal(2**60),
+    **{suffix: Decimal(10 ** (3 * power)) for power, suffix in enumerate("kMGTPE", 1)},
+    **{f"{suffix}i": Decimal(2 ** (10 * power)) for power, suffix in enumerate("KMGTPE", 1)},
 }
 
 
 # The same few amounts are asked for by every pod, and read again at every choice of a node.
 @lru_cache(maxsize=1024)
-def quantity(text: str | float) -> Decimal:
+def parse_quantity(text: str | float) -> Decimal:
     """Return the amount in base units (cores, bytes, pieces).
 
     Raises:
-        ValueError: the text is no quantity.
+        ValueError: the text has not the form of a quantity.
     """
-    found = _QUANTITY.fullmatch(str(text))
+    found = _FORM.fullmatch(str(text))
     if found is None:
-        raise ValueError(f"not a quantity: {text!r}; expected a number with a suffix such as m, Ki, Mi or G")
+        raise ValueError(f"not a quantity: {text!r}; expected a number with a suffix such as m, k, Mi or G")
     number, exponent, suffix = found.groups()
     return Decimal(number + (exponent or "")) * _FACTORS.get(suffix or "", Decimal(1))

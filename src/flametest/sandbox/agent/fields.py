@@ -5,7 +5,7 @@ import re
 from decimal import ROUND_CEILING, Decimal
 
 from flametest.sandbox.objects import Object
-from flametest.sandbox.quantities import quantity
+from flametest.sandbox.quantities import parse_quantity
 
 __all__ = ["field_value", "resource_value"]
 
@@ -42,8 +42,8 @@ def resource_value(container: Object, resource: str, divisor: str, capacity: dic
     text = (resources.get(kind) or {}).get(name)
     if text is None:
         text = capacity.get(name, "0") if kind == "limits" else "0"
-    unit = quantity(divisor) if divisor and divisor != "0" else Decimal(1)
-    return str(math.ceil((quantity(str(text)) / unit).quantize(Decimal("1e-9"), rounding=ROUND_CEILING)))
+    unit = parse_quantity(divisor) if divisor and divisor != "0" else Decimal(1)
+    return str(math.ceil((parse_quantity(str(text)) / unit).quantize(Decimal("1e-9"), rounding=ROUND_CEILING)))
 
 
 def _escaped(value: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from flametest.sandbox.apiserver.failures import bad_request
-from flametest.sandbox.apiserver.quantities import parse_quantity
+from flametest.sandbox.quantities import parse_quantity
 
 __all__ = ["FieldType", "ObjectType", "normalise", "object_type", "type_of_kind"]
 

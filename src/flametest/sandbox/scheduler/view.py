@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from flametest.sandbox.labels import labels_of
 from flametest.sandbox.objects import Object
-from flametest.sandbox.quantities import quantity
+from flametest.sandbox.quantities import parse_quantity
 
 __all__ = ["NodeView", "Requests", "allocatable_of", "host_ports_of", "is_done", "requests_of"]
 
@@ -42,7 +42,7 @@ def is_done(pod: Object) -> bool:
 
 def _amounts(resources: Object | None) -> Requests:
     given = (resources or {}).get("requests") or {}
-    return {resource: quantity(amount) for resource, amount in given.items()}
+    return {resource: parse_quantity(amount) for resource, amount in given.items()}
 
 
 def _added(amounts: Iterable[Requests]) -> Requests:
@@ -70,7 +70,7 @@ def requests_of(pod: Object) -> Requests:
     total = _added(running)
     for peak in peaks:
         total |= {resource: max(amount, total.get(resource, Decimal(0))) for resource, amount in peak.items()}
-    overhead = {resource: quantity(amount) for resource, amount in (spec.get("overhead") or {}).items()}
+    overhead = {resource: parse_quantity(amount) for resource, amount in (spec.get("overhead") or {}).items()}
     return _added([total, overhead])
 
 
@@ -78,7 +78,7 @@ def allocatable_of(node: Object) -> Requests:
     """Return what a node has to give."""
     status = node.get("status") or {}
     given = status.get("allocatable") or status.get("capacity") or {}
-    return {resource: quantity(amount) for resource, amount in given.items()}
+    return {resource: parse_quantity(amount) for resource, amount in given.items()}
 
 
 def host_ports_of(pod: Object) -> set[tuple[str, str, int]]:

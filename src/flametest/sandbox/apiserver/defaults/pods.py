@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from flametest.sandbox.apiserver.quantities import parse_quantity
 from flametest.sandbox.objects import Object
+from flametest.sandbox.quantities import parse_quantity
 
 __all__ = ["containers_of", "default_pod", "default_template", "prepare_pod", "quality_of_service"]
 

@@ -11,7 +11,6 @@ from flametest.sandbox.apiserver.failures import (
     required,
     unsupported_value,
 )
-from flametest.sandbox.apiserver.quantities import parse_quantity
 from flametest.sandbox.apiserver.validation.names import (
     check_enum,
     check_label_selector,
@@ -21,6 +20,7 @@ from flametest.sandbox.apiserver.validation.names import (
     dns_label,
 )
 from flametest.sandbox.objects import Object
+from flametest.sandbox.quantities import parse_quantity
 
 __all__ = ["check_pod", "check_pod_update", "check_template"]
 

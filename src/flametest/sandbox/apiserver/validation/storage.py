@@ -1,8 +1,8 @@
 """What is refused of claims, volumes and storage classes."""
 
 from flametest.sandbox.apiserver.failures import Cause, bad_value, forbidden_value, required, unsupported_value
-from flametest.sandbox.apiserver.quantities import parse_quantity
 from flametest.sandbox.objects import Object
+from flametest.sandbox.quantities import parse_quantity
 
 __all__ = ["check_claim", "check_claim_update", "check_storage_class", "check_volume"]
 

@@ -45,13 +45,15 @@ class Elsewhere:
     kubeconfig: Path
     home: Path
 
-    def flametest(self, *arguments: str, kubeconfig: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    def flametest(
+        self, *arguments: str, kubeconfig: Path | None = None, seconds_max: float = 300
+    ) -> "subprocess.CompletedProcess[str]":
         """Run a flametest command on the context to its end."""
         environment = {**os.environ, "FLAMETEST_HOME": str(self.home), "NO_COLOR": "1"}
         environment["KUBECONFIG"] = str(kubeconfig or self.kubeconfig)
         command = [sys.executable, "-m", "flametest.cli", *arguments, "--cluster", f"context:{CONTEXT}"]
         return subprocess.run(
-            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=seconds_max, check=False
         )
 
 
@@ -133,6 +135,19 @@ def test_a_scenario_runs_on_a_system_that_is_there_already_by_no_more_rights_tha
     assert denied.returncode == 2
     assert "delete pods (pod-delete-api" in denied.stderr
     assert elsewhere.flametest("status").returncode == 0
+
+
+@pytest.mark.exhaustive
+@pytest.mark.measured
+def test_the_full_suite_passes_by_the_context(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = elsewhere.flametest("run", "--suite", "full", "--url", URL, "--out", str(out), seconds_max=1800)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads((out / "result.json").read_text())
+    experiments = {path.stem for path in (ROOT / "experiments").glob("*.json")}
+    assert {one["name"]: one["verdict"] for one in result["scenarios"]} == dict.fromkeys(experiments, "passed")
+    assert result["cluster"] == f"context:{CONTEXT}"
+    assert elsewhere.flametest("status").returncode == 0, "a run leaves what ran before"
 
 
 def test_the_usual_tools_are_pointed_at_the_context(elsewhere: Elsewhere) -> None:

@@ -100,5 +100,6 @@ def test_the_same_files_are_deployed_measured_and_reported_through_minikube(
     gone = flametest("status", "--cluster", "minikube")
     assert gone.returncode == 2
     assert "no minikube is running" in gone.stderr
+    assert "flametest up --cluster minikube" in gone.stderr
     assert flametest("down", "--cluster", "minikube", "--delete").returncode == 0
     assert flametest.profiles() == {}

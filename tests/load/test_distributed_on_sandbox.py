@@ -22,7 +22,7 @@ from flametest.kube.manifests import parse_manifests
 from flametest.kube.resources import NAMESPACES, PODS
 from flametest.load import LoadError, LoadOptions, Locust
 from flametest.measure.samples import Samples, read_samples
-from flametest.model.events import LoadEnded, LoadStarted, Noted
+from flametest.model.events import LoadEnded, LoadStarted, LoadWorkerEnded, Noted
 from flametest.model.history import History
 from flametest.run.loadpods import PodLoadOptions, loaded_from_pods
 from flametest.sandbox.launch import SandboxOptions, start
@@ -145,8 +145,7 @@ def recorded(folder: Path) -> tuple[History, Samples]:
 
 def requests_of(history: History) -> list[int]:
     """Return what the history says each worker has sent."""
-    told = [one.message for one in history.of(Noted) if one.message.startswith("load worker ")]
-    return [int(message.split(": ")[1].split()[0]) for message in told]
+    return [one.requests for one in history.of(LoadWorkerEnded)]
 
 
 def test_every_request_of_every_worker_is_recorded_and_nothing_is_left_behind(place: Place, tmp_path: Path) -> None:
@@ -160,7 +159,7 @@ def test_every_request_of_every_worker_is_recorded_and_nothing_is_left_behind(pl
     assert min(counts) > 0.4 * len(samples)
     assert samples.good.all()
     assert samples.pods == ("target",)
-    assert all(one.message.endswith("its clock is this machine's") for one in history.of(Noted))
+    assert all(one.clock_uncertainty_ns == 0 for one in history.of(LoadWorkerEnded))
     started, ended = history.of(LoadStarted)[0], history.of(LoadEnded)[0]
     assert (started.users, started.offered_per_second, ended.reason) == (20, 100.0, "stopped")
     between = samples.sent_between(started.at.monotonic_ns, ended.at.monotonic_ns)

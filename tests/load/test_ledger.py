@@ -15,6 +15,7 @@ import pytest
 from flametest.load import Ledger, LedgerOptions, LoadError, OrderMix
 from flametest.measure.ledger import read_attempts
 from flametest.model.writes import Attempt, WriteOutcome
+from tests.load.recording_process import process_recording
 
 
 def ledger_of(url: str, folder: Path, orders_per_second: float = 50.0, repeat_share: float = 0.0) -> Ledger:
@@ -32,14 +33,7 @@ def noted(folder: Path) -> tuple[Attempt, ...]:
 
 def process_of(folder: Path) -> int | None:
     """Return the pid of the ledger that writes into ``folder``."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            arguments = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"flametest.load.ledger_main" in arguments and str(folder / "ledger.csv").encode() in arguments:
-            return int(entry.name)
-    return None
+    return process_recording("flametest.load.ledger_main", folder / "ledger.csv")
 
 
 def test_every_order_has_a_key_of_its_own_and_is_noted_before_it_is_sent(

@@ -15,6 +15,7 @@ import pytest
 from flametest.load import LoadError, Prober
 from flametest.measure.samples import Samples, read_samples
 from flametest.model.samples import Lane
+from tests.load.recording_process import process_recording
 
 INTERVAL_MS = 20.0
 SLACK_NS = 60_000_000  # the interval, and a busy machine
@@ -28,14 +29,7 @@ def recorded(folder: Path) -> Samples:
 
 def process_of(folder: Path) -> int | None:
     """Return the pid of the prober that writes into ``folder``."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            arguments = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"flametest.load.prober_main" in arguments and str(folder / "samples-prober.csv").encode() in arguments:
-            return int(entry.name)
-    return None
+    return process_recording("flametest.load.prober_main", folder / "samples-prober.csv")
 
 
 def trouble(prober: Prober) -> str:

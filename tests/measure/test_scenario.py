@@ -15,6 +15,7 @@ from flametest.model.events import (
     FaultInjected,
     FaultProved,
     LoadEnded,
+    LoadWorkerEnded,
     Phase,
     PhaseStarted,
     PodObserved,
@@ -55,6 +56,11 @@ def changed(history: History, kind: type[Event], **changes: object) -> History:
 
 def without(history: History, kind: type[Event]) -> History:
     return History(event for event in history if not isinstance(event, kind))
+
+
+def worker_ended(number: int = 0, requests: int = 10, offset_ns: int = 0, uncertainty_ns: int = 0) -> LoadWorkerEnded:
+    stamp = Stamp(90 * SECOND_NS, 1_000_090.0)
+    return LoadWorkerEnded(stamp, "pod-delete-api", f"locust-worker-{number}", requests, offset_ns, uncertainty_ns)
 
 
 def test_a_recovery_within_its_limits_passes_and_says_so(lab: Laboratory) -> None:
@@ -142,6 +148,11 @@ DOUBTS: dict[str, tuple[str, Callable[[History], History]]] = {
         lambda history: changed(history, ScenarioEnded, status="interrupted"),
     ),
     "the load died": ("load_achieved", lambda history: changed(history, LoadEnded, reason="locust ended with 1")),
+    "a worker's requests are missing": ("load_workers", lambda history: history.append(worker_ended(requests=10**6))),
+    "a worker's clock is vague": (
+        "load_workers",
+        lambda history: history.append(worker_ended(uncertainty_ns=6 * 10**7)),
+    ),
     "the prober lagged": (
         "prober_punctual",
         lambda history: changed(history, ProberEnded, send_lag_max_ns=3 * 10**8),
@@ -171,6 +182,26 @@ def test_a_doubt_makes_it_inconclusive(lab: Laboratory, doubt: str) -> None:
     assert doubts[0] == name
     assert set(doubts) - {name} <= {"hypothesis_held"}  # which nobody was asked for when there is no end
     assert "in doubt" in result.sentence
+
+
+@pytest.mark.parametrize(
+    ("offset_ns", "uncertainty_ns", "clocks"),
+    [
+        (0, 0, "they read this machine's clock"),
+        (-5 * SECOND_NS, 1_370_000, "their clocks are up to 5.000 s from this machine's, known to ± 1.37 ms"),
+    ],
+)
+def test_what_came_of_each_load_worker_is_told(
+    lab: Laboratory, offset_ns: int, uncertainty_ns: int, clocks: str
+) -> None:
+    history = lab.deletion().append(worker_ended(0, 12)).append(worker_ended(1, 10, offset_ns, uncertainty_ns))
+    checks = {check.name: check for check in judged(history, lab.samples(), LIMITS[0]).checks}
+    assert checks["load_workers"].verdict is Verdict.PASSED
+    assert checks["load_workers"].detail == f"requests of locust-worker-0 12, locust-worker-1 10; {clocks}"
+
+
+def test_load_of_one_process_has_no_workers_to_check(lab: Laboratory) -> None:
+    assert "load_workers" not in [check.name for check in judged(lab.deletion(), lab.samples(), LIMITS[0]).checks]
 
 
 def test_a_load_under_95_percent_is_inconclusive(lab: Laboratory) -> None:

@@ -21,7 +21,7 @@ APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}"
 CORE = f"/api/v1/namespaces/{NAMESPACE}"
 MERGE = "application/merge-patch+json"
 EVENT_BYTES = 400
-EXTRAS_MAX = 3
+EXTRAS_MAX = 12
 REPLICAS_MAX = 5
 # What the soak comes back to: (resource, name, replicas).
 SETTLED = (("deployments", "web", 3), ("deployments", "api", 2), ("statefulsets", "store", 2))
@@ -187,20 +187,21 @@ class Workload:
         name = self._next("crash")
         pod = _template(name) | {"metadata": {"name": name, "labels": {"app": name}}}
         pod["spec"]["containers"][0]["command"] = ["sh", "-c", "echo going; exit 3"]
-        self.api(f"{CORE}/pods", pod)
-        self._extras.append(f"{CORE}/pods/{name}")
+        self._create(f"{CORE}/pods", name, pod)
 
     def _add(self) -> None:
-        if len(self._extras) >= EXTRAS_MAX:
-            self._remove()
         name = self._next("extra")
-        self.api(f"{APPS}/deployments", _workload("Deployment", name, self.rng.randint(1, 2)))
-        self._extras.append(f"{APPS}/deployments/{name}")
-        self.api(f"{CORE}/services", _service(name, self.rng.choice(("ClusterIP", "NodePort"))))
-        self._extras.append(f"{CORE}/services/{name}")
+        self._create(f"{APPS}/deployments", name, _workload("Deployment", name, self.rng.randint(1, 2)))
+        self._create(f"{CORE}/services", name, _service(name, self.rng.choice(("ClusterIP", "NodePort"))))
         claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
-        self.api(f"{CORE}/persistentvolumeclaims", {"metadata": {"name": name}, "spec": claim})
-        self._extras.append(f"{CORE}/persistentvolumeclaims/{name}")
+        self._create(f"{CORE}/persistentvolumeclaims", name, {"metadata": {"name": name}, "spec": claim})
+
+    def _create(self, collection: str, name: str, body: Object) -> None:
+        """Create an extra object; the oldest one makes room for it, so that they do not add up over the soak."""
+        while len(self._extras) >= EXTRAS_MAX:
+            self._remove()
+        self.api(collection, body)
+        self._extras.append(f"{collection}/{name}")
 
     def _remove(self) -> None:
         if self._extras:

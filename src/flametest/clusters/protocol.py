@@ -156,7 +156,7 @@ def running(cluster: Cluster) -> Access:
     if access is not None:
         return access
     if cluster.is_own:
-        raise ClusterError(f"no {cluster.name} is running", "start one with `flametest up`")
+        raise ClusterError(f"no {cluster.name} is running", f"start one with `flametest up --cluster {cluster.name}`")
     raise ClusterError(
         f"nothing is deployed to {cluster.name}: the namespace is not there",
         f"deploy with `flametest up --cluster {cluster.name}`, or name another namespace by --namespace",

@@ -24,12 +24,6 @@ class ClockOffset:
     offset_ns: int
     uncertainty_ns: int
 
-    def __str__(self) -> str:
-        if not self.uncertainty_ns:
-            return "its clock is this machine's"
-        way = "behind" if self.offset_ns > 0 else "ahead"
-        return f"its clock is {abs(self.offset_ns) / 1e9:.6f} s {way}, ± {self.uncertainty_ns / 1e6:.2f} ms"
-
 
 class ClockEstimate:
     """The offset of one other clock, from as many exchanges as there are.

@@ -23,13 +23,11 @@ from flametest.load.samplefile import SampleFile
 from flametest.load.worker_pods import MASTER, PodLoad
 from flametest.model.samples import Sample
 
-__all__ = ["CLOCK_UNCERTAINTY_NS_MAX", "DistributedLocust", "inside_url"]
+__all__ = ["DistributedLocust", "inside_url"]
 
 ANSWERING_SECONDS_MAX = 180.0  # images may have to be pulled
 ACCOUNT_SECONDS_MAX = 10.0  # a new namespace has its service account, without which no pod is made, a little later
 LAST_SAMPLES_SECONDS_MAX = 20.0
-CLOCK_UNCERTAINTY_NS_MAX = 50_000_000
-"""By how much a worker's stamps may be wrong; outages shorter than this could not be placed."""
 
 _POLL_SECONDS = 0.1
 _QUESTIONS_PER_SECOND_MAX = 50.0

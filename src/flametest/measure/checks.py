@@ -5,7 +5,7 @@ system that is not steady again after healing, can fail one. Each check says in 
 was found.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from flametest.model.events import (
     FaultProved,
     LoadEnded,
     LoadStarted,
+    LoadWorkerEnded,
     Phase,
     PhaseStarted,
     PodObserved,
@@ -35,6 +36,7 @@ from flametest.model.verdict import Criterion, Verdict, worst
 __all__ = ["checks", "clock_steady", "never_healthy", "prober_punctual"]
 
 _Finding = tuple[Verdict, str]
+_Rule = tuple[str, str, Callable[[], _Finding]]
 _NS = 1e9
 # How long a load generator may have been silent when its end was noted: its slowest request, and its own ending.
 _SILENCE_SECONDS_MAX = 2.0
@@ -51,13 +53,14 @@ def checks(
 ) -> tuple[Check, ...]:
     """Return every check of one scenario's whole record."""
     judged = tuple(criteria)
-    rules: tuple[tuple[str, str, Callable[[], _Finding]], ...] = (
+    rules: tuple[_Rule, ...] = (
         ("fault_proven", "The fault took effect", lambda: _fault(history)),
         ("experiment_completed", "The experiment ran to its end", lambda: _completed(history)),
         ("hypothesis_held", "The experiment's hypothesis held after the fault", lambda: _hypothesis(history, judged)),
         ("healthy_before", "The system was healthy before the fault", lambda: _healthy(measured, objectives)),
         ("steady_again", "The system was steady again after healing", lambda: _healed(history, measured, objectives)),
         ("load_achieved", "The offered load was sent", lambda: _load(history, measured, objectives)),
+        *_of_workers(history, samples, objectives),
         ("prober_punctual", "The prober kept its schedule", lambda: prober_punctual(history, samples, objectives)),
         ("clock_steady", "The clock was not set", lambda: clock_steady(history, objectives)),
         ("watches_whole", "The watches saw everything", lambda: _watches(history, measured)),
@@ -158,6 +161,35 @@ def _load(history: History, measured: Figures, objectives: Objectives) -> _Findi
         return Verdict.INCONCLUSIVE, "the record is too short to compare achieved with offered"
     detail = f"{ratio:.1%} of {offered:g} requests a second; at least {objectives.achieved_ratio_min:.0%} are needed"
     return (Verdict.PASSED if ratio >= objectives.achieved_ratio_min else Verdict.INCONCLUSIVE), detail
+
+
+def _of_workers(history: History, samples: Samples, objectives: Objectives) -> tuple[_Rule, ...]:
+    """Return the check of load that pods of the cluster sent; none where one process on this machine did."""
+    workers = history.of(LoadWorkerEnded)
+    if not workers:
+        return ()
+    title = "All load workers' requests are recorded, on one clock"
+    return (("load_workers", title, lambda: _workers(workers, samples, objectives)),)
+
+
+def _workers(workers: Sequence[LoadWorkerEnded], samples: Samples, objectives: Objectives) -> _Finding:
+    recorded, sent = len(samples.lane(Lane.LOAD)), sum(one.requests for one in workers)
+    told = ", ".join(f"{one.pod} {one.requests}" for one in workers)
+    vaguest = max(workers, key=lambda one: one.clock_uncertainty_ns)
+    uncertainty = vaguest.clock_uncertainty_ns / _NS
+    if recorded < sent:
+        return Verdict.INCONCLUSIVE, f"{recorded} requests are in the record, and the workers sent {told}"
+    if uncertainty > objectives.clock_uncertainty_seconds_max:
+        limit_ms = objectives.clock_uncertainty_seconds_max * 1e3
+        return (
+            Verdict.INCONCLUSIVE,
+            f"the clock of {vaguest.pod} is known to ± {uncertainty * 1e3:.0f} ms; ± {limit_ms:.0f} ms are believed",
+        )
+    apart = max(abs(one.clock_offset_ns) for one in workers) / _NS
+    clocks = "they read this machine's clock"
+    if uncertainty:
+        clocks = f"their clocks are up to {apart:.3f} s from this machine's, known to ± {uncertainty * 1e3:.2f} ms"
+    return Verdict.PASSED, f"requests of {told}; {clocks}"
 
 
 def _achieved_ratio(measured: Figures, started_ns: int) -> float | None:

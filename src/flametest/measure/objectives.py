@@ -42,6 +42,10 @@ class Objectives:
     clock_drift_seconds_max: float = 0.1
     """Greatest distance of wall and monotonic clock over a scenario; more means that the clock was set meanwhile."""
 
+    clock_uncertainty_seconds_max: float = 0.05
+    """By how much the clock of a load worker may be wrong: one interval of the prober, within which no outage is
+    placed anyway."""
+
     compared_requests_min: float = 20.0
     """Requests that a pod has to be due before its rate is compared: below, chance alone looks unfair."""
 

@@ -22,6 +22,7 @@ __all__ = [
     "LedgerStarted",
     "LoadEnded",
     "LoadStarted",
+    "LoadWorkerEnded",
     "Noted",
     "Phase",
     "PhaseStarted",
@@ -303,6 +304,23 @@ class LoadEnded(Event):
     """The load generator ended; ``reason`` is ``stopped`` or what went wrong."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadWorkerEnded(Event):
+    """What came of a pod that sent a part of the load.
+
+    Attributes:
+        pod: its name.
+        requests: how many requests of it are recorded.
+        clock_offset_ns: what was added to its stamps to have them on this machine's clock.
+        clock_uncertainty_ns: by how much that may be wrong; 0 where both read the same clock.
+    """
+
+    pod: str
+    requests: int
+    clock_offset_ns: int
+    clock_uncertainty_ns: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,9 @@ from flametest.faults.undo import UndoJournal, UndoRecord, identifier, state_hom
 from flametest.kube import KubeClient, KubeError, connect
 from flametest.kube.resources import NAMESPACES
 from flametest.load import LoadError, LoadOptions
-from flametest.load.collector import WorkerSummary
-from flametest.load.distributed import CLOCK_UNCERTAINTY_NS_MAX, DistributedLocust, inside_url
+from flametest.load.distributed import DistributedLocust, inside_url
 from flametest.load.worker_pods import PodLoad
-from flametest.model.events import LoadEnded, LoadStarted, Noted, Target
+from flametest.model.events import LoadEnded, LoadStarted, LoadWorkerEnded, Noted, Target
 from flametest.run.folder import append_event, stamp
 
 __all__ = ["Load", "PodLoadOptions", "loaded_from_pods", "wait_until_offered"]
@@ -149,22 +148,12 @@ def _ended_early(locust: DistributedLocust) -> str:
 
 
 def _finish(locust: DistributedLocust, name: str, history: Path) -> str:
-    """End the load, note what came of each worker, and return what is missing or in doubt; empty for nothing."""
+    """End the load, note what came of each worker, and return what is missing; empty for nothing."""
     try:
         summaries = locust.stop()
     except (LoadError, KubeError) as error:
         return error.message
     for one in summaries:
-        append_event(history, Noted(stamp(), name, f"load worker {one.pod}: {one.requests} requests; {one.clock}"))
-    return _doubt(summaries)
-
-
-def _doubt(summaries: tuple[WorkerSummary, ...]) -> str:
-    vague = [one for one in summaries if one.clock.uncertainty_ns > CLOCK_UNCERTAINTY_NS_MAX]
-    if not vague:
-        return ""
-    most = max(vague, key=lambda one: one.clock.uncertainty_ns)
-    return (
-        f"the clock of load worker {most.pod} is known to ± {most.clock.uncertainty_ns / 1e6:.0f} ms only, and "
-        f"± {CLOCK_UNCERTAINTY_NS_MAX / 1e6:.0f} ms are believed"
-    )
+        offset_ns, uncertainty_ns = one.clock.offset_ns, one.clock.uncertainty_ns
+        append_event(history, LoadWorkerEnded(stamp(), name, one.pod, one.requests, offset_ns, uncertainty_ns))
+    return ""

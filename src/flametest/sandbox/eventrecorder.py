@@ -16,7 +16,8 @@ __all__ = ["EventRecorder", "reference_to"]
 
 _log = logging.getLogger(__name__)
 
-_REMEMBERED_EVENTS_MAX = 2048
+# Of each recorder, of which there is one for each controller.
+_REMEMBERED_EVENTS_MAX = 1024
 
 
 def reference_to(obj: Object, field_path: str = "") -> Object:
@@ -49,7 +50,8 @@ class EventRecorder:
         self._component = component
         self._clock = clock
         self._host = host
-        self._remembered: OrderedDict[tuple[str, ...], tuple[str, str]] = OrderedDict()
+        # By the hash of what makes events the same, since the texts themselves would take most of a kilobyte each.
+        self._remembered: OrderedDict[int, tuple[str, str]] = OrderedDict()
         self._serial = 0
 
     def normal(self, about: Object, reason: str, message: str, field_path: str = "") -> None:
@@ -63,14 +65,14 @@ class EventRecorder:
     def record(self, about: Object, kind: str, reason: str, message: str, field_path: str = "") -> None:
         """Record an event about an object, given whole; ``kind`` is Normal or Warning."""
         regarding = reference_to(about, field_path)
-        same = (regarding.get("uid", ""), regarding["name"], field_path, kind, reason, message)
+        same = hash((regarding.get("uid", ""), regarding["name"], field_path, kind, reason, message))
         try:
             if not self._count_again(same):
                 self._remember(same, self._create(regarding, kind, reason, message))
         except StatusError as error:
             _log.debug("event %s about %s is not recorded: %s", reason, regarding["name"], error)
 
-    def _count_again(self, same: tuple[str, ...]) -> bool:
+    def _count_again(self, same: int) -> bool:
         place = self._remembered.get(same)
         event = None if place is None else self._objects.get("events", *place)
         if event is None:
@@ -81,7 +83,7 @@ class EventRecorder:
         self._remembered.move_to_end(same)
         return True
 
-    def _remember(self, same: tuple[str, ...], place: tuple[str, str]) -> None:
+    def _remember(self, same: int, place: tuple[str, str]) -> None:
         self._remembered[same] = place
         while len(self._remembered) > _REMEMBERED_EVENTS_MAX:
             self._remembered.popitem(last=False)

@@ -8,6 +8,8 @@ ledger_main    the ledger's process: unique orders at a constant rate, some of t
 ledgerfile     the CSV file of its attempts, written before and after each
 orders         what is ordered, and what an answer says of it; pure
 audit          reading back what the shop kept
+process        the handle of a process that records beside a run, such as prober and ledger
+program        what such a process begins and ends with
 stopping       when a recording process ends
 schedule       when the next request is due; pure
 exchange       one HTTP request on a connection, and the answer to it

@@ -7,8 +7,11 @@ guard          refuses experiments that would hit more than they mean to
 guarded        other extensions' actions as faults, so that they are gated and healed too; pure
 injections     the faults of the running experiment, noted in its record
 preview        what an experiment would hit, without injecting anything
+session        the one recorder of the process, where the former three meet
+limits         the limits of the running experiment
 settings       what the environment says: cluster, namespace, entry, record folder
 recorder       owns prober, watches and record while an experiment runs
+traffic        how many requests the pods themselves have counted
 record         the record folder: history and samples
 observations   objects of the API as events of the model; pure
 view           what the watches have shown so far; pure

@@ -10,6 +10,10 @@ guardian      a process that heals when nobody else can
 owner         whose a fault is, and whether that process lives
 signals       heal before a signal ends the process, and let none end the healing
 catalogue     every fault by name
+rights        which rights each fault needs
+enforcement   whether the network enforces NetworkPolicies, by trying
+own_namespace a namespace of Flametest's own, gone on every way out
+helper_pod    a pod of Flametest's own beside the system; pure
 connection    whether a pod can connect
 selection     which pods, drawn or not
 workloads     Deployments and StatefulSets as targets
@@ -23,6 +27,6 @@ proxy_parts   what the fault proxy is deployed as; pure
 waiting       bounded waits
 errors        the error tree
 
-The faults: `bad_rollout`, `container_crash`, `dependency_outage`, `fault_proxy`, `network_partition`,
+The faults: `bad_rollout`, `container_crash`, `dependency_outage`, `fault_proxy`, `intrusion`, `network_partition`,
 `node_drain`, `node_loss`, `pod_deletion`, `random_errors`, `scaling`, `service_removal`.
 """

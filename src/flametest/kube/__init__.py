@@ -16,6 +16,8 @@ execute      run a command in a pod's container
 stamps       when exactly a mutating request was sent and answered
 warnings     what the cluster itself says is wrong
 logs         fetch the logs of all pods into files
+rights       what one may do, and whether one may
+restricted   what pods of Flametest's own may do; pure
 errors       the error tree
 """
 

@@ -19,6 +19,9 @@ locust_sample  what Locust says of a request, as a sample; pure
 locust_serve   what Locust loads beside these in a pod, to be asked for its samples
 distributed    the handle by which a run starts, waits for and ends Locust as master and workers in the cluster
 worker_pods    what these are deployed as; pure
+truth          the handle of a server whose outages are of known length, for the self-test
+truth_main     that server's process
+priority       what keeps a busy machine from delaying the prober
 collector      fetches one worker's samples through the API server
 clocks         a worker's clock in terms of this machine's; pure
 clockname      which clock a process reads

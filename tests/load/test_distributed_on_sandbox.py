@@ -235,7 +235,7 @@ def test_two_workers_reach_more_than_one_process_does(
 ) -> None:
     # More is offered than either reaches, so the wait for the rate is what they are given.
     monkeypatch.setattr("flametest.run.loadpods.OFFERED_SECONDS_MAX", 3.5)
-    offered = place.load(60, 100)
+    offered = place.load(120, 100)
     ratios = []
     for number in range(3):
         alone, both = tmp_path / f"alone-{number}", tmp_path / f"both-{number}"
@@ -247,7 +247,7 @@ def test_two_workers_reach_more_than_one_process_does(
         with loaded_from_pods("scenario", place.access, PodLoadOptions(offered, 2), both, lambda _: None):
             pass
         ratios.append(middle_second(both) / middle_second(alone))
-        assert any("2 load workers did not offer 6000" in one.message for one in recorded(both)[0].of(Noted))
+        assert any("2 load workers did not offer 12000" in one.message for one in recorded(both)[0].of(Noted))
     print("two workers to one process:", " ".join(f"{ratio:.2f}" for ratio in ratios))
     assert sorted(ratios)[1] > 1.1
 

@@ -248,6 +248,28 @@ def _stages(ready_again: float, first_success: float | None, steady: float | Non
     )
 
 
+def _checks(victim: str) -> tuple[Check, ...]:
+    return (
+        Check("fault_proved", "The fault took effect", Verdict.PASSED, f"pod {victim} is gone by its uid"),
+        Check(
+            "load_achieved", "The load was offered", Verdict.PASSED, "99.8 % of 120/s outside the fault (at least 95 %)"
+        ),
+        Check(
+            "prober_lag", "The prober kept its schedule", Verdict.PASSED, "worst lag 3.1 ms, 0 of 1,600 samples dropped"
+        ),
+        Check("clock_drift", "The clocks agree", Verdict.PASSED, "0.4 ms in 81 s"),
+    )
+
+
+def _marks(outage_seconds: float, ready_again: float, steady: float | None) -> list[Mark]:
+    moments = [(0.0, "injected"), (0.09, "endpoint out"), (ready_again, "replacement ready")]
+    if outage_seconds:
+        moments += [(0.11, "first failure"), (0.11 + outage_seconds, "first success")]
+    if steady is not None:
+        moments += [(steady, "steady")]
+    return [Mark(number, label, seconds) for number, (seconds, label) in enumerate(sorted(moments), start=1)]
+
+
 @functools.cache
 def scenario(
     name: str = "pod-delete-api",
@@ -272,24 +294,10 @@ def scenario(
     criteria = _criteria(
         bracket, ready_again=ready_again, steady=steady, availability=availability, p95_ms=p95_ms, limit=limit_s
     )
-    checks = (
-        Check("fault_proved", "The fault took effect", Verdict.PASSED, f"pod {pods[-2].name} is gone by its uid"),
-        Check(
-            "load_achieved", "The load was offered", Verdict.PASSED, "99.8 % of 120/s outside the fault (at least 95 %)"
-        ),
-        Check(
-            "prober_lag", "The prober kept its schedule", Verdict.PASSED, "worst lag 3.1 ms, 0 of 1,600 samples dropped"
-        ),
-        Check("clock_drift", "The clocks agree", Verdict.PASSED, "0.4 ms in 81 s"),
-    )
+    checks = _checks(pods[-2].name)
     bad = round((1 - availability) * 7_211)
     first_success = 0.11 + outage_seconds if outage_seconds else None
-    moments = [(0.0, "injected"), (0.09, "endpoint out"), (ready_again, "replacement ready")]
-    if outage_seconds:
-        moments += [(0.11, "first failure"), (0.11 + outage_seconds, "first success")]
-    if steady is not None:
-        moments += [(steady, "steady")]
-    marks = [Mark(number, label, seconds) for number, (seconds, label) in enumerate(sorted(moments), start=1)]
+    marks = _marks(outage_seconds, ready_again, steady)
     felt = f"users felt it for {outage_seconds:.2f} s" if outage_seconds else "users did not feel it"
     series = _series(
         generator,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from flametest.sandbox import controlgroups
 from flametest.sandbox.agent.image import Image
 from flametest.sandbox.agent.images import Catalogue
 from flametest.sandbox.agent.memory import MemoryRuntime, Program
@@ -23,9 +24,12 @@ HEARS = {"exec": {"command": ["sh", "-c", "test -e /tmp/up"]}, "periodSeconds": 
 STUBBORN = "trap '' TERM; while :; do sleep 0.02; done"
 FAIL_PROBE = "test -e /tmp/ready"
 
+GREEDY = "text=$(head -c 200000000 /dev/zero | tr '\\0' x)"
+
 PROGRAMS = {
     SERVE: Program(),
     STUBBORN: Program(on_stop=None),
+    GREEDY: Program(code=0, memory_bytes=200_000_000),
     "exit 0": Program(code=0, on_stop=None),
     "exit 1": Program(code=1),
     "echo done; exit 3": Program(output="done\n", code=3),
@@ -42,7 +46,10 @@ def program_of(container: ContainerOptions) -> Program | None:
 
 @pytest.fixture(params=["memory", pytest.param("processes", marks=pytest.mark.sandbox)])
 def bench(request: pytest.FixtureRequest, tmp_path: Path, bench_class: MakeBench) -> Iterator[MakeBench]:
-    runtime = MemoryRuntime(program_of) if request.param == "memory" else ProcessRuntime(str(tmp_path / "runtime"))
+    groups = controlgroups.make(tmp_path) if request.param == "processes" else None
+    runtime = (
+        MemoryRuntime(program_of) if request.param == "memory" else ProcessRuntime(str(tmp_path / "runtime"), groups)
+    )
     catalogue = Catalogue(extra={"shell:1": Image("shell:1", environment=(("PATH", "/usr/bin:/bin"),))})
     descriptors = len(os.listdir("/proc/self/fd"))
 
@@ -50,9 +57,17 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path, bench_class: MakeBench
         return bench_class(runtime, tmp_path, catalogue, **settings)
 
     yield make
+    assert controlgroups.remove(tmp_path)
     assert not os.path.isdir(tmp_path / "pods") or os.listdir(tmp_path / "pods") == []
     # The event loop is closed by now or holds a few of its own; a container's pipes would be many more.
     assert len(os.listdir("/proc/self/fd")) <= descriptors + 8
+
+
+@pytest.fixture
+def _enforced(request: pytest.FixtureRequest, bench: MakeBench, tmp_path: Path) -> None:
+    """Skip what needs limits where the kernel does not let anybody set them."""
+    if request.node.callspec.params["bench"] == "processes" and controlgroups.find(tmp_path) is None:
+        pytest.skip("no control groups can be made here")
 
 
 def shell(script: str, name: str = "main", **fields: Any) -> dict[str, Any]:
@@ -138,6 +153,19 @@ async def test_a_pod_that_never_restarts_fails_with_the_code_of_its_command(benc
         await cluster.until(lambda: not cluster.network.attached)
         cluster.objects.delete("pods", "default", "once")
         await cluster.until_gone("once")
+
+
+@pytest.mark.usefixtures("_enforced")
+async def test_a_container_that_takes_more_memory_than_its_limit_is_killed(bench: MakeBench) -> None:
+    async with bench(backoff_seconds=0.05) as cluster:
+        container = shell(GREEDY, resources={"limits": {"memory": "32Mi"}})
+        cluster.create("greedy", containers=[container])
+        ended = await cluster.until(lambda: cluster.container("greedy").get("lastState", {}).get("terminated"))
+        assert (ended["exitCode"], ended["reason"]) == (137, "OOMKilled")
+        await cluster.until(lambda: cluster.container("greedy")["restartCount"] >= 2)
+        enough = shell(GREEDY, resources={"limits": {"memory": "1Gi"}})
+        cluster.create("modest", restartPolicy="Never", containers=[enough])
+        await cluster.until_phase("modest", "Succeeded")
 
 
 async def test_the_end_of_the_log_explains_a_failure_where_that_is_wanted(bench: MakeBench) -> None:

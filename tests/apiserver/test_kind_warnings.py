@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flametest.sandbox.apiserver.warnings import KIND_FIELDS, KIND_NOTES, POD_FIELDS
+from flametest.sandbox.apiserver.warnings import KIND_FIELDS, KIND_NOTES, LIMITS, POD_FIELDS
 from tests.apiserver.objects import pod
 from tests.apiserver.serving import Client
 
@@ -78,7 +78,7 @@ def test_defaults_are_no_reason_for_a_warning(client: Client, path: str, spec: d
 
 def test_every_field_that_is_warned_of_is_in_the_documentation() -> None:
     text = DOCUMENT.read_text()
-    paths = {path.removeprefix("containers.*.").removeprefix("initContainers.*.") for path in POD_FIELDS}
+    paths = {path.removeprefix("containers.*.").removeprefix("initContainers.*.") for path in (*POD_FIELDS, *LIMITS)}
     paths |= {path.removeprefix("jobTemplate.spec.") for fields in KIND_FIELDS.values() for path in fields}
     assert [path for path in sorted(paths | KIND_NOTES.keys()) if f"`{path}`" not in text] == []
 
@@ -107,12 +107,12 @@ def test_a_policy_that_makes_no_sense_is_refused(client: Client, spec: dict[str,
     assert [cause["field"] for cause in answer.body["details"]["causes"]] == [field]
 
 
-def test_limits_of_containers_come_back_as_warnings(client: Client) -> None:
+def test_limits_that_are_not_enforced_come_back_as_warnings(client: Client) -> None:
     limited = {"name": "main", "image": "example/web:1", "resources": {"limits": {"memory": "64Mi", "cpu": "1"}}}
     template = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [limited]}}
     body = {"metadata": {"name": "limited"}, "spec": {"selector": SELECTOR, "template": template}}
     answer = client.post("/apis/apps/v1/namespaces/default/deployments?dryRun=All", body)
     assert answer.status == 201
-    (warning,) = answer.warnings
-    assert "spec.template.spec.containers.*.resources.limits" in warning
-    assert "limits are not enforced" in warning
+    fields = [warning.partition('"')[2].partition(":")[0] for warning in answer.warnings]
+    assert fields == [f"spec.template.spec.containers.*.resources.limits.{name}" for name in ("cpu", "memory")]
+    assert all("limits are not enforced" in warning for warning in answer.warnings)

@@ -78,6 +78,13 @@ class Api:
         with self._opener().open(request, timeout=10) as answer:
             return json.load(answer)
 
+    def warnings(self, path: str, body: Any) -> list[str]:
+        """Post a body and return what the server warns of."""
+        headers = self._headers | {"Content-Type": "application/json"}
+        request = urllib.request.Request(self._server + path, json.dumps(body).encode(), headers, method="POST")
+        with self._opener().open(request, timeout=10) as answer:
+            return list(answer.headers.get_all("Warning") or ())
+
     def _opener(self) -> urllib.request.OpenerDirector:
         # The environment may name a proxy, which is not for loopback.
         return urllib.request.build_opener(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from flametest.sandbox import controlgroups
 from flametest.sandbox.launch import Sandbox, SandboxOptions, find, start
 
 pytestmark = pytest.mark.sandbox
@@ -76,7 +77,10 @@ def nothing_is_left_of(options: SandboxOptions) -> Iterator[Family]:
     before = host_state(options)
     sandbox = start(options)
     family = Family(sandbox)
+    made = controlgroups.find(sandbox.state_folder)
+    groups = made.folders if made is not None else ()
     try:
+        assert all(group.is_dir() for group in groups)
         assert len(family.descriptors) >= 4
         assert len(family.namespaces) >= 1
         yield family
@@ -85,6 +89,7 @@ def nothing_is_left_of(options: SandboxOptions) -> Iterator[Family]:
         assert find(options) is None
         assert family.namespaces_left() == set()
         assert host_state(options) == before
+        assert not any(group.exists() for group in groups)
     finally:
         family.close()
 

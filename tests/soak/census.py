@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from flametest.sandbox import controlgroups
 from flametest.sandbox.launch import Sandbox
 from flametest.sandbox.processes import own_processes
 
@@ -45,6 +46,9 @@ def take(sandbox: Sandbox, metrics: str) -> Census:
         census[f"network: {what}"] = len(json.loads(_inside(cluster, "ip", "-json", what, "show")))
     census["nftables: rules and elements"] = _leaves(json.loads(_inside(cluster, "nft", "-j", "list", "ruleset")))
     census["ports of the host"] = _listeners(sandbox.node_port_address)
+    groups = controlgroups.find(sandbox.state_folder)
+    for folder in groups.folders if groups is not None else ():
+        census["control groups"] += sum(path.is_dir() for path in folder.iterdir())
     pods = sandbox.state_folder / "pods"
     for folder in sorted(pods.iterdir()):
         census[f"folders: {'claims' if folder.name == 'claims' else 'pods and images'}"] += 1

@@ -39,6 +39,7 @@ def _template(name: str) -> Object:
         "image": "busybox:1.36",
         "command": ["sh", "-c", SCRIPT],
         "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+        "resources": {"limits": {"cpu": "500m", "memory": "64Mi"}},
     }
     spec = {"containers": [container], "volumes": [volume], "terminationGracePeriodSeconds": 3}
     return {"metadata": {"labels": {"app": name}}, "spec": spec}

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import uvloop
 
-from flametest.sandbox import control
+from flametest.sandbox import control, controlgroups
 from flametest.sandbox.agent import Agent, AgentSettings, Catalogue, ProcessRuntime
 from flametest.sandbox.apiserver import Registry
 from flametest.sandbox.apiserver.bootstrap import bootstrap
@@ -121,7 +121,7 @@ def _make_agent(settings: Settings, registry: Registry, pod_network: NamespacedP
     return Agent(
         registry,
         pod_network,
-        ProcessRuntime(str(settings.pods_folder)),
+        ProcessRuntime(str(settings.pods_folder), controlgroups.find(Path(settings.state_folder))),
         AgentSettings(
             state_folder=str(settings.pods_folder),
             nodes=tuple(settings.node_list()),
@@ -138,10 +138,11 @@ async def _start_api(parts: Parts, settings: Settings, registry: Registry, agent
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(settings.certificate_file, settings.key_file)
     token = settings.token_file.read_text()
+    limits_enforced = controlgroups.find(Path(settings.state_folder)) is not None
     inner = socket.create_server((settings.node_list()[0].address, API_INNER_PORT))
     for name, listener in (("API server", api), ("API server for pods", inner)):
         listener.setblocking(False)
-        server = ApiServer(registry, token, agent, context)
+        server = ApiServer(registry, token, agent, context, limits_enforced=limits_enforced)
         await server.serve(listener)
         parts.start(name, _hold(server))
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flametest.sandbox import requirements
+from flametest.sandbox import controlgroups, requirements
 from flametest.sandbox.credentials import CONTEXT_NAME, kubeconfig, make_credentials, write_private
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.processes import (
@@ -269,7 +269,8 @@ def _locked(path: Path, name: str) -> Iterator[None]:
 
 
 def _clear(folder: Path, keep: tuple[str, ...]) -> None:
-    """Remove what a sandbox left in its folder: credentials, the state file, and the data of its pods."""
+    """Remove what a sandbox left: its control groups, credentials, the state file, and the data of its pods."""
+    controlgroups.remove(folder)
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name in keep:
             continue

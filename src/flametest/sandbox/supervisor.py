@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flametest.sandbox import control, namespaces
+from flametest.sandbox import control, controlgroups, namespaces
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.processes import process_start_ticks
 from flametest.sandbox.settings import Settings
@@ -56,6 +56,8 @@ def main(arguments: list[str]) -> int:
     except SandboxError as error:
         _tell_starter(ready_descriptor, {"error": str(error), "remedy": error.remedy})
         return 1
+    finally:
+        controlgroups.remove(Path(settings.state_folder))
 
 
 def _tell_starter(ready_descriptor: int, content: dict[str, Any]) -> bool:
@@ -81,6 +83,9 @@ class _Supervisor:
         """Start the cluster and serve it until it ends."""
         api = self._bind_api()
         self._api_port = api.getsockname()[1]
+        groups = controlgroups.make(Path(self._settings.state_folder))
+        if groups is not None:
+            groups.clear_up_after_this_process()
         here, there = control.pair()
         # Memory that no collection touches stays shared with init, which is a copy of this process.
         gc.freeze()

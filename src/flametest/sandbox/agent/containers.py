@@ -227,13 +227,19 @@ class ContainerKeeper:
         record.stop, record.unhealthy = None, ""
         record.state = Terminated(
             code,
-            "Completed" if code == 0 else "Error",
+            self._why_ended(container_id, code),
             record.state.started_at,
             finished_at,
             container_id,
             message,
         )
         self._state.wake.set()
+
+    def _why_ended(self, container_id: str, code: int) -> str:
+        """Return the reason of an end, as containerd tells it: whatever the code, where memory ran out."""
+        if self._tools.runtime.ran_out_of_memory(container_id):
+            return "OOMKilled"
+        return "Completed" if code == 0 else "Error"
 
     def _probe(self, record: ContainerRecord) -> None:
         """Begin to probe a container that runs."""

@@ -17,8 +17,10 @@ from flametest.sandbox.agent.logs import LogFile
 from flametest.sandbox.agent.runtime import ContainerOptions
 from flametest.sandbox.agent.state import ContainerRecord
 from flametest.sandbox.agent.volumes import Volumes
+from flametest.sandbox.controlgroups import CPUS_MAX, MEMORY_BYTES_MAX, Limits
 from flametest.sandbox.objects import Object
 from flametest.sandbox.podaccess import LogOptions
+from flametest.sandbox.quantities import parse_quantity
 
 __all__ = ["InstanceMaker", "WaitError"]
 
@@ -80,6 +82,7 @@ class InstanceMaker:
             group=group,
             mounts=mounts,
             read_only_root=read_only,
+            limits=_limits(container),
         )
 
     def log(self, name: str, *, previous: bool) -> LogFile | None:
@@ -159,6 +162,13 @@ def _beginning(path: str) -> bytes:
             return file.read(_MESSAGE_BYTES_MAX)
     except FileNotFoundError:
         return b""
+
+
+def _limits(container: Object) -> Limits:
+    """Return the limits of a container; zero is none, as with the kubelet."""
+    given = (container.get("resources") or {}).get("limits") or {}
+    memory, cpus = (parse_quantity(given.get(name, 0)) for name in ("memory", "cpu"))
+    return Limits(min(int(memory), MEMORY_BYTES_MAX) or None, min(float(cpus), CPUS_MAX) or None)
 
 
 def _user(pod: Object, container: Object, image: Image) -> tuple[int, int]:

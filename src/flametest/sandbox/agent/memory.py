@@ -24,12 +24,14 @@ class Program:
     Attributes:
         output: written to standard output when it starts; ``{NAME}`` of a variable is filled in.
         code: its exit code; None for one that runs until it is ended.
+        memory_bytes: how much it takes; over its limit it is killed as soon as it starts.
         on_stop: its exit code when it is asked to end; None for one that takes no notice.
         commands: exit codes of commands that are executed inside; others end with 0.
     """
 
     output: str = ""
     code: int | None = None
+    memory_bytes: int = 0
     on_stop: int | None = 0
     commands: Mapping[tuple[str, ...], int] = field(default_factory=dict)
 
@@ -39,6 +41,11 @@ class _Container:
     options: ContainerOptions
     program: Program
     ended: "asyncio.Future[int]"
+
+    @property
+    def is_over_its_limit(self) -> bool:
+        bound = self.options.limits.memory_bytes
+        return bound is not None and self.program.memory_bytes > bound
 
 
 class MemoryRuntime:
@@ -77,12 +84,19 @@ class MemoryRuntime:
         self._containers[container.id] = found
         self.started.append(container)
         container.log.write(1, program.output.format_map(dict(container.environment)).encode())
-        if program.code is not None:
+        if found.is_over_its_limit:
+            self._end(found, _KILLED)
+        elif program.code is not None:
             self._end(found, program.code)
 
     async def wait(self, container_id: str) -> int:
         """Return the exit code."""
         return await asyncio.shield(self._containers[container_id].ended)
+
+    def ran_out_of_memory(self, container_id: str) -> bool:
+        """Return whether its program takes more than its limit."""
+        container = self._containers.get(container_id)
+        return container is not None and container.is_over_its_limit
 
     def signal(self, container_id: str, number: int) -> None:
         """End the container by SIGKILL, or by another signal when its program heeds it."""

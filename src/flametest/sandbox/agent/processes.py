@@ -15,11 +15,13 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from flametest.sandbox.agent.bounds import Bounds
 from flametest.sandbox.agent.children import Child
 from flametest.sandbox.agent.execs import Command
 from flametest.sandbox.agent.image import Image
 from flametest.sandbox.agent.root import CAPABILITIES, RootFiles, group_text, passwd_text, root_arguments
 from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox, StartError
+from flametest.sandbox.controlgroups import ControlGroup, ControlGroups, enter_command
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.podaccess import ExecProcess
 
@@ -38,14 +40,18 @@ class _Container:
     child: Child
     pid: int
     pidfd: int | None  # None of one that ended before it could be opened
+    group: ControlGroup | None  # None of one without limits
+    ran_out_of_memory: bool = False
     ended: asyncio.Task[int] = field(init=False)
 
 
 class ProcessRuntime:
     """Runs containers as processes of this machine."""
 
-    def __init__(self, folder: str) -> None:
-        """Look for the programs that are needed. ``folder`` is the runtime's own, for files that images bring.
+    def __init__(self, folder: str, groups: ControlGroups | None = None) -> None:
+        """Look for the programs that are needed.
+
+        ``folder`` is the runtime's own, for files that images bring. Without control groups limits are not enforced.
 
         Raises:
             SandboxError: bubblewrap or nsenter is not installed.
@@ -56,6 +62,7 @@ class ProcessRuntime:
         self._setsid = shutil.which("setsid")
         self._identity = _identity(self._bwrap)
         self._folder = folder
+        self._bounds = Bounds(groups)
         self._pods: dict[str, PodSandbox] = {}
         self._containers: dict[str, _Container] = {}
         # By pod: what may not have ended yet, and has to before the pod is forgotten.
@@ -80,11 +87,13 @@ class ProcessRuntime:
         """Start a container and return when its command runs; raises StartError."""
         pod = self._pods[container.pod_uid]
         arguments = self._arguments(pod, container)
+        group = self._bounds.add(container)
+        enter = enter_command(group) if group is not None else []
         status_read, status_write = os.pipe()
         pipes = (os.pipe(), os.pipe())
         try:
             child = Child(
-                [*arguments[0], "--json-status-fd", str(status_write), "--", *arguments[1]],
+                [*enter, *arguments[0], "--json-status-fd", str(status_write), "--", *arguments[1]],
                 environment=dict(container.environment),
                 stdout=pipes[0][1],
                 stderr=pipes[1][1],
@@ -92,6 +101,7 @@ class ProcessRuntime:
             )
         except OSError as error:
             _close(status_read, *(read for read, _ in pipes))
+            self._bounds.remove(group)
             raise StartError(f"cannot start a process for container {container.name}: {error}") from error
         finally:
             _close(status_write, *(write for _, write in pipes))
@@ -99,10 +109,11 @@ class ProcessRuntime:
         outputs = {pipes[0][0]: 1, pipes[1][0]: 2}
         try:
             async with asyncio.timeout(_START_SECONDS_MAX):
-                running = await self._running(container, child, status_read, pipes[1][0])
+                running = await self._running(container, child, group, status_read, pipes[1][0])
         except BaseException as error:
             child.kill()
             _close(status_read, *outputs)
+            self._bounds.remove(group)
             if isinstance(error, TimeoutError):
                 raise StartError(f"{container.arguments[0]} did not run within {_START_SECONDS_MAX:g} s") from None
             raise
@@ -115,6 +126,11 @@ class ProcessRuntime:
     async def wait(self, container_id: str) -> int:
         """Return the exit code of a container, once its log is complete."""
         return await asyncio.shield(self._containers[container_id].ended)
+
+    def ran_out_of_memory(self, container_id: str) -> bool:
+        """Return whether the kernel has killed a process of a container that has ended for the sake of its limit."""
+        container = self._containers.get(container_id)
+        return container is not None and container.ran_out_of_memory
 
     def signal(self, container_id: str, number: int) -> None:
         """Signal the container's process 1."""
@@ -145,7 +161,8 @@ class ProcessRuntime:
             if self._setsid is not None:
                 enter = [self._setsid, "--ctty", *enter]
         try:
-            started = Command([*enter, *command], environment, stdin=stdin, tty=tty)
+            within = enter_command(container.group) if container.group is not None else []
+            started = Command([*within, *enter, *command], environment, stdin=stdin, tty=tty)
         except OSError as error:
             raise StartError(f"cannot start a process in container {options.name}: {error}") from error
         self._keep(options.pod_uid, started)
@@ -159,11 +176,13 @@ class ProcessRuntime:
         for container in mine:
             await asyncio.shield(container.ended)
             del self._containers[container.options.id]
+            self._bounds.remove(container.group)
         # Starts that were given up and commands whose callers have gone: killed, but nobody has waited for them.
         for child in self._children.pop(pod_uid, ()):
             child.kill()
             await child.wait()
         self._pods.pop(pod_uid, None)
+        self._bounds.remove(None)
 
     def _keep(self, pod_uid: str, child: Child | Command) -> None:
         """Remember a process of a pod until it has ended."""
@@ -175,6 +194,7 @@ class ProcessRuntime:
         for key, found in list(self._containers.items()):
             if found.options.pod_uid == pod_uid and found.options.name == name and found.ended.done():
                 del self._containers[key]
+                self._bounds.remove(found.group)
 
     def _arguments(self, pod: PodSandbox, container: ContainerOptions) -> tuple[list[str], list[str]]:
         """Return the command line up to bubblewrap's options, and that of the container."""
@@ -208,11 +228,15 @@ class ProcessRuntime:
             found = self._image_files[image] = tuple(made)
         return found
 
-    async def _running(self, container: ContainerOptions, child: Child, status: int, stderr: int) -> _Container:
+    async def _running(
+        self, container: ContainerOptions, child: Child, group: ControlGroup | None, status: int, stderr: int
+    ) -> _Container:
         """Return the container when its command runs."""
         pid = await _child_pid(status)
         if pid is None:
             await child.wait()
+            if group is not None and group.ran_out_of_memory():
+                raise StartError("container init was OOM-killed (memory limit too low?)")
             raise StartError(_translated(_last_words(stderr), container.arguments[0]))
         pidfd = _pidfd(pid)
         # Between its start and the command, bubblewrap's child builds the root; nothing tells the moment of the
@@ -221,7 +245,7 @@ class ProcessRuntime:
             while pidfd is not None and not child.ended:
                 with contextlib.suppress(OSError):
                     if _identity(f"/proc/{pid}/exe") != self._identity:
-                        return _Container(container, child, pid, pidfd)
+                        return _Container(container, child, pid, pidfd, group)
                 await asyncio.sleep(0.002)
             code = await child.wait()
         except asyncio.CancelledError:
@@ -234,7 +258,7 @@ class ProcessRuntime:
                 raise StartError(_translated(words, container.arguments[0]))
             # It was the command that ended so fast; what it said belongs to the log.
             container.log.write(2, words)
-        return _Container(container, child, pid, pidfd)
+        return _Container(container, child, pid, pidfd, group)
 
     @staticmethod
     async def _follow(container: _Container, outputs: dict[int, int], status: int) -> int:
@@ -260,6 +284,7 @@ class ProcessRuntime:
                     pass
             _close(status, *outputs)
             log.close()
+            container.ran_out_of_memory = container.group is not None and container.group.ran_out_of_memory()
 
 
 def _program(name: str, package: str) -> str:

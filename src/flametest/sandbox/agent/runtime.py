@@ -11,6 +11,7 @@ from typing import Protocol
 
 from flametest.sandbox.agent.image import Bind, Image
 from flametest.sandbox.agent.logs import LogFile
+from flametest.sandbox.controlgroups import Limits
 from flametest.sandbox.podaccess import ExecProcess
 
 __all__ = ["ContainerOptions", "PodRuntime", "PodSandbox", "StartError"]
@@ -61,6 +62,7 @@ class ContainerOptions:
         group: numeric group id.
         mounts: volumes, already made.
         read_only_root: whether the container may write to volumes and /dev/shm only.
+        limits: what its processes may take together; enforced where the runtime can.
         log: where its output goes; the runtime closes it when the container has ended.
     """
 
@@ -76,6 +78,7 @@ class ContainerOptions:
     group: int = 0
     mounts: tuple[Bind, ...] = field(default=())
     read_only_root: bool = False
+    limits: Limits = field(default=Limits())
 
 
 class PodRuntime(Protocol):
@@ -93,6 +96,9 @@ class PodRuntime(Protocol):
 
     async def wait(self, container_id: str) -> int:
         """Return the exit code, 128 + n after signal n. Its log is complete then. May be awaited more than once."""
+
+    def ran_out_of_memory(self, container_id: str) -> bool:
+        """Return whether a process of a container was killed because the container's memory was at its limit."""
 
     def signal(self, container_id: str, number: int) -> None:
         """Send a signal to the container's process 1; nothing happens when it has ended."""

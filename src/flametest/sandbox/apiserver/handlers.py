@@ -31,7 +31,7 @@ from flametest.sandbox.apiserver.requests import (
 )
 from flametest.sandbox.apiserver.schema import type_of_kind
 from flametest.sandbox.apiserver.tables import IncludeObject, partial_metadata, table
-from flametest.sandbox.apiserver.warnings import warnings_for
+from flametest.sandbox.apiserver.warnings import LIMITS, warnings_for
 from flametest.sandbox.apiserver.watching import stream_watch
 from flametest.sandbox.objects import Object
 from flametest.sandbox.podaccess import PodAccess
@@ -77,8 +77,16 @@ class Call:
 class Handlers:
     """Answers requests for resources."""
 
-    def __init__(self, registry: Registry, pod_access: PodAccess | None, tokens: ServiceAccountTokens) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        pod_access: PodAccess | None,
+        tokens: ServiceAccountTokens,
+        *,
+        limits_enforced: bool,
+    ) -> None:
         self._registry = registry
+        self._unenforced = {} if limits_enforced else LIMITS
         self._tokens = tokens
         self._pod_access = pod_access
         self._proxy = PodProxy()
@@ -147,7 +155,7 @@ class Handlers:
     def _written(self, call: Call, written: Written) -> web.Response:
         warnings = written.warnings
         if not call.target.subresource:
-            warnings = warnings + warnings_for(call.target.resource, written.record.load())
+            warnings = warnings + warnings_for(call.target.resource, written.record.load(), self._unenforced)
         return self._shaped(call, written.record, 201 if written.created else 200, warnings)
 
     async def _create(self, call: Call) -> web.StreamResponse:

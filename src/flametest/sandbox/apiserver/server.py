@@ -52,6 +52,7 @@ class ApiServer:
         token: the administrator's bearer token; service accounts have tokens that are made of it.
         pod_access: how to reach into pods; None where no agent runs.
         ssl_context: for TLS; None for plain HTTP.
+        limits_enforced: whether containers are held to their limits; if not, whoever writes some is warned.
     """
 
     def __init__(
@@ -60,10 +61,12 @@ class ApiServer:
         token: str,
         pod_access: PodAccess | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        *,
+        limits_enforced: bool = False,
     ) -> None:
         self._access = Access(registry, token)
         self._store = registry.store
-        self._handlers = Handlers(registry, pod_access, self._access.tokens)
+        self._handlers = Handlers(registry, pod_access, self._access.tokens, limits_enforced=limits_enforced)
         self._ssl_context = ssl_context
         self._runner: web.ServerRunner | None = None
         self._running: set[asyncio.Task[object]] = set()

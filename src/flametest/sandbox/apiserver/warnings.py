@@ -3,17 +3,18 @@
 The table is what ``docs/sandbox.md`` lists. A path leads through a pod's spec, ``*`` through the items of a list.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from flametest.sandbox.apiserver.resources import Resource
 from flametest.sandbox.objects import Object
 
-__all__ = ["KIND_FIELDS", "KIND_NOTES", "POD_FIELDS", "SUPPORTED_VOLUMES", "header_value", "warnings_for"]
+__all__ = ["KIND_FIELDS", "KIND_NOTES", "LIMITS", "POD_FIELDS", "SUPPORTED_VOLUMES", "header_value", "warnings_for"]
 
 _CONTAINER_FIELDS = {
     "ports.*.hostPort": "ports of nodes are opened by Services of type NodePort only",
-    "resources.limits": "limits are not enforced",
+    "resources.limits.ephemeral-storage": "only limits of cpu and memory are enforced",
     "resources.claims": "there are no devices",
     "volumeDevices": "there are no block devices",
     "volumeMounts.*.mountPropagation": "mounts do not propagate",
@@ -48,6 +49,13 @@ POD_FIELDS = {
     **{f"initContainers.*.{path}": reason for path, reason in _CONTAINER_FIELDS.items()},
 }
 """Path in a pod's spec, and what holds instead."""
+
+LIMITS = {
+    f"{containers}.*.resources.limits.{name}": "limits are not enforced, since no control groups can be made here"
+    for containers in ("containers", "initContainers")
+    for name in ("cpu", "memory")
+}
+"""What holds for limits where the kernel does not let the sandbox enforce any."""
 
 SUPPORTED_VOLUMES = frozenset(
     ("configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret", "name")
@@ -100,8 +108,11 @@ _TEMPLATES = {
 }
 
 
-def warnings_for(resource: Resource, obj: Object) -> list[str]:
-    """Return a warning for each field of an object that the sandbox does not act on."""
+def warnings_for(resource: Resource, obj: Object, more: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """Return a warning for each field of an object that the sandbox does not act on.
+
+    ``more`` holds fields of pods beside `POD_FIELDS` on which this very sandbox does not act, such as `LIMITS`.
+    """
     warnings = [f"{resource.kind}: {KIND_NOTES[resource.kind]}"] if resource.kind in KIND_NOTES else []
     warnings += _of_kind(resource.kind, obj.get("spec", {}))
     path = _TEMPLATES.get(resource.kind)
@@ -111,7 +122,7 @@ def warnings_for(resource: Resource, obj: Object) -> list[str]:
     for part in path:
         spec = spec.get(part, {}) if isinstance(spec, dict) else {}
     prefix = ".".join(path)
-    return warnings + list(dict.fromkeys(_of_pod(spec, prefix)))
+    return warnings + list(dict.fromkeys(_of_pod(spec, prefix, more)))
 
 
 def _of_kind(kind: str, spec: Object) -> Iterator[str]:
@@ -133,8 +144,8 @@ def _blocks(spec: Object) -> Iterator[Object]:
             yield from (peer["ipBlock"] for peer in rule.get(peers, ()) if "ipBlock" in peer)
 
 
-def _of_pod(spec: Object, prefix: str) -> Iterator[str]:
-    for path, reason in POD_FIELDS.items():
+def _of_pod(spec: Object, prefix: str, more: Mapping[str, str]) -> Iterator[str]:
+    for path, reason in (*POD_FIELDS.items(), *more.items()):
         if _is_set(spec, path.split(".")):
             yield f"{prefix}.{path}: not supported by the sandbox: {reason}"
     for volume in spec.get("volumes", ()):

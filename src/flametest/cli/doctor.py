@@ -2,6 +2,8 @@
 
 import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 import click
 
@@ -12,7 +14,7 @@ from flametest.clusters import Cluster
 from flametest.run.exitcodes import ExitCode
 from flametest.run.interrupt import interruptible
 from flametest.run.project import Project
-from flametest.sandbox import requirements
+from flametest.sandbox import controlgroups, requirements
 
 __all__ = ["diagnose"]
 
@@ -71,11 +73,22 @@ def _diagnose_machine() -> int:
     for name, purpose in _OPTIONAL_PROGRAMS:
         path = shutil.which(name)
         _line("ok" if path else "optional", name, path or f"only needed to {purpose}")
+    if _makes_control_groups():
+        _line("ok", "control groups", "limits of containers are enforced")
+    else:
+        _line("optional", "control groups", "only needed to enforce limits of containers; root may make them")
     if all(status.met for status in statuses):
         click.echo("the sandbox can run on this machine")
         return ExitCode.PASSED
     click.echo(f"remedy: {requirements.remedy(statuses)}")
     return ExitCode.USAGE
+
+
+def _makes_control_groups() -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        made = controlgroups.make(Path(folder)) is not None
+        controlgroups.remove(Path(folder))
+    return made
 
 
 def _line(state: str, name: str, detail: str) -> None:

@@ -62,6 +62,21 @@ def test_a_pod_is_told_with_owner_readiness_and_restarts() -> None:
     assert decode(encode(event)) == event
 
 
+def test_the_reason_is_that_of_the_container_that_ended_last() -> None:
+    def ended(reason: str, second: int) -> dict[str, Any]:
+        return {"terminated": {"reason": reason, "finishedAt": f"2026-01-01T00:00:{second:02}Z"}}
+
+    statuses = [
+        {"name": "a", "restartCount": 1, "state": {"running": {}}, "lastState": ended("Error", 5)},
+        {"name": "b", "restartCount": 1, "state": ended("OOMKilled", 7), "lastState": ended("Completed", 1)},
+    ]
+    event = observe(
+        PODS, change({"metadata": {"name": "p", "uid": "u"}, "status": {"containerStatuses": statuses}}), "s"
+    )
+    assert isinstance(event, PodObserved)
+    assert event.ended_because == "OOMKilled"
+
+
 def test_a_pod_that_is_just_made_has_nothing_yet() -> None:
     event = observe(PODS, change({"metadata": {"name": "api-1", "uid": "u"}}), "s")
     assert isinstance(event, PodObserved)

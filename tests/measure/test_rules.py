@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+import pytest
+
 from flametest.measure.samples import Samples
 from flametest.measure.scenario import ScenarioSpec, measure_scenario
 from flametest.model.events import Event
@@ -109,6 +111,33 @@ def test_an_outage_that_comes_and_goes_is_found(lab: Laboratory) -> None:
 def test_service_that_stays_poor_after_the_pods_are_back_is_found(lab: Laboratory) -> None:
     one = found(lab.deletion(), lab.samples(lambda at: 30 <= at < 40 and round(at * 40) % 4 == 0))["slow_warm_up"]
     assert "the ready count was back after 1.9 s" in one.evidence
+
+
+def test_containers_that_were_killed_for_their_memory_are_found(lab: Laboratory) -> None:
+    states = [
+        lab.pod(20, "b", restarts=1, ended_because="OOMKilled"),
+        lab.pod(32, "b", restarts=2, ended_because="OOMKilled"),
+        lab.pod(33, "b", restarts=2, ended_because="OOMKilled", ready=True),
+        lab.pod(34, "b", restarts=3, ended_because="OOMKilled"),
+        lab.pod(32, "redis", app="redis", ended_because="OOMKilled"),
+    ]
+    history = lab.deletion().append(lab.pod(1, "redis", app="redis"))
+    for state in states:
+        history = history.append(state)
+    one = found(history, lab.samples())["out_of_memory"]
+    assert one.evidence == "killed as OOMKilled while the scenario ran: api-b 3 times, api-redis"
+    assert one.section == "pods"
+
+
+@pytest.mark.parametrize("ended_because", ["OOMKilled", "Error"])
+def test_what_has_ended_before_or_for_another_reason_did_not_run_out_of_memory(
+    lab: Laboratory, ended_because: str
+) -> None:
+    history = lab.deletion()
+    for seconds, restarts in ((1.0, 4), (32.0, 4 if ended_because == "OOMKilled" else 5)):
+        state = lab.pod(seconds, "redis", app="redis", restarts=restarts, ended_because=ended_because)
+        history = history.append(state)
+    assert "out_of_memory" not in found(history, lab.samples())
 
 
 def test_every_finding_names_its_rule_and_what_was_felt(lab: Laboratory) -> None:

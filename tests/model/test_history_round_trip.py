@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flametest.model import events
-from flametest.model.events import Event, Noted, Stamp
+from flametest.model.events import ChangeKind, Event, Noted, PodObserved, Stamp
 from flametest.model.history import History, HistoryError, decode, encode
 
 KINDS = [
@@ -54,6 +54,17 @@ def test_an_event_is_one_line_and_comes_back_equal(event: Event) -> None:
     assert line.splitlines() == [line]
     assert decode(line) == event
     assert type(decode(line)) is type(event)
+
+
+def test_a_field_that_came_later_may_be_missing() -> None:
+    pod = PodObserved(
+        Stamp(1, 1.0), "s", ChangeKind.ADDED, "u", "p", "n", "a", "o", "Running", True, False, True, 0, 1.0
+    )
+    line = encode(pod).replace(',"ended_because":""', "")
+    assert "ended_because" not in line
+    assert decode(line) == pod
+    with pytest.raises(HistoryError):
+        decode(line.replace(',"restarts":0', ""))
 
 
 @given(st.lists(ANY_EVENT, max_size=6))

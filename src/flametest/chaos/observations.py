@@ -43,7 +43,15 @@ def _pod(change: Change, scenario: str) -> PodObserved:
         containers_started=running > 0 and running == len(spec.get("containers") or []),
         restarts=sum(int(one.get("restartCount", 0)) for one in containers),
         created_wall_s=_wall_seconds(metadata.get("creationTimestamp")),
+        ended_because=_last_end(containers),
     )
+
+
+def _last_end(containers: list[Object]) -> str:
+    """Return the reason for which a container ended last, of those that have ended."""
+    states = [(one.get(state) or {}).get("terminated") for one in containers for state in ("state", "lastState")]
+    ended = [terminated for terminated in states if terminated]
+    return str(max(ended, key=lambda one: str(one.get("finishedAt") or "")).get("reason") or "") if ended else ""
 
 
 def _endpoints(change: Change, scenario: str) -> EndpointsObserved:

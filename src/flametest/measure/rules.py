@@ -6,6 +6,7 @@ whether or not a limit was missed: what was not felt today may be tomorrow. None
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from flametest.measure.figures import Figures
 from flametest.measure.pods import PodTrack, counts_as_ready
 from flametest.measure.samples import Samples
 from flametest.measure.upstream import multiplied_load
-from flametest.model.events import Phase
+from flametest.model.events import Phase, PodObserved
 from flametest.model.measures import Durability, Upstream
 from flametest.model.result import Finding
 from flametest.model.samples import Lane
@@ -33,6 +34,7 @@ _STARTING_SECONDS = 2.0
 _UNEVEN = 1.25
 _WARM_UP_SECONDS = 3.0
 _BURSTS = 3
+_OUT_OF_MEMORY = "OOMKilled"  # as containerd and the kubelet name it
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +261,31 @@ def _multiplied(recorded: Recorded) -> Finding | None:
     )
 
 
+def _out_of_memory(recorded: Recorded) -> Finding | None:
+    """Find containers that were killed because they had taken all the memory that they may."""
+    killed = {
+        track.name: count
+        for track in recorded.measured.view.tracks.values()
+        if (count := sum(_has_run_out(earlier, later) for earlier, later in pairwise(track.seen)))
+    }
+    if not killed:
+        return None
+    told = ", ".join(f"{name} {count} times" if count > 1 else name for name, count in sorted(killed.items()))
+    return recorded.finding(
+        "out_of_memory",
+        "pods",
+        "containers ran out of memory",
+        f"killed as OOMKilled while the scenario ran: {told}",
+        "give them a higher limit of memory, or have them take less: bound queues, caches and the number of workers",
+    )
+
+
+def _has_run_out(earlier: PodObserved, later: PodObserved) -> bool:
+    """Return whether a container was killed for its memory between two states of its pod."""
+    is_new = later.restarts > earlier.restarts or earlier.ended_because != _OUT_OF_MEMORY
+    return later.ended_because == _OUT_OF_MEMORY and is_new
+
+
 def _unknown_writes(recorded: Recorded) -> Finding | None:
     """Find writes of which the client cannot know whether they were done."""
     kept = recorded.kept
@@ -290,6 +317,7 @@ RULES: tuple[Callable[[Recorded], Finding | None], ...] = (
     _warm_up,
     _uneven,
     _multiplied,
+    _out_of_memory,
     _unknown_writes,
 )
 """In the order in which reports show what they find."""

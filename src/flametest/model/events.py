@@ -212,6 +212,7 @@ class PodObserved(Event):
         containers_started: whether all its containers run.
         restarts: sum of the restart counts.
         created_wall_s: metadata.creationTimestamp (resolution 1 s).
+        ended_because: why a container of it ended last, such as ``OOMKilled``; empty while none has.
     """
 
     change: ChangeKind
@@ -226,6 +227,7 @@ class PodObserved(Event):
     containers_started: bool
     restarts: int
     created_wall_s: float
+    ended_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,9 +117,11 @@ def _plain(value: Any) -> Any:
 def _typed(kind: Any, raw: Any) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
-        if not isinstance(raw, dict) or set(raw) != set(hints):
+        # What has a default came later than the first histories, which are read all the same.
+        needed = {field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING}
+        if not isinstance(raw, dict) or not needed <= set(raw) <= set(hints):
             raise TypeError(f"{kind.__name__} has the fields {sorted(hints)}")
-        return kind(**{name: _typed(hint, raw[name]) for name, hint in hints.items()})
+        return kind(**{name: _typed(hints[name], value) for name, value in raw.items()})
     if get_origin(kind) is tuple:
         return tuple(_typed(get_args(kind)[0], item) for item in raw)
     if isinstance(kind, type) and issubclass(kind, Enum):

@@ -57,9 +57,8 @@ def test_an_event_is_one_line_and_comes_back_equal(event: Event) -> None:
 
 
 def test_a_field_that_came_later_may_be_missing() -> None:
-    pod = PodObserved(
-        Stamp(1, 1.0), "s", ChangeKind.ADDED, "u", "p", "n", "a", "o", "Running", True, False, True, 0, 1.0
-    )
+    at, states = Stamp(1, 1.0), (True, False, True)
+    pod = PodObserved(at, "s", ChangeKind.ADDED, "u", "p", "n", "a", "o", "Running", *states, 0, 1.0)
     line = encode(pod).replace(',"ended_because":""', "")
     assert "ended_because" not in line
     assert decode(line) == pod

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flametest.sandbox import controlgroups
-from flametest.sandbox.controlgroups import ControlGroups, Limits
+from flametest.sandbox.cgroupfs import ControlGroups, Limits
 
 MEBIBYTE = 2**20
 

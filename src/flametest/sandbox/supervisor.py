@@ -85,7 +85,7 @@ class _Supervisor:
         self._api_port = api.getsockname()[1]
         groups = controlgroups.make(Path(self._settings.state_folder))
         if groups is not None:
-            groups.clear_up_after_this_process()
+            controlgroups.clear_up_after_this_process(groups)
         here, there = control.pair()
         # Memory that no collection touches stays shared with init, which is a copy of this process.
         gc.freeze()

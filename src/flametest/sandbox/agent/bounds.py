@@ -1,7 +1,7 @@
 """The control groups of containers with limits, for the runtime of real processes; lives as long as it."""
 
 from flametest.sandbox.agent.runtime import ContainerOptions, StartError
-from flametest.sandbox.controlgroups import ControlGroup, ControlGroups
+from flametest.sandbox.cgroupfs import ControlGroup, ControlGroups
 
 __all__ = ["Bounds"]
 

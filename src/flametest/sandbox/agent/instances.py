@@ -17,7 +17,7 @@ from flametest.sandbox.agent.logs import LogFile
 from flametest.sandbox.agent.runtime import ContainerOptions
 from flametest.sandbox.agent.state import ContainerRecord
 from flametest.sandbox.agent.volumes import Volumes
-from flametest.sandbox.controlgroups import CPUS_MAX, MEMORY_BYTES_MAX, Limits
+from flametest.sandbox.cgroupfs import CPUS_MAX, MEMORY_BYTES_MAX, Limits
 from flametest.sandbox.objects import Object
 from flametest.sandbox.podaccess import LogOptions
 from flametest.sandbox.quantities import parse_quantity

@@ -8,7 +8,6 @@ Used by the `Agent` of a real sandbox; lives as long as it.
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -16,12 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flametest.sandbox.agent.bounds import Bounds
+from flametest.sandbox.agent.bubblewrap import child_pid, last_words, translated
 from flametest.sandbox.agent.children import Child
 from flametest.sandbox.agent.execs import Command
 from flametest.sandbox.agent.image import Image
 from flametest.sandbox.agent.root import CAPABILITIES, RootFiles, group_text, passwd_text, root_arguments
 from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox, StartError
-from flametest.sandbox.controlgroups import ControlGroup, ControlGroups, enter_command
+from flametest.sandbox.cgroupfs import ControlGroup, ControlGroups, enter_command
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.podaccess import ExecProcess
 
@@ -232,12 +232,12 @@ class ProcessRuntime:
         self, container: ContainerOptions, child: Child, group: ControlGroup | None, status: int, stderr: int
     ) -> _Container:
         """Return the container when its command runs."""
-        pid = await _child_pid(status)
+        pid = await child_pid(status)
         if pid is None:
             await child.wait()
             if group is not None and group.ran_out_of_memory():
                 raise StartError("container init was OOM-killed (memory limit too low?)")
-            raise StartError(_translated(_last_words(stderr), container.arguments[0]))
+            raise StartError(translated(last_words(stderr), container.arguments[0]))
         pidfd = _pidfd(pid)
         # Between its start and the command, bubblewrap's child builds the root; nothing tells the moment of the
         # command but the program that the process runs. It takes some milliseconds, so looking is cheap.
@@ -252,10 +252,10 @@ class ProcessRuntime:
             _close(pidfd)
             raise
         if code == 1:
-            words = _last_words(stderr)
+            words = last_words(stderr)
             if words.startswith(b"bwrap: "):
                 _close(pidfd)
-                raise StartError(_translated(words, container.arguments[0]))
+                raise StartError(translated(words, container.arguments[0]))
             # It was the command that ended so fast; what it said belongs to the log.
             container.log.write(2, words)
         return _Container(container, child, pid, pidfd, group)
@@ -329,47 +329,3 @@ def _copy(descriptor: int, stream: int, write: Callable[[int, bytes], None]) -> 
     if data:
         write(stream, data)
     return len(data)
-
-
-async def _child_pid(status: int) -> int | None:
-    """Return the process that bubblewrap started, or None when it ended before it could."""
-    loop = asyncio.get_running_loop()
-    os.set_blocking(status, False)
-    text = b""
-    while b"\n" not in text:
-        readable: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(status, _resolve, readable)
-        try:
-            await readable
-        finally:
-            loop.remove_reader(status)
-        data = os.read(status, 4096)
-        if not data:
-            return None
-        text += data
-    return int(json.loads(text.split(b"\n")[0])["child-pid"])
-
-
-def _resolve(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _last_words(stderr: int) -> bytes:
-    """Return what is in the pipe of an ended process."""
-    os.set_blocking(stderr, False)
-    try:
-        return os.read(stderr, _CHUNK_BYTES)
-    except OSError:
-        return b""
-
-
-def _translated(words: bytes, program: str) -> str:
-    """Return bubblewrap's last words as a container engine would put them."""
-    text = words.decode(errors="replace").strip()
-    if "execvp" in text and "No such file" in text:
-        where = "no such file or directory" if "/" in program else "executable file not found in $PATH"
-        return f'exec: "{program}": {where}'
-    if "execvp" in text and "Permission denied" in text:
-        return f'exec: "{program}": permission denied'
-    return text or "the container's root could not be built"

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from flametest.sandbox.agent.image import Bind, Image
 from flametest.sandbox.agent.logs import LogFile
-from flametest.sandbox.controlgroups import Limits
+from flametest.sandbox.cgroupfs import Limits
 from flametest.sandbox.podaccess import ExecProcess
 
 __all__ = ["ContainerOptions", "PodRuntime", "PodSandbox", "StartError"]

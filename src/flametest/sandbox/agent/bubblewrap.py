@@ -1,0 +1,53 @@
+"""What bubblewrap tells of the container that it starts: its process, or why there is none."""
+
+import asyncio
+import json
+import os
+
+__all__ = ["child_pid", "last_words", "translated"]
+
+_CHUNK_BYTES = 64 * 1024
+
+
+async def child_pid(status: int) -> int | None:
+    """Return the process that bubblewrap started, or None when it ended before it could."""
+    loop = asyncio.get_running_loop()
+    os.set_blocking(status, False)
+    text = b""
+    while b"\n" not in text:
+        readable: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(status, _resolve, readable)
+        try:
+            await readable
+        finally:
+            loop.remove_reader(status)
+        data = os.read(status, 4096)
+        if not data:
+            return None
+        text += data
+    return int(json.loads(text.split(b"\n")[0])["child-pid"])
+
+
+def last_words(stderr: int) -> bytes:
+    """Return what is in the pipe of an ended process."""
+    os.set_blocking(stderr, False)
+    try:
+        return os.read(stderr, _CHUNK_BYTES)
+    except OSError:
+        return b""
+
+
+def translated(words: bytes, program: str) -> str:
+    """Return bubblewrap's last words as a container engine would put them."""
+    text = words.decode(errors="replace").strip()
+    if "execvp" in text and "No such file" in text:
+        where = "no such file or directory" if "/" in program else "executable file not found in $PATH"
+        return f'exec: "{program}": {where}'
+    if "execvp" in text and "Permission denied" in text:
+        return f'exec: "{program}": permission denied'
+    return text or "the container's root could not be built"
+
+
+def _resolve(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

@@ -5,7 +5,9 @@ import os
 import re
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 from chaoslib.experiment import ensure_experiment_is_valid
 
+from flametest.faults.waiting import wait_for
 from flametest.kube import connect
 from flametest.kube.manifests import Manifest, parse_manifests, read_manifests
 from flametest.sandbox.launch import Sandbox, SandboxOptions, start
@@ -118,6 +121,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             client.apply([*read_manifests(ROOT / "manifests"), *quotes(), *parse_manifests(BARE, "bare.yaml")])
             for namespace in ("flametest", "quotes", "bare"):
                 client.wait_ready(namespace, READY_SECONDS)
+        # Without a readiness probe it counts as ready long before.
+        assert wait_for(lambda: answers(f"http://{address}:{BARE_PORT}/") or None, READY_SECONDS)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "FLAMETEST"))}
         own = {
             "FLAMETEST_HOME": str(home),
@@ -128,6 +133,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield Cluster(sandbox, inherited | own)
     finally:
         sandbox.stop()
+
+
+def answers(url: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+        return bool(answer.status == 200)
+    return False
 
 
 def images(file: Path) -> Path:

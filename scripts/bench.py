@@ -17,6 +17,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +114,28 @@ def _small_pods(client: KubeClient, rounds: int) -> Iterator[Row]:
     client.wait_ready(SMALL_NAMESPACE, READY_SECONDS)
     replaced = [_replacement_seconds(client, SMALL_NAMESPACE, "small", 3) for _ in range(3 * rounds)]
     yield Row("deleted small pod: replacement Ready", _spread(replaced), "<= 0.6 s")
+    without, limited = _with_limits(client, 3 * rounds)
+    ratio = statistics.median(limited) / statistics.median(without)
+    yield Row("small pod started, with limits to without", f"{_spread(limited)}, {ratio:.2f} times", "")
     client.api.send("DELETE", f"/api/v1/namespaces/{SMALL_NAMESPACE}")
     _until(lambda: not _pods(client, SMALL_NAMESPACE, "small"))
+
+
+def _with_limits(client: KubeClient, count: int) -> tuple[list[float], list[float]]:
+    """Return how long pods without and with limits take until they run, started in turn."""
+    pods = f"/api/v1/namespaces/{SMALL_NAMESPACE}/pods"
+    times: tuple[list[float], list[float]] = ([], [])
+    for number in range(2 * count):
+        spec = _small_deployment(1)["spec"]["template"]["spec"]
+        if number % 2:
+            spec["containers"][0]["resources"] = {"limits": {"cpu": "1", "memory": "64Mi"}}
+        path = f"{pods}/started-{number}"
+        begun = time.monotonic()
+        client.api.send("POST", pods, {"metadata": {"name": f"started-{number}"}, "spec": spec})
+        _until(partial(_runs, client, path))
+        times[number % 2].append(time.monotonic() - begun)
+        client.api.send("DELETE", path)
+    return times
 
 
 def _small_deployment(replicas: int) -> dict[str, Any]:
@@ -148,6 +169,10 @@ def _until(met: Callable[[], bool]) -> None:
 
 def _pods(client: KubeClient, namespace: str, app: str) -> list[dict[str, Any]]:
     return list(client.api.get(f"/api/v1/namespaces/{namespace}/pods", {"labelSelector": f"app={app}"})["items"])
+
+
+def _runs(client: KubeClient, path: str) -> bool:
+    return bool(client.api.get(path)["status"].get("phase") == "Running")
 
 
 def _ready(pod: dict[str, Any]) -> bool:

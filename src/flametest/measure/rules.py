@@ -263,19 +263,15 @@ def _multiplied(recorded: Recorded) -> Finding | None:
 
 def _out_of_memory(recorded: Recorded) -> Finding | None:
     """Find containers that were killed because they had taken all the memory that they may."""
-    killed = {
-        track.name: count
-        for track in recorded.measured.view.tracks.values()
-        if (count := sum(_has_run_out(earlier, later) for earlier, later in pairwise(track.seen)))
-    }
+    tracks = recorded.measured.view.tracks.values()
+    killed = {track.name for track in tracks if any(_has_run_out(*states) for states in pairwise(track.seen))}
     if not killed:
         return None
-    told = ", ".join(f"{name} {count} times" if count > 1 else name for name, count in sorted(killed.items()))
     return recorded.finding(
         "out_of_memory",
         "pods",
         "containers ran out of memory",
-        f"killed as OOMKilled while the scenario ran: {told}",
+        f"containers of {', '.join(sorted(killed))} were killed as {_OUT_OF_MEMORY} while the scenario ran",
         "give them a higher limit of memory, or have them take less: bound queues, caches and the number of workers",
     )
 

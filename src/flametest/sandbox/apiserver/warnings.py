@@ -14,7 +14,6 @@ __all__ = ["KIND_FIELDS", "KIND_NOTES", "LIMITS", "POD_FIELDS", "SUPPORTED_VOLUM
 
 _CONTAINER_FIELDS = {
     "ports.*.hostPort": "ports of nodes are opened by Services of type NodePort only",
-    "resources.limits.ephemeral-storage": "only limits of cpu and memory are enforced",
     "resources.claims": "there are no devices",
     "volumeDevices": "there are no block devices",
     "volumeMounts.*.mountPropagation": "mounts do not propagate",
@@ -34,6 +33,7 @@ POD_FIELDS = {
     "hostPID": "every container has processes of its own",
     "hostIPC": "every container has its own IPC",
     "shareProcessNamespace": "containers of a pod do not share their processes",
+    "resources": "requests and limits are those of containers",
     "runtimeClassName": "there is one runtime",
     "priorityClassName": "nothing is preempted",
     "readinessGates": "nothing sets such conditions",
@@ -50,10 +50,12 @@ POD_FIELDS = {
 }
 """Path in a pod's spec, and what holds instead."""
 
+_ENFORCED = frozenset(("cpu", "memory"))
+
 LIMITS = {
     f"{containers}.*.resources.limits.{name}": "limits are not enforced, since no control groups can be made here"
     for containers in ("containers", "initContainers")
-    for name in ("cpu", "memory")
+    for name in sorted(_ENFORCED)
 }
 """What holds for limits where the kernel does not let the sandbox enforce any."""
 
@@ -148,6 +150,11 @@ def _of_pod(spec: Object, prefix: str, more: Mapping[str, str]) -> Iterator[str]
     for path, reason in (*POD_FIELDS.items(), *more.items()):
         if _is_set(spec, path.split(".")):
             yield f"{prefix}.{path}: not supported by the sandbox: {reason}"
+    for containers in ("containers", "initContainers"):
+        for container in spec.get(containers, ()):
+            for name in ((container.get("resources") or {}).get("limits") or {}).keys() - _ENFORCED:
+                path = f"{prefix}.{containers}.*.resources.limits.{name}"
+                yield f"{path}: not supported by the sandbox: only limits of cpu and memory are enforced"
     for volume in spec.get("volumes", ()):
         for kind in volume.keys() - SUPPORTED_VOLUMES:
             name = volume.get("name", "")

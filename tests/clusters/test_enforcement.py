@@ -31,6 +31,9 @@ class Steps:
     def saw(self, text: str) -> None:
         self.seen.append(text)
 
+    def skip(self, reason: str) -> None:
+        self.seen.append(reason)
+
     def say(self, text: str) -> None:
         self.seen.append(text)
 

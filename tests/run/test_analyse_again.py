@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from flametest.model.events import NO_FAULT, FaultInjected, FaultProved
+from flametest.model.events import NO_FAULT, FaultInjected, FaultProved, Noted
 from flametest.model.history import History
 from flametest.model.verdict import Verdict
 from flametest.run.analyse import analyse, render
@@ -37,3 +37,13 @@ def test_an_old_folder_gives_the_same_bytes_again(tmp_path: Path) -> None:
     assert {name: (folder.path / name).read_bytes() for name in RENDERED} == first
     render(again)
     assert {name: (folder.path / name).read_bytes() for name in RENDERED} == first
+
+
+def test_what_a_run_skipped_stands_in_every_rendering(tmp_path: Path) -> None:
+    folder = laboratory_run(tmp_path / "run")
+    folder.note(Noted(stamp(1), "", "skipped: resolve the targets: api 2/3"))
+    folder.note(Noted(stamp(1), "pod-delete-api", "a remark on a scenario"))
+    result = analyse(folder, Project(tmp_path))
+    assert result.notes == ("skipped: resolve the targets: api 2/3",)
+    for name in ("report.html", "summary.md", "junit.xml"):
+        assert "kipped: resolve the targets: api 2/3" in (folder.path / name).read_text(), name

@@ -236,6 +236,8 @@ def tell(result: Result, folder: Path) -> None:
         click.echo(f"  {scenario.verdict.upper():13} {scenario.name}: {scenario.sentence}")
     for check in result.checks:
         click.echo(f"  {check.verdict.upper():13} {check.title.lower()}: {check.detail}")
+    for note in result.notes:
+        click.echo(f"  note          {note}")
     if result.comparison is not None:
         click.echo(f"  against {result.comparison.base_run_id}: {result.comparison.sentence}")
     click.echo(f"{result.verdict.upper()}: {result.headline}")

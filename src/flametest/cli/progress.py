@@ -22,13 +22,18 @@ def make_progress(stream: TextIO) -> Progress:
 
 
 class _Seen:
-    """The last thing that a step saw."""
+    """The last thing that a step saw, or why it was skipped."""
 
     def __init__(self) -> None:
         self.text = ""
+        self.skipped = False
 
     def saw(self, text: str) -> None:
         self.text = text
+
+    def skip(self, reason: str) -> None:
+        self.saw(reason)
+        self.skipped = True
 
 
 class LineProgress:
@@ -46,7 +51,8 @@ class LineProgress:
         except BaseException:
             self.say(f"failed {time.monotonic() - begun:6.1f} s  {title}")
             raise
-        self.say(f"ok     {time.monotonic() - begun:6.1f} s  {title}{': ' if seen.text else ''}{seen.text}")
+        state = "skipped" if seen.skipped else "ok"
+        self.say(f"{state:7}{time.monotonic() - begun:6.1f} s  {title}{': ' if seen.text else ''}{seen.text}")
 
     def say(self, text: str) -> None:
         """Print a line at once."""
@@ -82,7 +88,7 @@ class TerminalProgress:
             except BaseException:
                 self._end("[red]✗[/red]", begun, title, seen.text)
                 raise
-        self._end("[green]✓[/green]", begun, title, seen.text)
+        self._end("[yellow]–[/yellow]" if seen.skipped else "[green]✓[/green]", begun, title, seen.text)
 
     def say(self, text: str) -> None:
         """Print a line."""

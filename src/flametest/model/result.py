@@ -240,6 +240,7 @@ class Result:
         checks: the reasons to believe the run as a whole, or not: the self-test.
         self_test: what the self-test before the run found; None when there was none.
         comparison: the run against a baseline; None when none was given.
+        notes: what else a reader has to know of the run, such as steps that were skipped.
     """
 
     schema_version: int
@@ -262,3 +263,4 @@ class Result:
     checks: tuple[Check, ...] = ()
     self_test: SelfTest | None = None
     comparison: Comparison | None = None
+    notes: tuple[str, ...] = ()

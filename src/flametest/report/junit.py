@@ -65,6 +65,8 @@ def _properties(result: Result, scenario: ScenarioResult) -> Iterable[tuple[str,
     yield "command", result.command
     yield "manifests_digest", result.manifests_digest
     yield "journal", scenario.journal
+    for note in result.notes:
+        yield "note", note
     for version in result.versions:
         yield f"version {version.component}", version.version
 

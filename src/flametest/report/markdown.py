@@ -25,6 +25,8 @@ def render_markdown(result: Result) -> str:
         _text(sentence(result.headline)),
         "",
     ]
+    if result.notes:
+        lines += [*(f"- Note: {_text(sentence(note))}" for note in result.notes), ""]
     for scenario in result.scenarios:
         lines += _scenario(result, scenario)
     lines += [

@@ -11,7 +11,7 @@ from flametest.measure.recorded import RecordedSamples
 from flametest.measure.scenario import ScenarioSpec, measure_scenario, summarise
 from flametest.measure.selftest import believed, self_test_check
 from flametest.measure.trials import combine_trials
-from flametest.model.events import RunEnded, RunStarted
+from flametest.model.events import Noted, RunEnded, RunStarted
 from flametest.model.history import History
 from flametest.model.limits import LIMITS_FILE, LimitBook, parse_override
 from flametest.model.result import SCHEMA_VERSION, Result, ScenarioResult, Version
@@ -128,6 +128,7 @@ def _result(record: _Record, scenarios: Sequence[ScenarioResult], previous: dict
         previous=previous,
         checks=(self_test_check(tested),) if tested is not None else (),
         self_test=tested,
+        notes=tuple(note.message for note in history.of(Noted) if not note.scenario),
     )
 
 

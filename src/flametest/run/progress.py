@@ -1,9 +1,10 @@
-"""How a run tells what it does: the protocol that the command line implements."""
+"""How a run tells what it does: the protocol that the command line implements, and what the report keeps of it."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-__all__ = ["Progress", "Step"]
+__all__ = ["Progress", "RememberingProgress", "Step"]
 
 
 class Step(Protocol):
@@ -11,6 +12,9 @@ class Step(Protocol):
 
     def saw(self, text: str) -> None:
         """Tell what was seen; the last text stands beside the step when it ends."""
+
+    def skip(self, reason: str) -> None:
+        """Tell that the step did not do what its title says, and why; it ends as skipped, not as done."""
 
 
 class Progress(Protocol):
@@ -21,3 +25,33 @@ class Progress(Protocol):
 
     def say(self, text: str) -> None:
         """Tell something that is no step."""
+
+
+class RememberingProgress:
+    """Tells everything to another progress, and remembers which steps were skipped: the report has to say so too."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.skipped: list[str] = []
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[Step]:
+        """Begin a step of the other progress."""
+        with self._progress.step(title) as step:
+            yield _RememberedStep(step, title, self.skipped)
+
+    def say(self, text: str) -> None:
+        """Tell something that is no step."""
+        self._progress.say(text)
+
+
+class _RememberedStep:
+    def __init__(self, step: Step, title: str, skipped: list[str]) -> None:
+        self._step, self._title, self._skipped = step, title, skipped
+
+    def saw(self, text: str) -> None:
+        self._step.saw(text)
+
+    def skip(self, reason: str) -> None:
+        self._step.skip(reason)
+        self._skipped.append(f"skipped: {self._title}: {reason}")

@@ -29,7 +29,7 @@ from flametest.run.folder import RunFolder, RunInputs, read_result, stamp
 from flametest.run.leftovers import heal_leftovers
 from flametest.run.needs import Plan
 from flametest.run.preflight import check_enforcement
-from flametest.run.progress import Progress
+from flametest.run.progress import Progress, RememberingProgress
 from flametest.run.project import Project
 from flametest.run.rehearsal import aim_all
 from flametest.run.repeats import Repeat, repeats
@@ -85,7 +85,7 @@ class _Stage:
     options: RunOptions
     project: Project
     cluster: Cluster
-    progress: Progress
+    progress: RememberingProgress
     access: Access
     client: KubeClient
     bookkeeper: Bookkeeper
@@ -98,7 +98,7 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
         FlametestError: usage, set-up or deployment is at fault; nothing is left running.
         KeyboardInterrupt: a signal ended it; what was recorded is in the folder, what was started is ended.
     """
-    experiments = _experiments(options, project)
+    experiments, progress = _experiments(options, project), RememberingProgress(progress)
     path = (options.out or project.reports / time.strftime("%Y-%m-%dT%H-%M-%S")).absolute()
     with (
         _deployed(options, project, cluster, progress, experiments) as access,
@@ -227,6 +227,8 @@ def _record(stage: _Stage, folder: RunFolder, experiments: list[Experiment]) -> 
         reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
         raise
     finally:
+        for skipped in stage.progress.skipped:
+            folder.note(Noted(stamp(), "", skipped))
         folder.note(RunEnded(stamp(), "", reason))
         with suppress(KubeError):
             stage.client.collect_logs(stage.access.namespace, folder.path / "logs")
@@ -240,7 +242,7 @@ def _await_whole(stage: _Stage, experiment: Experiment) -> None:
         try:
             stage.client.wait_ready(stage.access.namespace, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
         except KubeError as error:
-            step.saw(error.message)
+            step.skip(f"given up after {WHOLE_SECONDS:g} s: {error.message}")
 
 
 def _record_scenario(stage: _Stage, folder: RunFolder, experiment: Experiment, repeat: Repeat) -> None:

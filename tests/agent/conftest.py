@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from flametest.sandbox.agent.agent import Agent
-from flametest.sandbox.agent.images import Catalogue
 from flametest.sandbox.agent.runtime import PodRuntime
 from flametest.sandbox.agent.settings import AgentSettings
 from flametest.sandbox.errors import not_found
 from flametest.sandbox.eventrecorder import EventRecorder
+from flametest.sandbox.images.catalogue import Catalogue
 from flametest.sandbox.objects import Object, WatchEvent
 from flametest.sandbox.podaccess import LogOptions
 from flametest.sandbox.podnetwork import PodAddress

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from flametest.sandbox.agent.image import Image
-from flametest.sandbox.agent.images import Catalogue
 from flametest.sandbox.agent.memory import MemoryRuntime, Program
 from flametest.sandbox.errors import StatusError
+from flametest.sandbox.images.catalogue import Catalogue
+from flametest.sandbox.images.image import Image
 from flametest.sandbox.podaccess import LogOptions
 
 

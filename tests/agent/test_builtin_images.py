@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from flametest.sandbox.agent.builtin.plain import python
-from flametest.sandbox.agent.image import Bind
-from flametest.sandbox.agent.images import Catalogue
 from flametest.sandbox.agent.processes import ProcessRuntime
+from flametest.sandbox.images.builtin.plain import python
+from flametest.sandbox.images.catalogue import Catalogue
+from flametest.sandbox.images.image import Bind
 
 pytestmark = [
     pytest.mark.sandbox,

@@ -15,7 +15,7 @@ from flametest.sandbox.agent.environment import (
     expand,
     service_variables,
 )
-from flametest.sandbox.agent.image import Image
+from flametest.sandbox.images.image import Image
 
 IMAGE = Image("x", environment=(("PATH", "/bin"), ("COLOUR", "red")), entrypoint=("run",), command=("all",))
 

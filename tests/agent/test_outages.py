@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from flametest.sandbox.agent.image import Image
-from flametest.sandbox.agent.images import Catalogue
 from flametest.sandbox.agent.memory import MemoryRuntime, Program
 from flametest.sandbox.agent.outages import STOPPED_ANNOTATION, resume
 from flametest.sandbox.agent.state import Running, Terminated, Waiting, records_of
+from flametest.sandbox.images.catalogue import Catalogue
+from flametest.sandbox.images.image import Image
 
 
 @pytest.fixture

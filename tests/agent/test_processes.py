@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from flametest.sandbox.agent.image import Bind, Folder, Image, TextFile
 from flametest.sandbox.agent.logs import LogFile
 from flametest.sandbox.agent.processes import ProcessRuntime
 from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox, StartError
+from flametest.sandbox.images.image import Bind, Folder, Image, TextFile
 from flametest.sandbox.podaccess import LogOptions
 
 pytestmark = pytest.mark.sandbox

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from flametest.sandbox import controlgroups
-from flametest.sandbox.agent.image import Image
-from flametest.sandbox.agent.images import Catalogue
 from flametest.sandbox.agent.memory import MemoryRuntime, Program
 from flametest.sandbox.agent.processes import ProcessRuntime
 from flametest.sandbox.agent.runtime import ContainerOptions
+from flametest.sandbox.images.catalogue import Catalogue
+from flametest.sandbox.images.image import Image
 
 SERVE = "trap 'exit 0' TERM; touch /tmp/up; while :; do sleep 0.02; done"
 # Process 1 is deaf to a signal until it has its handler.

@@ -19,7 +19,7 @@ from pathlib import Path
 import uvloop
 
 from flametest.sandbox import control, controlgroups
-from flametest.sandbox.agent import Agent, AgentSettings, Catalogue, ProcessRuntime
+from flametest.sandbox.agent import Agent, AgentSettings, ProcessRuntime
 from flametest.sandbox.apiserver import Registry
 from flametest.sandbox.apiserver.bootstrap import bootstrap
 from flametest.sandbox.apiserver.server import ApiServer
@@ -28,6 +28,7 @@ from flametest.sandbox.controllers import ControllerManager
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.eventrecorder import EventRecorder
 from flametest.sandbox.hostlink import HostLink
+from flametest.sandbox.images import Catalogue
 from flametest.sandbox.lifetime import Parts
 from flametest.sandbox.network.directory import Directory
 from flametest.sandbox.network.dns import Answerer, DnsServer

@@ -12,7 +12,6 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 
-from flametest.sandbox.agent.images import Catalogue
 from flametest.sandbox.agent.nodes import NodeKeeper, machine
 from flametest.sandbox.agent.outages import is_stopped
 from flametest.sandbox.agent.podstate import Tools
@@ -22,6 +21,7 @@ from flametest.sandbox.agent.state import ContainerRecord, Waiting
 from flametest.sandbox.agent.worker import PodWorker
 from flametest.sandbox.errors import StatusError, not_found
 from flametest.sandbox.eventrecorder import EventRecorder
+from flametest.sandbox.images.catalogue import Catalogue
 from flametest.sandbox.objects import Object, Objects, WatchEvent
 from flametest.sandbox.podaccess import ExecProcess, LogOptions
 from flametest.sandbox.podnetwork import PodNetwork

@@ -11,14 +11,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from flametest.sandbox.agent import hooks
-from flametest.sandbox.agent.image import Image
-from flametest.sandbox.agent.images import PullError
 from flametest.sandbox.agent.instances import InstanceMaker, WaitError
 from flametest.sandbox.agent.plan import STOP_SECONDS_MIN, Action, PodFacts, Step, next_backoff_seconds
 from flametest.sandbox.agent.podstate import PodState, pod_text
 from flametest.sandbox.agent.probing import Prober
 from flametest.sandbox.agent.runtime import StartError
 from flametest.sandbox.agent.state import ContainerRecord, Hook, Running, Stop, Terminated, Waiting
+from flametest.sandbox.images.catalogue import PullError
+from flametest.sandbox.images.image import Image
 from flametest.sandbox.objects import Object
 
 __all__ = ["ContainerKeeper"]

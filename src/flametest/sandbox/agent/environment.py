@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from flametest.sandbox.agent.fields import field_value, resource_value
-from flametest.sandbox.agent.image import Image
+from flametest.sandbox.images.image import Image
 from flametest.sandbox.objects import Object, Objects
 
 __all__ = ["ConfigError", "PodContext", "command_line", "environment_of", "expand", "hostname_of", "service_variables"]

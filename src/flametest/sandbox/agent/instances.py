@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flametest.sandbox.agent.environment import ConfigError, PodContext, command_line, environment_of, expand
-from flametest.sandbox.agent.image import Bind, Image
 from flametest.sandbox.agent.logs import LogFile
 from flametest.sandbox.agent.runtime import ContainerOptions
 from flametest.sandbox.agent.state import ContainerRecord
 from flametest.sandbox.agent.volumes import Volumes
 from flametest.sandbox.cgroupfs import CPUS_MAX, MEMORY_BYTES_MAX, Limits
+from flametest.sandbox.images.image import Bind, Image
 from flametest.sandbox.objects import Object
 from flametest.sandbox.podaccess import LogOptions
 from flametest.sandbox.quantities import parse_quantity

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flametest.sandbox.agent.environment import PodContext
-from flametest.sandbox.agent.images import Catalogue
 from flametest.sandbox.agent.runtime import PodRuntime
 from flametest.sandbox.agent.settings import AgentSettings
 from flametest.sandbox.agent.state import ContainerRecord, Role
 from flametest.sandbox.eventrecorder import EventRecorder
+from flametest.sandbox.images.catalogue import Catalogue
 from flametest.sandbox.objects import Object, Objects
 from flametest.sandbox.podnetwork import PodNetwork
 from flametest.sandbox.settings import NodeSettings

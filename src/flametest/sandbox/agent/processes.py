@@ -18,11 +18,11 @@ from flametest.sandbox.agent.bounds import Bounds
 from flametest.sandbox.agent.bubblewrap import child_pid, last_words, translated
 from flametest.sandbox.agent.children import Child
 from flametest.sandbox.agent.execs import Command
-from flametest.sandbox.agent.image import Image
 from flametest.sandbox.agent.root import CAPABILITIES, RootFiles, group_text, passwd_text, root_arguments
 from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox, StartError
 from flametest.sandbox.cgroupfs import ControlGroup, ControlGroups, enter_command
 from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.images.image import Image
 from flametest.sandbox.podaccess import ExecProcess
 
 __all__ = ["ProcessRuntime"]

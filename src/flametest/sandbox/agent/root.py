@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from flametest.sandbox.agent.image import Bind, Image
 from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox
+from flametest.sandbox.images.image import Bind, Image
 
 __all__ = ["CAPABILITIES", "RootFiles", "group_text", "passwd_text", "root_arguments"]
 

@@ -9,9 +9,9 @@ not decide anything (restarts, probes, phases are the worker's), must not touch 
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from flametest.sandbox.agent.image import Bind, Image
 from flametest.sandbox.agent.logs import LogFile
 from flametest.sandbox.cgroupfs import Limits
+from flametest.sandbox.images.image import Bind, Image
 from flametest.sandbox.podaccess import ExecProcess
 
 __all__ = ["ContainerOptions", "PodRuntime", "PodSandbox", "StartError"]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from flametest.sandbox.agent.dockerfile import missing_distributions, requirement_names
-from flametest.sandbox.agent.image import Image
-from flametest.sandbox.agent.images import Catalogue, PullError, normal_reference
 from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.images.catalogue import Catalogue, PullError, normal_reference
+from flametest.sandbox.images.dockerfile import missing_distributions, requirement_names
+from flametest.sandbox.images.image import Image
 
 IMAGES = '[[image]]\nname = "shop/web:1"\ncontext = "services/web"\n'
 INSTALL = "RUN pip install -r requirements.txt\n"

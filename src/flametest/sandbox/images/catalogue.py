@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flametest.sandbox.agent import builtin
-from flametest.sandbox.agent.dockerfile import DockerfileError, read_dockerfile
-from flametest.sandbox.agent.image import Image
 from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.images import builtin
+from flametest.sandbox.images.dockerfile import DockerfileError, read_dockerfile
+from flametest.sandbox.images.image import Image
 
 __all__ = ["Catalogue", "PullError", "normal_reference"]
 

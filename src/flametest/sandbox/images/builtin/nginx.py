@@ -5,7 +5,7 @@ import platform
 import signal
 from pathlib import Path
 
-from flametest.sandbox.agent.builtin.binaries import (
+from flametest.sandbox.images.builtin.binaries import (
     PATH,
     Tag,
     distribution_version,
@@ -13,7 +13,7 @@ from flametest.sandbox.agent.builtin.binaries import (
     package_folder,
     version_notice,
 )
-from flametest.sandbox.agent.image import Bind, Folder, Image, TextFile
+from flametest.sandbox.images.image import Bind, Folder, Image, TextFile
 
 __all__ = ["nginx", "nginx_unprivileged"]
 

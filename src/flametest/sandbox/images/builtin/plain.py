@@ -4,8 +4,8 @@ import os
 import platform
 import sys
 
-from flametest.sandbox.agent.builtin.binaries import PATH, Tag, version_notice
-from flametest.sandbox.agent.image import Bind, Image, TextFile
+from flametest.sandbox.images.builtin.binaries import PATH, Tag, version_notice
+from flametest.sandbox.images.image import Bind, Image, TextFile
 
 __all__ = ["busybox", "python"]
 

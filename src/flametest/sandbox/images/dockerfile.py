@@ -21,7 +21,7 @@ from pathlib import Path
 from dockerfile_parse import DockerfileParser
 from dockerfile_parse.util import WordSplitter, extract_key_values
 
-from flametest.sandbox.agent.image import Bind, Folder, Image
+from flametest.sandbox.images.image import Bind, Folder, Image
 
 __all__ = ["DockerfileError", "missing_distributions", "read_dockerfile", "requirement_names"]
 

@@ -4,11 +4,11 @@ Each honours the environment, the paths and the commands of the official image o
 is of another version than the tag asks for, the image says so in its notice.
 """
 
-from flametest.sandbox.agent.builtin.nginx import nginx, nginx_unprivileged
-from flametest.sandbox.agent.builtin.plain import busybox, python
-from flametest.sandbox.agent.builtin.postgres import postgres
-from flametest.sandbox.agent.builtin.redis import redis
-from flametest.sandbox.agent.image import Image
+from flametest.sandbox.images.builtin.nginx import nginx, nginx_unprivileged
+from flametest.sandbox.images.builtin.plain import busybox, python
+from flametest.sandbox.images.builtin.postgres import postgres
+from flametest.sandbox.images.builtin.redis import redis
+from flametest.sandbox.images.image import Image
 
 __all__ = ["NAMES", "find"]
 

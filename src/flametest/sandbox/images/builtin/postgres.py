@@ -8,8 +8,8 @@ POSTGRES_DB and the scripts of /docker-entrypoint-initdb.d.
 import signal
 from pathlib import Path
 
-from flametest.sandbox.agent.builtin.binaries import PATH, Tag, package_folder, version_notice
-from flametest.sandbox.agent.image import Bind, Folder, Image, TextFile
+from flametest.sandbox.images.builtin.binaries import PATH, Tag, package_folder, version_notice
+from flametest.sandbox.images.image import Bind, Folder, Image, TextFile
 
 __all__ = ["postgres"]
 

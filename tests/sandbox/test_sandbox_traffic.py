@@ -85,6 +85,7 @@ def test_a_node_port_spreads_over_the_pods_and_refuses_when_there_are_none(sandb
     ask_until(sandbox, "a pod")
     answers = Counter(ask(sandbox) for _ in range(120))
     assert len(answers) == 3
+    # By the binomial tail, one of three pods gets 70 of 120 or more with a probability under one in a million.
     assert max(answers.values()) < 70
 
     api(f"{DEPLOYMENTS}/hello", {**deployment(0)}, "PUT")

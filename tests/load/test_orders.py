@@ -1,4 +1,4 @@
-"""What an answer says of an order: failed only where nothing can have happened."""
+"""What an answer says of an order: refused for a reason, failed only where nothing can have happened, or in doubt."""
 
 import random
 
@@ -10,7 +10,8 @@ from flametest.load.exchange import Answer
 from flametest.load.orders import REPEAT_DELAYS_SECONDS, OrderMix, outcome_of, plan_order
 from flametest.model.writes import WriteOutcome
 
-ACKNOWLEDGED, FAILED, UNKNOWN = WriteOutcome.ACKNOWLEDGED, WriteOutcome.FAILED, WriteOutcome.UNKNOWN
+ACKNOWLEDGED, REFUSED = WriteOutcome.ACKNOWLEDGED, WriteOutcome.REFUSED
+FAILED, UNKNOWN = WriteOutcome.FAILED, WriteOutcome.UNKNOWN
 
 
 def answered(status: int, body: bytes = b'{"id": 7}') -> tuple[WriteOutcome, int, str]:
@@ -30,9 +31,33 @@ def test_an_acknowledgement_without_a_number_is_one_all_the_same(body: bytes) ->
     assert answered(201, body) == (ACKNOWLEDGED, 0, "no order id")
 
 
-@pytest.mark.parametrize("status", [400, 404, 409, 415, 422, 429])
-def test_a_refusal_is_a_failure(status: int) -> None:
-    assert answered(status) == (FAILED, 0, "status")
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (409, b'{"error": "sold_out", "message": "There are not that many tickets left."}', "sold_out"),
+        (409, b"", "status 409"),
+        (410, b"<html>", "status 410"),
+        (422, b'{"detail": [{"loc": []}]}', "status 422"),
+        (400, b'{"code": "SOLD\\n OUT"}', "SOLD OUT"),
+        (403, b'{"title": "Not for you", "status": 403}', "Not for you"),
+        (409, b'["sold out"]', "status 409"),
+    ],
+)
+def test_what_the_shop_declines_for_a_stated_reason_is_refused_and_no_failure(
+    status: int, body: bytes, reason: str
+) -> None:
+    assert answered(status, body) == (REFUSED, 0, reason)
+
+
+@pytest.mark.parametrize("status", [401, 404, 405, 413, 415, 429])
+@pytest.mark.parametrize("body", [b"", b'{"detail": "Not Found"}'])
+def test_what_is_turned_away_on_its_way_is_a_failure_whatever_words_come_with_it(status: int, body: bytes) -> None:
+    assert answered(status, body) == (FAILED, 0, "status")
+
+
+@pytest.mark.parametrize("body", [b"", b"no", b"{}", b'{"error": " "}', b'{"error": 3}', b"\xff"])
+def test_a_bad_request_without_a_reason_is_a_failure(body: bytes) -> None:
+    assert answered(400, body) == (FAILED, 0, "status")
 
 
 @given(st.sampled_from([202, 204, 301, 303, 408, 425, 499]) | st.integers(500, 599))

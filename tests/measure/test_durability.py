@@ -21,7 +21,8 @@ from flametest.model.writes import Attempt, Audit, Book, StoredOrder, WriteOutco
 
 PREFIX = "ledger-0-"
 INITIAL = 1000
-ACKNOWLEDGED, FAILED, UNKNOWN = WriteOutcome.ACKNOWLEDGED, WriteOutcome.FAILED, WriteOutcome.UNKNOWN
+ACKNOWLEDGED, REFUSED = WriteOutcome.ACKNOWLEDGED, WriteOutcome.REFUSED
+FAILED, UNKNOWN = WriteOutcome.FAILED, WriteOutcome.UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ def writes_of_a_sound_shop() -> st.SearchStrategy[list[Write]]:
     others = [(), (UNKNOWN,), (FAILED,), (ACKNOWLEDGED,)]
     acknowledged = st.sampled_from(others).map(lambda before: Write((*before, ACKNOWLEDGED), True))
     unknown = st.builds(Write, st.sampled_from([(UNKNOWN,), (UNKNOWN, FAILED), (FAILED, UNKNOWN)]), st.booleans())
-    failed = st.sampled_from([(FAILED,), (FAILED, FAILED)]).map(lambda outcomes: Write(outcomes, False))
+    undone = [(FAILED,), (FAILED, FAILED), (REFUSED,), (REFUSED, REFUSED), (FAILED, REFUSED)]
+    failed = st.sampled_from(undone).map(lambda outcomes: Write(outcomes, False))
     return st.lists(st.one_of(acknowledged, unknown, failed), max_size=40)
 
 
@@ -66,7 +68,7 @@ def audit_of(orders: Sequence[StoredOrder], **changes: Any) -> Audit:
 def test_a_shop_that_keeps_its_word_is_never_accused(writes: list[Write]) -> None:
     judged = judge_writes(attempts_of(writes), audit_of(orders_of(writes)), PREFIX)
     assert judged.anomalies == 0
-    assert judged.acknowledged + judged.unknown + judged.failed == len(writes)
+    assert judged.acknowledged + judged.unknown + judged.refused + judged.failed == len(writes)
     assert judged.acknowledged == sum(ACKNOWLEDGED in write.outcomes for write in writes)
     assert judged.kept == sum(write.is_kept for write in writes)
     assert bool(judged.problem) is (judged.acknowledged == 0)
@@ -97,7 +99,7 @@ def test_exactly_the_keys_with_two_orders_are_duplicated(writes: list[Write], da
 def test_exactly_the_refused_and_never_sent_orders_that_are_there_are_phantoms(
     writes: list[Write], data: st.DataObject
 ) -> None:
-    refused = [index for index, write in enumerate(writes) if set(write.outcomes) == {FAILED}]
+    refused = [index for index, write in enumerate(writes) if set(write.outcomes) <= {FAILED, REFUSED}]
     kept = data.draw(st.sets(st.sampled_from([*refused, 7000]), max_size=len(refused) + 1))
     extra = [StoredOrder(index + 1, f"{PREFIX}{index}", 1, 1) for index in kept]
     judged = judge_writes(attempts_of(writes), audit_of([*orders_of(writes), *extra]), PREFIX)
@@ -226,3 +228,15 @@ def test_the_writes_of_several_repeats_add_up_and_a_doubt_about_one_remains() ->
     assert doubtful is not None
     assert doubtful.problem == "repeat 2: nothing was read back"
     assert combined([]) is None
+
+
+def test_orders_that_were_sold_out_are_refused_and_none_of_them_failed() -> None:
+    sold_out = [Attempt(f"{PREFIX}{n}", 1, 4, 1, 0, 0, 1, REFUSED, 409, 0, "sold_out") for n in range(3)]
+    never_sent = Attempt(f"{PREFIX}9", 1, 4, 1, 0, 0, 1, FAILED, 0, 0, "refused")
+    bought = Attempt(f"{PREFIX}0", 2, 4, 1, 0, 0, 1, ACKNOWLEDGED, 201, 1, "")
+    judged = judge_writes([*sold_out, never_sent, bought], audit_of([StoredOrder(1, f"{PREFIX}0", 4, 1)]), PREFIX)
+    assert (judged.acknowledged, judged.refused, judged.failed, judged.refused_for) == (1, 2, 1, "sold_out")
+    assert combined([judged, judged]) == replace(
+        judged, **{name: 2 * getattr(judged, name) for name in ("attempts", "repeated", "acknowledged", "failed")},
+        kept=2, refused=4,
+    )  # fmt: skip

@@ -41,3 +41,17 @@ def test_an_empty_ledger_has_no_attempts() -> None:
 def test_a_broken_ledger_is_refused_and_not_read_as_an_empty_one(lines: list[str]) -> None:
     with pytest.raises(LedgerError, match="ledger"):
         read_attempts(lines)
+
+
+def test_a_ledger_of_before_has_its_refusals_told_apart_from_failures() -> None:
+    rows = [
+        "k-1,1,1,1,10,11,20,failed,409,0,status\n",
+        "k-2,1,1,1,10,11,20,failed,0,0,refused\n",
+        "k-3,1,1,1,10,11,20,failed,404,0,status\n",
+    ]
+    outcomes = [(one.outcome, one.error) for one in read_attempts([HEADER, *rows])]
+    assert outcomes == [
+        (WriteOutcome.REFUSED, "status 409"),
+        (WriteOutcome.FAILED, "refused"),
+        (WriteOutcome.FAILED, "status"),
+    ]

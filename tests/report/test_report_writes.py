@@ -12,7 +12,7 @@ from tests.report.sample_result import HOSTILE, passed_result, scenario
 from tests.report.test_report_page import Page
 
 NONE = Offences(0, ())
-SOUND = Durability(640, 58, 612, 8, 3, 613, NONE, NONE, NONE, NONE, NONE, "")
+SOUND = Durability(640, 58, 612, 1, 3, 613, NONE, NONE, NONE, NONE, NONE, "", 8, "sold_out")
 LIMIT = Limit("write_anomalies", Bound.AT_MOST, 0.0, "default")
 
 
@@ -72,14 +72,14 @@ def test_what_was_lost_or_kept_twice_is_named(sound: ScenarioResult, spoilt: Sce
 
 def test_the_table_has_a_row_a_scenario_and_their_sum(sound: ScenarioResult, spoilt: ScenarioResult) -> None:
     text = text_of(run_of(sound, spoilt))
-    assert "612 3 8 0 0 0 0 0 passed" in text
-    assert "612 3 8 60 0 1 0 0 failed" in text
-    assert "all 1,224 6 16 60 0 1 0 0" in text
+    assert "612 3 8 1 0 0 0 0 0 passed" in text
+    assert "612 3 8 1 60 0 1 0 0 failed" in text
+    assert "all 1,224 6 16 2 60 0 1 0 0" in text
 
 
 def test_writes_that_were_not_read_back_are_no_zeros(unread: ScenarioResult) -> None:
     text = text_of(run_of(unread))
-    assert "612 3 8 – – – – – inconclusive" in text
+    assert "612 3 8 1 – – – – – inconclusive" in text
     assert "Not judged: nothing was read back" in text
     assert "Writes lost or duplicated not measured inconclusive" in text
 
@@ -94,7 +94,7 @@ def test_a_system_without_a_shop_is_not_measured_and_says_why() -> None:
 def test_junit_has_a_case_with_the_ids_in_its_failure(spoilt: ScenarioResult, unread: ScenarioResult) -> None:
     text = render_junit(run_of(spoilt, unread))
     assert 'message="60 of 612 acknowledged orders were lost, 1 kept twice"' in text
-    assert "612 acknowledged, 3 unknown, 8 failed" in text
+    assert "612 acknowledged, 3 unknown, 8 refused (sold_out), 1 failed" in text
     assert "ledger-a-77 (order 77, order 91)" in text
     assert "and 10 more" in text
     assert 'message="not measured: nothing was read back"' in text
@@ -102,7 +102,7 @@ def test_junit_has_a_case_with_the_ids_in_its_failure(spoilt: ScenarioResult, un
 
 def test_the_summary_names_the_first_ids_only(spoilt: ScenarioResult) -> None:
     text = render_markdown(run_of(spoilt))
-    assert "Writes: 612 acknowledged, 3 unknown, 8 failed." in text
+    assert "Writes: 612 acknowledged, 3 unknown, 8 refused (sold_out), 1 failed." in text
     assert "- **60 lost**: ledger-a-0 (order 0)" in text
     assert "and 55 more" in text
     assert "ledger-a-5 (" not in text

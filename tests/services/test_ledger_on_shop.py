@@ -153,13 +153,14 @@ def test_an_order_that_vanishes_between_two_audits_is_lost(written: Bookkeeping,
     assert audit.gone[0].startswith(own)
 
 
-def test_sold_out_is_a_clean_failure_and_nothing_is_oversold(keeping: Bookkeeping) -> None:
+def test_sold_out_is_refused_not_failed_and_nothing_is_oversold(keeping: Bookkeeping) -> None:
     with keeping.writing(OrderMix(EVENT, SCARCE, scarce_share=1.0, repeat_share=0.5)) as wait:
         wait(lambda attempts: sum(one.status == 409 for one in attempts) >= 5)
     judged = keeping.judge()
     assert judged.anomalies == 0
     assert judged.acknowledged == 50
-    assert judged.failed >= 3
+    assert judged.refused >= 3
+    assert (judged.failed, judged.refused_for) == (0, "sold_out")
     (book,) = [one for one in keeping.auditor.begin() if one.event_id == SCARCE]
     assert (book.left, book.sold) == (0, 50)
 

@@ -1,13 +1,13 @@
 """Durability: whether what was acknowledged was kept, once, and nothing else (after Jepsen's set and counter checks).
 
-Every write has a key of its own and one of three outcomes: acknowledged (A), failed (F), unknown (U). What is read
-back (R) when the system is quiet and whole again has to hold all of A, may hold any of U, and nothing else of the
-ledger's own: lost = A∖R, phantom = R∖(A∪U). A key with two orders is a duplicate; an event of which more was sold
-than there was is oversold; books balance when initial = left + sold, and when sold is what the orders add up to. What
-was wrong already when the ledger began is not counted again: each scenario answers for itself.
+Every write has a key of its own and one of four outcomes: acknowledged (A), refused for a stated reason, failed,
+unknown (U). What is read back (R) when the system is quiet and whole again has to hold all of A, may hold any of U, and
+nothing else of the ledger's own: lost = A∖R, phantom = R∖(A∪U). A key with two orders is a duplicate; an event of which
+more was sold than there was is oversold; books balance when initial = left + sold, and when sold is what the orders add
+up to. What was wrong already when the ledger began is not counted again: each scenario answers for itself.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -40,6 +40,7 @@ WRITES_LIMIT = Limit("write_anomalies", Bound.AT_MOST, 0.0, "the promise that an
 """Gates every scenario that wrote, unless another limit is set."""
 
 _NONE = Offences(0, ())
+_NOT_DONE = (WriteOutcome.REFUSED, WriteOutcome.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def judge_writes(attempts: Iterable[Attempt], audit: Audit | None, prefix: str) 
     before = {book.event_id: book for book in audit.books_before}
     found = replace(
         _tally(asked, by_key),
-        kept=sum(key in kept and _outcome(tries) is not WriteOutcome.FAILED for key, tries in by_key.items()),
+        kept=sum(key in kept and _outcome(tries) not in _NOT_DONE for key, tries in by_key.items()),
         lost=_offences([*lost, *(f"{one}, there when the ledger began" for one in audit.gone)]),
         phantom=_offences(phantoms),
         duplicated=_offences(duplicates),
@@ -124,6 +125,8 @@ def combined(judged: Sequence[Durability]) -> Durability | None:
         oversold=_together(one.oversold for one in judged),
         unbalanced=_together(one.unbalanced for one in judged),
         problem=problems[0] if problems else "",
+        refused=sum(one.refused for one in judged),
+        refused_for=next((one.refused_for for one in judged if one.refused_for), ""),
     )
 
 
@@ -162,9 +165,12 @@ def _by_key(attempts: Iterable[Attempt]) -> Mapping[str, tuple[Attempt, ...]]:
 
 
 def _outcome(tries: Iterable[Attempt]) -> WriteOutcome:
-    """Return what is known of a write after all its attempts: one acknowledgement is enough, one doubt remains."""
+    """Return what is known of a write after all its attempts: one acknowledgement is enough, one doubt remains.
+
+    One that was refused once was answered, also where another attempt never got there.
+    """
     outcomes = {attempt.outcome for attempt in tries}
-    for outcome in (WriteOutcome.ACKNOWLEDGED, WriteOutcome.UNKNOWN):
+    for outcome in (WriteOutcome.ACKNOWLEDGED, WriteOutcome.UNKNOWN, WriteOutcome.REFUSED):
         if outcome in outcomes:
             return outcome
     return WriteOutcome.FAILED
@@ -187,7 +193,7 @@ def _phantom(key: str, tries: tuple[Attempt, ...], orders: list[StoredOrder]) ->
     """Return what is kept of a write that nobody made like that; empty when all is as it was asked for."""
     if not tries:
         return f"{key} ({_numbers(orders)}, never sent)"
-    if _outcome(tries) is WriteOutcome.FAILED:
+    if _outcome(tries) in _NOT_DONE:
         return f"{key} ({_numbers(orders)}, {_refusal(tries)})"
     wanted = (tries[0].event_id, tries[0].quantity)
     changed = [order for order in orders if (order.event_id, order.quantity) != wanted]
@@ -245,6 +251,7 @@ def _together(offences: Iterable[Offences]) -> Offences:
 def _tally(attempts: tuple[Attempt, ...], by_key: Mapping[str, tuple[Attempt, ...]]) -> Durability:
     """Return the counts of what was asked, without a judgement."""
     outcomes = [_outcome(tries) for tries in by_key.values()]
+    reasons = Counter(attempt.error for attempt in attempts if attempt.outcome is WriteOutcome.REFUSED)
     return Durability(
         attempts=len(attempts),
         repeated=sum(len(tries) > 1 for tries in by_key.values()),
@@ -258,6 +265,8 @@ def _tally(attempts: tuple[Attempt, ...], by_key: Mapping[str, tuple[Attempt, ..
         oversold=_NONE,
         unbalanced=_NONE,
         problem="",
+        refused=outcomes.count(WriteOutcome.REFUSED),
+        refused_for=reasons.most_common(1)[0][0] if reasons else "",
     )
 
 

@@ -8,6 +8,8 @@ from flametest.model.writes import ATTEMPT_COLUMNS, Attempt, WriteOutcome
 
 __all__ = ["LedgerError", "read_attempts"]
 
+_SOLD_OUT = 409
+
 
 class LedgerError(FlametestError):
     """A ledger that cannot be read; the message names the line."""
@@ -46,6 +48,9 @@ def _attempt(row: list[str]) -> Attempt:
     if len(row) != len(ATTEMPT_COLUMNS):
         raise ValueError(f"expected {len(ATTEMPT_COLUMNS)} fields, found {len(row)}")
     key, number, event, quantity, intended, sent, done, outcome, status, order_id, error = row
+    if (outcome, status, error) == ("failed", str(_SOLD_OUT), "status"):
+        # As ledgers had it before a refusal for a stated reason was an outcome of its own.
+        outcome, error = WriteOutcome.REFUSED.value, f"status {status}"
     return Attempt(
         key=key,
         number=int(number),

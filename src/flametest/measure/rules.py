@@ -287,7 +287,7 @@ def _unknown_writes(recorded: Recorded) -> Finding | None:
     kept = recorded.kept
     if kept is None or kept.unknown == 0:
         return None
-    total = kept.acknowledged + kept.failed + kept.unknown
+    total = kept.acknowledged + kept.refused + kept.failed + kept.unknown
     return recorded.finding(
         "unknown_writes",
         "writes",

@@ -254,7 +254,7 @@ class Durability:
         attempts: requests that were sent or tried, repeats included.
         repeated: writes that were sent again on purpose, with the same key.
         acknowledged: writes that the system said it keeps (A).
-        failed: writes that were certainly not done (F), such as for want of tickets.
+        failed: writes that were certainly not done (F): never sent, or turned away without a stated reason.
         unknown: writes of which nobody can tell (U).
         kept: those of A and U that were found.
         lost: acknowledged and not found (A∖R), or found by an audit before and no more.
@@ -263,6 +263,8 @@ class Durability:
         oversold: events of which more was sold than there was.
         unbalanced: events whose initial stock is not what is left and what was sold.
         problem: why the writes cannot be judged; empty when they can. The offences count nothing then.
+        refused: writes that the system declined for a reason that it stated, such as for want of tickets.
+        refused_for: the most frequent of these reasons; empty without one.
     """
 
     attempts: int
@@ -277,6 +279,8 @@ class Durability:
     oversold: Offences
     unbalanced: Offences
     problem: str
+    refused: int = 0
+    refused_for: str = ""
 
     @property
     def anomalies(self) -> int:

@@ -16,7 +16,8 @@ class WriteOutcome(StrEnum):
     """What a client knows of its write."""
 
     ACKNOWLEDGED = "acknowledged"  # the system said that it is kept
-    FAILED = "failed"  # certainly not done: it was never sent, or was refused
+    REFUSED = "refused"  # certainly not done, for a reason that the system stated, such as "sold out"
+    FAILED = "failed"  # certainly not done: it was never sent, or was turned away without such a reason
     UNKNOWN = "unknown"  # sent, and nothing certain came back
 
 
@@ -34,7 +35,8 @@ class Attempt(NamedTuple):
         outcome: what is known of it.
         status: HTTP status; 0 when there was no answer.
         order_id: the number under which the system says that it keeps the order; 0 when it named none.
-        error: a short class such as ``refused``, ``timeout`` or ``status``; empty when acknowledged.
+        error: a short class such as ``refused`` (a connection), ``timeout`` or ``status``; the stated reason, such as
+            ``sold_out``, where the outcome is refused; empty when acknowledged.
     """
 
     key: str

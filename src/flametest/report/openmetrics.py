@@ -142,7 +142,8 @@ def _outcomes(scenario: ScenarioResult) -> Iterable[tuple[str, int]]:
     kept = scenario.durability
     if kept is None:
         return
-    yield from (("acknowledged", kept.acknowledged), ("unknown", kept.unknown), ("failed", kept.failed))
+    yield from (("acknowledged", kept.acknowledged), ("unknown", kept.unknown))
+    yield from (("refused", kept.refused), ("failed", kept.failed))
     if not kept.problem:
         rules = ("lost", "phantom", "duplicated", "oversold", "unbalanced")
         yield from ((rule, getattr(kept, rule).count) for rule in rules)

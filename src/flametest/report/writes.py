@@ -13,7 +13,17 @@ from flametest.report.format import count
 __all__ = ["WRITES_CRITERION", "OffenceList", "WritesRow", "WritesView", "offence_lists", "tally", "writes_view"]
 
 WRITES_CRITERION = "write_anomalies"
-_COLUMNS = ("Acknowledged", "Unknown", "Failed", "Lost", "Phantom", "Duplicated", "Oversold", "Off the books")
+_COLUMNS = (
+    "Acknowledged",
+    "Unknown",
+    "Refused",
+    "Failed",
+    "Lost",
+    "Phantom",
+    "Duplicated",
+    "Oversold",
+    "Off the books",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +86,12 @@ def offence_lists(durability: Durability) -> tuple[OffenceList, ...]:
 
 
 def tally(durability: Durability) -> str:
-    """Return the counts in a sentence's part, such as "612 acknowledged, 3 unknown, 8 failed"."""
+    """Return the counts in a sentence's part, such as "612 acknowledged, 3 unknown, 8 refused (sold_out), 0 failed"."""
+    reason = f" ({durability.refused_for})" if durability.refused_for else ""
     parts = (
         f"{count(durability.acknowledged)} acknowledged",
         f"{count(durability.unknown)} unknown",
+        f"{count(durability.refused)} refused{reason}",
         f"{count(durability.failed)} failed",
     )
     return ", ".join(parts)
@@ -103,11 +115,11 @@ def _row(index: int, scenario: ScenarioResult) -> WritesRow:
 def _figures(durability: Durability) -> tuple[int, ...]:
     one = durability
     rules = (one.lost, one.phantom, one.duplicated, one.oversold, one.unbalanced)
-    return (one.acknowledged, one.unknown, one.failed, *(rule.count for rule in rules))
+    return (one.acknowledged, one.unknown, one.refused, one.failed, *(rule.count for rule in rules))
 
 
 def _cells(durability: Durability) -> tuple[str, ...]:
     """Return the counts; where nothing could be judged, a zero would look like a finding."""
     texts = tuple(map(count, _figures(durability)))
     is_blind = bool(durability.problem) and durability.anomalies == 0
-    return (*texts[:3], *("–" for _ in texts[3:])) if is_blind else texts
+    return (*texts[:4], *("–" for _ in texts[4:])) if is_blind else texts

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from flametest.cli.job import documented_code
 from flametest.incluster.runner import Runner, serving
 
 WRITES = """
@@ -58,6 +59,23 @@ def test_the_report_of_a_run_is_fetched_whole_and_lets_the_pod_end_with_the_runs
     read(f"{url}/secret/done", "POST")
     waiting.join(10)
     assert not waiting.is_alive()
+
+
+def test_a_run_that_was_killed_has_a_code_that_is_none_of_a_run(runner: Runner) -> None:
+    killing = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert runner.run([sys.executable, "-c", killing]) == 137
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 70, 130, 141])
+def test_the_code_of_the_run_inside_is_that_of_the_job(code: int) -> None:
+    assert documented_code(code, lambda _: None) == code
+
+
+@pytest.mark.parametrize("code", [137, 139, 143, 255, 127])
+def test_a_run_inside_that_was_killed_may_have_left_a_fault_behind(code: int) -> None:
+    told: list[str] = []
+    assert documented_code(code, told.append) == 4
+    assert str(code) in told[-1]
 
 
 @pytest.mark.parametrize("path", ["/", "/state", "/wrong/state", "/secret/report.tar.gz", "/secret/../etc"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import flametest
+from flametest.cli.ending import NotHealedError
 from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
 from flametest.clusters import DEFAULT_NAMESPACE, Cluster, ClusterError, ClusterOptions, provide, running
@@ -71,9 +72,9 @@ def run_suite(where: Where, **options: Any) -> int:
             return ExitCode.PASSED
         try:
             result, folder = execute(wanted, project, cluster, progress)
-        except KeyboardInterrupt:
+        except BaseException as error:
             if _heal_first(cluster, project):
-                return ExitCode.NOT_HEALED
+                raise NotHealedError from error
             raise
     tell(result, folder)
     return ExitCode.NOT_HEALED if _heal_first(cluster, project) else _code(result)
@@ -139,7 +140,7 @@ def undo(where: Where, *, forgetting: bool) -> int:
 
 
 def show_status(where: Where) -> int:
-    """Tell how many pods of each workload are ready; 0 when all are, 1 when not, 2 when nothing runs."""
+    """Tell how many pods of each workload are ready; 0 when all are, 3 when not, 2 when nothing runs."""
     from flametest.kube import connect  # noqa: PLC0415 (imports the official client)
 
     project = find_files()
@@ -156,7 +157,7 @@ def show_status(where: Where) -> int:
         click.echo(f"{'ready' if workload.complete else 'NOT READY':10} {workload}")
     if unhealed:
         return ExitCode.NOT_HEALED
-    return ExitCode.PASSED if workloads and all(one.complete for one in workloads) else ExitCode.LIMIT_MISSED
+    return ExitCode.PASSED if workloads and all(one.complete for one in workloads) else ExitCode.INCONCLUSIVE
 
 
 def print_environment(where: Where) -> int:

@@ -10,6 +10,7 @@ import click
 import yaml
 
 from flametest.cli.commands import find_cluster, find_files, tell
+from flametest.cli.ending import NotHealedError
 from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
 from flametest.clusters import running
@@ -31,7 +32,7 @@ from flametest.run.interrupt import interruptible
 from flametest.run.progress import Progress
 from flametest.run.project import ProjectError
 
-__all__ = ["fetch_report", "print_job", "remove_job", "run_job"]
+__all__ = ["documented_code", "fetch_report", "print_job", "remove_job", "run_job"]
 
 RUN_SECONDS_MAX = 7200.0
 _KEPT = (
@@ -61,11 +62,10 @@ def run_job(where: Where, out: Path | None, *, keep: bool, **options: Any) -> in
             step.saw(f"{client.apply(plan.manifests).summary()}; {len(plan.needs)} rights")
         try:
             with progress.step("run inside the cluster") as step:
-                code = _await_end(client, step.saw)
-                step.saw(f"ended with code {code}")
-        except JobLostError:
+                code = documented_code(_await_end(client, step.saw), step.saw)
+        except JobLostError as error:
             progress.say(_KEPT)
-            raise
+            raise NotHealedError from error
         except JobError:
             remove(client, plan.manifests)  # nothing has begun
             raise
@@ -76,6 +76,15 @@ def run_job(where: Where, out: Path | None, *, keep: bool, **options: Any) -> in
             with progress.step("remove the Job and its rights") as step:
                 step.saw(remove(client, plan.manifests))
     return code
+
+
+def documented_code(code: int, saw: Callable[[str], None]) -> int:
+    """Return the code with which this command ends for that of the run inside; one that was killed has not healed."""
+    saw(f"ended with code {code}")
+    if code in tuple(ExitCode):
+        return code
+    saw(f"ended with code {code}, which is none of a run: it was killed, and may have left a fault behind")
+    return ExitCode.NOT_HEALED
 
 
 def _await_end(client: KubeClient, saw: Callable[[str], None]) -> int:
@@ -95,7 +104,7 @@ def _take_report(client: KubeClient, code: int, out: Path, progress: Progress) -
         if (out / "result.json").exists():  # an interrupted run has none
             tell(read_result(out / "result.json"), out)
     except JobError:
-        if code not in (ExitCode.USAGE, ExitCode.INTERRUPTED):
+        if code in (ExitCode.PASSED, ExitCode.LIMIT_MISSED, ExitCode.INCONCLUSIVE):
             raise
         click.echo("\n".join(last_words(client)), err=True)
 

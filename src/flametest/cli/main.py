@@ -1,17 +1,18 @@
 """``flametest``: every command in one readable place; the work is done in `flametest.run` and below."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import wraps
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from flametest import __version__
+from flametest.cli.ending import guarded
 from flametest.cli.where import Where, at_cluster, making_minikube
-from flametest.model.errors import FlametestError
 
 __all__ = ["main"]
 
@@ -37,37 +38,40 @@ _MARGIN = click.option(
 )
 
 
-def _reported(command: Callable[..., int | None]) -> Callable[..., None]:
-    """Exit with the code that ``command`` returns; tell errors in a line with their remedy, and exit with 2."""
+class _Program(click.Group):
+    """A group of commands that return their exit codes."""
 
-    @wraps(command)
-    def run(*args: Any, **options: Any) -> None:
+    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]
+        """Run a command and exit with its code; return it instead unless ``standalone_mode``."""
+        run = partial(super().main, args, standalone_mode=False, **extra)
+        return sys.exit(guarded(run)) if standalone_mode else run()
+
+    @contextmanager
+    def _silent(self) -> Iterator[None]:
+        """Pass an interruption on as click does, but leave it to `guarded` to tell."""
         try:
-            code = command(*args, **options)
-        except FlametestError as error:
-            _complain(error)
-            code = 2
-        except KeyboardInterrupt:
-            click.echo("interrupted; everything that was started has been ended", err=True)
-            code = 130
-        sys.exit(code or 0)
+            yield
+        except KeyboardInterrupt as error:
+            raise click.Abort from error
 
-    return run
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Parse the command line; ``--help`` is answered here."""
+        with self._silent():
+            return super().make_context(*args, **options)
 
-
-def _complain(error: FlametestError) -> None:
-    click.echo(f"error: {error.message}", err=True)
-    if error.remedy:
-        click.echo(f"remedy: {error.remedy}", err=True)
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with self._silent():
+            return super().invoke(ctx)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="flametest")
 def main() -> None:
     """Resilience tests for services on Kubernetes: faults under load, measured, with a verdict.
 
     Exit codes: 0 all limits held, 1 a limit was missed, 2 usage or set-up error, 3 inconclusive, 4 something could
-    not be healed, 130 interrupted.
+    not be healed, 70 an error that nobody foresaw, 130 interrupted, 141 the output was closed by its reader.
     """
 
 
@@ -120,7 +124,6 @@ def main() -> None:
 @click.option("--keep", is_flag=True, help="Leave the system running afterwards.")
 @click.option("--no-deploy", is_flag=True, help="Test what is there already; apply nothing, end nothing.")
 @click.option("--dry-run", is_flag=True, help="Deploy, show what every fault would hit, and inject nothing.")
-@_reported
 def run(where: Where, **options: Any) -> int:
     """Deploy, load, inject, measure, report."""
     from flametest.cli.commands import run_suite  # noqa: PLC0415
@@ -131,7 +134,6 @@ def run(where: Where, **options: Any) -> int:
 @main.command()
 @at_cluster
 @making_minikube
-@_reported
 def up(where: Where) -> int:
     """Deploy the system under test and leave it running."""
     from flametest.cli.commands import bring_up  # noqa: PLC0415
@@ -144,7 +146,6 @@ def up(where: Where) -> int:
 @click.option(
     "--delete", is_flag=True, help="Remove Minikube's profile with all that it holds, instead of stopping it."
 )
-@_reported
 def down(where: Where, delete: bool) -> int:
     """End what `up` started."""
     from flametest.cli.commands import bring_down  # noqa: PLC0415
@@ -154,7 +155,6 @@ def down(where: Where, delete: bool) -> int:
 
 @main.command()
 @at_cluster
-@_reported
 def status(where: Where) -> int:
     """Tell what runs, and whether it is healthy."""
     from flametest.cli.commands import show_status  # noqa: PLC0415
@@ -165,7 +165,6 @@ def status(where: Where) -> int:
 @main.command()
 @at_cluster
 @click.option("--forget", is_flag=True, help="Give up on what cannot be healed, and forget it.")
-@_reported
 def undo(where: Where, forget: bool) -> int:
     """Heal the faults that earlier runs have left behind, on whatever cluster they are."""
     from flametest.cli.commands import undo as heal  # noqa: PLC0415
@@ -175,7 +174,6 @@ def undo(where: Where, forget: bool) -> int:
 
 @main.command()
 @at_cluster
-@_reported
 def env(where: Where) -> int:
     """Print the shell commands that point kubectl, chaos and locust at the running system."""
     from flametest.cli.commands import print_environment  # noqa: PLC0415
@@ -185,7 +183,6 @@ def env(where: Where) -> int:
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@_reported
 def report(folder: Path) -> int:
     """Render the report of an earlier run again; a run that crashed is analysed first."""
     from flametest.cli.commands import render_again  # noqa: PLC0415
@@ -197,7 +194,6 @@ def report(folder: Path) -> int:
 @click.option("--short", is_flag=True, help="Only what runs before each run, in a few seconds.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the random phases [drawn and printed].")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to save selftest.json [reports].")
-@_reported
 def selftest(short: bool, seed: int | None, out: Path | None) -> int:
     """Test the measurement itself against outages of known length; 0 when it meets its targets, else 3."""
     from flametest.cli.measurement import test_measurement  # noqa: PLC0415
@@ -209,7 +205,6 @@ def selftest(short: bool, seed: int | None, out: Path | None) -> int:
 @click.argument("base", type=click.Path(path_type=Path), metavar="BASE")
 @click.argument("new", type=click.Path(path_type=Path), metavar="NEW")
 @_MARGIN
-@_reported
 def compare(base: Path, new: Path, margin_ratio: float) -> int:
     """Compare two runs; 1 when NEW is worse beyond the margin, 3 when the trials are too few to tell anything."""
     from flametest.cli.measurement import compare as compare_folders  # noqa: PLC0415
@@ -220,7 +215,6 @@ def compare(base: Path, new: Path, margin_ratio: float) -> int:
 @main.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port on 127.0.0.1 [any free one].")
-@_reported
 def watch(folder: Path | None, port: int) -> int:
     """Serve the report of a run in progress to a browser, and keep it fresh; without DIR of the newest run."""
     from flametest.cli.watching import watch_run  # noqa: PLC0415
@@ -250,7 +244,6 @@ def watch(folder: Path | None, port: int) -> int:
     help="Where to write.",
 )
 @click.option("--force", is_flag=True, help="Write though files differ; former versions are kept as NAME.~1~.")
-@_reported
 def init(where: Where, **options: Any) -> int:
     """Look at a system of your own, name its weaknesses, and write experiments, limits and load for it."""
     from flametest.cli.starting import initialise  # noqa: PLC0415
@@ -263,7 +256,7 @@ def job() -> None:
     """Run a suite as a Job inside the cluster, with the rights that it needs and no others."""
 
 
-def _what_job(command: Callable[..., None]) -> Callable[..., None]:
+def _what_job(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command of `job` the options that say what the Job is; the arguments after ``--`` are those of `run`."""
     image = click.option(
         "--image", default="flametest/flametest:0.1.0", show_default=True, metavar="NAME", help="Image of Flametest."
@@ -279,7 +272,6 @@ _JOB_OUT = click.option(
 
 @job.command("print")
 @_what_job
-@_reported
 def job_print(where: Where, **options: Any) -> int:
     """Print the Job as YAML, with everything that it needs and why, to be reviewed and applied by kubectl."""
     from flametest.cli.job import print_job  # noqa: PLC0415
@@ -291,7 +283,6 @@ def job_print(where: Where, **options: Any) -> int:
 @_what_job
 @_JOB_OUT
 @click.option("--keep", is_flag=True, help="Leave the Job and its rights in the cluster afterwards.")
-@_reported
 def job_run(where: Where, **options: Any) -> int:
     """Apply the Job, wait for its run, fetch the report, remove everything; exits as the run inside did."""
     from flametest.cli.job import run_job  # noqa: PLC0415
@@ -302,7 +293,6 @@ def job_run(where: Where, **options: Any) -> int:
 @job.command("fetch")
 @at_cluster
 @_JOB_OUT
-@_reported
 def job_fetch(where: Where, out: Path | None) -> int:
     """Fetch the report of a Job whose run has ended."""
     from flametest.cli.job import fetch_report  # noqa: PLC0415
@@ -312,7 +302,6 @@ def job_fetch(where: Where, out: Path | None) -> int:
 
 @job.command("remove")
 @_what_job
-@_reported
 def job_remove(where: Where, **options: Any) -> int:
     """Remove a Job and its rights."""
     from flametest.cli.job import remove_job  # noqa: PLC0415
@@ -323,7 +312,6 @@ def job_remove(where: Where, **options: Any) -> int:
 @main.command()
 @at_cluster
 @click.option("--suite", default="core", show_default=True, help="Suite whose rights are asked for on a context.")
-@_reported
 def doctor(where: Where, suite: str) -> int:
     """Tell what this machine, or a context, has, what is missing, and what that prevents."""
     from flametest.cli.doctor import diagnose  # noqa: PLC0415

@@ -49,10 +49,14 @@ class Runner:
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, command: list[str]) -> int:
-        """Run the command to its end, print the summary that it has written, and return its exit code."""
+        """Run the command to its end, print the summary that it has written, and return its exit code.
+
+        That of a command which a signal has ended is 128 + its number, as shells and Kubernetes have it.
+        """
         with subprocess.Popen(command) as process:
             self._process = process
             code = process.wait()
+        code = code if code >= 0 else 128 - code
         self._process = None
         summary = self.folder / "summary.md"
         if summary.exists():

@@ -136,7 +136,10 @@ def main() -> int:
 
 async def _serve() -> int:
     lines = await _lines()
-    plan = json.loads(await lines.readline())
+    planned = await lines.readline()
+    if not planned:  # whoever started it has gone
+        return 0
+    plan = json.loads(planned)
     tracks = [_track(windows, plan, number) for number, windows in enumerate(plan["tracks"])]
     for track in tracks:
         listener = _bound(0)

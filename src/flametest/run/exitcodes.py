@@ -8,14 +8,27 @@ __all__ = ["ExitCode", "exit_code"]
 
 
 class ExitCode(IntEnum):
-    """What the process' exit status says."""
+    """What the process' exit status says.
+
+    Attributes:
+        PASSED: all limits held.
+        LIMIT_MISSED: a limit was missed, and nothing else.
+        USAGE: the usage or the set-up is at fault.
+        INCONCLUSIVE: nothing can be said of the limits.
+        NOT_HEALED: something could not be healed.
+        UNFORESEEN: an error of Flametest's own (``EX_SOFTWARE`` of sysexits.h); what was started has been ended.
+        INTERRUPTED: by Ctrl-C, SIGTERM or SIGHUP (128 + SIGINT); what was started has been ended.
+        OUTPUT_CLOSED: whoever read the output has gone (128 + SIGPIPE); what was started has been ended.
+    """
 
     PASSED = 0
     LIMIT_MISSED = 1
     USAGE = 2
     INCONCLUSIVE = 3
     NOT_HEALED = 4
+    UNFORESEEN = 70
     INTERRUPTED = 130
+    OUTPUT_CLOSED = 141
 
 
 def exit_code(verdict: Verdict) -> ExitCode:

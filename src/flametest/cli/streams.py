@@ -1,0 +1,113 @@
+"""Standard output and standard error that end a command in an orderly way when nobody reads or keeps them any more.
+
+What cannot be written is told once, and everything after it goes nowhere, so that the way out, on which faults are
+healed and sandboxes ended, may say what it does without failing of it. Characters that the terminal's encoding does
+not have, and bytes of file names that are no text, are written as escapes.
+"""
+
+import errno
+import io
+import os
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from flametest.model.errors import FlametestError
+
+__all__ = ["OutputClosed", "OutputError", "one_line", "standard_streams"]
+
+_GONE = (errno.EPIPE, errno.ECONNRESET, errno.EIO)  # EIO: the terminal has been closed
+_REMEDY = "make room for it, or send it elsewhere"
+
+
+class OutputClosed(KeyboardInterrupt):
+    """Whoever read the output has gone, as ``| head -1`` does; it ends a command in the way that Ctrl-C does."""
+
+
+class OutputError(FlametestError):
+    """The output cannot be written, such as into a file on a full disk."""
+
+
+class _Output(io.RawIOBase):
+    """A file descriptor; ``telling`` says whether what cannot be written is raised, or only dropped."""
+
+    def __init__(self, descriptor: int, *, telling: bool) -> None:
+        self._descriptor = descriptor
+        self._telling = telling
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def write(self, data: Any, /) -> int:
+        while True:
+            try:
+                return os.write(self._descriptor, data)
+            except BlockingIOError:  # whoever shares the pipe has made it so
+                select.select((), (self._descriptor,), ())
+            except OSError as error:
+                _discard(self._descriptor)
+                if not self._telling:
+                    continue
+                if error.errno in _GONE:
+                    raise OutputClosed from error
+                raise OutputError(f"the output cannot be written: {error.strerror}", _REMEDY) from error
+
+
+@contextmanager
+def standard_streams() -> Iterator[None]:
+    """Put such streams in the places of this process' own while the block runs; others, as of a test, are left alone.
+
+    What is buffered is written at the end.
+
+    Raises:
+        OutputClosed: it cannot be, as nobody reads it.
+        OutputError: it cannot be, for another reason.
+    """
+    if sys.stdout is not sys.__stdout__ or sys.stderr is not sys.__stderr__:
+        yield
+        return
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _stream(1, before[0], telling=True), _stream(2, before[1], telling=False)
+    try:
+        yield
+        sys.stdout.flush()
+    finally:
+        sys.stderr.flush()
+        sys.stdout, sys.stderr = before
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` as one line that a terminal shows as it is: what it would act on is written as an escape."""
+    return "".join(character if character.isprintable() else _escaped(character) for character in _joined(text))
+
+
+def _joined(text: str) -> str:
+    return " ".join(line.strip() for line in text.split("\n") if line.strip())
+
+
+def _escaped(character: str) -> str:
+    return " " if character == "\t" else character.encode("unicode_escape").decode()
+
+
+def _stream(descriptor: int, stream: TextIO | None, *, telling: bool) -> TextIO:
+    if stream is None:  # closed from the beginning, as by `>&-`; the next file that is opened must not take its place
+        _discard(descriptor)
+    encoding = stream.encoding if stream is not None else "utf-8"
+    buffered = io.BufferedWriter(_Output(descriptor, telling=telling))
+    live = not telling or os.isatty(descriptor)
+    return io.TextIOWrapper(buffered, encoding, errors="backslashreplace", line_buffering=live)
+
+
+def _discard(descriptor: int) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if nowhere != descriptor:
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)

@@ -97,7 +97,7 @@ def test_a_termination_interrupts_the_run_and_waits_for_nobody(runner: Runner) -
     before = signal.signal(signal.SIGTERM, runner.interrupt)
     try:
         sleeper = "import os, signal; os.kill(os.getppid(), signal.SIGTERM); signal.pause()"
-        assert runner.run([sys.executable, "-c", sleeper]) == -signal.SIGINT
+        assert runner.run([sys.executable, "-c", sleeper]) == 128 + signal.SIGINT
     finally:
         signal.signal(signal.SIGTERM, before)
     runner.folder.mkdir()

@@ -29,7 +29,16 @@ from typing import NoReturn
 
 from flametest.sandbox.errors import SandboxError
 
-__all__ = ["MountFlag", "lift_loopback", "mount", "new_network_namespace", "privileged", "spawn", "unmount"]
+__all__ = [
+    "MountFlag",
+    "has_other_users",
+    "lift_loopback",
+    "mount",
+    "new_network_namespace",
+    "privileged",
+    "spawn",
+    "unmount",
+]
 
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWUTS = 0x04000000
@@ -77,6 +86,14 @@ def privileged() -> bool:
             capabilities = int(line.split()[1], 16)
             return bool(capabilities >> _CAP_SYS_ADMIN & 1 and capabilities >> _CAP_NET_ADMIN & 1)
     return False
+
+
+def has_other_users() -> bool:
+    """Return whether files and processes of this user namespace may belong to others than its root.
+
+    They may not in one that an ordinary user has made for a single id.
+    """
+    return sum(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines()) > 1
 
 
 def _unshare(flags: int) -> None:

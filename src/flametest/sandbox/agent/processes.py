@@ -23,6 +23,7 @@ from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox, StartE
 from flametest.sandbox.cgroupfs import ControlGroup, ControlGroups, enter_command
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.images.image import Image
+from flametest.sandbox.namespaces import has_other_users
 from flametest.sandbox.podaccess import ExecProcess
 
 __all__ = ["ProcessRuntime"]
@@ -62,6 +63,7 @@ class ProcessRuntime:
         self._setsid = shutil.which("setsid")
         self._identity = _identity(self._bwrap)
         self._folder = folder
+        self._has_other_users = has_other_users()
         self._bounds = Bounds(groups)
         self._pods: dict[str, PodSandbox] = {}
         self._containers: dict[str, _Container] = {}
@@ -206,8 +208,10 @@ class ProcessRuntime:
         shared = os.path.join(pod.folder, "etc")
         own = os.path.join(shared, container.name)
         os.makedirs(own, exist_ok=True)
-        _write(os.path.join(own, "passwd"), passwd_text(container.image, container.user, container.group))
-        _write(os.path.join(own, "group"), group_text(container.image, container.user, container.group))
+        image, others = container.image, self._has_other_users
+        passwd = passwd_text(image, container.user, container.group, has_other_users=others)
+        _write(os.path.join(own, "passwd"), passwd)
+        _write(os.path.join(own, "group"), group_text(image, container.group, has_other_users=others))
         mounted = {mount.target for mount in container.mounts}
         found = [(f"/etc/{name}", f"{shared}/{name}") for name in ("hosts", "hostname", "resolv.conf", "nsswitch.conf")]
         found += [(f"/etc/{name}", f"{own}/{name}") for name in ("passwd", "group")]

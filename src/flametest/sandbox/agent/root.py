@@ -32,6 +32,14 @@ CAPABILITIES = (
     "audit_write",
 )
 
+# What every image has that is made from a distribution.
+_PASSWD = (
+    "root:x:0:0:root:/root:/bin/sh",
+    "daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin",
+    "www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin",
+    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin",
+)
+_GROUP = ("root:x:0:", "daemon:x:1:", "tty:x:5:", "www-data:x:33:", "users:x:100:", "nogroup:x:65534:")
 _SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _USR_FOLDERS = (*_SYSTEM_FOLDERS, "libexec", "share")
 # Without the machine's time zone: images are in UTC.
@@ -57,21 +65,33 @@ class RootFiles:
     sources: tuple[tuple[str, str], ...]
 
 
-def passwd_text(image: Image, user: int, group: int) -> str:
-    """Return /etc/passwd for a container that runs as ``user``."""
-    lines = ["root:x:0:0:root:/root:/bin/sh", "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin"]
-    if user not in (0, 65534):
-        name = image.user_name if image.user_name and user == image.user else f"user{user}"
-        lines.append(f"{name}:x:{user}:{group}::{image.home if name == image.user_name else '/'}:/bin/sh")
+def passwd_text(image: Image, user: int, group: int, *, has_other_users: bool) -> str:
+    """Return /etc/passwd for a container that runs as ``user``.
+
+    The image's own user is there also for a container that runs as root, since servers start as root and step down.
+    Where the machine has no users to step down to (``has_other_users`` False), that one is root by another name.
+    """
+    lines = list(_PASSWD)
+    known = {int(line.split(":")[2]) for line in lines}
+    if image.user_name:
+        ids = f"{image.user}:{image.group}" if has_other_users or user == image.user else "0:0"
+        lines.append(f"{image.user_name}:x:{ids}::{image.home}:/bin/sh")
+        known.add(image.user)
+    if user not in known:
+        lines.append(f"user{user}:x:{user}:{group}::/:/bin/sh")
     return "\n".join(lines) + "\n"
 
 
-def group_text(image: Image, user: int, group: int) -> str:
-    """Return /etc/group for a container that runs as ``group``."""
-    lines = ["root:x:0:", "nogroup:x:65534:"]
-    if group not in (0, 65534):
-        name = image.user_name if image.user_name and user == image.user else f"group{group}"
-        lines.append(f"{name}:x:{group}:")
+def group_text(image: Image, group: int, *, has_other_users: bool) -> str:
+    """Return /etc/group for a container that runs as ``group``; see `passwd_text`."""
+    lines = list(_GROUP)
+    known = {int(line.split(":")[2]) for line in lines}
+    if image.user_name:
+        number = image.group if has_other_users or group == image.group else 0
+        lines.append(f"{image.user_name}:x:{number}:")
+        known.add(image.group)
+    if group not in known:
+        lines.append(f"group{group}:x:{group}:")
     return "\n".join(lines) + "\n"
 
 
@@ -90,9 +110,10 @@ def root_arguments(pod: PodSandbox, container: ContainerOptions, files: RootFile
         for capability in CAPABILITIES:
             arguments += ["--cap-add", f"CAP_{capability.upper()}"]
     arguments += _system(targets)
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--symlink", "../run", "/var/run"]
-    for folder in ("/run", "/var/log", "/var/lib", "/var/cache", "/sys", "/root"):
+    arguments += ["--proc", "/proc", "--dev", "/dev"]
+    for folder in ("/run", "/var", "/var/log", "/var/lib", "/var/cache", "/sys", "/root"):
         arguments += ["--dir", folder]
+    arguments += ["--symlink", "../run", "/var/run"]
     for folder in ("/tmp", "/var/tmp"):  # noqa: S108 - inside the container
         arguments += ["--perms", "1777", "--dir", folder]
     arguments += _contents(container, files, targets)

@@ -29,6 +29,8 @@ from flametest.sandbox.settings import NAME_SERVER_ADDRESS, SERVICE_RANGE, NodeS
 __all__ = ["NamespacedPodNetwork"]
 
 _GATEWAY = "169.254.1.1"
+# Of the network namespace of the thread that opens it. Container runtimes let every user of a pod bind every port.
+_UNPRIVILEGED_PORT_START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 _LOOPBACK_INDEX = 1
 _POD_INTERFACE = "eth0"
 _POD_INTERFACE_INDEX = 2
@@ -129,6 +131,7 @@ class NamespacedPodNetwork:
         with namespaces.new_network_namespace():
             namespaces.mount("/proc/thread-self/ns/net", str(path), flags=namespaces.MountFlag.BIND)
             namespaces.lift_loopback()
+            _UNPRIVILEGED_PORT_START.write_text("0")
             inner = Netlink()
         with contextlib.closing(inner), path.open() as namespace:
             outer.add_veth(f"pod{number}", index, _POD_INTERFACE, _POD_INTERFACE_INDEX, namespace.fileno())

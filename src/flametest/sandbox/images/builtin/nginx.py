@@ -37,7 +37,8 @@ if [ -d /etc/nginx/templates ]; then
 fi
 exec "$@"
 """
-_CONFIGURATION = """worker_processes auto;
+_CONFIGURATION = """user nginx;
+worker_processes auto;
 error_log stderr notice;
 pid {pid};
 
@@ -92,7 +93,7 @@ def _image(name: str, tag: str, *, port: int, pid: str, temporary: str) -> Image
         environment=(("PATH", PATH), ("NGINX_VERSION", version)),
         entrypoint=("/docker-entrypoint.sh",),
         command=("nginx", "-g", "daemon off;"),
-        # The official image starts as root and lets its workers be this user; one user id is all a container has here.
+        # The official image starts as root and lets its workers be this user, who needs no root here to bind port 80.
         user=101,
         group=101,
         user_name="nginx",

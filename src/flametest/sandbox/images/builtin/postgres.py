@@ -34,6 +34,12 @@ for argument in "$@"; do
   case "$argument" in -V|--version|-\?|--help|--describe-config|-C) exec postgres "$@" ;; esac
 done
 
+if [ "$(id -u)" = 0 ] && [ "$(id -u postgres)" != 0 ]; then
+  mkdir -p "$PGDATA"
+  chown -R postgres:postgres "$PGDATA"
+  exec setpriv --reuid postgres --regid postgres --clear-groups "$0" postgres "$@"
+fi
+
 sockets=
 for folder in /var/run/postgresql /tmp; do
   if [ -d "$folder" ] && [ -w "$folder" ]; then sockets="${sockets:+$sockets,}$folder"; fi

@@ -15,13 +15,14 @@ REPOSITORY = Path(__file__).parents[2]
 class Target:
     """An HTTP server on loopback, in a thread of its own.
 
-    ``mode`` is what it does to a request: ``ok``, ``503``, ``hang`` (no answer), ``reset`` (breaks off), ``slow``
-    (answers after ``delay_seconds``). `refuse` and `listen` close and open its port.
+    ``mode`` is what it does to a request: ``ok``, ``503``, ``308`` (leads to ``location``), ``hang`` (no answer),
+    ``reset`` (breaks off), ``slow`` (answers after ``delay_seconds``). `refuse` and `listen` close and open its port.
     """
 
     def __init__(self) -> None:
         self.mode = "ok"
         self.delay_seconds = 0.5
+        self.location = ""
         self.connections = 0
         self.requests: list[str] = []
         self.port = 0
@@ -101,8 +102,9 @@ class Target:
             return False
         if mode == "slow":
             await asyncio.sleep(self.delay_seconds)
-        status = "503 Service Unavailable" if mode == "503" else "200 OK"
-        writer.write(f"HTTP/1.1 {status}\r\nX-Served-By: target\r\nContent-Length: 2\r\n\r\nok".encode())
+        status = {"503": "503 Service Unavailable", "308": "308 Permanent Redirect"}.get(mode, "200 OK")
+        headers = f"X-Served-By: target\r\nLocation: {self.location}\r\nContent-Length: 2"
+        writer.write(f"HTTP/1.1 {status}\r\n{headers}\r\n\r\nok".encode())
         await writer.drain()
         return "Connection: close" not in request
 

@@ -24,6 +24,7 @@ async def ask(lane: Sender) -> Sample:
     [
         ("ok", (Outcome.OK, 200, "", "target")),
         ("503", (Outcome.FAILED, 503, "status", "target")),
+        ("308", (Outcome.FAILED, 308, "status", "target")),
         ("hang", (Outcome.UNKNOWN, 0, "timeout", "")),
         ("reset", (Outcome.UNKNOWN, 0, "reset", "")),
         ("refused", (Outcome.FAILED, 0, "refused", "")),

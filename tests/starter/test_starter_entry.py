@@ -9,15 +9,16 @@ import pytest
 
 from flametest.starter.entry import answering_paths
 
-STATUSES = {"/": 200, "/shop": 302, "/made": 204, "/broken": 500}
+STATUSES = {"/": 200, "/shop": 302, "/shop/all": 200, "/away": 302, "/made": 204, "/broken": 500}
+LOCATIONS = {"/shop": "/shop/all", "/away": "http://127.0.0.1:9/"}
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers each path by its status, and leads redirected ones to the root."""
+    """Answers each path by its status, and leads some elsewhere."""
 
     def do_GET(self) -> None:
         self.send_response(STATUSES.get(self.path, 404))
-        self.send_header("Location", "/")
+        self.send_header("Location", LOCATIONS.get(self.path, "/"))
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -38,7 +39,11 @@ def url() -> Iterator[str]:
 
 
 def test_paths_that_answer_are_kept_with_the_root_before_them(url: str) -> None:
-    assert answering_paths(url, ("/shop", "/made", "/broken", "/absent")) == ("/", "/shop")
+    assert answering_paths(url, ("/shop/all", "/made", "/broken", "/absent")) == ("/", "/shop/all")
+
+
+def test_in_the_place_of_a_redirect_stands_where_it_leads_to_on_this_host(url: str) -> None:
+    assert answering_paths(url, ("/shop", "/shop/all", "/away")) == ("/", "/shop/all")
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_loopback(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,7 @@ def _pod(change: Change, scenario: str) -> PodObserved:
         restarts=sum(int(one.get("restartCount", 0)) for one in containers),
         created_wall_s=_wall_seconds(metadata.get("creationTimestamp")),
         ended_because=_last_end(containers),
+        hostname=str(spec.get("nodeName" if spec.get("hostNetwork") else "hostname") or ""),
     )
 
 

@@ -27,6 +27,7 @@ from flametest.kube import KubeClient, connect
 from flametest.kube.resources import Resource
 from flametest.kube.stamps import Mutation, stamp_mutations
 from flametest.load.prober import Prober
+from flametest.load.redirects import refuse_redirect
 from flametest.model.events import (
     Event,
     FaultInjected,
@@ -254,9 +255,9 @@ class Recorder:
         reader.start()
 
     def _start_prober(self) -> None:
-        self._prober = self._exits.enter_context(
-            Prober(self._settings.url.rstrip("/") + self.scenario.path, self.folder)
-        )
+        url = self._settings.url.rstrip("/") + self.scenario.path
+        refuse_redirect(url)
+        self._prober = self._exits.enter_context(Prober(url, self.folder))
         self._exits.callback(self._stop_prober, self._prober)
         self._prober.wait_first_samples()
 

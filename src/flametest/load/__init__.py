@@ -13,6 +13,7 @@ program        what such a process begins and ends with
 stopping       when a recording process ends
 schedule       when the next request is due; pure
 exchange       one HTTP request on a connection, and the answer to it
+redirects      whether an entry serves, or says where else to ask
 locust_runner  the handle by which a run starts stock Locust, waits for its rate, and ends it
 locust_export  what Locust loads beside the load test, to write samples
 locust_sample  what Locust says of a request, as a sample; pure

@@ -28,12 +28,14 @@ class Answer:
         served_by: X-Served-By; empty without it.
         keeps: whether the connection may serve another request.
         body: what it holds.
+        location: where a redirect leads to; empty for none.
     """
 
     status: int
     served_by: str
     keeps: bool
     body: bytes = b""
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
     connection = headers.get("connection", "").lower()
     keeps = "close" not in connection and (version == "HTTP/1.1" or "keep-alive" in connection)
     body, delimited = await _body(reader, status, headers)
-    return Answer(status, headers.get("x-served-by", ""), keeps and delimited, body)
+    return Answer(status, headers.get("x-served-by", ""), keeps and delimited, body, headers.get("location", ""))
 
 
 async def _head(reader: asyncio.StreamReader) -> tuple[int, str, dict[str, str]]:

@@ -154,7 +154,7 @@ async def probe(
     sent_ns = clock_ns()
     answer, error = await ask(sender.send(progress), timeout_seconds)
     done_ns = clock_ns()
-    if answer is not None and answer.status >= 400:
+    if answer is not None and answer.status >= 300:  # nobody has been served by a redirect
         error = "status"
     status, served_by = (answer.status, answer.served_by) if answer is not None else (0, "")
     outcome = _outcome(error, progress)

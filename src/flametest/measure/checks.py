@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from flametest.measure.contradictions import answers_known, views_agree
 from flametest.measure.figures import Figures
 from flametest.measure.objectives import Objectives
 from flametest.measure.samples import Samples
@@ -64,6 +65,8 @@ def checks(
         ("prober_punctual", "The prober kept its schedule", lambda: prober_punctual(history, samples, objectives)),
         ("clock_steady", "The clock was not set", lambda: clock_steady(history, objectives)),
         ("watches_whole", "The watches saw everything", lambda: _watches(history, measured)),
+        ("answers_known", "The pods that answered are the system's own", lambda: answers_known(history, samples)),
+        ("views_agree", "Prober and load saw the same", lambda: views_agree(history, samples, measured, objectives)),
     )
     return tuple(Check(name, title, *rule()) for name, title, rule in rules)
 

@@ -33,6 +33,16 @@ class Objectives:
     prober_interval_seconds: float = 0.05
     """The prober's interval Δ where a record does not show it; shorter outages can be missed."""
 
+    prober_timeout_seconds: float = 1.0
+    """The prober's time limit: an answer of the load that took longer does not count as good beside the prober's."""
+
+    views_apart_max: float = 0.1
+    """How far the load's share of good requests may be from the prober's in one phase, beside chance: an edge of an
+    outage lies within a second, and short phases have few of these."""
+
+    views_apart_unlike_max: float = 0.8
+    """The same where they ask for different things: only what is nearly all good for one and bad for the other."""
+
     send_lag_seconds_max: float = 0.2
     """Worst send lag of a prober that is believed: four of its intervals, below any stop that hides an outage."""
 

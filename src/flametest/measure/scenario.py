@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flametest.measure.checks import checks, never_healthy
+from flametest.measure.contradictions import CONTRADICTIONS, unless_contradicted
 from flametest.measure.density import density
 from flametest.measure.durability import (
     WRITES_CRITERION,
@@ -91,6 +92,7 @@ def measure_scenario(
     checked = _record_checks(spec) + checks(history, samples, measured, probed, spec.objectives)
     isolated = isolation_criterion(history, spec.limits)
     criteria = probed + tuple(one for one in (kept and _writes_criterion(kept, spec.limits), isolated) if one)
+    criteria, checked = unless_contradicted(criteria, checked)
     upstream = upstream_requests(history, samples, writes.attempts, measured.phases)
     recorded = Recorded(measured, samples, kept, felt_words(measured), upstream)
     injected = measured.axis.t0_ns is not None
@@ -196,7 +198,9 @@ def _sentence(history: History, measured: Figures, criteria: tuple[Criterion, ..
     told = {"outage_seconds", "recovery_seconds", WRITES_LIMIT.criterion}
     missed = [one for one in criteria if one.verdict is Verdict.FAILED and one.name not in told]
     broken = [one for one in checked if one.verdict is Verdict.FAILED and one.name == "steady_again"]
-    doubts = [f"{decapitalised(one.title)}: {one.detail}" for one in checked if one.verdict is Verdict.INCONCLUSIVE]
+    doubted = [one for one in checked if one.verdict is Verdict.INCONCLUSIVE]
+    doubted.sort(key=lambda one: one.name not in CONTRADICTIONS)  # what follows from one tells less than it does
+    doubts = [f"{decapitalised(one.title)}: {one.detail}" for one in doubted]
     doubts += [f"{one.title.lower()}: {one.reason}" for one in criteria if one.verdict is Verdict.INCONCLUSIVE]
     if missed:
         return f"{sentence}; {missed[0].title.lower()}: {missed[0].reason}"

@@ -213,6 +213,7 @@ class PodObserved(Event):
         restarts: sum of the restart counts.
         created_wall_s: metadata.creationTimestamp (resolution 1 s).
         ended_because: why a container of it ended last, such as ``OOMKilled``; empty while none has.
+        hostname: by what its containers call themselves, where that is not its name; else empty.
     """
 
     change: ChangeKind
@@ -228,6 +229,7 @@ class PodObserved(Event):
     restarts: int
     created_wall_s: float
     ended_because: str = ""
+    hostname: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class Sample(NamedTuple):
         intended_ns: when the open-loop schedule wanted it sent; latency counts from here.
         sent_ns: when it was sent in fact.
         done_ns: when its outcome was known.
-        outcome: ok for a status under 400.
+        outcome: ok for a status under 300, and of the load for what its load test counts as a success.
         status: HTTP status; 0 when there was no answer.
         served_by: the pod that answered, from the header X-Served-By; empty when unknown.
         error: a short class such as ``refused``, ``reset``, ``timeout``; empty when ok.

@@ -8,9 +8,20 @@ from flametest.chaos.preview import Aimed, Limits, foreseen, preview, read_limit
 from flametest.clusters import Access
 from flametest.faults.protocol import Fault
 from flametest.kube import KubeClient
+from flametest.load.redirects import refuse_redirect
 from flametest.run.experiment import Experiment, ExperimentError, recorder_arguments
 
-__all__ = ["aim_all", "faults_of"]
+__all__ = ["aim_all", "ask_entries", "faults_of"]
+
+
+def ask_entries(access: Access, experiments: Iterable[Experiment]) -> None:
+    """Ask the entry once for each path that an experiment measures by.
+
+    Raises:
+        LoadError: one is answered with a redirect.
+    """
+    for path in dict.fromkeys(experiment.entry_path for experiment in experiments):
+        refuse_redirect(access.url.rstrip("/") + path)
 
 
 def aim_all(client: KubeClient, access: Access, experiments: Iterable[Experiment]) -> dict[str, tuple[Aimed, ...]]:

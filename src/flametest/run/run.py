@@ -31,7 +31,7 @@ from flametest.run.needs import Plan
 from flametest.run.preflight import check_enforcement
 from flametest.run.progress import Progress, RememberingProgress
 from flametest.run.project import Project
-from flametest.run.rehearsal import aim_all
+from flametest.run.rehearsal import aim_all, ask_entries
 from flametest.run.repeats import Repeat, repeats
 from flametest.run.scenario import LoadSize, Scene, run_scenario
 from flametest.run.selftest import SELF_TEST_FILE, broken_self_test, run_self_test, write_self_test
@@ -106,6 +106,7 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
     ):
         bookkeeper = Bookkeeper(access.url, options.ledger)
         stage = _Stage(options, project, cluster, progress, access, client, bookkeeper)
+        ask_entries(access, experiments)
         _rehearse(stage, experiments)
         folder = RunFolder.create(path, _inputs(stage, experiments))
         _keep_limits(project, folder)
@@ -143,6 +144,7 @@ def rehearse(
         _deployed(options, project, cluster, progress, experiments) as access,
         connect(access.kubeconfig, access.context) as client,
     ):
+        ask_entries(access, experiments)
         return aim_all(client, access, experiments)
 
 

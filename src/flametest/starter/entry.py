@@ -3,6 +3,7 @@
 import http.client
 import urllib.request
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 __all__ = ["answering_paths"]
 
@@ -13,18 +14,32 @@ _OK = 200  # what the steady state of the experiments expects
 def answering_paths(url: str, paths: Iterable[str]) -> tuple[str, ...]:
     """Return those of ``paths``, with the root before them, that a running entry answers with 200.
 
-    Each is asked once, and redirections are followed, which takes a few seconds at most for one that does not answer.
+    Each is asked once, which takes a few seconds at most for one that does not answer. In the place of one that
+    redirects stands what it leads to on the same host and port: a prober does not follow, and is to be served.
     """
-    return tuple(path for path in dict.fromkeys(("/", *paths)) if _answers(url + path))
+    served = (_served(url, path) for path in dict.fromkeys(("/", *paths)))
+    return tuple(dict.fromkeys(path for path in served if path))
 
 
-def _answers(url: str) -> bool:
+def _served(entry: str, path: str) -> str:
+    """Return the path that a request for ``path`` is served from in the end; empty when it is not, or elsewhere."""
+    found = _final_url(entry + path)
+    if not found or found == entry + path:
+        return path if found else ""
+    final, asked = urlsplit(found), urlsplit(entry)
+    if (final.scheme, final.netloc) != (asked.scheme, asked.netloc) or not final.path.startswith(asked.path):
+        return ""
+    return "/" + final._replace(scheme="", netloc="").geturl().removeprefix(asked.path).lstrip("/")
+
+
+def _final_url(url: str) -> str:
+    """Return the address that answers with 200 in the end; empty when none does."""
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "flametest-init"})  # noqa: S310 (the user's own)
         with _opener(request).open(request, timeout=ANSWER_SECONDS_MAX) as answer:
-            return bool(answer.status == _OK)
+            return str(answer.url) if answer.status == _OK else ""
     except (OSError, ValueError, http.client.HTTPException):  # ValueError: the URL is none
-        return False
+        return ""
 
 
 def _opener(request: urllib.request.Request) -> urllib.request.OpenerDirector:

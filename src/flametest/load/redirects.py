@@ -1,0 +1,47 @@
+"""Whether an entry serves, or only says where else to ask: a redirect is no page, and nobody has been served by one.
+
+The prober does not follow redirects, since what they lead to may be another system, which no watch and no fault of the
+experiment knows. Locust follows them, so the two would measure different things. It is told before a fault is injected.
+"""
+
+import asyncio
+from urllib.parse import urljoin, urlsplit
+
+from flametest.load.errors import LoadError
+from flametest.load.exchange import Entry
+from flametest.load.lanes import Progress, ask, send_freshly
+
+__all__ = ["refuse_redirect"]
+
+_ANSWER_SECONDS_MAX = 3.0
+
+
+def refuse_redirect(url: str) -> None:
+    """Ask ``url`` once, and return unless it answers with a redirect, also when it does not answer at all.
+
+    Must not be called in an event loop.
+
+    Raises:
+        LoadError: it redirects; the message says where to.
+    """
+    entry = Entry.from_url(url)
+    answer, _ = asyncio.run(ask(send_freshly(entry, entry.request("close"), Progress()), _ANSWER_SECONDS_MAX))
+    if answer is None or not 300 <= answer.status < 400:
+        return
+    target = urljoin(url, answer.location)
+    away = "on another host or port" if _origin(target) != _origin(url) else "on the same host"
+    leads = f"leads to {target}, {away}" if answer.location else "does not say where to"
+    raise LoadError(
+        f"the entry {url} does not serve: it answers with status {answer.status}, a redirect that {leads}",
+        'name an address that serves by --url, or a path that does as "path" in the arguments of the experiment\'s '
+        "recorder",
+    )
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    return parts.scheme, parts.hostname, port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -50,9 +50,17 @@ def _ledger(chance: random.Random) -> tuple[tuple[Attempt, ...], Audit]:
     return tuple(attempts), _audit(orders)
 
 
+# No answer at all for a write of which nothing is known, and one of a server that turned it away for one that failed.
+_STATUSES = {
+    WriteOutcome.ACKNOWLEDGED: 201,
+    WriteOutcome.REFUSED: 409,
+    WriteOutcome.FAILED: 503,
+    WriteOutcome.UNKNOWN: 0,
+}
+
+
 def _attempt(wanted: StoredOrder, number: int, second: int, outcome: WriteOutcome) -> Attempt:
     sent_ns = second * 1_000_000_000
-    status = {WriteOutcome.ACKNOWLEDGED: 201, WriteOutcome.FAILED: 409, WriteOutcome.UNKNOWN: 0}[outcome]
     return Attempt(
         key=wanted.key,
         number=number,
@@ -62,7 +70,7 @@ def _attempt(wanted: StoredOrder, number: int, second: int, outcome: WriteOutcom
         sent_ns=sent_ns,
         done_ns=sent_ns + 5_000_000,
         outcome=outcome,
-        status=status,
+        status=_STATUSES[outcome],
         order_id=wanted.order_id,
         error="timeout" if outcome is WriteOutcome.UNKNOWN else "",
     )

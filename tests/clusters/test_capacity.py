@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flametest.clusters import ClusterError
 from flametest.clusters.capacity import Amount, Capacity, requested_by, requested_by_pod
-from flametest.kube.manifests import Manifest
+from flametest.manifests import Manifest
 
 AMOUNTS = st.builds(Amount, st.integers(0, 64), st.integers(0, 2**36))
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from flametest.cli.main import main
 from flametest.incluster.planning import JobWish, plan_job
-from flametest.kube.manifests import parse_manifests
+from flametest.manifests import parse_manifests
 from flametest.run.project import Project, ProjectError
 
 ROOT = Path(__file__).parents[2]

@@ -16,10 +16,10 @@ from flametest.incluster.manifest import RUNNER_NAMESPACE
 from flametest.incluster.planning import JobPlan, JobWish, plan_job
 from flametest.incluster.starting import JobError, JobLostError, await_end, begin_anew, fetch, last_words, remove
 from flametest.kube import KubeClient, connect
-from flametest.kube.manifests import Manifest
 from flametest.kube.namespaces import namespace_phase
 from flametest.kube.resources import PODS, SERVICES
 from flametest.kube.snapshots import find
+from flametest.manifests import Manifest
 from flametest.model.events import FaultProved, RunStarted
 from flametest.run.exitcodes import ExitCode, exit_code
 from flametest.run.folder import RunFolder

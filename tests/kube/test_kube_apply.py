@@ -12,9 +12,10 @@ import pytest
 
 from flametest.kube import KubeClient
 from flametest.kube.apply import Applied, Change
-from flametest.kube.errors import ManifestError, NotFoundError
+from flametest.kube.errors import NotFoundError
 from flametest.kube.namespaces import namespace_phase
 from flametest.kube.resources import DEPLOYMENTS, NAMESPACES, PODS, Resource
+from flametest.manifests import ManifestError
 from flametest.model.events import ChangeKind
 
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")

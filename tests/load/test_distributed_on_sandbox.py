@@ -18,9 +18,9 @@ from flametest.faults.healing import heal_all
 from flametest.faults.undo import UndoJournal
 from flametest.kube import KubeClient, connect
 from flametest.kube.api import MERGE
-from flametest.kube.manifests import parse_manifests
 from flametest.kube.resources import NAMESPACES, PODS
 from flametest.load import LoadError, LoadOptions, Locust
+from flametest.manifests import parse_manifests
 from flametest.measure.samples import Samples, read_samples
 from flametest.model.events import LoadEnded, LoadStarted, LoadWorkerEnded, Noted
 from flametest.model.history import History

@@ -17,7 +17,7 @@ from chaoslib.experiment import ensure_experiment_is_valid
 
 from flametest.faults.waiting import wait_for
 from flametest.kube import connect
-from flametest.kube.manifests import Manifest, parse_manifests, read_manifests
+from flametest.manifests import Manifest, parse_manifests, read_manifests
 from flametest.sandbox.launch import Sandbox, SandboxOptions, start
 from tests.addresses import own_address
 
@@ -118,7 +118,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     sandbox = start(options)
     try:
         with connect(sandbox.kubeconfig, sandbox.context) as client:
-            client.apply([*read_manifests(ROOT / "manifests"), *quotes(), *parse_manifests(BARE, "bare.yaml")])
+            client.apply(
+                [*read_manifests(ROOT / "manifests").manifests, *quotes(), *parse_manifests(BARE, "bare.yaml")]
+            )
             for namespace in ("flametest", "quotes", "bare"):
                 client.wait_ready(namespace, READY_SECONDS)
         # Without a readiness probe it counts as ready long before.

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flametest.kube.errors import ApiRejectedError, ManifestError, NotFoundError
+from flametest.kube.errors import ApiRejectedError, NotFoundError
+from flametest.manifests import ManifestError
 from flametest.starter.errors import StarterError
 from flametest.starter.rules import find_weaknesses
 from flametest.starter.sources import make_system, read_folder, read_namespace

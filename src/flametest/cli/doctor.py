@@ -49,7 +49,7 @@ def diagnose(where: Where, suite: str) -> int:
 def _diagnose_cluster(cluster: Cluster, project: Project, suite: str) -> None:
     # All of these import the official client.
     from flametest.kube import connect  # noqa: PLC0415
-    from flametest.kube.manifests import read_manifests  # noqa: PLC0415
+    from flametest.manifests import placed  # noqa: PLC0415
     from flametest.run.experiment import load_experiment, suite_files  # noqa: PLC0415
     from flametest.run.needs import Plan  # noqa: PLC0415
     from flametest.run.preflight import preflight  # noqa: PLC0415
@@ -60,7 +60,7 @@ def _diagnose_cluster(cluster: Cluster, project: Project, suite: str) -> None:
         access = cluster.up()
         step.saw(str(access.kubeconfig))
     with connect(access.kubeconfig, access.context) as client:
-        preflight(client, access, read_manifests(project.manifests), Plan(experiments), progress)
+        preflight(client, access, placed(project.read(), access.namespace).manifests, Plan(experiments), progress)
     click.echo(f"the suite {suite} can be deployed to {cluster.name} and run there; nothing was changed")
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from flametest.clusters.protocol import ClusterError
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError
-from flametest.kube.manifests import Manifest
 from flametest.kube.resources import NODES, PODS, Object
+from flametest.manifests import Manifest
 
 __all__ = ["Amount", "Capacity", "measure_capacity", "requested_by", "requested_by_pod"]
 

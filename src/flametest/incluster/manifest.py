@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from flametest.faults.own_namespace import MARK
 from flametest.incluster.rules import rules_of
 from flametest.incluster.runner import HOLD_VARIABLE, KEY_VARIABLE, REPORT_PORT
-from flametest.kube.manifests import Manifest
 from flametest.kube.resources import Object
 from flametest.kube.restricted import container_security, pod_security
+from flametest.manifests import Manifest
 from flametest.run.needs import Needs
 
 __all__ = ["IMAGE", "JOB", "RUNNER_NAMESPACE", "JobOptions", "job_manifests"]

@@ -12,7 +12,7 @@ from flametest.clusters import Access
 from flametest.clusters.entry import entry_service
 from flametest.clusters.incluster import IN_CLUSTER
 from flametest.incluster.manifest import IMAGE, JobOptions, job_manifests
-from flametest.kube.manifests import Manifest, read_manifests
+from flametest.manifests import Manifest
 from flametest.run.experiment import load_experiment, suite_files
 from flametest.run.needs import Needs, Plan, experiment_needs
 from flametest.run.project import Project, ProjectError
@@ -88,8 +88,8 @@ def _entry(project: Project, namespace: str) -> str:
     """Return the address at which pods find the entry that the project's manifests declare."""
     services = [
         one.object
-        for one in read_manifests(project.manifests)
-        if one.kind == "Service" and one.object["metadata"].get("namespace") == namespace
+        for one in project.read().manifests
+        if one.kind == "Service" and one.namespace_in(namespace) == namespace
     ]
     service = entry_service(services, ENTRY_PORT)
     if service is None:

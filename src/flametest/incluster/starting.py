@@ -17,8 +17,8 @@ from flametest.incluster.manifest import JOB, RUNNER_NAMESPACE
 from flametest.incluster.runner import KEY_VARIABLE, REPORT_PORT
 from flametest.kube import KubeClient, KubeError
 from flametest.kube.errors import ApiRejectedError, NotFoundError
-from flametest.kube.manifests import Manifest
 from flametest.kube.resources import PODS, Discovery, Object, Resource
+from flametest.manifests import Manifest
 from flametest.model.errors import FlametestError
 
 __all__ = ["JobError", "JobLostError", "await_end", "begin_anew", "fetch", "interrupt", "last_words", "remove"]

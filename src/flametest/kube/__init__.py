@@ -6,7 +6,7 @@ Importing it is cheap: the official package takes more than a second, so only `c
 client       `KubeClient`, what everybody else uses, and `connect`, which makes one for a named context
 api          requests in plain JSON objects
 resources    kinds, their plurals and paths
-manifests    read a folder of manifests
+served       which kinds of manifests a cluster serves
 apply        bring the cluster to what manifests say
 namespaces   wait for a namespace, delete one with everything in it
 readiness    wait until every Deployment and StatefulSet is ready, or say why not

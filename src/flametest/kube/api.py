@@ -8,7 +8,8 @@ One `Api` serves all threads of a process and lives as long as its owner; `Api.c
 import ipaddress
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,7 @@ MERGE = "application/merge-patch+json"
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0  # a busy API server may take long, but no ordinary request takes this long
+_WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 
 
 def open_api(kubeconfig: Path | str, context: str) -> "Api":
@@ -74,6 +76,7 @@ class _Request:
     body: Object | list[Any] | None = None
     content_type: str = JSON
     read_seconds: float = READ_SECONDS
+    warned: Callable[[str], None] | None = None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -124,13 +127,16 @@ class Api:
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = JSON,
+        warned: Callable[[str], None] | None = None,
     ) -> Object:
         """Send a mutating request (POST, PUT, PATCH, DELETE) and return the object that the API answers with.
+
+        ``warned`` is called with each warning that the answer carries.
 
         Raises:
             KubeError: the API is unreachable or refused.
         """
-        return self._object(_Request(method, path, query, body, content_type))
+        return self._object(_Request(method, path, query, body, content_type, warned=warned))
 
     def text(self, path: str, query: Mapping[str, str] | None = None) -> str:
         """Return what is at ``path`` as text, such as a log.
@@ -179,6 +185,9 @@ class Api:
                 raise self._unreachable(error) from error
             if response.status >= 300:
                 raise rejection(response.status, answer, str(request))
+            if request.warned is not None:
+                for text in _warnings(response.headers.getlist("Warning")):
+                    request.warned(text)
             return answer
 
     def _open(self, request: _Request) -> Any:
@@ -212,6 +221,12 @@ class Api:
             f"the API of context {self.context!r} at {self.server} does not answer: {reason}",
             "is the cluster running? `flametest status` tells",
         )
+
+
+def _warnings(headers: list[str]) -> list[str]:
+    """Return the texts of Warning headers: ``299 - "text"`` each. Source: RFC 7234, section 5.5."""
+    found = (text for header in headers for text in _WARNING.findall(header))
+    return [re.sub(r"\\(.)", r"\1", text) for text in found]
 
 
 def _is_loopback(url: str) -> bool:

@@ -9,14 +9,14 @@ from types import TracebackType
 from typing import Self
 
 from flametest.kube.api import Api, open_api
-from flametest.kube.apply import Applied, Changes, apply
+from flametest.kube.apply import PLAIN, Applied, ApplyOptions, Changes, apply
 from flametest.kube.logs import collect_logs
-from flametest.kube.manifests import Manifest
 from flametest.kube.namespaces import delete_namespace
 from flametest.kube.readiness import Readiness, wait_ready, workloads_of
 from flametest.kube.resources import Resource
 from flametest.kube.warnings import Warned, warnings_of
 from flametest.kube.watch import Change, Watch
+from flametest.manifests import Manifest
 
 __all__ = ["KubeClient", "connect"]
 
@@ -52,14 +52,19 @@ class KubeClient:
         """Close the idle connections; watches are their owners' to stop."""
         self.api.close()
 
-    def apply(self, manifests: Path | Iterable[Manifest], saw: Callable[[Applied], None] | None = None) -> Changes:
+    def apply(
+        self,
+        manifests: Path | Iterable[Manifest],
+        saw: Callable[[Applied], None] | None = None,
+        options: ApplyOptions = PLAIN,
+    ) -> Changes:
         """Apply manifests and return what was done; see `flametest.kube.apply.apply`.
 
         Raises:
             ManifestError: a manifest cannot be read, or the API refused it; the message names file and document.
             KubeError: the API is unreachable.
         """
-        return apply(self.api, manifests, saw)
+        return apply(self.api, manifests, saw, options)
 
     def wait_ready(
         self, namespace: str, timeout_seconds: float, saw: Callable[[str], None] | None = None

@@ -7,7 +7,6 @@ KubeError                the root; all have a message and a remedy
 │   ├── NotFoundError    404
 │   ├── ConflictError    409
 │   └── GoneError        410: a resource version that is too old to watch from
-├── ManifestError        a manifest cannot be read, or the API refused it
 └── NotReadyError        something was not ready in time
 """
 
@@ -22,7 +21,6 @@ __all__ = [
     "ContextError",
     "GoneError",
     "KubeError",
-    "ManifestError",
     "NotFoundError",
     "NotReadyError",
     "rejection",
@@ -67,10 +65,6 @@ class ConflictError(ApiRejectedError):
 
 class GoneError(ApiRejectedError):
     """The resource version is too old to be watched from."""
-
-
-class ManifestError(KubeError):
-    """A manifest that cannot be read, or that the API refused; the message names file and document."""
 
 
 class NotReadyError(KubeError):

@@ -87,6 +87,10 @@ class Discovery:
             self._known[api_version] = self._ask(api_version)
         return self._known[api_version].get(kind)
 
+    def forget(self, api_version: str) -> None:
+        """Ask anew for what a group version holds."""
+        self._known.pop(api_version, None)
+
     def _ask(self, api_version: str) -> dict[str, Resource]:
         try:
             listed = self._client.get(_group_path(api_version))

@@ -15,7 +15,7 @@ from flametest.clusters import DEFAULT_NAMESPACE as NAMESPACE
 from flametest.clusters import Access, Cluster, ClusterError, running
 from flametest.clusters.ownership import claim
 from flametest.kube import KubeClient, connect
-from flametest.kube.manifests import Manifest, read_manifests
+from flametest.manifests import Manifest, Reading, placed
 from flametest.run.needs import Plan
 from flametest.run.preflight import preflight
 from flametest.run.progress import Progress
@@ -43,8 +43,8 @@ def deploy(cluster: Cluster, project: Project, progress: Progress, plan: Plan = 
         FlametestError: the cluster or a manifest is at fault, or the system does not get Ready. A cluster, or
             namespace, that this call has made is ended again.
     """
-    manifests = _checked(cluster, project, progress, plan)
-    return _deploy(cluster, manifests, progress, fresh=cluster.find() is None)
+    reading = _checked(cluster, project, progress, plan)
+    return _deploy(cluster, reading, progress, fresh=cluster.find() is None)
 
 
 @contextmanager
@@ -65,12 +65,12 @@ def deployed(
     if not deploying:
         yield _found(cluster, progress, plan)
         return
-    manifests = _checked(cluster, project, progress, plan)
+    reading = _checked(cluster, project, progress, plan)
     if cluster.find() is not None:
-        _apply(cluster, manifests, progress, fresh=False)
+        _apply(cluster, reading, progress, fresh=False)
         yield located(cluster)
         return
-    access = _deploy(cluster, manifests, progress, fresh=True)
+    access = _deploy(cluster, reading, progress, fresh=True)
     try:
         yield access
     finally:
@@ -96,17 +96,18 @@ def located(cluster: Cluster) -> Access:
     return access
 
 
-def _checked(cluster: Cluster, project: Project, progress: Progress, plan: Plan) -> list[Manifest]:
+def _checked(cluster: Cluster, project: Project, progress: Progress, plan: Plan) -> Reading:
     """Return the manifests; where others use the cluster as well, after a preflight, before anything is asked for."""
-    manifests = read_manifests(project.manifests)
+    reading = project.read()
     if not cluster.is_own:
-        _preflight(cluster, manifests, progress, plan)
-    return manifests
+        _preflight(cluster, reading, progress, plan)
+    return reading
 
 
-def _preflight(cluster: Cluster, manifests: Sequence[Manifest], progress: Progress, plan: Plan) -> None:
+def _preflight(cluster: Cluster, reading: Reading | None, progress: Progress, plan: Plan) -> None:
     with progress.step(f"reach {cluster.name}") as step:
         access = cluster.up()
+        manifests = placed(reading, access.namespace).manifests if reading is not None else ()
         _check_namespaces(manifests, access.namespace)
         step.saw(f"namespace {access.namespace}")
     with connect(access.kubeconfig, access.context) as client:
@@ -116,7 +117,7 @@ def _preflight(cluster: Cluster, manifests: Sequence[Manifest], progress: Progre
 def _found(cluster: Cluster, progress: Progress, plan: Plan) -> Access:
     """Return how a system that is there already is reached, once it answers."""
     if not cluster.is_own:
-        _preflight(cluster, (), progress, plan)
+        _preflight(cluster, None, progress, plan)
     with progress.step(f"find the system on {cluster.name}") as step:
         access = located(cluster)
         with connect(access.kubeconfig, access.context) as client:
@@ -125,9 +126,9 @@ def _found(cluster: Cluster, progress: Progress, plan: Plan) -> Access:
     return access
 
 
-def _deploy(cluster: Cluster, manifests: Sequence[Manifest], progress: Progress, *, fresh: bool) -> Access:
+def _deploy(cluster: Cluster, reading: Reading, progress: Progress, *, fresh: bool) -> Access:
     with _ended_on_failure(cluster, fresh):
-        access = _apply(cluster, manifests, progress, fresh=fresh)
+        access = _apply(cluster, reading, progress, fresh=fresh)
         with connect(access.kubeconfig, access.context) as client:
             with progress.step("wait for every pod to be Ready") as step:
                 seconds_max = READY_SECONDS + (PULL_SECONDS if cluster.pulls_images else 0)
@@ -139,8 +140,9 @@ def _deploy(cluster: Cluster, manifests: Sequence[Manifest], progress: Progress,
     return access
 
 
-def _apply(cluster: Cluster, manifests: Sequence[Manifest], progress: Progress, *, fresh: bool) -> Access:
+def _apply(cluster: Cluster, reading: Reading, progress: Progress, *, fresh: bool) -> Access:
     access = _started(cluster, progress, fresh=fresh) if cluster.is_own else cluster.up()
+    manifests = placed(reading, access.namespace).manifests
     if cluster.is_own:
         _check_named(manifests, access.namespace)
     with connect(access.kubeconfig, access.context) as client, progress.step("apply the manifests") as step:

@@ -11,10 +11,10 @@ from flametest.clusters.capacity import measure_capacity
 from flametest.faults.enforcement import try_enforcement
 from flametest.faults.safety import OPT_IN_LABEL, OPT_IN_VALUE
 from flametest.kube import KubeClient, KubeError
-from flametest.kube.manifests import Manifest
 from flametest.kube.resources import NAMESPACES, Discovery, Resource
 from flametest.kube.rights import lacking
 from flametest.kube.snapshots import find
+from flametest.manifests import Manifest
 from flametest.run.needs import WISHED, Needs, Plan, deployment_needs, experiment_needs, joined, load_needs
 from flametest.run.progress import Progress
 

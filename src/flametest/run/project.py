@@ -1,9 +1,9 @@
 """Where the files of the system under test lie: manifests, experiments, load tests, reports."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from flametest.manifests import Reading, read_manifests
 from flametest.model.errors import FlametestError
 from flametest.model.limits import LIMITS_FILE
 
@@ -58,12 +58,13 @@ class Project:
         """Return the folder that holds one folder a run."""
         return self.root / "reports"
 
-    def manifests_digest(self) -> str:
-        """Return the SHA-256 over names and contents of the manifests, as hexadecimal digits."""
-        digest = hashlib.sha256()
-        for path in sorted(self.manifests.glob("*.yaml")):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-        return digest.hexdigest()
+    def read(self) -> Reading:
+        """Return the objects to deploy.
+
+        Raises:
+            ManifestError: there are none, or one cannot be read.
+        """
+        return read_manifests(self.manifests)
 
 
 def find_project(start: Path, installed: Path) -> Project:

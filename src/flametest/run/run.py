@@ -188,7 +188,7 @@ def _inputs(stage: _Stage, experiments: list[Experiment]) -> RunInputs:
         suite="" if options.experiments else options.suite,
         seed=seed,
         command=shlex.join(command),
-        manifests_digest=stage.project.manifests_digest() if options.deploying else "",
+        manifests_digest=stage.project.read().digest if options.deploying else "",
         scenarios=tuple(experiment.name for experiment in experiments),
         limits=options.limits,
         versions=component_versions(stage.client.version()),

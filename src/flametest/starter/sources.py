@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError, NotFoundError
-from flametest.kube.manifests import read_manifests
 from flametest.kube.resources import DEPLOYMENTS, NAMESPACES, PODS, SERVICES, STATEFUL_SETS, Object, Resource
+from flametest.manifests import read_manifests
 from flametest.starter import parsing
 from flametest.starter.errors import StarterError
 from flametest.starter.system import System
@@ -71,7 +71,7 @@ def read_folder(folder: Path, namespace: str = "") -> System:
     """
     if not folder.is_dir():
         raise StarterError(f"folder {folder} does not exist", "name the folder of your manifests by --manifests")
-    found = [manifest.object for manifest in read_manifests(folder)]
+    found = [manifest.object for manifest in read_manifests(folder).manifests]
     chosen = namespace or _only_namespace(found, folder)
     objects: dict[str, list[Object]] = {}
     for obj in found:

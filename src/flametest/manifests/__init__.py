@@ -1,0 +1,22 @@
+"""Manifests: the one reader of what kubectl reads, for every command and every cluster provider.
+
+It knows files and no cluster. What a cluster makes of an object is `flametest.kube`'s.
+"""
+
+from flametest.manifests.errors import ManifestError
+from flametest.manifests.files import LeftOut
+from flametest.manifests.kustomize import build_kustomization
+from flametest.manifests.placing import placed
+from flametest.manifests.reading import Manifest, Object, Reading, parse_manifests, read_manifests
+
+__all__ = [
+    "LeftOut",
+    "Manifest",
+    "ManifestError",
+    "Object",
+    "Reading",
+    "build_kustomization",
+    "parse_manifests",
+    "placed",
+    "read_manifests",
+]

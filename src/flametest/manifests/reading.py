@@ -1,0 +1,232 @@
+"""Reading manifests: files and folders become a list of objects, each with the place that it came from.
+
+This is the one place that does so, for `up`, `run`, `init`, `job` and every cluster provider. Only files are read.
+Files come in the order in which kubectl walks a folder, documents in the order of the file; what others need in order
+to be admitted at all, such as their Namespace, comes before them. Of an object that stands twice the last one counts,
+as it would after ``kubectl apply``.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flametest.manifests.documents import Document, decoded, documents
+from flametest.manifests.errors import ManifestError
+from flametest.manifests.files import SUFFIXES, LeftOut, find_files
+from flametest.manifests.judging import is_list, is_template, judge
+from flametest.manifests.kinds import is_cluster_scoped, precedence
+
+__all__ = ["Manifest", "Object", "Reading", "last_ones", "parse_manifests", "read_manifests", "reading_of"]
+
+Object = dict[str, Any]
+_MISTAKES_MAX = 10  # what a person reads at once; the rest is counted
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An object to apply, and where it was written.
+
+    Attributes:
+        source: such as ``20-api.yaml, document 2``.
+        object: the object.
+        line: in which line of its file it begins; 0 when it is in none.
+    """
+
+    source: str
+    object: Object
+    line: int = 0
+
+    @property
+    def kind(self) -> str:
+        """Return the object's kind."""
+        return str(self.object["kind"])
+
+    @property
+    def api_version(self) -> str:
+        """Return the object's API version."""
+        return str(self.object["apiVersion"])
+
+    @property
+    def name(self) -> str:
+        """Return the object's name; of one whose name the cluster makes up, what it begins with."""
+        metadata = self.object["metadata"]
+        return str(metadata.get("name") or metadata.get("generateName") or "")
+
+    @property
+    def is_generated(self) -> bool:
+        """Return whether the cluster makes up the object's name, so that it is created each time."""
+        return not self.object["metadata"].get("name")
+
+    @property
+    def namespace(self) -> str:
+        """Return the namespace that the object names; empty when it names none."""
+        return str(self.object["metadata"].get("namespace") or "")
+
+    def namespace_in(self, default: str) -> str:
+        """Return the namespace that the object goes to where ``default`` is the one asked for; empty for none."""
+        return "" if is_cluster_scoped(self.api_version, self.kind) else self.namespace or default
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read.
+
+    Attributes:
+        manifests: the objects in the order in which they are applied.
+        files: where they stand, by the names by which they are told.
+        left_out: what was looked at and is no manifest.
+        notes: what a user should know, each a sentence.
+        digest: SHA-256 over names and contents of the files, as hexadecimal digits.
+    """
+
+    manifests: tuple[Manifest, ...]
+    files: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
+    digest: str = ""
+
+    def namespaces(self) -> tuple[str, ...]:
+        """Return the namespaces that objects name, the most frequent first."""
+        named = Counter(one.namespace for one in self.manifests if one.namespace_in("") != "")
+        return tuple(name for name, _ in named.most_common())
+
+
+def read_manifests(*sources: Path) -> Reading:
+    """Return the objects of files and folders, with all that is below these.
+
+    Raises:
+        ManifestError: they hold no object, or one cannot be read; the message names file and document.
+    """
+    found = find_files(sources)
+    manifests: list[Manifest] = []
+    left_out, mistakes, files = list(found.left_out), [], []
+    digest = hashlib.sha256()
+    for path, name in found.files.items():
+        try:
+            content = _content(path, name)
+            own, others = _file_objects(content, name)
+        except ManifestError as error:
+            mistakes.append(error)
+            continue
+        left_out += others
+        if own:
+            manifests += own
+            files.append(name)
+            digest.update(name.encode() + b"\0" + content + b"\0")
+    if mistakes:
+        raise _joined(mistakes)
+    if not manifests:
+        raise _nothing(sources, left_out)
+    chosen, notes = last_ones(manifests)
+    return Reading(tuple(chosen), tuple(files), tuple(left_out), tuple(notes), digest.hexdigest())
+
+
+def parse_manifests(text: str, name: str) -> list[Manifest]:
+    """Return the objects of one file's text; the items of a list count as objects of their own.
+
+    Raises:
+        ManifestError: a document cannot be read, or is no object; the message names file and document.
+    """
+    return list(_objects(documents(text, name)))
+
+
+def reading_of(text: str, name: str) -> Reading:
+    """Return what the output of another program holds, such as that of ``kubectl kustomize``.
+
+    Raises:
+        ManifestError: it cannot be read, or holds no object.
+    """
+    manifests = parse_manifests(text, name)
+    if not manifests:
+        raise ManifestError(f"{name} holds no manifest", "expected objects of Kubernetes in YAML or JSON")
+    chosen, notes = last_ones(manifests)
+    return Reading(tuple(chosen), (name,), (), tuple(notes), hashlib.sha256(text.encode()).hexdigest())
+
+
+def _content(path: Path, name: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ManifestError(f"{name} cannot be read: {error.strerror}", "make it readable, or remove it") from error
+
+
+def _file_objects(content: bytes, name: str) -> tuple[list[Manifest], list[LeftOut]]:
+    """Return a file's objects, or why it has none.
+
+    Raises:
+        ManifestError: it was meant to have some.
+    """
+    text = decoded(content, name)
+    try:
+        found = documents(text, name)
+    except ManifestError:
+        if is_template(text):
+            return [], [LeftOut(name, "a template; render it first")]
+        raise
+    reasons = [judge(one.value, one.source) for one in found if one.value is not None]
+    if reasons and all(reasons):
+        return [], [LeftOut(name, reasons[0])]
+    return list(_objects(found)), [] if reasons else [LeftOut(name, "empty")]
+
+
+def _objects(found: Iterable[Document]) -> Iterator[Manifest]:
+    for document in found:
+        if document.value is not None:
+            yield from _parts(document)
+
+
+def _parts(document: Document) -> Iterator[Manifest]:
+    """Yield a document's object, or those of a list.
+
+    Raises:
+        ManifestError: it is none.
+    """
+    value, source = document.value, document.source
+    if is_list(value):
+        items = value.get("items")
+        items = items if isinstance(items, list) else []
+        lines = document.item_lines if len(document.item_lines) == len(items) else (document.line,) * len(items)
+        for item, line in zip(items, lines, strict=True):
+            yield from _parts(Document(item, source, line))
+        return
+    if reason := judge(value, source):
+        raise ManifestError(f"{source}: expected an object, found {reason}", "write one object, or remove it")
+    yield Manifest(source, value, document.line)
+
+
+def last_ones(manifests: Iterable[Manifest]) -> tuple[list[Manifest], list[str]]:
+    """Return each object once, as it is written last, in the order of first writing, and what was replaced so."""
+    chosen: dict[object, Manifest] = {}
+    notes = []
+    for number, one in enumerate(manifests):
+        key = number if one.is_generated else (one.api_version.rpartition("/")[0], one.kind, one.namespace, one.name)
+        if key in chosen:
+            notes.append(
+                f"{one.kind} {one.name} stands in {chosen[key].source} and in {one.source}: the last one counts"
+            )
+        chosen[key] = one
+    return sorted(chosen.values(), key=lambda one: precedence(one.kind)), notes
+
+
+def _joined(mistakes: Sequence[ManifestError]) -> ManifestError:
+    if len(mistakes) == 1:
+        return mistakes[0]
+    told = [one.message for one in mistakes[:_MISTAKES_MAX]]
+    if len(mistakes) > _MISTAKES_MAX:
+        told.append(f"and {len(mistakes) - _MISTAKES_MAX} files more")
+    return ManifestError(
+        "\n  ".join([f"{len(mistakes)} files cannot be read:", *told]), "mend these files, or remove them"
+    )
+
+
+def _nothing(sources: Sequence[Path], left_out: Sequence[LeftOut]) -> ManifestError:
+    named = " and ".join(f"{'folder ' if one.is_dir() else ''}{one}" for one in sources)
+    seen = f"; left out: {', '.join(map(str, left_out))}" if left_out else ""
+    expected = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
+    return ManifestError(
+        f"{named} {'holds' if len(sources) == 1 else 'hold'} no manifest{seen}",
+        f"expected objects of Kubernetes in files {expected}",
+    )

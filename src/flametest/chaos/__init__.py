@@ -2,6 +2,7 @@
 
 controls       the recorder control: starts with the experiment, ends with it on every way out
 actions        wait for the baseline and for recovery; inject faults and heal them
+holding        how long a recovered system is watched, which the rate of requests decides
 probes         the measured figures, for the hypothesis to judge
 guard          refuses experiments that would hit more than they mean to
 guarded        other extensions' actions as faults, so that they are gated and healed too; pure

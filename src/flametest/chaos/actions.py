@@ -14,6 +14,7 @@ from typing import Any
 
 from flametest.chaos import session
 from flametest.chaos.errors import RecorderError
+from flametest.chaos.holding import hold_for
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
@@ -106,13 +107,14 @@ def heal_faults() -> list[str]:
 
 
 def await_recovery(timeout_seconds: float, hold_seconds: float) -> dict[str, float | bool]:
-    """Wait until the workload has all its pods ready again and has kept them for ``hold_seconds``.
+    """Wait until the workload has all its pods ready again and has kept them for ``hold_seconds``, or longer.
 
-    The load runs on during the hold, so that a relapse shows. Not recovering is no error of this action: the
-    hypothesis judges it. All of it takes ``timeout_seconds`` at most.
+    The load runs on during the hold, so that a relapse shows. Few requests a second need a longer hold than asked for,
+    for a steady state to be told (see `flametest.chaos.holding`). Not recovering is no error of this action: the
+    hypothesis judges it. All of it takes ``timeout_seconds`` at most, and what the hold was prolonged by.
 
     Returns:
-        For the journal: whether it recovered and ``held``, and the ``waited_seconds``.
+        For the journal: whether it recovered and ``held``, the ``waited_seconds`` and the ``hold_seconds``.
 
     Raises:
         RecorderError: no fault was injected, the prober died, or the record cannot be written.
@@ -121,15 +123,16 @@ def await_recovery(timeout_seconds: float, hold_seconds: float) -> dict[str, flo
     if not recorder.injected:
         raise RecorderError("no fault was injected, so there is nothing to recover from", "mend the action before it")
     begin = time.monotonic()
-    held = False
+    held, hold = False, hold_for(recorder, hold_seconds).seconds
+    timeout_seconds += hold - hold_seconds
     while recorder.wait_recovered(_left(begin, timeout_seconds)):
         recorder.begin_phase(Phase.RECOVERY)
         left = _left(begin, timeout_seconds)
-        relapsed = recorder.wait_relapsed(min(hold_seconds, left))
-        held = not relapsed and left >= hold_seconds
+        relapsed = recorder.wait_relapsed(min(hold, left))
+        held = not relapsed and left >= hold
         if not relapsed:
             break
-    return {"held": held, "waited_seconds": round(time.monotonic() - begin, 3)}
+    return {"held": held, "waited_seconds": round(time.monotonic() - begin, 3), "hold_seconds": round(hold, 3)}
 
 
 def inject_service_removal(service: str, namespace: str = "") -> Told:

@@ -29,6 +29,7 @@ from flametest.chaos import session
 from flametest.chaos.guard import refuse_unselective
 from flametest.chaos.guarded import OWN_MODULE, guarded_fault
 from flametest.chaos.injections import ExperimentFaults, end_with_runner
+from flametest.chaos.limits import judges_steady_state
 from flametest.chaos.preview import preview, read_limits
 from flametest.chaos.recorder import Recorder, Scenario
 from flametest.chaos.settings import read_settings
@@ -125,7 +126,8 @@ def before_experiment_control(
     refuse_unselective(context, filled)
     end_with_runner(os.environ)
     settings, radius = read_settings(os.environ), read_limits(limits)
-    described = Scenario(scenario, workload, str(context.get("title", "")), _experiment_file(), path)
+    judged = judges_steady_state(context)
+    described = Scenario(scenario, workload, str(context.get("title", "")), _experiment_file(), path, judged)
     recorder = Recorder(settings, described)
     session.begin(recorder)
     recorder.start()

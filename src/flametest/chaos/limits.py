@@ -1,6 +1,8 @@
 """The limits of the running experiment, read from the one file that `flametest run` judges by as well."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from flametest.chaos.errors import RecorderError
 from flametest.chaos.recorder import Recorder
@@ -9,7 +11,9 @@ from flametest.measure.scenario import LIMITABLE
 from flametest.model.limits import LIMITS_FILE, parse_limits, parse_override
 from flametest.model.verdict import Limit
 
-__all__ = ["scenario_limits"]
+__all__ = ["judges_steady_state", "limits_steady_state", "scenario_limits"]
+
+_PROBES_MODULE, _STEADY = "flametest.chaos.probes", "steady_seconds"
 
 
 def scenario_limits(recorder: Recorder) -> tuple[Limit, ...]:
@@ -31,3 +35,24 @@ def scenario_limits(recorder: Recorder) -> tuple[Limit, ...]:
     book = parse_limits(text, path.name, LIMITABLE)
     overrides = [parse_override(one) for one in recorder.settings.limits]
     return tuple(one for one in book.of(recorder.scenario.name, (), overrides) if one.criterion in CRITERIA)
+
+
+def judges_steady_state(experiment: Mapping[str, Any]) -> bool:
+    """Return whether the hypothesis of an experiment asks for the time to steady state itself."""
+    hypothesis = experiment.get("steady-state-hypothesis") or {}
+    providers = [probe.get("provider") or {} for probe in hypothesis.get("probes") or ()]
+    return any((one.get("module"), one.get("func")) == (_PROBES_MODULE, _STEADY) for one in providers)
+
+
+def limits_steady_state(recorder: Recorder) -> bool:
+    """Return whether the experiment that ``recorder`` records has a limit for its time to steady state.
+
+    Raises:
+        LimitsError: limits.toml, or FLAMETEST_LIMITS, cannot be understood.
+    """
+    if recorder.scenario.judges_steady_state:
+        return True
+    try:
+        return any(limit.criterion == _STEADY for limit in scenario_limits(recorder))
+    except RecorderError:  # without a file of limits none is asked for
+        return False

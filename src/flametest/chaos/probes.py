@@ -50,8 +50,8 @@ def workload_ready(workload: str) -> bool:
 def within_limits() -> dict[str, Any]:
     """Judge every figure by its limit of limits.toml; limits that are missed are told in the log.
 
-    Before a fault the figures are those of the time so far. A figure that needs more requests than there were, as the
-    time to steady state does without load, is told and not judged; `flametest run` finds it inconclusive.
+    Before a fault the figures are those of the time so far. A figure that needs more requests than there were is told
+    and not judged; `flametest run` finds it inconclusive.
 
     Returns:
         For the journal and the tolerance: the ``verdict``, held or missed, with the ``figures`` and the ``limits``.

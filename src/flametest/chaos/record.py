@@ -14,7 +14,7 @@ from flametest.measure.samples import Samples, read_samples
 from flametest.model.events import Event
 from flametest.model.history import History, encode
 
-__all__ = ["HISTORY_FILE", "Record", "lone_folder", "read_record"]
+__all__ = ["HISTORY_FILE", "Record", "lone_folder", "read_history", "read_record"]
 
 HISTORY_FILE = "history.jsonl"
 
@@ -65,7 +65,18 @@ def read_record(folder: Path) -> tuple[History, Samples]:
         SamplesError: a line of the samples cannot be read.
         OSError: the history is missing.
     """
+    history = read_history(folder)
     with ExitStack() as files:
-        history = History.from_lines(files.enter_context((folder / HISTORY_FILE).open(encoding="utf-8")))
         sources = [files.enter_context(path.open(newline="")) for path in sorted(folder.glob("samples-*.csv"))]
         return history, read_samples(*sources)
+
+
+def read_history(folder: Path) -> History:
+    """Return the history of a record folder, as far as it has grown.
+
+    Raises:
+        HistoryError: a line cannot be read.
+        OSError: it is missing.
+    """
+    with (folder / HISTORY_FILE).open(encoding="utf-8") as lines:
+        return History.from_lines(lines)

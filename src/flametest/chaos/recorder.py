@@ -49,13 +49,23 @@ CHECK_SECONDS = 0.25  # how late a dead prober or a broken record is noticed whi
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What is recorded: the scenario's name, the faulted workload, the experiment's title and file, the probed path."""
+    """What is recorded.
+
+    Attributes:
+        name: the scenario's name.
+        workload: the faulted workload.
+        title: the experiment's title.
+        experiment: the experiment's file.
+        path: what the prober asks for.
+        judges_steady_state: whether the experiment's own hypothesis asks for the time to steady state.
+    """
 
     name: str
     workload: str
     title: str
     experiment: str
     path: str = "/"
+    judges_steady_state: bool = False
 
 
 class Recorder:

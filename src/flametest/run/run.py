@@ -13,11 +13,13 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from flametest.chaos.holding import HOLD_SECONDS_MAX, needed_hold
 from flametest.chaos.preview import Aimed
 from flametest.clusters import Access, Cluster
 from flametest.faults.undo import state_home
 from flametest.kube import KubeClient, KubeError, connect
 from flametest.load import LoadError
+from flametest.measure.objectives import Objectives
 from flametest.model.events import Noted, RunEnded, RunStarted
 from flametest.model.limits import LIMITS_FILE, parse_override
 from flametest.model.result import Result
@@ -107,6 +109,7 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
         bookkeeper = Bookkeeper(access.url, options.ledger)
         stage = _Stage(options, project, cluster, progress, access, client, bookkeeper)
         ask_entries(access, experiments)
+        _warn_of_few_requests(options.load, progress)
         _rehearse(stage, experiments)
         folder = RunFolder.create(path, _inputs(stage, experiments))
         _keep_limits(project, folder)
@@ -173,6 +176,17 @@ def _rehearse(stage: _Stage, experiments: list[Experiment]) -> None:
         step.saw(f"{sum(map(len, aimed.values()))} faults, all within their blast radius")
     if not stage.cluster.is_own:
         check_enforcement(stage.client, stage.access, _plan(stage.options, experiments), stage.progress)
+
+
+def _warn_of_few_requests(load: LoadSize, progress: Progress) -> None:
+    """Say beforehand that the time to steady state cannot be told at this rate."""
+    hold = needed_hold(0.0, load.offered_per_second, Objectives())
+    if not hold.suffices:
+        progress.say(
+            f"{load.offered_per_second:g} requests a second take {hold.needed_seconds:.0f} s to tell a steady state, "
+            f"and a recovered system is watched for {HOLD_SECONDS_MAX:g} s: the time to steady state will be "
+            "inconclusive. Offer more by --users or --rate"
+        )
 
 
 def _inputs(stage: _Stage, experiments: list[Experiment]) -> RunInputs:

@@ -36,10 +36,12 @@ class PretendedCluster:
         self.replaces = True
         self.deleted: list[str] = []
         self.log: list[tuple[int, str, str, Object]] = []
-        self.objects: dict[str, dict[str, Object]] = {"pods": {}, "deployments": {}}
+        self.objects: dict[str, dict[str, Object]] = {"pods": {}, "deployments": {}, "replicasets": {}}
         self._numbers = itertools.count(1)
         for _ in range(3):
             self._add_pod()
+        owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api", "uid": "uid-api", "controller": True}
+        self._put("replicasets", "ADDED", {"metadata": meta("replicas") | {"ownerReferences": [owner]}})
         selector = {"matchLabels": {"app": "api"}}
         counts = {"replicas": 3, "readyReplicas": 3, "updatedReplicas": 3, "availableReplicas": 3}
         self._put(

@@ -1,5 +1,7 @@
 """Which requests make a fault, what it hit, and when it is proved."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from flametest.chaos.injection import injection, target_of
 from flametest.chaos.view import View
 from flametest.kube.stamps import Mutation
-from flametest.model.events import ChangeKind, PodObserved, Stamp, Target, WorkloadObserved
+from flametest.model.events import ChangeKind, Event, OwnerObserved, PodObserved, Stamp, Target, WorkloadObserved
 
 MS = 1_000_000
 PODS = "/api/v1/namespaces/flametest/pods"
@@ -37,7 +39,7 @@ def workload(desired: int) -> WorkloadObserved:
     )
 
 
-def view(*events: PodObserved | WorkloadObserved) -> View:
+def view(*events: Event) -> View:
     seen = View()
     for event in events:
         seen.take(event)
@@ -151,3 +153,62 @@ def test_a_workload_is_ready_when_as_many_pods_as_desired_are_ready_and_stay() -
     seen.take(pod("api-0", "u0", 4, change=ChangeKind.DELETED))
     assert seen.is_ready("api")
     assert not seen.is_ready("unknown")
+
+
+def owned(name: str, owner_uid: str, *, ready: bool = True) -> PodObserved:
+    return replace(pod(name, name, 0, ready=ready), owner_uid=owner_uid, owner_kind="ReplicaSet")
+
+
+def of_uid(name: str, desired: int) -> WorkloadObserved:
+    return replace(workload(desired), name=name, uid=name)
+
+
+def replica_set(name: str, owner_uid: str) -> OwnerObserved:
+    return OwnerObserved(at(0), "s", ChangeKind.LISTED, "ReplicaSet", name, name, owner_uid)
+
+
+def test_a_pod_counts_for_the_workload_that_owns_it_whatever_its_label_says() -> None:
+    both = [of_uid("shop", 2), of_uid("shop-worker", 1), replica_set("rs", "shop"), replica_set("rs-w", "shop-worker")]
+    pods = [owned("shop-1", "rs"), owned("shop-2", "rs", ready=False), owned("worker-1", "rs-w")]
+    seen = view(*both, *pods, replace(owned("job-1", "job"), owner_kind="Job"))
+    assert (seen.ready_pods("shop"), seen.ready_pods("shop-worker")) == (1, 1)
+    assert not seen.is_ready("shop")
+    assert [seen.workload_of(name) for name in ("shop-1", "worker-1", "job-1", "nobody")] == [
+        "shop",
+        "shop-worker",
+        "",
+        "",
+    ]
+    seen.take(owned("shop-2", "rs"))
+    assert seen.is_ready("shop")
+
+
+def test_a_pod_that_is_seen_before_its_owner_counts_as_soon_as_that_is_known() -> None:
+    seen = view(of_uid("shop", 1), owned("shop-1", "rs"))
+    assert not seen.is_ready("shop")
+    seen.take(replica_set("rs", "shop"))
+    assert seen.is_ready("shop")
+
+
+def test_a_workload_is_wanted_as_it_is_now() -> None:
+    seen = view(of_uid("shop", 3), replica_set("rs", "shop"), owned("shop-1", "rs"), owned("shop-2", "rs"))
+    assert not seen.is_ready("shop")
+    seen.take(replace(of_uid("shop", 2), change=ChangeKind.MODIFIED))
+    assert seen.is_ready("shop")
+    seen.take(replace(of_uid("shop", 2), change=ChangeKind.DELETED))
+    assert seen.desired("shop") is None
+
+
+def test_each_injection_carries_its_number_into_its_proof() -> None:
+    seen = view(pod("api-1", "u1", 0), pod("api-2", "u2", 0))
+    first = injection("terminate_pods", [deletion("api-1", 100)], seen, at(110), "s")
+    second = injection("terminate_pods", [deletion("api-2", 100)], seen, at(110), "s")
+    assert first is not None
+    assert second is not None
+    first, second = (
+        replace(one, event=replace(one.event, injection=number)) for number, one in enumerate((first, second), start=1)
+    )
+    seen.take(pod("api-1", "u1", 112, terminating=True))
+    proof = first.proof(seen, at(112))
+    assert proof is not None
+    assert (proof.injection, second.proof(seen, at(112)), second.unproved(at(113)).injection) == (1, None, 2)

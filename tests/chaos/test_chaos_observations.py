@@ -30,7 +30,7 @@ def test_a_pod_is_told_with_owner_readiness_and_restarts() -> None:
             "creationTimestamp": "2026-01-01T00:00:00Z",
             "deletionTimestamp": "2026-01-01T00:01:00Z",
             "labels": {"app": "api", "app.kubernetes.io/name": "other"},
-            "ownerReferences": [{"uid": "not"}, {"uid": "rs", "controller": True}],
+            "ownerReferences": [{"uid": "not"}, {"uid": "rs", "kind": "ReplicaSet", "controller": True}],
         },
         "spec": {"nodeName": "sandbox-1", "containers": [{"name": "a"}, {"name": "b"}]},
         "status": {
@@ -58,6 +58,7 @@ def test_a_pod_is_told_with_owner_readiness_and_restarts() -> None:
         True,
         3,
         1767225600.0,
+        owner_kind="ReplicaSet",
     )
     assert decode(encode(event)) == event
 

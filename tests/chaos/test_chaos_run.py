@@ -173,7 +173,7 @@ def refuse_unselective(run: Any) -> str:
 
 def refuse_workload(run: Any) -> str:
     run.document["controls"][0]["provider"]["arguments"]["workload"] = "nobody"
-    return "holds no Deployment or StatefulSet 'nobody'"
+    return "holds no Deployment, StatefulSet or DaemonSet 'nobody'"
 
 
 @pytest.mark.parametrize("refuse", [refuse_unselective, refuse_workload])

@@ -76,11 +76,12 @@ class Ending:
         """Print the targets."""
         print(f"shown {fault.title}: {[target.name for target in targets]}", flush=True)
 
-    def injected(self, injected: Injected) -> None:
+    def injected(self, injected: Injected) -> int:
         """End here if so asked."""
         self.reach("injected")
+        return 1
 
-    def proved(self, fault: str, proof: Proof) -> None:
+    def proved(self, injection: int, fault: str, proof: Proof) -> None:
         """End here if so asked."""
         print(f"{'proved' if proof.proved else 'NOT proved'}: {proof.evidence}", flush=True)
         self.reach("proved")

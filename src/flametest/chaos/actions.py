@@ -74,10 +74,10 @@ def begin_control() -> str:
     Everything is then measured and judged as after a fault: what a control shows, no fault is to blame for.
     """
     recorder, now = session.current(), Stamp(time.monotonic_ns(), time.time())
-    recorder.note_fault(
+    number = recorder.note_fault(
         FaultInjected(now, recorder.scenario.name, NO_FAULT, now.monotonic_ns, now.monotonic_ns, targets=())
     )
-    recorder.note_proof(NO_FAULT, Proof(True, "nothing was to be injected: this is a control"))
+    recorder.note_proof(number, NO_FAULT, Proof(True, "nothing was to be injected: this is a control"))
     return "nothing was injected, on purpose"
 
 

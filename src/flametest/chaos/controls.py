@@ -31,7 +31,7 @@ from flametest.chaos.guarded import OWN_MODULE, guarded_fault
 from flametest.chaos.injections import ExperimentFaults, end_with_runner
 from flametest.chaos.limits import judges_steady_state
 from flametest.chaos.preview import preview, read_limits
-from flametest.chaos.recorder import Recorder, Scenario
+from flametest.chaos.recorder import Noting, Recorder, Scenario
 from flametest.chaos.settings import read_settings
 from flametest.faults.healing import place_of
 from flametest.faults.owner import own_owner
@@ -53,10 +53,11 @@ logger = logging.getLogger("chaostoolkit")
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """An action that runs: what is stamped meanwhile, and the fault that it is known to be, if it is one."""
+    """An action that runs: what is stamped and noted of it, and the fault that it is known to be, if it is one."""
 
     name: str
     stamping: ExitStack
+    noting: Noting
     armed: Armed | None
 
 
@@ -156,9 +157,9 @@ def before_activity_control(
         return
     name = str(provider.get("func") or context.get("name", ""))
     with ExitStack() as stamping:
-        stamping.enter_context(session.current().injecting(name))
+        noting = stamping.enter_context(session.current().injecting(name))
         armed = session.armed().arm(fault) if fault is not None else None
-        _running[threading.get_ident()] = _Running(name, stamping.pop_all(), armed)
+        _running[threading.get_ident()] = _Running(name, stamping.pop_all(), noting, armed)
 
 
 @_interrupting()
@@ -172,9 +173,10 @@ def after_activity_control(context: Mapping[str, Any], state: Mapping[str, Any] 
     if state is not None and state.get("status") == "failed":
         reason = " ".join("".join(state.get("exception") or ()).split()[-40:])
         raise InterruptExecution(f"action {context.get('name')!r} failed, so the experiment proves nothing: {reason}")
-    # That a pod is gone is proved by the watch, to the millisecond.
-    if running is not None and running.armed is not None and not isinstance(running.armed.fault, PodDeletion):
-        session.armed().prove(running.armed, running.name)
+    if running is None or running.armed is None or not running.noting.injection:
+        return
+    if not isinstance(running.armed.fault, PodDeletion):  # that a pod is gone, the watch proves to the millisecond
+        session.armed().prove(running.armed, running.noting.injection, running.name)
 
 
 def after_experiment_control(

@@ -32,12 +32,16 @@ class Injection:
         waited_ms = (at.monotonic_ns - self.event.acknowledged_ns) / 1e6
         names = ", ".join(target.name for target in targets)
         evidence = f"the watch showed {names} terminating or gone within {max(waited_ms, 0.0):.0f} ms of the answer"
-        return FaultProved(at, self.event.scenario, self.event.fault, True, evidence)
+        return self._proved(at, True, evidence)
 
     def unproved(self, at: Stamp) -> FaultProved:
         """Return the statement that no proof was seen."""
         reason = "no watch showed that every target went" if self.deletion else "no evidence is known for this fault"
-        return FaultProved(at, self.event.scenario, self.event.fault, False, reason)
+        return self._proved(at, False, reason)
+
+    def _proved(self, at: Stamp, proved: bool, evidence: str) -> FaultProved:
+        event = self.event
+        return FaultProved(at, event.scenario, event.fault, proved, evidence, event.injection)
 
 
 def injection(fault: str, mutations: Sequence[Mutation], view: View, at: Stamp, scenario: str) -> Injection | None:

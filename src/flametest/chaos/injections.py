@@ -70,9 +70,9 @@ class ExperimentFaults:
         """
         return self._injector.arm(fault)
 
-    def prove(self, armed: Armed, name: str) -> None:
-        """Note whether what that action did took effect, under the name by which the record knows it."""
-        self._recorder.note_proof(name, self._injector.evidence(armed))
+    def prove(self, armed: Armed, injection: int, name: str) -> None:
+        """Note whether what that action did took effect, under the number and name by which the record knows it."""
+        self._recorder.note_proof(injection, name, self._injector.evidence(armed))
 
     def heal(self) -> tuple[Healing, ...]:
         """Heal what is armed; see `Injector.heal`."""
@@ -82,9 +82,9 @@ class ExperimentFaults:
         """Tell the targets of a fault that is about to be injected."""
         logger.info(f"{fault.title}: {told(targets)}")
 
-    def injected(self, injected: Injected) -> None:
-        """Note the injection."""
-        self._recorder.note_fault(
+    def injected(self, injected: Injected) -> int:
+        """Note the injection, and return its number."""
+        return self._recorder.note_fault(
             FaultInjected(
                 _now(),
                 self._recorder.scenario.name,
@@ -95,9 +95,9 @@ class ExperimentFaults:
             )
         )
 
-    def proved(self, fault: str, proof: Proof) -> None:
-        """Note the proof."""
-        self._recorder.note_proof(fault, proof)
+    def proved(self, injection: int, fault: str, proof: Proof) -> None:
+        """Note the proof of the injection of that number."""
+        self._recorder.note_proof(injection, fault, proof)
         logger.info(f"{'proved' if proof.proved else 'NOT proved'}: {proof.evidence}")
 
     def healed(self, fault: str, healing: Healing) -> None:

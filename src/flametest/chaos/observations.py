@@ -3,15 +3,28 @@
 from datetime import datetime
 from typing import Any
 
-from flametest.kube.resources import DEPLOYMENTS, ENDPOINT_SLICES, PODS, STATEFUL_SETS, Object, Resource
+from flametest.kube.pods import controller_of
+from flametest.kube.resources import (
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    PODS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+    Object,
+    Resource,
+)
 from flametest.kube.watch import Change
-from flametest.model.events import EndpointsObserved, EndpointState, Event, PodObserved, WorkloadObserved
+from flametest.model.events import EndpointsObserved, EndpointState, Event, OwnerObserved, PodObserved, WorkloadObserved
 
 __all__ = ["WATCHED", "app_of", "observe"]
 
-WATCHED: tuple[Resource, ...] = (PODS, ENDPOINT_SLICES, DEPLOYMENTS, STATEFUL_SETS)
+# Owners come first, so that every pod's workload is known when the pod is listed.
+WATCHED: tuple[Resource, ...] = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, REPLICA_SETS, PODS, ENDPOINT_SLICES)
 
 _APP_LABELS = ("app", "app.kubernetes.io/name")
+_COUNTS = ("replicas", "readyReplicas", "availableReplicas", "updatedReplicas")
+_DAEMON_SET_COUNTS = ("currentNumberScheduled", "numberReady", "numberAvailable", "updatedNumberScheduled")
 
 
 def observe(resource: Resource, change: Change, scenario: str) -> Event:
@@ -20,6 +33,8 @@ def observe(resource: Resource, change: Change, scenario: str) -> Event:
         return _pod(change, scenario)
     if resource is ENDPOINT_SLICES:
         return _endpoints(change, scenario)
+    if resource is REPLICA_SETS:
+        return _owner(resource, change, scenario)
     return _workload(resource, change, scenario)
 
 
@@ -28,6 +43,7 @@ def _pod(change: Change, scenario: str) -> PodObserved:
     metadata, spec, status = pod["metadata"], pod.get("spec", {}), pod.get("status", {})
     containers = status.get("containerStatuses") or []
     running = sum("running" in (one.get("state") or {}) for one in containers)
+    owner = controller_of(pod)
     return PodObserved(
         at=change.at,
         scenario=scenario,
@@ -36,7 +52,7 @@ def _pod(change: Change, scenario: str) -> PodObserved:
         name=str(metadata["name"]),
         node=str(spec.get("nodeName") or ""),
         app=app_of(metadata.get("labels")),
-        owner_uid=_controller_uid(metadata),
+        owner_uid=str(owner.get("uid", "")),
         phase=str(status.get("phase") or "Unknown"),
         ready=any(one.get("type") == "Ready" and one.get("status") == "True" for one in status.get("conditions") or []),
         terminating=bool(metadata.get("deletionTimestamp")),
@@ -45,6 +61,20 @@ def _pod(change: Change, scenario: str) -> PodObserved:
         created_wall_s=_wall_seconds(metadata.get("creationTimestamp")),
         ended_because=_last_end(containers),
         hostname=str(spec.get("nodeName" if spec.get("hostNetwork") else "hostname") or ""),
+        owner_kind=str(owner.get("kind") or PODS.kind),
+    )
+
+
+def _owner(resource: Resource, change: Change, scenario: str) -> OwnerObserved:
+    metadata = change.object["metadata"]
+    return OwnerObserved(
+        at=change.at,
+        scenario=scenario,
+        change=change.kind,
+        kind=resource.kind,
+        name=str(metadata["name"]),
+        uid=str(metadata["uid"]),
+        owner_uid=str(controller_of(change.object).get("uid", "")),
     )
 
 
@@ -89,8 +119,8 @@ def _endpoint(address: str, endpoint: Object) -> EndpointState:
 
 def _workload(resource: Resource, change: Change, scenario: str) -> WorkloadObserved:
     metadata, spec = change.object["metadata"], change.object.get("spec", {})
-    status = change.object.get("status", {})
     selected = (spec.get("selector") or {}).get("matchLabels")
+    desired, replicas, ready, available, updated = _counts(resource, change.object)
     return WorkloadObserved(
         at=change.at,
         scenario=scenario,
@@ -99,23 +129,31 @@ def _workload(resource: Resource, change: Change, scenario: str) -> WorkloadObse
         name=str(metadata["name"]),
         app=app_of(selected) or app_of(metadata.get("labels")),
         uid=str(metadata["uid"]),
-        desired=int(spec.get("replicas", 1)),
-        replicas=int(status.get("replicas", 0)),
-        ready=int(status.get("readyReplicas", 0)),
-        available=int(status.get("availableReplicas", 0)),
-        updated=int(status.get("updatedReplicas", 0)),
+        desired=desired,
+        replicas=replicas,
+        ready=ready,
+        available=available,
+        updated=updated,
     )
+
+
+def _counts(resource: Resource, workload: Object) -> tuple[int, int, int, int, int]:
+    """Return how many pods are desired, there, ready, available and of the newest revision."""
+    spec, status = workload.get("spec", {}), workload.get("status", {})
+    if resource is DAEMON_SETS:  # the nodes decide how many are desired
+        desired = int(status.get("desiredNumberScheduled") or 0)
+        counts = [int(status.get(name) or 0) for name in _DAEMON_SET_COUNTS]
+    else:
+        desired = int(spec.get("replicas", 1))
+        counts = [int(status.get(name) or 0) for name in _COUNTS]
+    replicas, ready, available, updated = counts
+    return desired, replicas, ready, available, updated
 
 
 def app_of(labels: Any) -> str:
     """Return the app that labels name; empty when they name none."""
     found = (labels or {}).get
     return next((str(found(name)) for name in _APP_LABELS if found(name)), "")
-
-
-def _controller_uid(metadata: Object) -> str:
-    owners = metadata.get("ownerReferences") or []
-    return next((str(owner["uid"]) for owner in owners if owner.get("controller")), "")
 
 
 def _wall_seconds(timestamp: Any) -> float:

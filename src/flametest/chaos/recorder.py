@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flametest.chaos.errors import RecorderError
@@ -24,7 +24,7 @@ from flametest.chaos.traffic import TrafficReader
 from flametest.chaos.view import View
 from flametest.faults.protocol import Proof
 from flametest.kube import KubeClient, connect
-from flametest.kube.resources import Resource
+from flametest.kube.resources import PODS, Resource
 from flametest.kube.stamps import Mutation, stamp_mutations
 from flametest.load.prober import Prober
 from flametest.load.redirects import refuse_redirect
@@ -42,7 +42,7 @@ from flametest.model.events import (
     WatchInterrupted,
 )
 
-__all__ = ["Recorder", "Scenario"]
+__all__ = ["Noting", "Recorder", "Scenario"]
 
 CHECK_SECONDS = 0.25  # how late a dead prober or a broken record is noticed while the main thread waits
 
@@ -68,6 +68,13 @@ class Scenario:
     judges_steady_state: bool = False
 
 
+@dataclass(slots=True)
+class Noting:
+    """What came of noting an action's fault: the number of its injection; 0 before its end, and when it did nothing."""
+
+    injection: int = 0
+
+
 class Recorder:
     """Records one experiment; `start` it once, and `stop` it on every way out."""
 
@@ -86,7 +93,8 @@ class Recorder:
         self._seen = threading.Condition()
         self._view = View()
         self._pending: list[Injection] = []
-        self._injected = False
+        self._injections = 0
+        self._hit: set[str] = set()  # the workloads whose pods faults were aimed at
 
     @property
     def client(self) -> KubeClient:
@@ -102,7 +110,7 @@ class Recorder:
     @property
     def injected(self) -> bool:
         """Return whether a fault was injected."""
-        return self._injected
+        return self._injections > 0
 
     def start(self) -> None:
         """Open the record, start the watches and the prober; returns when its first samples are written.
@@ -120,7 +128,8 @@ class Recorder:
             self._start_watch(self._client, resource)
         if self._view.desired(self.scenario.workload) is None:
             raise RecorderError(
-                f"namespace {self._settings.namespace!r} holds no Deployment or StatefulSet {self.scenario.workload!r}",
+                f"namespace {self._settings.namespace!r} holds no Deployment, StatefulSet or DaemonSet "
+                f"{self.scenario.workload!r}",
                 "deploy the system with `flametest up`, or mend the workload in the recorder's arguments",
             )
         self._start_prober()
@@ -159,39 +168,40 @@ class Recorder:
         """Begin the process' random numbers anew from the run's seed, for one fault."""
         random.seed(f"{self._seed} {self.scenario.name} {fault}")
 
-    def note_fault(self, event: FaultInjected) -> None:
-        """Note a fault that was injected by Flametest itself, which proves it by itself too.
+    def note_fault(self, event: FaultInjected) -> int:
+        """Note a fault that was injected by Flametest itself, which proves it by itself too; return its number.
 
         Raises:
             RecorderError: it cannot be written.
         """
         with self._seen:
-            self.note(PhaseStarted(_at(event.sent_ns), self.scenario.name, Phase.FAULT))
-            self.note(event)
-            self._injected = True
+            return self._note_numbered(event).injection
 
-    def note_proof(self, fault: str, proof: Proof) -> None:
-        """Note whether a fault took effect; no other proof of it is waited for.
+    def note_proof(self, injection: int, fault: str, proof: Proof) -> None:
+        """Note whether the injection of that number took effect; no other proof of it is waited for.
 
         Raises:
             RecorderError: it cannot be written.
         """
         with self._seen:
-            self.note(FaultProved(_now(), self.scenario.name, fault, proof.proved, proof.evidence))
-            self._pending = [pending for pending in self._pending if pending.event.fault != fault]
+            self.note(FaultProved(_now(), self.scenario.name, fault, proof.proved, proof.evidence, injection))
+            self._pending = [pending for pending in self._pending if pending.event.injection != injection]
 
     @contextmanager
-    def injecting(self, fault: str) -> Iterator[None]:
+    def injecting(self, fault: str) -> Iterator[Noting]:
         """Stamp what an action sends while the block runs; note the fault that it injected, if it injected one.
+
+        What it gives has the number of that injection, once the block has ended.
 
         The process' random numbers begin anew from the seed, so that an action draws the same places in its list of
         candidates whatever was drawn before it. (Names are new in each deployment; places are all that can recur.)
         """
         self.seed(fault)
+        noting = Noting()
         with stamp_mutations() as mutations:
-            yield
+            yield noting
         if mutations:
-            self._note_injection(fault, mutations)
+            noting.injection = self._note_injection(fault, mutations)
 
     def is_ready(self, workload: str) -> bool:
         """Return whether as many pods of a workload as desired are ready, none of which is going."""
@@ -236,7 +246,13 @@ class Recorder:
     def _has_recovered(self) -> bool:
         # Before the watch has shown the deletion, all pods still look ready.
         shown = not any(pending.deletion for pending in self._pending)
-        return shown and self._view.is_ready(self.scenario.workload)
+        return shown and all(map(self._view.is_ready, self._awaited()))
+
+    def _awaited(self) -> set[str]:
+        """Return the workloads that are to be ready again: the scenario's, and if it was not hit, those that were."""
+        own = {self.scenario.workload}
+        others = () if self._hit & own else self._hit
+        return own | {name for name in others if self._view.desired(name) is not None}
 
     def _wait(self, seconds: float, until: Callable[[], bool]) -> bool:
         end = time.monotonic() + seconds
@@ -289,19 +305,29 @@ class Recorder:
         except Exception as error:  # told to the main thread by `check`
             self._failure = self._failure or error
 
-    def _note_injection(self, fault: str, mutations: list[Mutation]) -> None:
+    def _note_injection(self, fault: str, mutations: list[Mutation]) -> int:
+        """Note what an action injected and return its number; 0 when the API refused all of it."""
         with self._seen:
             found = injection(fault, mutations, self._view, _now(), self.scenario.name)
             if found is None:
                 statuses = ", ".join(f"{one.method} {one.path}: {one.status}" for one in mutations)
                 self.note(Noted(_now(), self.scenario.name, f"{fault} injected nothing, the API refused: {statuses}"))
-                return
-            self.note(PhaseStarted(_at(found.event.sent_ns), self.scenario.name, Phase.FAULT))
-            self.note(found.event)
-            self._injected = True
-            self._pending.append(found)
+                return 0
+            noted = self._note_numbered(found.event)
+            self._pending.append(replace(found, event=noted))
             # The watch may have shown the effect before the action returned.
             self._prove(_now())
+            return noted.injection
+
+    def _note_numbered(self, event: FaultInjected) -> FaultInjected:
+        """Note an injection by the next number, and return it with that number."""
+        numbered = replace(event, injection=self._injections + 1)
+        self.note(PhaseStarted(_at(event.sent_ns), self.scenario.name, Phase.FAULT))
+        self.note(numbered)
+        self._injections += 1
+        hit = (self._view.workload_of(target.uid) for target in event.targets if target.kind == PODS.kind)
+        self._hit.update(name for name in hit if name)
+        return numbered
 
     def _prove(self, at: Stamp) -> None:
         for pending in tuple(self._pending):

@@ -1,11 +1,12 @@
 """What the watches have shown so far: enough to name targets by uid, to prove a fault, and to see recovery. Pure.
 
 The view counts pods itself, since a workload's own status lags behind: after a deletion it shows the old count
-until its controller has run.
+until its controller has run. A pod counts for the workload that owns it, whatever labels it carries.
 """
 
 from bisect import bisect_right
 
+from flametest.measure.owners import Owners
 from flametest.model.events import ChangeKind, Event, PodObserved, WorkloadObserved
 
 __all__ = ["View"]
@@ -16,24 +17,20 @@ class View:
 
     def __init__(self) -> None:
         self._pods: dict[str, PodObserved] = {}
-        self._workloads: dict[str, WorkloadObserved] = {}
-        self._gone: set[str] = set()
+        self._owners = Owners()
+        self._gone: dict[str, PodObserved] = {}
         self._uids: dict[tuple[str, str], list[tuple[int, str]]] = {}
 
     def take(self, event: Event) -> None:
         """Take in what a watch showed; events come in the order of their stamps for each kind."""
+        self._owners.take(event)
         if isinstance(event, PodObserved):
             self._remember("Pod", event.name, event.uid, event.at.monotonic_ns)
             self._pods[event.uid] = event
+            if event.change is ChangeKind.DELETED:
+                self._gone[event.uid] = self._pods.pop(event.uid)
         elif isinstance(event, WorkloadObserved):
             self._remember(event.kind, event.name, event.uid, event.at.monotonic_ns)
-            self._workloads[event.uid] = event
-        else:
-            return
-        if event.change is ChangeKind.DELETED:
-            self._gone.add(event.uid)
-            self._pods.pop(event.uid, None)
-            self._workloads.pop(event.uid, None)
 
     def uid_at(self, kind: str, name: str, moment_ns: int) -> str:
         """Return the uid of the object that had ``name`` at a moment; empty when none was seen by then."""
@@ -46,14 +43,20 @@ class View:
         pod = self._pods.get(uid)
         return uid in self._gone or (pod is not None and pod.terminating)
 
+    def workload_of(self, uid: str) -> str:
+        """Return the name of the workload that a pod belongs to, or did; empty for one of none, or that nobody saw."""
+        pod = self._pods.get(uid) or self._gone.get(uid)
+        return self._owners.workload(pod) if pod is not None else ""
+
     def desired(self, workload: str) -> int | None:
-        """Return how many pods a Deployment or StatefulSet wants; None when there is none of that name."""
-        return next((one.desired for one in self._workloads.values() if one.name == workload), None)
+        """Return how many pods the workloads of a name want; None when there is none of that name."""
+        present = self._owners.present(workload)
+        return sum(one.desired for one in present) if present else None
 
     def ready_pods(self, workload: str) -> int:
         """Return how many pods of a workload are ready and stay."""
-        app = next((one.app for one in self._workloads.values() if one.name == workload), workload)
-        return sum(pod.app == app and pod.ready and not pod.terminating for pod in self._pods.values())
+        stay = (pod for pod in self._pods.values() if pod.ready and not pod.terminating)
+        return sum(self._owners.owns(workload, pod) for pod in stay)
 
     def is_ready(self, workload: str) -> bool:
         """Return whether as many pods as desired are ready and stay; False without such a workload."""

@@ -75,11 +75,11 @@ class Observer(Protocol):
     def shown(self, fault: Fault, targets: tuple[Target, ...]) -> None:
         """Take note of the targets of a fault that is about to be injected."""
 
-    def injected(self, injected: Injected) -> None:
-        """Take note that a fault was injected."""
+    def injected(self, injected: Injected) -> int:
+        """Take note that a fault was injected, and return the number by which its proof is told."""
 
-    def proved(self, fault: str, proof: Proof) -> None:
-        """Take note of whether it took effect."""
+    def proved(self, injection: int, fault: str, proof: Proof) -> None:
+        """Take note of whether the injection of that number took effect."""
 
     def healed(self, fault: str, healing: Healing) -> None:
         """Take note that it was taken back, or could not be."""
@@ -142,9 +142,9 @@ class Injector:
         with stamp_mutations() as mutations:
             fault.inject(self._client, armed.targets)
         sent_ns, acknowledged_ns = _first_accepted(mutations, begin_ns)
-        self._observer.injected(Injected(fault, armed.targets, sent_ns, acknowledged_ns))
+        injection = self._observer.injected(Injected(fault, armed.targets, sent_ns, acknowledged_ns))
         proof = self.evidence(armed)
-        self._observer.proved(fault.name, proof)
+        self._observer.proved(injection, fault.name, proof)
         return proof
 
     def evidence(self, armed: Armed) -> Proof:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from flametest.kube.errors import NotFoundError
 
 __all__ = [
+    "DAEMON_SETS",
     "DEPLOYMENTS",
     "ENDPOINT_SLICES",
     "EVENTS",
@@ -18,6 +19,7 @@ __all__ = [
     "NETWORK_POLICIES",
     "NODES",
     "PODS",
+    "REPLICA_SETS",
     "SERVICES",
     "STATEFUL_SETS",
     "Discovery",
@@ -63,6 +65,8 @@ NODES = Resource("v1", "Node", "nodes", namespaced=False)
 SERVICES = Resource("v1", "Service", "services")
 DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
 STATEFUL_SETS = Resource("apps/v1", "StatefulSet", "statefulsets")
+DAEMON_SETS = Resource("apps/v1", "DaemonSet", "daemonsets")
+REPLICA_SETS = Resource("apps/v1", "ReplicaSet", "replicasets")
 NETWORK_POLICIES = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 ENDPOINT_SLICES = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 

@@ -76,13 +76,27 @@ def _fault(history: History) -> _Finding:
     if not injected:
         return Verdict.INCONCLUSIVE, "nothing was injected"
     proofs = history.of(FaultProved)
-    missing = {fault.fault for fault in injected} - {proof.fault for proof in proofs}
+    missing = [_numbered(fault, injected) for fault in injected if not any(_is_of(proof, fault) for proof in proofs)]
     if missing:
-        return Verdict.INCONCLUSIVE, f"no evidence that {', '.join(sorted(missing))} took effect"
-    refuted = [proof for proof in proofs if not proof.proved]
+        return Verdict.INCONCLUSIVE, f"no evidence that {', '.join(dict.fromkeys(missing))} took effect"
+    refuted = [(fault, proof) for fault in injected for proof in proofs if _is_of(proof, fault) and not proof.proved]
     if refuted:
-        return Verdict.INCONCLUSIVE, f"{refuted[0].fault} was not proven: {refuted[0].evidence}"
+        fault, proof = refuted[0]
+        return Verdict.INCONCLUSIVE, f"{_numbered(fault, injected)} was not proven: {proof.evidence}"
     return Verdict.PASSED, "; ".join(proof.evidence for proof in proofs)
+
+
+def _is_of(proof: FaultProved, fault: FaultInjected) -> bool:
+    """Return whether a proof is that of an injection; records without numbers know the fault's name only."""
+    return (proof.injection, proof.fault) == (fault.injection, fault.fault)
+
+
+def _numbered(fault: FaultInjected, injected: Sequence[FaultInjected]) -> str:
+    """Return an injection's name, with its place among several of the same fault."""
+    same = [one for one in injected if one.fault == fault.fault]
+    if len(same) == 1 or not fault.injection:
+        return fault.fault
+    return f"{fault.fault} ({same.index(fault) + 1} of {len(same)})"
 
 
 def _completed(history: History) -> _Finding:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flametest.measure.objectives import Objectives
-from flametest.measure.pods import WorkloadView
+from flametest.measure.pods import PodTrack, WorkloadView
 from flametest.measure.samples import Samples
 from flametest.model.events import Phase
 from flametest.model.measures import Distribution, PodShare
@@ -73,17 +73,18 @@ def distribution(
 ) -> Distribution:
     """Return who served one lane's requests that were answered in one phase (phase, start, end).
 
-    Counted are the pods of the workload; where none of them names itself in its answers (a proxy, say), those of
-    the app that answered most. A pod that was ready and served nothing counts with 0. The indices compare the pods
-    that were due enough requests (``compared_requests_min``); all are listed.
+    Answers name pods; whose those are is told by their owners. Counted are the pods of the workload; where none of
+    them names itself in its answers (a proxy, say), those of the workload that answered most. A pod that was ready and
+    served nothing counts with 0. The indices compare the pods that were due enough requests
+    (``compared_requests_min``); all are listed.
     """
     which, start_ns, end_ns = phase
     answered = samples.lane(lane)
     served = _served(answered)
-    app_of = {track.name: track.app for track in view.tracks.values()}
-    apps = view.apps if any(app_of.get(pod) in view.apps for pod in served) else _busiest(served, app_of)
+    own = {track.name for track in view.own()}
+    counted = view.own() if own & served.keys() else _busiest(served, view)
     counts = _served(answered.where((answered.done_ns >= start_ns) & (answered.done_ns < end_ns)))
-    shares = _shares(view, apps, counts, (start_ns, end_ns), objectives)
+    shares = _shares(view, counted, counts, (start_ns, end_ns), objectives)
     rates = [share.rate for share in compared_shares(shares, objectives) if share.rate is not None]
     return Distribution(
         phase=which,
@@ -111,26 +112,31 @@ def _served(samples: Samples) -> dict[str, int]:
     return {pod: int(count) for pod, count in zip(samples.pods, counts, strict=True) if pod and count}
 
 
-def _busiest(served: dict[str, int], app_of: dict[str, str]) -> frozenset[str]:
-    """Return the app whose pods answered most; pods that no watch knows have the empty app."""
+def _busiest(served: dict[str, int], view: WorkloadView) -> list[PodTrack]:
+    """Return the pods of the workload that answered most; none when pods that no watch knows answered more."""
+    workload_of = {track.name: track.workload for track in view.tracks.values()}
     totals: dict[str, int] = {}
     for pod, count in served.items():
-        app = app_of.get(pod, "")
-        totals[app] = totals.get(app, 0) + count
-    return frozenset((max(totals, key=totals.__getitem__),)) if totals else frozenset()
+        workload = workload_of.get(pod, "")
+        totals[workload] = totals.get(workload, 0) + count
+    busiest = max(totals, key=totals.__getitem__, default="")
+    return [track for track in view.tracks.values() if track.workload == busiest]
 
 
 def _shares(
-    view: WorkloadView, apps: frozenset[str], counts: dict[str, int], phase: tuple[int, int], objectives: Objectives
+    view: WorkloadView,
+    counted: Sequence[PodTrack],
+    counts: dict[str, int],
+    phase: tuple[int, int],
+    objectives: Objectives,
 ) -> tuple[PodShare, ...]:
     start_ns, end_ns = phase
     ready_ns: dict[str, int] = {}
     nodes: dict[str, str] = {}
-    for track in view.tracks.values():
-        if track.app in apps:
-            ready_ns[track.name] = ready_ns.get(track.name, 0) + track.ready_ns(start_ns, end_ns)
-            nodes[track.name] = track.node
-    if "" in apps:  # no watch knows them: they are taken to have been ready all the time
+    for track in counted:
+        ready_ns[track.name] = ready_ns.get(track.name, 0) + track.ready_ns(start_ns, end_ns)
+        nodes[track.name] = track.node
+    if not counted:  # no watch knows them: they are taken to have been ready all the time
         unwatched = set(counts) - {track.name for track in view.tracks.values()}
         ready_ns |= dict.fromkeys(unwatched, max(0, end_ns - start_ns))
     listed = [pod for pod in sorted(ready_ns) if ready_ns[pod] > 0 or counts.get(pod, 0) > 0]

@@ -1,12 +1,14 @@
 """What the watches saw of a workload: each pod by uid, and its ready, desired and routed counts as step functions.
 
-Pods are told apart by uid only: names come again in a StatefulSet, and nodes are shared.
+Pods are told apart by uid only: names come again in a StatefulSet, and nodes are shared. Whose they are is told by
+the uids of their owners.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from flametest.measure.owners import Owners
 from flametest.model.events import ChangeKind, EndpointsObserved, PodObserved, WorkloadObserved
 from flametest.model.history import History
 
@@ -20,12 +22,20 @@ def counts_as_ready(pod: PodObserved) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PodTrack:
-    """One pod's life as it was watched, earliest first."""
+    """One pod's life as it was watched, earliest first.
+
+    Attributes:
+        uid: its uid.
+        name: its name.
+        workload: what the workload that it belongs to is called.
+        group: what it has in common with the other pods of that workload, and with no pod of another one.
+        seen: each of its states.
+    """
 
     uid: str
     name: str
-    app: str
-    owner_uid: str
+    workload: str
+    group: str
     seen: tuple[PodObserved, ...]
 
     @property
@@ -71,7 +81,8 @@ class WorkloadView:
 
     Attributes:
         name: its name.
-        apps: the values of the label ``app`` that its pods carry.
+        uids: the uids that objects of that name had; more than one when it was made again.
+        own_uids: the uids of its pods.
         tracks: every pod of the record by uid, other workloads' too.
         desired: the desired count.
         ready: the ready count, from the pods themselves; from the workload's status where no pod was watched.
@@ -80,7 +91,8 @@ class WorkloadView:
     """
 
     name: str
-    apps: frozenset[str]
+    uids: frozenset[str]
+    own_uids: frozenset[str]
     tracks: Mapping[str, PodTrack]
     desired: Steps
     ready: Steps
@@ -89,35 +101,51 @@ class WorkloadView:
 
     def own(self) -> list[PodTrack]:
         """Return the workload's pods, in the order in which they were first seen."""
-        return [track for track in self.tracks.values() if track.app in self.apps]
+        return [track for track in self.tracks.values() if track.uid in self.own_uids]
 
 
 def workload_view(history: History, name: str) -> WorkloadView:
-    """Return what the record shows of the workload ``name`` (a Deployment's or StatefulSet's name)."""
+    """Return what the record shows of the workload ``name`` (a Deployment's, StatefulSet's or DaemonSet's name)."""
+    owners = Owners(history)
     observed = [event for event in history.of(WorkloadObserved) if event.name == name]
-    apps = frozenset(event.app for event in observed if event.app) or frozenset((name,))
-    tracks = _tracks(history.of(PodObserved))
-    pods = [pod for pod in history.of(PodObserved) if pod.app in apps]
+    pods = [pod for pod in history.of(PodObserved) if owners.owns(name, pod)]
+    own_uids = frozenset(pod.uid for pod in pods)
     endpoints = tuple(history.of(EndpointsObserved))
-    status = _steps((event.at.monotonic_ns, event.ready) for event in observed)
     return WorkloadView(
         name=name,
-        apps=apps,
-        tracks=tracks,
-        desired=_steps((event.at.monotonic_ns, event.desired) for event in observed),
-        ready=_ready_steps(pods) if pods else status,
-        routed=_routed_steps(endpoints, frozenset(pod.uid for pod in pods)),
+        uids=owners.uids(name),
+        own_uids=own_uids,
+        tracks=_tracks(history.of(PodObserved), owners),
+        desired=_summed_steps(observed, lambda event: event.desired),
+        ready=_ready_steps(history, own_uids, owners, name) if pods else _summed_steps(observed, lambda one: one.ready),
+        routed=_routed_steps(endpoints, own_uids),
         endpoints=endpoints,
     )
 
 
-def _tracks(pods: Iterable[PodObserved]) -> Mapping[str, PodTrack]:
+def _tracks(pods: Iterable[PodObserved], owners: Owners) -> Mapping[str, PodTrack]:
     by_uid: dict[str, list[PodObserved]] = {}
     for pod in pods:
         by_uid.setdefault(pod.uid, []).append(pod)
-    return MappingProxyType(
-        {uid: PodTrack(uid, seen[0].name, seen[0].app, seen[-1].owner_uid, tuple(seen)) for uid, seen in by_uid.items()}
-    )
+    return MappingProxyType({uid: _track(seen, owners) for uid, seen in by_uid.items()})
+
+
+def _track(seen: list[PodObserved], owners: Owners) -> PodTrack:
+    # A pod may be adopted after it was first seen, and released before it goes.
+    owned = next((pod for pod in reversed(seen) if pod.owner_uid), seen[-1])
+    return PodTrack(owned.uid, owned.name, owners.title(owned), owners.group(owned), tuple(seen))
+
+
+def _summed_steps(observed: Iterable[WorkloadObserved], count: Callable[[WorkloadObserved], int]) -> Steps:
+    """Return a count of the objects of one name, those that are there together."""
+    present: dict[str, int] = {}
+    values: list[tuple[int, int]] = []
+    for event in observed:
+        present[event.uid] = count(event)
+        if event.change is ChangeKind.DELETED:
+            del present[event.uid]
+        values.append((event.at.monotonic_ns, sum(present.values())))
+    return _steps(values)
 
 
 def _steps(values: Iterable[tuple[int, int]]) -> Steps:
@@ -130,12 +158,15 @@ def _steps(values: Iterable[tuple[int, int]]) -> Steps:
     return Steps(tuple(moment for moment, _ in kept), tuple(value for _, value in kept))
 
 
-def _ready_steps(pods: list[PodObserved]) -> Steps:
+def _ready_steps(history: History, own_uids: frozenset[str], owners: Owners, name: str) -> Steps:
+    """Return how many pods were ready while they belonged to the workload."""
     ready: set[str] = set()
     values: list[tuple[int, int]] = []
-    for pod in pods:
-        ready = ready | {pod.uid} if counts_as_ready(pod) else ready - {pod.uid}
-        values.append((pod.at.monotonic_ns, len(ready)))
+    for pod in history.of(PodObserved):
+        if pod.uid in own_uids:
+            counts = counts_as_ready(pod) and owners.owns(name, pod)
+            ready = ready | {pod.uid} if counts else ready - {pod.uid}
+            values.append((pod.at.monotonic_ns, len(ready)))
     return _steps(values)
 
 

@@ -143,8 +143,8 @@ def _pod_lives(measured: Figures, start: float, end: float) -> tuple[PodLife, ..
     lives = []
     for track in measured.view.tracks.values():
         spans = tuple(_spans(track, axis, start, end))
-        if spans and (track.app in measured.view.apps or len(spans) > 1):
-            lives.append(PodLife(track.uid, track.name, track.app, track.node, spans))
+        if spans and (track.uid in measured.view.own_uids or len(spans) > 1):
+            lives.append(PodLife(track.uid, track.name, track.workload, track.node, spans))
     return tuple(lives)
 
 

@@ -1,7 +1,8 @@
 """The stages of a recovery, from t0: detected, rescheduled, started, ready, routed, first success, steady.
 
-Replacements are matched by owner and uid: a pod of the same owner that was not there before the fault. With
-several pods lost, a stage is reached when the last one that is still missing reaches it.
+Replacements are matched by owner and uid: a pod of the same workload that was not there before the fault. With
+several pods lost, a stage is reached when the last one that is still missing reaches it. How many pods are to be ready
+is what the workload wants at that moment: whoever scales it meanwhile, an autoscaler or a person, has the last word.
 """
 
 from collections.abc import Callable, Iterable
@@ -34,6 +35,7 @@ class Moments:
         routed_ns: every replacement is ready in an EndpointSlice.
         first_success_ns: sending time of the first good request after the first bad one.
         undisturbed: the fault named no pod, and the ready count never fell.
+        wishes: how many pods were wanted before the fault and in the end, where somebody else changed that; else None.
     """
 
     lost: tuple[str, ...]
@@ -46,6 +48,7 @@ class Moments:
     routed_ns: int | None
     first_success_ns: int | None
     undisturbed: bool
+    wishes: tuple[int, int] | None = None
 
 
 def recovery_moments(view: WorkloadView, samples: Samples, axis: Timeline) -> Moments:
@@ -60,6 +63,12 @@ def recovery_moments(view: WorkloadView, samples: Samples, axis: Timeline) -> Mo
     all_gone_ns = max((moment for moment in gone if moment is not None), default=None)
     if len(lost) < places or None in gone:
         all_gone_ns = None
+    wishes = _wishes(view, axis)
+    ready_ns = _ready_again_ns(view, all_gone_ns, axis.sent_ns, wishes)
+    if any(track.uid not in view.own_uids for track in lost):
+        # Another workload's pods: they are whole again with their replacements, and this workload's own count.
+        replaced_ns = _nth_state(heirs, lost, places, axis.sent_ns, counts_as_ready)
+        ready_ns = None if ready_ns is None or replaced_ns is None else max(ready_ns, replaced_ns)
     return Moments(
         lost=tuple(track.name for track in lost),
         replacements=tuple(heir.name for heir in heirs if heir not in lost)[:places],
@@ -67,10 +76,11 @@ def recovery_moments(view: WorkloadView, samples: Samples, axis: Timeline) -> Mo
         first_failure_ns=failure,
         rescheduled_ns=_nth((heir.first_seen_ns for heir in heirs if heir not in lost), places),
         started_ns=_nth_state(heirs, lost, places, axis.sent_ns, _runs),
-        ready_ns=_ready_again_ns(view, all_gone_ns, axis.sent_ns),
+        ready_ns=ready_ns,
         routed_ns=_routed_ns(view, heirs, lost, places, axis.sent_ns),
         first_success_ns=success,
         undisturbed=undisturbed,
+        wishes=None if wishes.imposed or wishes.before == wishes.since else (wishes.before, wishes.since),
     )
 
 
@@ -129,8 +139,7 @@ def _client_moments(fresh: Samples, affected_from_ns: int) -> tuple[int | None, 
 
 def _relevant(view: WorkloadView, uids: list[str]) -> list[str]:
     """Return the uids of the workload's own pods, or all of them when none is its own."""
-    own = [uid for uid in uids if uid in view.tracks and view.tracks[uid].app in view.apps]
-    return own or uids
+    return [uid for uid in uids if uid in view.own_uids] or uids
 
 
 def _lost(view: WorkloadView, axis: Timeline) -> list[PodTrack]:
@@ -162,13 +171,17 @@ def _gone_ns(track: PodTrack, sent_ns: int) -> int | None:
 
 
 def _heirs(view: WorkloadView, lost: list[PodTrack], sent_ns: int) -> list[PodTrack]:
-    """Return the pods that take the lost ones' places: new ones of the same owner, and those that only restarted."""
-    owners = {track.owner_uid for track in lost if track.owner_uid}
+    """Return the pods that take the lost ones' places: new ones of the same workload, and those that only restarted.
+
+    Of the new ones those that became ready stand first: during a rollout there may be others, which never do.
+    """
+    groups = {track.group for track in lost}
     new = [
         track
         for track in view.tracks.values()
-        if track.owner_uid in owners and track.first_seen_ns >= sent_ns and track not in lost
+        if track.group in groups and track.first_seen_ns >= sent_ns and track not in lost
     ]
+    new.sort(key=lambda track: not any(map(counts_as_ready, track.seen)))
     restarted = [
         track for track in lost if not any(pod.terminating or pod.change is ChangeKind.DELETED for pod in track.seen)
     ]
@@ -199,16 +212,45 @@ def _runs(pod: PodObserved) -> bool:
     return pod.containers_started and pod.change is not ChangeKind.DELETED
 
 
-def _ready_again_ns(view: WorkloadView, gone_ns: int | None, sent_ns: int) -> int | None:
-    """Return when, after all lost pods were gone, as many pods were ready as were desired, then and before."""
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    """How many pods a workload wanted before the fault and in the end; ``imposed`` when the fault itself is the cause.
+
+    A fault may be that fewer are wanted: it is over when as many are ready as were wanted before it. If what is wanted
+    in the end is neither what the fault left nor what was there before, somebody else wants it so.
+    """
+
+    before: int
+    since: int
+    imposed: bool
+
+    @property
+    def least(self) -> int:
+        """Return how many pods have to be ready at least, whatever is wanted meanwhile."""
+        return self.before if self.imposed else min(self.before, self.since)
+
+
+def _wishes(view: WorkloadView, axis: Timeline) -> _Wishes:
+    before = view.desired.at(axis.sent_ns - 1) or 0
+    changes = [
+        value
+        for moment, value in zip(view.desired.moments_ns, view.desired.values, strict=True)
+        if moment >= axis.sent_ns
+    ]
+    since = changes[-1] if changes else before
+    is_scaled = bool(axis.scaled_uids & view.uids)
+    return _Wishes(before, since, imposed=is_scaled and (not axis.is_healed or changes[:1] == [since]))
+
+
+def _ready_again_ns(view: WorkloadView, gone_ns: int | None, sent_ns: int, wishes: _Wishes) -> int | None:
+    """Return when, after all lost pods were gone, as many pods were ready as were desired by then."""
     if gone_ns is None:
         return None
     before = view.ready.at(sent_ns - 1)
-    # A fault may be that fewer are wanted; it is over when as many are ready as were wanted before it.
-    desired_before = view.desired.at(sent_ns - 1) or 0
-    for moment in (gone_ns, *(moment for moment in view.ready.moments_ns if moment > gone_ns)):
+    later = {moment for steps in (view.ready, view.desired) for moment in steps.moments_ns if moment > gone_ns}
+    for moment in (gone_ns, *sorted(later)):
         count, desired = view.ready.at(moment), view.desired.at(moment)
-        wanted = max(desired, desired_before) if desired is not None else before
+        wanted = max(desired, wishes.least) if desired is not None else before
         if count is not None and wanted is not None and count >= wanted:
             return moment
     return None

@@ -15,6 +15,9 @@ from flametest.model.samples import Lane
 
 __all__ = ["Demand", "Timeline", "demand", "phase_bounds", "prober_interval_seconds", "timeline"]
 
+# Faults that act on a workload, and leave alone how many pods it is to have.
+_COUNT_LEFT = frozenset({"bad_rollout", "fault_proxy", "intrusion", "network_partition", "random_errors"})
+
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
@@ -28,6 +31,8 @@ class Timeline:
         uncertainty_seconds: half the distance of request and acknowledgement; 0 before a fault.
         fault: what was injected; empty before a fault.
         targets: what all injections of the scenario acted on.
+        scaled_uids: the uids of those of them whose number of pods a fault may have changed.
+        is_healed: whether a fault was taken back.
     """
 
     start_ns: int
@@ -37,6 +42,8 @@ class Timeline:
     uncertainty_seconds: float
     fault: str
     targets: tuple[Target, ...]
+    scaled_uids: frozenset[str] = frozenset()
+    is_healed: bool = False
 
     @property
     def origin_ns(self) -> int:
@@ -92,6 +99,10 @@ def timeline(history: History, samples: Samples) -> Timeline:
         uncertainty_seconds=(first.acknowledged_ns - first.sent_ns) / 2e9,
         fault=first.fault,
         targets=targets,
+        scaled_uids=frozenset(
+            target.uid for fault in faults if fault.fault not in _COUNT_LEFT for target in fault.targets
+        ),
+        is_healed=bool(history.of(FaultHealed)),
     )
 
 

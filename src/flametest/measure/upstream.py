@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flametest.measure.owners import Owners
 from flametest.measure.samples import Samples
 from flametest.model.events import ChangeKind, Phase, PodObserved, RequestsCounted
 from flametest.model.history import History
@@ -123,12 +124,14 @@ class _Counter:
 
 
 def _counters(history: History, readings: Sequence[RequestsCounted]) -> dict[str, list[_Counter]]:
-    """Return the counters of each app."""
+    """Return the counters of each workload."""
+    owners = Owners(history)
+    titles = {pod.uid: owners.title(pod) for pod in history.of(PodObserved) if pod.owner_kind}
     listed = {pod.uid for pod in history.of(PodObserved) if pod.change is ChangeKind.LISTED}
     entries: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
     for number, reading in enumerate(readings):
         for pod in reading.pods:
-            entries[pod.app, pod.pod_uid].append((number, pod.requests))
+            entries[titles.get(pod.pod_uid, pod.app), pod.pod_uid].append((number, pod.requests))
     found: defaultdict[str, list[_Counter]] = defaultdict(list)
     for (app, uid), seen in entries.items():
         found[app].append(_Counter(is_new=uid not in listed and seen[0][0] > 0, entries=tuple(seen)))

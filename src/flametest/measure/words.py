@@ -1,11 +1,12 @@
 """Plain words: a scenario's outcome as one sentence, a criterion's judgement, and the headline of a run."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from flametest.measure.figures import CRITERIA, Figure, Figures
 from flametest.measure.pods import counts_as_ready
 from flametest.model.digits import error_digits, supported_decimals
-from flametest.model.events import NO_FAULT
+from flametest.model.events import NO_FAULT, Target
 from flametest.model.measures import Outage
 from flametest.model.result import ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict, worst
@@ -119,17 +120,41 @@ def what_was_done(measured: Figures) -> str:
     if decisive or not pods:
         named = (f"{target.kind} {target.name}" for target in decisive or axis.targets)
         return f"{deed} {', '.join(named) or view.name}"
+    own = sum(pod.uid in view.own_uids for pod in pods)
+    others = _others(measured, [pod for pod in pods if pod.uid not in view.own_uids])
+    if not own:
+        return f"{deed} {others}"
     before = [track.before(axis.sent_ns) for track in view.own()]
     there = sum(pod is not None and counts_as_ready(pod) for pod in before)
-    total = max(there, len(pods))
-    return f"{deed} {len(pods)} of {total} {view.name} {'pod' if total == 1 else 'pods'}"
+    total = max(there, own)
+    told = f"{deed} {own} of {total} {view.name} {'pod' if total == 1 else 'pods'}"
+    return f"{told} and {others}" if others else told
+
+
+def _others(measured: Figures, pods: Sequence[Target]) -> str:
+    """Return the pods of other workloads in words, such as "1 pod of redis"; empty for none."""
+    tracks = measured.view.tracks
+    counts = Counter(tracks[pod.uid].workload if pod.uid in tracks else "" for pod in pods)
+    told = [f"{count} {'pod' if count == 1 else 'pods'} of {name}" for name, count in counts.items() if name]
+    if counts[""]:
+        told.append(f"{counts['']} {'pod' if counts[''] == 1 else 'pods'} that no watch knows")
+    return " and ".join(told)
 
 
 def outcome_sentence(measured: Figures, criteria: Sequence[Criterion], done: str) -> str:
     """Return the outcome of a fault in plain words: what was done, what users felt, when it was whole again."""
     limits = {one.name: one.limit for one in criteria}
     felt = _felt(measured.outage, limits.get("outage_seconds"))
-    return f"{done} {felt}; {_recovered(measured, limits.get('recovery_seconds'))}"
+    return f"{done} {felt}; {_recovered(measured, limits.get('recovery_seconds'))}{_wished(measured)}"
+
+
+def _wished(measured: Figures) -> str:
+    """Return that somebody has scaled the workload meanwhile, since its recovery is judged by what is wanted now."""
+    wishes = measured.moments.wishes if measured.moments is not None else None
+    if wishes is None:
+        return ""
+    before, since = wishes
+    return f"; it was scaled from {before} to {since} {'pod' if since == 1 else 'pods'} meanwhile, and judged by that"
 
 
 def _felt(outage: Outage | None, limit: Limit | None) -> str:

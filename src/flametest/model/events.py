@@ -24,6 +24,7 @@ __all__ = [
     "LoadStarted",
     "LoadWorkerEnded",
     "Noted",
+    "OwnerObserved",
     "Phase",
     "PhaseStarted",
     "PodObserved",
@@ -153,21 +154,24 @@ class FaultInjected(Event):
         sent_ns: monotonic stamp before the first mutating request of the activity.
         acknowledged_ns: monotonic stamp after the answer to that request.
         targets: what it acted on.
+        injection: its number among those of its scenario, from 1; 0 in records made before they were numbered.
     """
 
     fault: str
     sent_ns: int
     acknowledged_ns: int
     targets: tuple[Target, ...]
+    injection: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class FaultProved(Event):
-    """The evidence that a fault took effect, or the lack of it."""
+    """The evidence that a fault took effect, or the lack of it; ``injection`` is the number of the one it is of."""
 
     fault: str
     proved: bool
     evidence: str
+    injection: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +208,7 @@ class PodObserved(Event):
         uid: the pod's uid: names and nodes come again, uids do not.
         name: its name, which is also the value of X-Served-By.
         node: node it is bound to; empty before that.
-        app: value of its label ``app`` (or ``app.kubernetes.io/name``).
+        app: value of its label ``app`` (or ``app.kubernetes.io/name``); tells nothing of whose it is.
         owner_uid: uid of its controlling owner; empty without one.
         phase: Pending, Running, Succeeded, Failed or Unknown.
         ready: its Ready condition.
@@ -214,6 +218,7 @@ class PodObserved(Event):
         created_wall_s: metadata.creationTimestamp (resolution 1 s).
         ended_because: why a container of it ended last, such as ``OOMKilled``; empty while none has.
         hostname: by what its containers call themselves, where that is not its name; else empty.
+        owner_kind: kind of its controlling owner, ``Pod`` for one without; empty in records made before owners counted.
     """
 
     change: ChangeKind
@@ -230,6 +235,26 @@ class PodObserved(Event):
     created_wall_s: float
     ended_because: str = ""
     hostname: str = ""
+    owner_kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerObserved(Event):
+    """What stands between a workload and its pods, such as a ReplicaSet, as a watch showed it.
+
+    Attributes:
+        change: what the watch said.
+        kind: its kind.
+        name: its name.
+        uid: its uid, which is the owner of pods.
+        owner_uid: uid of its own controlling owner; empty without one.
+    """
+
+    change: ChangeKind
+    kind: str
+    name: str
+    uid: str
+    owner_uid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +281,7 @@ class EndpointsObserved(Event):
 
 @dataclass(frozen=True, slots=True)
 class WorkloadObserved(Event):
-    """A Deployment or StatefulSet as a watch showed it; counts are pods."""
+    """A Deployment, StatefulSet or DaemonSet as a watch showed it; counts are pods."""
 
     change: ChangeKind
     kind: str

@@ -222,7 +222,7 @@ class Upstream:
     """How many requests arrived at one app in one phase, as its pods counted them, and how many users had sent.
 
     Attributes:
-        app: the app's label.
+        app: what the workload of its pods is called.
         phase: the phase; its bounds are those readings of the counters that enclose it.
         seconds: the time between these.
         requests: what arrived at the app's pods; what a pod had counted after its last reading died with it.

@@ -65,7 +65,7 @@ class LifeSpan:
 
 @dataclass(frozen=True, slots=True)
 class PodLife:
-    """One pod's life line, by uid."""
+    """One pod's life line, by uid; ``app`` is what its workload is called."""
 
     uid: str
     name: str

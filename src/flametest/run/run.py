@@ -170,7 +170,8 @@ def _rehearse(stage: _Stage, experiments: list[Experiment]) -> None:
     with stage.progress.step("resolve every fault's targets") as step:
         try:
             stage.client.wait_ready(stage.access.namespace, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
-        except KubeError:
+        except KubeError as error:
+            step.skip(f"the system is not whole after {WHOLE_SECONDS:g} s: {error.message}")
             return
         aimed = aim_all(stage.client, stage.access, experiments)
         step.saw(f"{sum(map(len, aimed.values()))} faults, all within their blast radius")

@@ -12,6 +12,7 @@ from flametest.measure.samples import Samples
 from flametest.measure.scenario import ScenarioSpec, measure_scenario, summarise
 from flametest.model.events import (
     Event,
+    ExperimentStopped,
     FaultInjected,
     FaultProved,
     LoadEnded,
@@ -228,12 +229,35 @@ def test_an_empty_record_is_inconclusive() -> None:
     assert result.series is None
 
 
-@pytest.mark.parametrize("status", ["failed", "completed"])
-def test_a_system_that_was_never_healthy_has_nothing_injected(lab: Laboratory, status: str) -> None:
-    result = judged(History([*lab.before(), *lab.ending(status)]), lab.samples(lambda at: at > 3))
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "the system was not healthy before the fault: probe 'ready': 2 of 3 pods of api are ready",
+        "the experiment's method is empty",
+        "the undo record cannot be written: No space left on device",
+    ],
+)
+def test_why_nothing_was_injected_is_the_first_thing_that_is_said(lab: Laboratory, reason: str) -> None:
+    stopped = ExperimentStopped(Stamp(40 * SECOND_NS, 1_000_040.0), "pod-delete-api", reason)
+    result = judged(History([*lab.before(), stopped, *lab.ending("failed")]), lab.samples(lambda at: at > 3))
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert result.sentence == "the system was not healthy before the fault; nothing was injected"
+    assert result.sentence == f"{reason}; nothing was injected"
     assert all(one.value is None for one in result.criteria)
+
+
+def test_the_system_is_not_blamed_where_nobody_knows_why_nothing_was_injected(lab: Laboratory) -> None:
+    result = judged(History([*lab.before(), *lab.ending("failed")]), lab.samples())
+    assert result.sentence == "nothing was injected, so nothing was tested"
+
+
+def test_an_experiment_that_stopped_after_its_fault_says_why(lab: Laboratory) -> None:
+    stopped = ExperimentStopped(Stamp(40 * SECOND_NS, 1_000_040.0), "pod-delete-api", "action 'two' failed: no route")
+    events = [
+        replace(event, status="interrupted") if isinstance(event, ScenarioEnded) else event for event in lab.deletion()
+    ]
+    result = judged(History([*events, stopped]), lab.samples())
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "Chaos Toolkit says interrupted; expected completed: action 'two' failed: no route" in result.sentence
 
 
 def test_a_method_that_injects_nothing_tests_nothing(lab: Laboratory) -> None:

@@ -33,6 +33,7 @@ from flametest.chaos.limits import judges_steady_state
 from flametest.chaos.preview import preview, read_limits
 from flametest.chaos.recorder import Noting, Recorder, Scenario
 from flametest.chaos.settings import read_settings
+from flametest.chaos.tracebacks import last_line
 from flametest.faults.healing import place_of
 from flametest.faults.owner import own_owner
 from flametest.faults.pod_deletion import PodDeletion
@@ -171,7 +172,7 @@ def after_activity_control(context: Mapping[str, Any], state: Mapping[str, Any] 
     if running is not None:
         running.stamping.close()
     if state is not None and state.get("status") == "failed":
-        reason = " ".join("".join(state.get("exception") or ()).split()[-40:])
+        reason = last_line(state.get("exception") or ())
         raise InterruptExecution(f"action {context.get('name')!r} failed, so the experiment proves nothing: {reason}")
     if running is None or running.armed is None or not running.noting.injection:
         return

@@ -44,7 +44,11 @@ _KNOWN_LATE = frozenset({"max_over_mean"})
 
 def workload_ready(workload: str) -> bool:
     """Return whether a Deployment or StatefulSet has as many ready pods as it wants, none of which is going."""
-    return session.current().is_ready(workload)
+    recorder = session.current()
+    ready = recorder.is_ready(workload)
+    if not ready:
+        logger.error(recorder.readiness(workload))
+    return ready
 
 
 def within_limits() -> dict[str, Any]:

@@ -208,6 +208,14 @@ class Recorder:
         with self._seen:
             return self._view.is_ready(workload)
 
+    def readiness(self, workload: str) -> str:
+        """Return in words how many pods of a workload are ready, of how many that are wanted."""
+        with self._seen:
+            desired, ready = self._view.desired(workload), self._view.ready_pods(workload)
+        if desired is None:
+            return f"there is no Deployment or StatefulSet {workload!r} in namespace {self._settings.namespace!r}"
+        return f"{ready} of {desired} pods of {workload} are ready"
+
     def wait(self, seconds: float) -> None:
         """Wait for ``seconds``.
 

@@ -16,6 +16,7 @@ from flametest.measure.samples import Samples
 from flametest.measure.steady import UNDERLOADED, steady_state
 from flametest.model.events import (
     ChangeKind,
+    ExperimentStopped,
     FaultHealed,
     FaultInjected,
     FaultProved,
@@ -23,7 +24,6 @@ from flametest.model.events import (
     LoadStarted,
     LoadWorkerEnded,
     Phase,
-    PhaseStarted,
     PodObserved,
     ProberEnded,
     ScenarioEnded,
@@ -34,7 +34,7 @@ from flametest.model.result import Check
 from flametest.model.samples import Lane
 from flametest.model.verdict import Criterion, Verdict, worst
 
-__all__ = ["checks", "clock_steady", "never_healthy", "prober_punctual"]
+__all__ = ["checks", "clock_steady", "prober_punctual", "stopping_reason"]
 
 _Finding = tuple[Verdict, str]
 _Rule = tuple[str, str, Callable[[], _Finding]]
@@ -43,10 +43,10 @@ _NS = 1e9
 _SILENCE_SECONDS_MAX = 2.0
 
 
-def never_healthy(history: History) -> bool:
-    """Return whether the experiment stopped at its hypothesis: it ended, and no fault was even begun."""
-    begun = any(event.phase is Phase.FAULT for event in history.of(PhaseStarted))
-    return bool(history.of(ScenarioEnded)) and not begun and not history.of(FaultInjected)
+def stopping_reason(history: History) -> str:
+    """Return why the experiment stopped before its end, or injected nothing; empty otherwise, or when it is unknown."""
+    stopped = history.of(ExperimentStopped)
+    return stopped[-1].reason if stopped else ""
 
 
 def checks(
@@ -106,7 +106,8 @@ def _completed(history: History) -> _Finding:
     status = ended[-1].status
     if status in ("completed", "deviated") or ended[-1].deviated:
         return Verdict.PASSED, f"Chaos Toolkit says {status}"
-    return Verdict.INCONCLUSIVE, f"Chaos Toolkit says {status}; expected completed"
+    reason = stopping_reason(history)
+    return Verdict.INCONCLUSIVE, f"Chaos Toolkit says {status}; expected completed{': ' if reason else ''}{reason}"
 
 
 def _hypothesis(history: History, criteria: tuple[Criterion, ...]) -> _Finding:

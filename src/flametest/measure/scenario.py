@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flametest.measure.checks import checks, never_healthy
+from flametest.measure.checks import checks, stopping_reason
 from flametest.measure.contradictions import CONTRADICTIONS, unless_contradicted
 from flametest.measure.density import density
 from flametest.measure.durability import (
@@ -191,9 +191,8 @@ def _judge(figure: Figure, limit: Limit | None) -> Verdict:
 def _sentence(history: History, measured: Figures, criteria: tuple[Criterion, ...], checked: tuple[Check, ...]) -> str:
     """Return the outcome in plain words; a doubt stands before it, and another limit that was missed at its end."""
     if measured.axis.t0_ns is None:
-        if never_healthy(history):
-            return "the system was not healthy before the fault; nothing was injected"
-        return "nothing was injected, so nothing was tested"
+        reason = stopping_reason(history)
+        return f"{reason}; nothing was injected" if reason else "nothing was injected, so nothing was tested"
     sentence = outcome_sentence(measured, criteria, what_was_done(measured))
     told = {"outage_seconds", "recovery_seconds", WRITES_LIMIT.criterion}
     missed = [one for one in criteria if one.verdict is Verdict.FAILED and one.name not in told]

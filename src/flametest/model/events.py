@@ -14,6 +14,7 @@ __all__ = [
     "EndpointState",
     "EndpointsObserved",
     "Event",
+    "ExperimentStopped",
     "FaultHealed",
     "FaultInjected",
     "FaultProved",
@@ -130,6 +131,13 @@ class ScenarioEnded(Event):
 
     status: str
     deviated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentStopped(Event):
+    """Chaos Toolkit stopped before the end of the experiment, or injected nothing; ``reason`` is one line."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

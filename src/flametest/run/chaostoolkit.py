@@ -6,10 +6,13 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from flametest.chaos.tracebacks import last_line
+from flametest.run.stopping import LOG_FILE, why_stopped_in
 
 __all__ = ["ChaosOutcome", "run_chaos"]
 
@@ -24,12 +27,12 @@ class ChaosOutcome:
     Attributes:
         status: completed, deviated, failed, interrupted or aborted; ``failed`` when there is no journal.
         deviated: whether the hypothesis did not hold after the method.
-        tail: the last lines it printed, for an error message.
+        reason: why it stopped before its end, or injected nothing, in one line; empty when it did not.
     """
 
     status: str
     deviated: bool
-    tail: str
+    reason: str
 
 
 def run_chaos(
@@ -45,7 +48,7 @@ def run_chaos(
 
     A KeyboardInterrupt is passed on as SIGINT, so that the experiment's controls end what they started.
     """
-    log = journal.with_name("chaostoolkit.log")
+    log = journal.with_name(LOG_FILE)
     command = [
         *(sys.executable, "-m", "chaostoolkit", "--no-version-check", "--log-file", str(log)),
         *("run", "--rollback-strategy", "always", "--journal-path", str(journal), str(experiment)),
@@ -57,7 +60,8 @@ def run_chaos(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         start_new_session=True,
     ) as process:
         try:
@@ -70,7 +74,7 @@ def run_chaos(
         finally:
             _end(process)
     status, deviated = _journal_status(journal)
-    return ChaosOutcome(status, deviated, "\n".join(tail))
+    return ChaosOutcome(status, deviated, _reason(journal.parent, status, tail))
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
@@ -84,9 +88,14 @@ def _end(process: "subprocess.Popen[str]") -> None:
             continue
 
 
+def _reason(folder: Path, status: str, tail: Sequence[str]) -> str:
+    """Return why it stopped; where it has left no word of its own, the last line that it printed."""
+    return why_stopped_in(folder) or (last_line(tail) if status == "failed" else "")
+
+
 def _journal_status(journal: Path) -> tuple[str, bool]:
     try:
-        document: dict[str, Any] = json.loads(journal.read_text())
+        document: dict[str, Any] = json.loads(journal.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return "failed", False
     return str(document.get("status", "failed")), bool(document.get("deviated", False))

@@ -20,7 +20,7 @@ from flametest.faults.undo import state_home
 from flametest.kube import KubeClient, KubeError, connect
 from flametest.load import LoadError
 from flametest.measure.objectives import Objectives
-from flametest.model.events import Noted, RunEnded, RunStarted
+from flametest.model.events import ExperimentStopped, Noted, RunEnded, RunStarted
 from flametest.model.limits import LIMITS_FILE, parse_override
 from flametest.model.result import Result
 from flametest.run.analyse import analyse
@@ -269,9 +269,10 @@ def _record_scenario(stage: _Stage, folder: RunFolder, experiment: Experiment, r
     try:
         with stage.progress.step(f"experiment {_told(repeat, folder.inputs().trials)}") as step:
             outcome = run_scenario(experiment, scene, repeat, own, step.saw)
-            step.saw(f"{outcome.status}{', deviated' if outcome.deviated else ''}")
-            if outcome.status == "failed":
-                folder.note(Noted(stamp(), repeat.key, outcome.tail))
+            why = f": {outcome.reason}" if outcome.reason else ""
+            step.saw(f"{outcome.status}{', deviated' if outcome.deviated else ''}{why}")
+            if outcome.reason:
+                folder.note(ExperimentStopped(stamp(), repeat.key, outcome.reason))
         if stage.bookkeeper.has_written:
             _read_back(stage, folder, repeat)
     finally:

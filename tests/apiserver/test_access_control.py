@@ -255,6 +255,39 @@ def test_the_administrator_alone_may_ask_in_anothers_name(client: Client, token:
     assert 'cannot impersonate resource "users"' in other.body["message"]
 
 
+IMPERSONATED = {
+    "Impersonate-User": "viewer",
+    "Impersonate-Group": "system:masters",
+    "Impersonate-Uid": "u-1",
+    "Impersonate-Extra-Scopes%2fx": "one",
+}
+
+
+@pytest.mark.parametrize("lacking", ["users", "groups", "uids", "userextras/scopes/x", None])
+def test_each_part_of_anothers_name_needs_its_own_right(client: Client, token: str, lacking: str | None) -> None:
+    granted = [one for one in ("users", "groups", "uids", "userextras/scopes/x") if one != lacking]
+    rules = [rule(["impersonate"], granted, ["", "authentication.k8s.io"])]
+    account = {"kind": "ServiceAccount", "namespace": "shop", "name": "tester"}
+    for path, body in (
+        ("clusterroles", role(*rules, kind="ClusterRole", name="acting")),
+        ("clusterrolebindings", binding("ClusterRoleBinding", "ClusterRole", account, "acting")),
+    ):
+        assert client.post(f"{RBAC}/{path}", body).status == 201
+    try:
+        answer = client.get("/api/v1/nodes", Authorization=f"Bearer {token}", **IMPERSONATED)
+    finally:
+        for path in ("clusterroles", "clusterrolebindings"):
+            client.call("DELETE", f"{RBAC}/{path}/acting")
+    assert answer.status == (200 if lacking is None else 403)
+    if lacking:
+        assert f'cannot impersonate resource "{lacking}"' in answer.body["message"]
+
+
+def test_groups_without_a_user_are_nobody(client: Client) -> None:
+    answer = client.get("/version", **{"Impersonate-Group": "system:masters"})
+    assert (answer.status, "without impersonating a user" in answer.body["message"]) == (400, True)
+
+
 @pytest.mark.parametrize(
     ("kind", "broken", "message"),
     [

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from flametest.clusters import ClusterError, ClusterOptions, provide
+from flametest.clusters import ClusterOptions, provide
 from flametest.clusters.ownership import claim, is_ours
 from flametest.incluster.rules import rules_of
 from flametest.kube import KubeClient, connect
-from flametest.kube.errors import NotFoundError
+from flametest.kube.errors import ContextError, NotFoundError
 from flametest.kube.resources import NAMESPACES, NODES
 from flametest.kube.rights import Right
 from flametest.kube.snapshots import find
@@ -229,5 +229,5 @@ def test_a_terminated_user_is_told_in_one_line(
 def test_the_cluster_of_others_is_never_taken_for_ended(live: LiveApi) -> None:
     cluster = provide("context:gone", ClusterOptions(Path("x"), kubeconfig="nowhere"))
     assert cluster.has_ended("nowhere") is False
-    with pytest.raises(ClusterError, match="does not exist"):
+    with pytest.raises(ContextError, match="does not exist"):
         cluster.find()

@@ -9,6 +9,7 @@ from flametest.clusters import ClusterError, ClusterOptions, provide
 from flametest.clusters.incluster import InClusterCluster, kubeconfig_document
 from flametest.kube.api import open_api
 from flametest.kube.errors import ApiUnreachableError
+from tests.certificates import Authority
 
 
 def options(state: Path) -> ClusterOptions:
@@ -39,7 +40,7 @@ def test_the_kubeconfig_names_the_token_by_its_file_and_holds_no_secret(
     account = tmp_path / "account"
     account.mkdir()
     (account / "token").write_text("a secret")
-    (account / "ca.crt").write_text("no certificate")
+    Authority(account, "ca").file.rename(account / "ca.crt")
     with pytest.raises(ApiUnreachableError):  # nothing listens there
         InClusterCluster(options(tmp_path), account=account).find()
     written = (tmp_path / "contexts" / "in-cluster" / "kubeconfig").read_text()

@@ -26,6 +26,7 @@ from chaoslib import substitute
 from chaoslib.exceptions import InterruptExecution, InvalidControl
 
 from flametest.chaos import session
+from flametest.chaos.extension import pin_extension
 from flametest.chaos.guard import refuse_unselective
 from flametest.chaos.guarded import OWN_MODULE, guarded_fault
 from flametest.chaos.injections import ExperimentFaults, end_with_runner
@@ -125,6 +126,7 @@ def before_experiment_control(
     def filled(value: Any) -> Any:
         return substitute(value, configuration, secrets)
 
+    pin_extension()
     refuse_unselective(context, filled)
     end_with_runner(os.environ)
     settings, radius = read_settings(os.environ), read_limits(limits)

@@ -13,8 +13,8 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from flametest.clusters.kubeconfigs import ContextEntry
 from flametest.clusters.protocol import ClusterError
+from flametest.kube.kubeconfigs import ContextEntry
 
 __all__ = ["ALLOW_LIST", "check_allowed", "read_allowed"]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from flametest.clusters.allowed import check_allowed
 from flametest.clusters.entry import find_entry
-from flametest.clusters.kubeconfigs import kubeconfig_files, read_context
 from flametest.clusters.ownership import is_ours
 from flametest.clusters.protocol import Access, ClusterError, ClusterOptions
 from flametest.kube import KubeClient, connect
+from flametest.kube.kubeconfigs import kubeconfig_files, read_context
 from flametest.kube.namespaces import namespace_phase
 
 __all__ = ["ContextCluster"]
@@ -91,7 +91,8 @@ class ContextCluster:
         """Return how the context is reached, after making sure that it may be; sends nothing.
 
         Raises:
-            ClusterError: there is no such context, or it is not allowed.
+            ContextError: there is no such context.
+            ClusterError: it is not allowed.
         """
         if not self._context:
             raise ClusterError(

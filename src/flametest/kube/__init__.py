@@ -1,10 +1,18 @@
 """A narrow client over the official ``kubernetes`` package: connect, apply, wait, watch, logs, stamps.
 
 It serves `flametest.clusters`, `flametest.faults`, `flametest.chaos` and `flametest.run`, and works on any cluster.
-Importing it is cheap: the official package takes more than a second, so only `connect` and `stamp_mutations` load it.
+Importing it is cheap: the official package takes more than a second, so only what needs it loads it.
 
 client       `KubeClient`, what everybody else uses, and `connect`, which makes one for a named context
 api          requests in plain JSON objects
+kubeconfigs  one context of the user's kubeconfig files, by itself
+entryfields  typed readers of what stands in such an entry
+credentials  who asks, and in whose name
+programs     credential programs that a kubeconfig names, in bounded time
+connection   how an API server is reached: certificates, proxy, credentials
+websockets   exec and port forwards of the official package on that connection
+timelimits   how long is waited for what
+explanations why there was no answer, in words
 resources    kinds, their plurals and paths
 served       which kinds of manifests a cluster serves
 apply        bring the cluster to what manifests say

@@ -1,24 +1,32 @@
 """Requests in plain JSON objects to the API server of one named context.
 
-It uses the official package for what is hard (kubeconfig files, credentials, TLS, pooled connections) and leaves
-its generated classes aside: they differ between versions, and a watch that stamps on receipt needs the raw stream.
-One `Api` serves all threads of a process and lives as long as its owner; `Api.close` ends it.
+What is hard (credentials, TLS, proxies, pooled connections) is in `connection`. The official package's generated
+classes are left aside: they differ between versions, and a watch that stamps on receipt needs the raw stream.
+One `Api` serves all threads of a process and lives as long as its owner; `Api.close` ends it. Nothing here waits
+without bound: see `timelimits`.
 """
 
-import ipaddress
 import json
+import logging
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from flametest.kube.errors import ApiUnreachableError, ContextError, rejection
+from flametest.kube.connection import Connection
+from flametest.kube.errors import ApiRejectedError, ApiUnreachableError, ContextError, rejection
+from flametest.kube.explanations import refused, unreachable
+from flametest.kube.kubeconfigs import kubeconfig_files, read_context
 from flametest.kube.resources import Object
 from flametest.kube.stamps import stamped
+from flametest.kube.timelimits import TimeLimits
+from flametest.kube.websockets import official_client
 
 __all__ = ["APPLY", "JSON", "MERGE", "Api", "open_api"]
 
@@ -26,13 +34,12 @@ JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 30.0  # a busy API server may take long, but no ordinary request takes this long
+logger = logging.getLogger("flametest")
 _WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 
 
 def open_api(kubeconfig: Path | str, context: str) -> "Api":
-    """Return the API of ``context`` of ``kubeconfig``; sends nothing yet.
+    """Return the API of ``context`` of ``kubeconfig``; sends nothing yet, and starts no program.
 
     Args:
         kubeconfig: a file, or several with the system's path separator, as in KUBECONFIG.
@@ -43,39 +50,36 @@ def open_api(kubeconfig: Path | str, context: str) -> "Api":
     """
     if not context:
         raise ContextError("no context is named, so no cluster is chosen", "name the context of the cluster to use")
-    files = [Path(part).expanduser() for part in str(kubeconfig).split(os.pathsep) if part]
-    if not any(file.is_file() for file in files):
-        raise ContextError(f"kubeconfig {kubeconfig} does not exist", "start the cluster, or set KUBECONFIG")
-    from kubernetes import client, config  # noqa: PLC0415 (takes more than a second)
+    entry = read_context(kubeconfig_files(str(kubeconfig)), context)
+    connection = Connection(entry, TimeLimits.of(os.environ))
+    if not connection.is_verified and connection.server.startswith("https"):
+        _tell_unverified(connection)
+    return Api(connection)
 
-    configuration = client.Configuration()
-    try:
-        config.load_kube_config(
-            config_file=os.pathsep.join(map(str, files)),
-            context=context,
-            client_configuration=configuration,
-            persist_config=False,
+
+_told: set[str] = set()
+
+
+def _tell_unverified(connection: Connection) -> None:
+    """Say once in a process that a server may be anybody; the library's own warning comes with each request."""
+    if connection.context not in _told:
+        _told.add(connection.context)
+        logger.warning(
+            f"warning: whether {connection.server} is the API server of context {connection.context!r} is not verified "
+            "(insecure-skip-tls-verify)"
         )
-    except Exception as error:  # the package raises its own, yaml's, OSError and KeyError for broken files
-        raise ContextError(
-            f"context {context!r} of kubeconfig {kubeconfig} cannot be used: {error}",
-            "list the contexts with `kubectl config get-contexts`",
-        ) from error
-    if _is_loopback(configuration.host):
-        configuration.proxy = None  # as kubectl does: a proxy of the environment cannot reach this machine's loopback
-    return Api(client.ApiClient(configuration), context)
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A request as it goes to the API server; ``body`` is JSON, or None."""
+    """A request as it goes to the API server; ``body`` is JSON, or None, and ``seconds`` what its answer may take."""
 
     method: str
     path: str
     query: Mapping[str, str] | None = None
     body: Object | list[Any] | None = None
     content_type: str = JSON
-    read_seconds: float = READ_SECONDS
+    seconds: float | None = None
     warned: Callable[[str], None] | None = None
 
     def __str__(self) -> str:
@@ -85,9 +89,8 @@ class _Request:
 class Api:
     """Requests to one API server. Use `open_api` to make one; safe to share between threads."""
 
-    def __init__(self, api_client: Any, context: str) -> None:
-        self._api_client = api_client
-        self.context = context
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def __enter__(self) -> Self:
         return self
@@ -98,26 +101,35 @@ class Api:
         self.close()
 
     @property
-    def server(self) -> str:
-        """Return the API server's address, such as ``https://127.0.0.1:6443``."""
-        return str(self._api_client.configuration.host)
+    def context(self) -> str:
+        """Return the context's name."""
+        return self._connection.context
 
     @property
-    def official(self) -> Any:
-        """Return the official package's own ApiClient, for what only that package does, such as WebSockets."""
-        return self._api_client
+    def limits(self) -> TimeLimits:
+        """Return how long is waited for what."""
+        return self._connection.limits
+
+    @property
+    def server(self) -> str:
+        """Return the API server's address, such as ``https://127.0.0.1:6443``."""
+        return self._connection.server
+
+    def official_client(self) -> Any:
+        """Return a new ApiClient of the official package on the same connection, for what only that package does."""
+        return official_client(self._connection)
 
     def close(self) -> None:
         """Close the idle connections; streams that are open are their readers' to close."""
-        self._api_client.close()
+        self._connection.clear()
 
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> Object:
-        """Return the object or list at ``path``.
+    def get(self, path: str, query: Mapping[str, str] | None = None, *, seconds: float | None = None) -> Object:
+        """Return the object or list at ``path``, within ``seconds``, or the time limit of all requests.
 
         Raises:
             KubeError: the API is unreachable or refused; `NotFoundError` for what does not exist.
         """
-        return self._object(_Request("GET", path, query))
+        return self._object(_Request("GET", path, query, seconds=seconds))
 
     def send(
         self,
@@ -157,11 +169,11 @@ class Api:
         Raises:
             KubeError: the API is unreachable or refused.
         """
-        request = _Request("GET", path, query, read_seconds=read_seconds)
+        request = _Request("GET", path, query, seconds=read_seconds)
         response = self._open(request)
         if response.status >= 300:
             with response:
-                raise rejection(response.status, response.read(), str(request))
+                raise self._rejection(response.status, response.read(), str(request))
         return response
 
     def _object(self, request: _Request) -> Object:
@@ -178,13 +190,14 @@ class Api:
     def _read(self, request: _Request) -> bytes:
         import urllib3  # noqa: PLC0415 (comes with the official package)
 
+        deadline = time.monotonic() + self._seconds(request)
         with self._open(request) as response:
             try:
-                answer: bytes = response.read()
-            except urllib3.exceptions.HTTPError as error:
+                answer = _whole(response, deadline)
+            except (urllib3.exceptions.HTTPError, TimeoutError) as error:
                 raise self._unreachable(error) from error
             if response.status >= 300:
-                raise rejection(response.status, answer, str(request))
+                raise self._rejection(response.status, answer, str(request))
             if request.warned is not None:
                 for text in _warnings(response.headers.getlist("Warning")):
                     request.warned(text)
@@ -194,19 +207,16 @@ class Api:
         import urllib3  # noqa: PLC0415 (comes with the official package)
 
         url = f"{self.server}{request.path}" + (f"?{urlencode(request.query)}" if request.query else "")
-        configuration = self._api_client.configuration
-        headers = {auth["key"]: auth["value"] for auth in configuration.auth_settings().values()}
-        headers |= {"Accept": JSON, "Content-Type": request.content_type, "User-Agent": "flametest"}
+        timeout = urllib3.Timeout(connect=self.limits.connect, read=self._seconds(request))
 
         def send() -> Any:
-            return self._api_client.rest_client.pool_manager.request(
+            return self._connection.request(
                 request.method,
                 url,
                 body=None if request.body is None else json.dumps(request.body),
-                headers=headers,
-                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=request.read_seconds),
-                # A kept connection that the server has just closed is no failure for a request that only reads.
-                retries=urllib3.Retry(1, redirect=0) if request.method == "GET" else False,
+                headers={"Accept": JSON, "Content-Type": request.content_type, "User-Agent": "flametest"},
+                timeout=timeout,
+                retries=_retries(request.method),
                 preload_content=False,
             )
 
@@ -215,12 +225,14 @@ class Api:
         except urllib3.exceptions.HTTPError as error:
             raise self._unreachable(error) from error
 
+    def _seconds(self, request: _Request) -> float:
+        return self.limits.api if request.seconds is None else request.seconds
+
     def _unreachable(self, error: Exception) -> ApiUnreachableError:
-        reason = getattr(error, "reason", None) or error
-        return ApiUnreachableError(
-            f"the API of context {self.context!r} at {self.server} does not answer: {reason}",
-            "is the cluster running? `flametest status` tells",
-        )
+        return unreachable(self._connection, error)
+
+    def _rejection(self, status: int, answer: bytes, action: str) -> ApiRejectedError:
+        return refused(self._connection, rejection(status, answer, action))
 
 
 def _warnings(headers: list[str]) -> list[str]:
@@ -229,9 +241,40 @@ def _warnings(headers: list[str]) -> list[str]:
     return [re.sub(r"\\(.)", r"\1", text) for text in found]
 
 
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+@cache
+def _retries(method: str) -> Any:
+    """Return how often a request is sent again: a kept connection that the server has just closed is no failure.
+
+    Only for a request that only reads, and never after a time limit, which would double it.
+    """
+    import urllib3  # noqa: PLC0415 (comes with the official package)
+
+    class OnceUnlessLate(urllib3.Retry):
+        def increment(
+            self,
+            method: str | None = None,
+            url: str | None = None,
+            response: Any = None,
+            error: Exception | None = None,
+            _pool: Any = None,
+            _stacktrace: TracebackType | None = None,
+        ) -> Any:
+            if isinstance(error, urllib3.exceptions.TimeoutError):
+                raise error
+            return super().increment(method, url, response, error, _pool, _stacktrace)
+
+    return OnceUnlessLate(1, redirect=0) if method == "GET" else False
+
+
+def _whole(response: Any, deadline: float) -> bytes:
+    """Return the body of an answer.
+
+    Raises:
+        TimeoutError: it is not whole in time, be it that some of it comes now and then.
+    """
+    answer = bytearray()
+    while block := response.read1(65536):
+        answer += block
+        if time.monotonic() >= deadline:
+            raise TimeoutError("its answer does not end")
+    return bytes(answer)

@@ -2,6 +2,7 @@
 
 KubeError                the root; all have a message and a remedy
 ├── ContextError         kubeconfig or context cannot be used
+│   └── CredentialsError its credentials cannot be had: a program that hangs, a token file that is gone
 ├── ApiUnreachableError  no answer: refused, timed out, broken TLS
 ├── ApiRejectedError     the API answered with an error
 │   ├── NotFoundError    404
@@ -19,6 +20,7 @@ __all__ = [
     "ApiUnreachableError",
     "ConflictError",
     "ContextError",
+    "CredentialsError",
     "GoneError",
     "KubeError",
     "NotFoundError",
@@ -33,6 +35,10 @@ class KubeError(FlametestError):
 
 class ContextError(KubeError):
     """A kubeconfig or a context that cannot be used."""
+
+
+class CredentialsError(ContextError):
+    """Credentials of a context that cannot be had, now; nothing was asked of the cluster."""
 
 
 class ApiUnreachableError(KubeError):
@@ -86,7 +92,7 @@ def rejection(code: int, body: bytes, action: str) -> ApiRejectedError:
         body: the answer's body, usually a ``Status`` object.
         action: what was asked, such as ``GET /api/v1/pods``.
     """
-    message, reason = body.decode(errors="replace").strip()[:300], ""
+    message, reason = " ".join(body.decode(errors="replace").split())[:300], ""
     try:
         status = json.loads(body)
         message, reason = str(status["message"]), str(status.get("reason", ""))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flametest.kube.api import Api
-from flametest.kube.errors import ApiUnreachableError, rejection
+from flametest.kube.errors import ApiUnreachableError, KubeError, rejection
 from flametest.kube.resources import PODS
 from flametest.kube.stamps import stamped
 
@@ -95,7 +95,7 @@ def _open(api: Api, pod: tuple[str, str], command: Sequence[str], container: str
     from kubernetes import client, stream  # noqa: PLC0415 (takes more than a second)
 
     # A client of its own: the package swaps the client's request function while it opens the WebSocket.
-    own = client.ApiClient(api.official.configuration)
+    own = api.official_client()
     try:
         return stream.stream(
             client.CoreV1Api(own).connect_get_namespaced_pod_exec,
@@ -112,13 +112,11 @@ def _open(api: Api, pod: tuple[str, str], command: Sequence[str], container: str
         )
     except client.ApiException as error:
         raise _refusal(error, pod[1]) from error
-    finally:
-        own.close()
 
 
 def _refusal(error: Any, pod: str) -> BaseException:
     """Return what the package's one error for everything means; the status of a refused handshake is in its text."""
-    if isinstance(error.__context__, KeyboardInterrupt | SystemExit):
+    if isinstance(error.__context__, KeyboardInterrupt | SystemExit | KubeError):
         return error.__context__
     refused = re.match(r"Handshake status (\d{3})", str(error.reason))
     if refused is None:

@@ -1,12 +1,14 @@
 """Who sends a request, and whether it may be answered: the one place between HTTP and `authorization`.
 
-The administrator has the sandbox's one secret token; service accounts have tokens of their own. The administrator may
-ask in another's name, as ``kubectl --as`` does; nobody else may.
+The administrator has the sandbox's one secret token; service accounts have tokens of their own. Whoever has the right
+to ``impersonate`` may ask in another's name, as ``kubectl --as`` does:
+https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation.
 """
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import cast
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -19,7 +21,7 @@ from flametest.sandbox.apiserver.authorization import (
     decide,
     service_account,
 )
-from flametest.sandbox.apiserver.failures import forbidden, unauthorized
+from flametest.sandbox.apiserver.failures import bad_request, forbidden, unauthorized
 from flametest.sandbox.apiserver.registry import Registry
 from flametest.sandbox.apiserver.requests import Target, is_true
 from flametest.sandbox.errors import StatusError
@@ -31,6 +33,8 @@ _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete
 # A WebSocket opens by GET. Since Kubernetes 1.35 what it opens needs the right to create as well.
 _STREAMS = frozenset(("exec", "attach", "portforward"))
 _ACCOUNT = "system:serviceaccount:"
+_AUTHENTICATION = "authentication.k8s.io"
+_PREFIX = "impersonate-"
 
 
 class Access:
@@ -86,17 +90,50 @@ class Access:
             raise unauthorized()
         return service_account(owner.namespace, owner.name, owner.uid)
 
-    @staticmethod
-    def _impersonated(request: web.BaseRequest, user: User) -> User:
+    def _impersonated(self, request: web.BaseRequest, user: User) -> User:
+        """Return in whose name a request is made, each part of which ``user`` must have the right to take on.
+
+        Raises:
+            StatusError: 400, groups or other parts without a user; 403, a right is missing.
+        """
+        asked = list(_impersonations(request.headers))
+        if not asked:
+            return user
         name = request.headers.get("Impersonate-User", "")
         if not name:
-            return user
-        if user != ADMIN:
-            raise refused(user, Action("impersonate", resource="users", name=name))
+            raise bad_request("requested groups, a uid or extra fields without impersonating a user")
+        for action in asked:
+            if not decide(user, action, self.policies).allowed:
+                raise refused(user, action)
         groups = tuple(request.headers.getall("Impersonate-Group", ()))
-        if name.startswith(_ACCOUNT) and name.count(":") == 3 and not groups:
-            return service_account(*name.removeprefix(_ACCOUNT).split(":"))
-        return User(name, (*groups, "system:authenticated"))
+        uid = request.headers.get("Impersonate-Uid", "")
+        if _is_account(name) and not groups:
+            namespace, _, account = name.removeprefix(_ACCOUNT).partition(":")
+            return service_account(namespace, account, uid)
+        if name == ANONYMOUS.name:
+            return User(name, groups or ANONYMOUS.groups, uid)
+        return User(name, (*groups, *({"system:authenticated"} - set(groups))), uid)
+
+
+def _impersonations(headers: Mapping[str, str]) -> Iterator[Action]:
+    """Yield what has to be allowed for the name in which a request is made: a right for each of its parts."""
+    for header, value in headers.items():
+        match header.lower().removeprefix("impersonate-").split("-", 1) if header.lower().startswith(_PREFIX) else []:
+            case ["user"] if _is_account(value):
+                namespace, name = value.removeprefix(_ACCOUNT).split(":")
+                yield Action("impersonate", resource="serviceaccounts", namespace=namespace, name=name)
+            case ["user"]:
+                yield Action("impersonate", resource="users", name=value)
+            case ["group"]:
+                yield Action("impersonate", resource="groups", name=value)
+            case ["uid"]:
+                yield Action("impersonate", _AUTHENTICATION, "uids", name=value)
+            case ["extra", key]:
+                yield Action("impersonate", _AUTHENTICATION, "userextras", unquote(key).lower(), name=value)
+
+
+def _is_account(name: str) -> bool:
+    return name.startswith(_ACCOUNT) and name.count(":") == 3
 
 
 def actions_of(request: web.BaseRequest, target: Target | None) -> Iterator[Action]:

@@ -1,21 +1,27 @@
 """One context of a user's kubeconfig files, by itself: what a copy of it for Flametest alone consists of.
 
 Files are merged as kubectl merges those of KUBECONFIG: the first file that has an entry of a name wins. See
-https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/. Nothing here asks a cluster.
+https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/. Nothing here asks a cluster, and
+nothing is taken to be well-formed: whatever a file holds, it is understood, or refused in one line.
 """
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from flametest.clusters.protocol import ClusterError
+from flametest.kube.errors import ContextError
 
 __all__ = ["ContextEntry", "kubeconfig_files", "read_context"]
 
 _CLUSTER_FILES = ("certificate-authority",)
 _USER_FILES = ("client-certificate", "client-key", "tokenFile")
+_VALUES_MAX = (
+    100_000  # a kubeconfig with a thousand clusters has a tenth of it; aliases can make billions of a few lines
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class ContextEntry:
 
 def kubeconfig_files(text: str) -> list[Path]:
     """Return the files that a KUBECONFIG names; without any, kubectl's own default."""
-    named = [Path(part).expanduser() for part in text.split(os.pathsep) if part]
+    named = [_expanded(part) for part in text.split(os.pathsep) if part]
     return named or [Path.home() / ".kube" / "config"]
 
 
@@ -60,47 +66,94 @@ def read_context(files: Sequence[Path], name: str) -> ContextEntry:
     """Return the context called ``name``.
 
     Raises:
-        ClusterError: no file can be read, or they have no such context, or it is not whole.
+        ContextError: no file can be read, or they have no such context, or it is not whole.
     """
     documents = list(_documents(files))
     context, _ = _entry(documents, "contexts", name) or (None, None)
     if context is None:
         known = sorted({str(one.get("name")) for document, _ in documents for one in _list(document, "contexts")})
-        raise ClusterError(
+        raise ContextError(
             f"{os.pathsep.join(map(str, files))} has no context {name!r}",
             f"use one of: {', '.join(known)}" if known else "name a kubeconfig with contexts by KUBECONFIG",
         )
     cluster = _entry(documents, "clusters", str(context.get("cluster", "")))
     if cluster is None or not cluster[0].get("server"):
-        raise ClusterError(
+        raise ContextError(
             f"context {name!r} names the cluster {context.get('cluster')!r}, which has no entry with a server",
             "mend the kubeconfig",
         )
-    user = _entry(documents, "users", str(context.get("user", ""))) or ({}, Path())
+    _check_server(name, str(cluster[0]["server"]))
+    named = str(context.get("user") or "")
+    user = _entry(documents, "users", named)
+    if user is None and named:
+        raise ContextError(f"context {name!r} names the user {named!r}, who has no entry", "mend the kubeconfig")
+    entry, folder = user or ({}, Path())
     return ContextEntry(
-        name, _absolute(*cluster, _CLUSTER_FILES), _with_program(_absolute(*user, _USER_FILES), user[1])
+        name, _absolute(*cluster, _CLUSTER_FILES), _with_program(_absolute(entry, folder, _USER_FILES), folder)
     )
+
+
+def _check_server(context: str, server: str) -> None:
+    try:
+        parts = urlsplit(server)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not server.isascii() or any(character <= " " for character in server):
+        raise ContextError(
+            f"context {context!r} leads to the server {server!r}, which is no URL such as https://127.0.0.1:6443",
+            "mend the kubeconfig",
+        )
 
 
 def _documents(files: Sequence[Path]) -> Iterator[tuple[Mapping[str, Any], Path]]:
     """Yield each file that exists with its folder; one that does not exist is left out, as kubectl does."""
-    import yaml  # noqa: PLC0415 (only who reads a kubeconfig needs it)
-
-    found = [file for file in files if file.is_file()]
+    # Unlike Path.is_file it never raises, whatever the name is.
+    found = [file for file in files if os.path.isfile(file)]
     if not found:
-        raise ClusterError(
+        raise ContextError(
             f"kubeconfig {os.pathsep.join(map(str, files))} does not exist", "name one by KUBECONFIG, or make one"
         )
     for file in found:
-        try:
-            document = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ClusterError(
-                f"kubeconfig {file} cannot be read: {' '.join(str(error).split())}", "mend the file"
-            ) from error
+        document = _read(file)
         if not isinstance(document, dict | None):
-            raise ClusterError(f"kubeconfig {file} holds no object", "mend the file")
+            raise ContextError(f"kubeconfig {file} holds no object", "mend the file")
         yield document or {}, file.absolute().parent
+
+
+def _read(file: Path) -> Any:
+    import yaml  # noqa: PLC0415 (only who reads a kubeconfig needs it)
+
+    try:
+        return _Plain(file).value(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, OverflowError, yaml.YAMLError) as error:
+        # YAML's scalars, dates for one, are made by functions that raise whatever they like.
+        told = "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        raise ContextError(f"kubeconfig {file} cannot be read: {told}", "mend the file") from error
+
+
+class _Plain:
+    """Makes of what YAML knows, dates and sets, what JSON knows; refuses what neither file nor header can hold."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._count = 0
+
+    def value(self, found: Any) -> Any:
+        self._count += 1
+        if self._count > _VALUES_MAX:
+            raise ContextError(f"kubeconfig {self._file} holds more than {_VALUES_MAX} values", "mend the file")
+        if isinstance(found, Mapping):
+            return {str(self.value(key)): self.value(inner) for key, inner in found.items()}
+        if isinstance(found, list | tuple | set):
+            return [self.value(inner) for inner in found]
+        if isinstance(found, date):
+            return found.isoformat()
+        if isinstance(found, str) and ("\0" in found or any("\ud800" <= one <= "\udfff" for one in found)):
+            raise ContextError(f"kubeconfig {self._file} holds a character that no text has", "mend the file")
+        if isinstance(found, bytes):
+            raise ContextError(f"kubeconfig {self._file} holds bytes where text belongs", "write them as text")
+        return found
 
 
 def _entry(
@@ -109,7 +162,7 @@ def _entry(
     key = section.removesuffix("s")
     for document, folder in documents:
         for one in _list(document, section):
-            if one.get("name") == name and isinstance(one.get(key), dict):
+            if str(one.get("name")) == name and isinstance(one.get(key), dict):
                 return one[key], folder
     return None
 
@@ -121,7 +174,7 @@ def _list(document: Mapping[str, Any], section: str) -> list[Mapping[str, Any]]:
 
 def _absolute(entry: Mapping[str, Any], folder: Path, keys: Sequence[str]) -> dict[str, Any]:
     """Return an entry whose paths are absolute: in a file they are relative to that file's own folder."""
-    paths = {key: str(folder / Path(str(entry[key])).expanduser()) for key in keys if entry.get(key)}
+    paths = {key: str(folder / _expanded(str(entry[key]))) for key in keys if entry.get(key)}
     return dict(entry) | paths
 
 
@@ -131,3 +184,10 @@ def _with_program(user: dict[str, Any], folder: Path) -> dict[str, Any]:
     if not isinstance(program, dict) or os.sep not in str(program.get("command", "")):
         return user
     return user | {"exec": program | {"command": str(folder / str(program["command"]))}}
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # ~ of a user whom nobody knows
+        return Path(text)

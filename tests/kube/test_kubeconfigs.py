@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flametest.clusters import ClusterError
-from flametest.clusters.kubeconfigs import kubeconfig_files, read_context
+from flametest.kube.errors import ContextError
+from flametest.kube.kubeconfigs import kubeconfig_files, read_context
 from tests.clusters.recording import write_kubeconfig
 
 NAMES = st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1, max_size=12)
@@ -87,6 +87,6 @@ def test_what_cannot_be_used_is_told_with_a_remedy(tmp_path: Path, text: str | N
     file = tmp_path / "config"
     if text is not None:
         file.write_text(text)
-    with pytest.raises(ClusterError, match=message) as caught:
+    with pytest.raises(ContextError, match=message) as caught:
         read_context([file], "one")
     assert remedy in caught.value.remedy

@@ -95,7 +95,10 @@ def test_one_that_hangs_is_ended_with_its_children_and_named(
     assert "geheim" not in raised.value.message + raised.value.remedy
     assert time.monotonic() - began < 20
     (child,) = (tmp_path / "child").read_text().split()
-    assert not _runs(int(child))
+    deadline = time.monotonic() + 20  # a signal is sent at once, and taken when the kernel comes to it
+    while _runs(int(child)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert not api.heard
 
 

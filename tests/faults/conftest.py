@@ -52,7 +52,7 @@ class FakeApi:
         }:
             below = [obj for where, obj in sorted(self.objects.items()) if where.rsplit("/", 1)[0] == path]
             return {"items": [copy.deepcopy(one) for one in below if selected(one, query or {})]}
-        raise NotFoundError(f"GET {path}: not found", code=404)
+        raise absent("GET", path)
 
     def send(self, method: str, path: str, body: Any = None, **_: Any) -> Object:
         """Create, merge into, or delete an object."""
@@ -65,7 +65,7 @@ class FakeApi:
             stored["metadata"]["uid"] = f"uid-{next(self._numbers)}"
             self.objects[path] = stored
         elif path not in self.objects:
-            raise NotFoundError(f"{method} {path}: not found", code=404)
+            raise absent(method, path)
         elif method == "DELETE":
             return self.objects.pop(path)
         else:
@@ -74,6 +74,11 @@ class FakeApi:
 
     def close(self) -> None:
         """Have nothing to close."""
+
+
+def absent(method: str, path: str) -> NotFoundError:
+    """Return the API's own word that an object does not exist."""
+    return NotFoundError(f"{method} {path}: not found", code=404, reason="NotFound", subject=path.rsplit("/", 1)[1])
 
 
 class FakeClient:

@@ -8,7 +8,7 @@ import pytest
 
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.catalogue import FAULTS, HEALERS
-from flametest.faults.errors import FaultError
+from flametest.faults.errors import FaultError, HealError
 from flametest.faults.healing import heal_all
 from flametest.faults.network_partition import NetworkPartition
 from flametest.faults.node_drain import NodeDrain
@@ -35,7 +35,9 @@ def deployment(client: Any) -> Any:
 
 
 def service(client: Any) -> Any:
-    spec = {"clusterIP": "10.96.0.7", "clusterIPs": ["10.96.0.7"], "ports": [{"port": 80, "nodePort": 30080}]}
+    ports = [{"port": 80, "nodePort": 30080}]
+    spec: Any = {"clusterIP": "10.96.0.7", "clusterIPs": ["10.96.0.7"], "ports": ports}
+    spec |= {"selector": {"app": "nginx"}, "type": "NodePort"}
     body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "nginx"}, "spec": spec}
     return client.api.put(SERVICES, body)
 
@@ -120,7 +122,7 @@ def test_a_workload_that_was_made_anew_meanwhile_is_left_alone(client: Any) -> N
     targets, state = recorded(fault, client)
     fault.inject(client, targets)
     found["metadata"]["uid"] = "uid-of-another"
-    assert "is gone or was made anew" in Scaling.heal(client, state)
+    assert "was recreated by somebody else" in Scaling.heal(client, state)
     assert found["spec"]["replicas"] == 0
 
 
@@ -138,7 +140,7 @@ def test_a_service_comes_back_with_its_address_and_node_port(client: Any) -> Non
     fault = ServiceRemoval(NS, "nginx")
     targets, state = recorded(fault, client)
     fault.inject(client, targets)
-    assert ServiceRemoval.heal(client, state) == "Service nginx was made again at its address 10.96.0.7"
+    assert ServiceRemoval.heal(client, state) == "Service nginx was created again as it was, at its address 10.96.0.7"
     made = client.api.get(SERVICES.path(NS, "nginx"))
     assert made["spec"]["ports"][0]["nodePort"] == 30080
     assert "creationTimestamp" not in made["metadata"]
@@ -160,7 +162,10 @@ def test_a_service_whose_address_was_taken_gets_another_one_and_that_is_told(cli
         return send(method, path, body, **options)
 
     client.api.send = taken
-    assert ServiceRemoval.heal(client, state) == "Service nginx was made again at 10.96.0.9; it was at 10.96.0.7"
+    for told in ("was created again, but not as it was", "is there, but not as it was"):
+        with pytest.raises(HealError, match=told) as caught:
+            ServiceRemoval.heal(client, state)
+        assert "spec.clusterIP: was 10.96.0.7, is 10.96.0.9" in caught.value.message
 
 
 def test_a_service_that_somebody_else_has_made_meanwhile_is_left_so(client: Any) -> None:
@@ -168,8 +173,18 @@ def test_a_service_that_somebody_else_has_made_meanwhile_is_left_so(client: Any)
     fault = ServiceRemoval(NS, "nginx")
     targets, state = recorded(fault, client)
     fault.inject(client, targets)
+    service(client)["spec"]["selector"] = {"app": "another"}
+    told = ServiceRemoval.heal(client, state)
+    assert "was recreated by somebody else meanwhile, and is left so: spec.selector.app: was nginx, is another" in told
+
+
+def test_a_service_that_is_there_again_as_it_was_is_healed_whoever_has_created_it(client: Any) -> None:
     service(client)
-    assert "was made by somebody else meanwhile" in ServiceRemoval.heal(client, state)
+    fault = ServiceRemoval(NS, "nginx")
+    targets, state = recorded(fault, client)
+    fault.inject(client, targets)
+    service(client)
+    assert ServiceRemoval.heal(client, state) == "Service nginx is there again, as it was, at its address 10.96.0.7"
 
 
 def test_a_node_that_was_cordoned_before_stays_so(client: Any) -> None:
@@ -232,7 +247,7 @@ def test_a_partition_of_nobody_in_particular_is_refused(client: Any) -> None:
 
 
 def record(number: int, fault: str, state: dict[str, Any], uid: str = "") -> UndoRecord:
-    target = Target("Deployment", NS, "api", "uid")
+    target = Target("Deployment", NS, f"api-{number}", f"uid-of-{number}")
     place = Place("/kubeconfig", "sandbox", uid)
     return UndoRecord(f"{number}", fault, f"fault {number}", (target,), state, place, Owner(own_name(), None), 0.0)
 

@@ -93,7 +93,7 @@ def test_every_command_heals_first(system: System) -> None:
     assert system.specifications() == before
     system.abandoned("service-removal")
     dry = system.flametest("run", "--dry-run", "--experiment", "experiments/pod-delete-api.json")
-    assert "healed: remove Service logic: Service logic was made again" in dry.stdout
+    assert "healed: remove Service logic: Service logic was created again as it was" in dry.stdout
     assert system.specifications() == before
 
 

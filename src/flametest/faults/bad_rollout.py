@@ -5,12 +5,12 @@ from typing import ClassVar
 
 from flametest.faults.errors import FaultError
 from flametest.faults.protocol import Proof, State
+from flametest.faults.readback import change, gone, standing
 from flametest.faults.waiting import wait_for
 from flametest.faults.workloads import existing, pods_of, target_of
 from flametest.kube import KubeClient
 from flametest.kube.api import MERGE
 from flametest.kube.resources import DEPLOYMENTS, Object
-from flametest.kube.snapshots import find
 from flametest.model.events import Target
 
 __all__ = ["BadRollout"]
@@ -42,7 +42,7 @@ class BadRollout:
         return (target_of(self._found(client)),)
 
     def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
-        """Return the containers of its template as they are."""
+        """Return which container has which image; nothing else of the template, which may hold secrets."""
         found = self._found(client)
         if found["spec"].get("strategy", {}).get("type") == "Recreate":
             raise FaultError(
@@ -50,12 +50,17 @@ class BadRollout:
                 "a bad rollout of it is an outage; use a dependency outage for that",
             )
         place = {"namespace": self.namespace, "name": self.deployment, "uid": targets[0].uid}
-        return place | {"containers": _containers(found), "image": self.image}
+        first = _containers(found)[0]
+        return place | {"container": first["name"], "before": first.get("image"), "image": self.image}
 
     def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
         """Change the image."""
-        first, *others = _containers(self._found(client))
-        _set_containers(client, (self.namespace, self.deployment), [first | {"image": self.image}, *others])
+        found = self._found(client)
+        first = _containers(found)[0]["name"]
+        body = _with_image(found, first, self.image) | {
+            "metadata": {"resourceVersion": found["metadata"].get("resourceVersion")}
+        }
+        client.api.send("PATCH", DEPLOYMENTS.path(self.namespace, self.deployment), body, content_type=MERGE)
 
     def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
         """Wait until a new pod cannot get its image, and count the old pods that are ready."""
@@ -71,18 +76,29 @@ class BadRollout:
 
     @staticmethod
     def heal(client: KubeClient, state: State) -> str:
-        """Put the containers back, unless somebody else has rolled out another image meanwhile."""
-        title = f"Deployment {state['name']}"
-        found = find(client.api, DEPLOYMENTS, state["namespace"], state["name"])
-        if found is None or found["metadata"]["uid"] != state["uid"]:
-            return f"{title} is gone or was made anew, so nothing is left to heal"
-        now, before = _containers(found), state["containers"]
-        if now == before:
-            return f"{title} has the image {before[0].get('image')}, as before"
-        if now[0].get("image") != state["image"]:
-            return f"{title} was changed to the image {now[0].get('image')} by somebody else, and is left so"
-        _set_containers(client, (state["namespace"], state["name"]), before)
-        return f"{title} was set back to the image {before[0].get('image')}"
+        """Put the image back, unless somebody else has rolled out another one meanwhile."""
+        title, name, before = f"Deployment {state['name']}", *_image_of(state)
+        found = standing(client, DEPLOYMENTS, state["namespace"], state["name"])
+        if found is None or gone(found, state["uid"]):
+            return f"{title} {gone(found, state['uid'])}"
+        if _image(found, name) == before:
+            return f"{title} has the image {before}, as before"
+
+        def left(obj: Object) -> bool:
+            return _image(obj, name) == str(state["image"])
+
+        read = change(
+            client,
+            DEPLOYMENTS,
+            found,
+            lambda obj: _with_image(obj, name, before) if left(obj) else None,
+            lambda obj: [f"container {name} has the image {state['image']}, {before} before"] if left(obj) else [],
+        )
+        now = _image(read, name)
+        if now != before:
+            told = f"was changed to the image {now}" if now else f"has no container {name} any more: it was changed"
+            return f"{title} {told} by somebody else meanwhile, and is left so"
+        return f"{title} was set back to the image {before}"
 
     def _found(self, client: KubeClient) -> Object:
         return existing(client, DEPLOYMENTS, self.namespace, self.deployment)
@@ -92,9 +108,20 @@ def _containers(deployment: Object) -> list[Object]:
     return list(deployment["spec"]["template"]["spec"]["containers"])
 
 
-def _set_containers(client: KubeClient, target: tuple[str, str], containers: list[Object]) -> None:
-    body = {"spec": {"template": {"spec": {"containers": containers}}}}
-    client.api.send("PATCH", DEPLOYMENTS.path(*target), body, content_type=MERGE)
+def _image(deployment: Object, container: str) -> str | None:
+    return next((one.get("image") for one in _containers(deployment) if one["name"] == container), None)
+
+
+def _image_of(state: State) -> tuple[str, str]:
+    """Return the container and the image that it had; records of older versions hold all containers instead."""
+    first = (state.get("containers") or [{}])[0]
+    return str(state.get("container", first.get("name"))), str(state.get("before", first.get("image")))
+
+
+def _with_image(deployment: Object, container: str, image: str) -> Object:
+    """Return the merge patch by which a container gets an image; such a patch names a list as a whole."""
+    changed = [one | {"image": image} if one["name"] == container else one for one in _containers(deployment)]
+    return {"spec": {"template": {"spec": {"containers": changed}}}}
 
 
 def _waiting(pod: Object) -> list[str]:

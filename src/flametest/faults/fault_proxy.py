@@ -6,7 +6,6 @@ until nothing comes to the proxy any more, and removes all of it. See `flametest
 """
 
 import random
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
@@ -17,14 +16,15 @@ from flametest.faults.http_faults import LATENCY_REQUESTS, HttpFaults, Latency, 
 from flametest.faults.policies import isolating
 from flametest.faults.protocol import Proof, State
 from flametest.faults.proxy_parts import IMAGE, Front, routes_of
+from flametest.faults.readback import change, remove, same, standing
 from flametest.faults.soundings import proof_of, service_proxy, sound
 from flametest.faults.waiting import wait_for
 from flametest.faults.workloads import existing, selects, target_of
 from flametest.kube import KubeClient
 from flametest.kube.api import MERGE
-from flametest.kube.errors import ConflictError, NotFoundError
+from flametest.kube.errors import ConflictError
 from flametest.kube.resources import DEPLOYMENTS, ENDPOINT_SLICES, NETWORK_POLICIES, PODS, SERVICES, Object, Resource
-from flametest.kube.snapshots import find, snapshot
+from flametest.kube.snapshots import differences, find, items, snapshot
 from flametest.model.events import Target
 
 __all__ = ["FaultProxy"]
@@ -71,6 +71,7 @@ class FaultProxy:
         service = self._existing(client)
         if self.front.leads(service):
             raise FaultError(f"Service {self.service} leads to a fault proxy already", "run `flametest undo` first")
+        self._check_free(client)
         pods = _pods(client, self.namespace, service["spec"].get("selector"))
         if not pods:
             raise FaultError(f"Service {self.service} has no pod that runs", "deploy what it leads to")
@@ -153,19 +154,34 @@ class FaultProxy:
         kept = state["service"]
         front = Front(state["namespace"], kept["metadata"]["name"])
         told = _lead_back(client, front, kept, state["uid"])
-        wait_for(lambda: not _leads_to_proxy(client, front, only=False), ROUTED_SECONDS_MAX)
-        _remove(client, DEPLOYMENTS, front.namespace, front.proxy)
+        if not wait_for(lambda: not _leads_to_proxy(client, front, only=False), ROUTED_SECONDS_MAX):
+            raise HealError(
+                f"{told}; but its endpoints are still the proxy's after {ROUTED_SECONDS_MAX:g} s",
+                "run `flametest undo`",
+            )
+        remove(client, DEPLOYMENTS, front.namespace, front.proxy, seconds_max=GONE_SECONDS_MAX)
         if not wait_for(lambda: not _pods_of_proxy(client, front), GONE_SECONDS_MAX):
             raise HealError(
                 f"{told}; but the proxy's pods are still there after {GONE_SECONDS_MAX:g} s", "run `flametest undo`"
             )
-        _remove(client, SERVICES, front.namespace, front.origin)
+        remove(client, SERVICES, front.namespace, front.origin, seconds_max=GONE_SECONDS_MAX)
         for name in (front.proxy, front.origin):
-            _remove(client, NETWORK_POLICIES, front.namespace, name)
+            remove(client, NETWORK_POLICIES, front.namespace, name, seconds_max=GONE_SECONDS_MAX)
         return f"{told}; the fault proxy, its Service and its policies are removed"
 
     def _existing(self, client: KubeClient) -> Object:
         return existing(client, SERVICES, self.namespace, self.service)
+
+    def _check_free(self, client: KubeClient) -> None:
+        """Raise FaultError if something bears a name of the proxy's: it is nobody's, so healing must not remove it."""
+        front = self.front
+        policies = [(NETWORK_POLICIES, name) for name in (front.proxy, front.origin)]
+        for resource, name in ((DEPLOYMENTS, front.proxy), (SERVICES, front.origin), *policies):
+            if find(client.api, resource, self.namespace, name) is not None:
+                raise FaultError(
+                    f"{resource.kind} {name} is there already",
+                    f"run `flametest undo`, or kubectl -n {self.namespace} delete {resource.plural} {name}",
+                )
 
     def _sound(self, client: KubeClient, requests: int, senders: int = 4) -> Sounding:
         ports = self._existing(client)["spec"]["ports"]
@@ -185,23 +201,23 @@ class FaultProxy:
 
 def _lead_back(client: KubeClient, front: Front, kept: Object, uid: str) -> str:
     title = f"Service {front.service}"
-    found = find(client.api, SERVICES, front.namespace, front.service)
-    if found is None:
-        return f"{title} is gone"
-    if found["metadata"]["uid"] != uid:
-        return f"{title} was made anew by somebody else meanwhile, and is left so"
+    found = standing(client, SERVICES, front.namespace, front.service)
+    if found is None or not same(found, uid):
+        return f"{title} {'is gone' if found is None else 'was recreated by somebody else meanwhile, and is left so'}"
     if found["spec"] == kept["spec"]:
         return f"{title} leads to where it did"
     if not front.leads(found):
         return f"{title} was changed by somebody else meanwhile, and is left so"
-    path = SERVICES.path(front.namespace, front.service)
-    client.api.send("PATCH", path, front.restored(kept), content_type=MERGE)
+    read = change(
+        client,
+        SERVICES,
+        found,
+        lambda service: front.restored(kept) if front.leads(service) else None,
+        lambda service: ["it leads to the fault proxy"] if front.leads(service) else [],
+    )
+    if others := differences(kept["spec"], read["spec"]):
+        return f"{title} leads to its own pods again; somebody else has changed it meanwhile: {'; '.join(others)}"
     return f"{title} leads to its own pods again"
-
-
-def _remove(client: KubeClient, resource: Resource, namespace: str, name: str) -> None:
-    with suppress(NotFoundError):
-        client.api.send("DELETE", resource.path(namespace, name), {"propagationPolicy": "Background"})
 
 
 def _pods(client: KubeClient, namespace: str, selector: Object | None) -> list[Object]:
@@ -210,7 +226,7 @@ def _pods(client: KubeClient, namespace: str, selector: Object | None) -> list[O
 
 
 def _pods_of_proxy(client: KubeClient, front: Front) -> list[Object]:
-    return list(client.api.get(PODS.path(front.namespace), {"labelSelector": f"app={front.proxy}"}).get("items", []))
+    return items(client.api, PODS.path(front.namespace), {"labelSelector": f"app={front.proxy}"})
 
 
 def _ready(client: KubeClient, front: Front) -> str:
@@ -224,7 +240,7 @@ def _ready(client: KubeClient, front: Front) -> str:
 def _leads_to_proxy(client: KubeClient, front: Front, *, only: bool) -> bool:
     """Return whether the endpoints of the Service are the proxy's: some of them, or with ``only`` none but them."""
     query = {"labelSelector": f"kubernetes.io/service-name={front.service}"}
-    pieces = client.api.get(ENDPOINT_SLICES.path(front.namespace), query).get("items", [])
+    pieces = items(client.api, ENDPOINT_SLICES.path(front.namespace), query)
     names = [
         str((endpoint.get("targetRef") or {}).get("name", ""))
         for one in pieces

@@ -29,6 +29,7 @@ STOP_SECONDS_MAX = 5.0
 LIFE_SECONDS_MAX = 6 * 3600.0
 RETRY_SECONDS_MAX = 600.0  # for how long healing is tried again after the owner has died
 LOOK_SECONDS = 1.0
+PAUSE_SECONDS_MAX = 8.0  # between tries of what could not be healed, so that others get to heal it
 ABANDONED_SECONDS = 10.0  # an experiment whose run has died ends by itself and heals; this is its time for that
 
 logger = logging.getLogger("flametest.guardian")
@@ -97,38 +98,47 @@ def guard(journal: UndoJournal, owner: Owner) -> None:
     begin = time.monotonic()
     died: float | None = None
     abandoned: float | None = None
+    told: set[str] = set()
+    pause_seconds = LOOK_SECONDS
     while time.monotonic() - begin < LIFE_SECONDS_MAX:
         now = time.monotonic()
         abandoned = (abandoned or now) if owner.abandoned() else None
         lives = owner.process.lives() and (abandoned is None or now - abandoned < ABANDONED_SECONDS)
         own = [one for one in journal.records()[0] if one.owner.process == owner.process]
-        _heal([one for one in own if due(one, owner_lives=lives, wall_s=time.time())], journal)
+        ripe = [one for one in own if due(one, owner_lives=lives, wall_s=time.time())]
+        _heal(ripe, journal, told)
         died = None if lives else (died or now)
         left = [one for one in own if journal.has(one)]
         if died is not None and (not left or now - died > RETRY_SECONDS_MAX):
             return
-        _wait(owner.process.pid if lives else None)
+        failed = any(one in left for one in ripe)
+        pause_seconds = min(2 * pause_seconds, PAUSE_SECONDS_MAX) if failed else LOOK_SECONDS
+        _wait(owner.process.pid if lives else None, pause_seconds)
 
 
-def _heal(records: list[UndoRecord], journal: UndoJournal) -> None:
+def _heal(records: list[UndoRecord], journal: UndoJournal, told: set[str]) -> None:
+    """Heal records, and log what became of each, a failure once only."""
     if not records:
         return
-    from flametest.faults.healing import heal_all  # noqa: PLC0415 (the official client, which it seldom needs)
+    from flametest.faults.healing import Bounds, heal_all  # noqa: PLC0415 (the official client, seldom needed)
 
-    for healing in heal_all(journal, records):
-        logger.warning("%s: %s: %s", "healed" if healing.healed else "NOT healed", healing.title, healing.evidence)
+    for healing in heal_all(journal, records, bounds=Bounds()):
+        line = f"{'healed' if healing.healed else 'NOT healed'}: {healing.title}: {healing.evidence}"
+        if line not in told:
+            logger.warning(line)
+            told.add(line)
 
 
-def _wait(pid: int | None) -> None:
+def _wait(pid: int | None, seconds: float) -> None:
     """Wait for the next look, or until a process ends."""
     descriptor = None
     with suppress(OSError):
         descriptor = os.pidfd_open(pid) if pid is not None else None
     if descriptor is None:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(seconds)
         return
     try:
-        select.select([descriptor], [], [], LOOK_SECONDS)
+        select.select([descriptor], [], [], seconds)
     finally:
         os.close(descriptor)
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from flametest.faults.connection import Reach, reach, ready_pods, vantage
-from flametest.faults.errors import FaultError, HealError
+from flametest.faults.errors import FaultError
 from flametest.faults.helper_pod import helper_pod
 from flametest.faults.protocol import Proof, State
+from flametest.faults.readback import remove
 from flametest.faults.waiting import wait_for
 from flametest.faults.workloads import WORKLOADS, selects, target_of
 from flametest.kube import KubeClient
-from flametest.kube.errors import ConflictError, NotFoundError
+from flametest.kube.errors import ConflictError
 from flametest.kube.resources import PODS, Object
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
@@ -76,6 +77,9 @@ class Intrusion:
                     "cannot would prove nothing",
                     "mend the port, or the system",
                 )
+        if find(client.api, PODS, self.namespace, INTRUDER) is not None:
+            # It is nobody's that this journal knows of, so healing must not remove it.
+            raise FaultError(f"pod {INTRUDER} is there already", f"kubectl -n {self.namespace} delete pod {INTRUDER}")
         return {"namespace": self.namespace}
 
     def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
@@ -109,17 +113,9 @@ class Intrusion:
     @staticmethod
     def heal(client: KubeClient, state: State) -> str:
         """Remove the intruder."""
-        namespace = str(state["namespace"])
-        try:
-            client.api.send("DELETE", PODS.path(namespace, INTRUDER), {"gracePeriodSeconds": 0})
-        except NotFoundError:
-            return f"pod {INTRUDER} is not there"
-        if not wait_for(lambda: find(client.api, PODS, namespace, INTRUDER) is None, GONE_SECONDS_MAX):
-            raise HealError(
-                f"pod {INTRUDER} is still there after {GONE_SECONDS_MAX:g} s",
-                "see its events, and run `flametest undo`",
-            )
-        return f"pod {INTRUDER} was removed"
+        if remove(client, PODS, str(state["namespace"]), INTRUDER, seconds_max=GONE_SECONDS_MAX, at_once=True):
+            return f"pod {INTRUDER} was removed"
+        return f"pod {INTRUDER} is not there"
 
     def _reach(self, client: KubeClient, app: str, port: int) -> Reach:
         return reach(client, (self.namespace, INTRUDER), self._address(client, app), port)

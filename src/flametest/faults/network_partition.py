@@ -63,11 +63,12 @@ class NetworkPartition:
                 "mend the port, or the system",
             )
         pods = {one.uid for one in self._selection().targets(client)}
-        rules = {one["metadata"]["name"]: one["spec"]["ingress"] for one in admitting(client, self.namespace, pods)}
+        policies = admitting(client, self.namespace, pods)
         return {
             "namespace": self.namespace,
             "app": self.app,
-            "rules": rules,
+            "rules": {one["metadata"]["name"]: one["spec"]["ingress"] for one in policies},
+            "uids": {one["metadata"]["name"]: one["metadata"]["uid"] for one in policies},
             "source": source,
             "address": address,
             "port": self.port,
@@ -93,7 +94,7 @@ class NetworkPartition:
     @staticmethod
     def heal(client: KubeClient, state: State) -> str:
         """Put the rules back, then remove the denying policy."""
-        return put_back(client, state["namespace"], state["app"], state["rules"])
+        return put_back(client, state["namespace"], state["app"], state["rules"], state.get("uids"))
 
     def _workloads(self, client: KubeClient) -> list[Object]:
         wanted = {"app": self.app}

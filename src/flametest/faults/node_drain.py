@@ -8,19 +8,23 @@ import time
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flametest.faults.errors import FaultError
+from flametest.faults.errors import FaultError, HealError
 from flametest.faults.nodes import NodeSelection, node_of
 from flametest.faults.protocol import Proof, State
+from flametest.faults.readback import change, gone, standing
 from flametest.faults.waiting import POLL_SECONDS, wait_for
+from flametest.faults.workloads import existing
 from flametest.kube import KubeClient
 from flametest.kube.api import MERGE
 from flametest.kube.errors import ApiRejectedError, NotFoundError
-from flametest.kube.resources import NODES, PODS
+from flametest.kube.resources import NODES, PODS, Object
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
 
 __all__ = ["NodeDrain"]
 
+UNTAINTED_SECONDS_MAX = 15.0
+TAINT = "node.kubernetes.io/unschedulable"
 TOO_MANY_REQUESTS = 429  # a budget does not allow this eviction now
 
 
@@ -45,12 +49,12 @@ class NodeDrain:
 
     def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
         """Return whether it was cordoned already."""
-        node = find(client.api, NODES, "", node_of(targets)) or {}
-        return {"node": node_of(targets), "cordoned": bool(node.get("spec", {}).get("unschedulable"))}
+        node = existing(client, NODES, "", node_of(targets))
+        return {"node": node_of(targets), "uid": node["metadata"]["uid"], "cordoned": is_cordoned(node)}
 
     def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
         """Cordon the node, then evict its pods; returns when every eviction was accepted."""
-        _cordon(client, node_of(targets), True)
+        _cordon(client, node_of(targets))
         end = time.monotonic() + self.timeout_seconds
         waiting = [target for target in targets if target.kind == PODS.kind]
         while waiting := [target for target in waiting if not _evicted(client, target)]:
@@ -73,18 +77,45 @@ class NodeDrain:
 
     @staticmethod
     def heal(client: KubeClient, state: State) -> str:
-        """Uncordon the node, unless it was cordoned before."""
-        node = find(client.api, NODES, "", state["node"])
-        if node is None:
-            return f"node {state['node']} is gone, so nothing is left to heal"
-        if bool(node["spec"].get("unschedulable")) == state["cordoned"]:
-            return f"node {state['node']} takes {'no ' if state['cordoned'] else ''}pods, as before"
-        _cordon(client, state["node"], state["cordoned"])
-        return f"node {state['node']} takes pods again"
+        """Uncordon the node, unless it was cordoned before; what somebody else did meanwhile is left so."""
+        name, before = state["node"], bool(state["cordoned"])
+        found = standing(client, NODES, "", name)
+        if found is None or gone(found, state.get("uid", "")):
+            return f"node {name} {gone(found, state.get('uid', ''))}"
+        if before:
+            # The drain has changed nothing: it found the node cordoned, and left it so.
+            if is_cordoned(found):
+                return f"node {name} takes no pods, as before"
+            return f"node {name} takes pods: it was uncordoned by somebody else meanwhile, and is left so"
+        if not is_cordoned(found) and not _is_tainted(found):
+            return f"node {name} takes pods, as before"
+        change(
+            client,
+            NODES,
+            found,
+            lambda obj: {"spec": {"unschedulable": None}} if is_cordoned(obj) else None,
+            lambda obj: ["it is cordoned"] if is_cordoned(obj) else [],
+        )
+        # The scheduler goes by the taint, which the cluster's node controller takes off in its own time.
+        if not wait_for(lambda: not _is_tainted(find(client.api, NODES, "", name)), UNTAINTED_SECONDS_MAX):
+            raise HealError(
+                f"node {name} was uncordoned, but still has the taint {TAINT} after {UNTAINTED_SECONDS_MAX:g} s",
+                "is the cluster's node controller running?",
+            )
+        return f"node {name} takes pods again"
 
 
-def _cordon(client: KubeClient, node: str, cordoned: bool) -> None:
-    body = {"spec": {"unschedulable": True if cordoned else None}}
+def is_cordoned(node: Object) -> bool:
+    """Return whether a node takes no new pods."""
+    return bool(node["spec"].get("unschedulable"))
+
+
+def _is_tainted(node: Object | None) -> bool:
+    return any(taint.get("key") == TAINT for taint in (node or {}).get("spec", {}).get("taints") or [])
+
+
+def _cordon(client: KubeClient, node: str) -> None:
+    body = {"spec": {"unschedulable": True}}
     client.api.send("PATCH", NODES.path(name=node), body, content_type=MERGE)
 
 

@@ -10,10 +10,12 @@ from typing import ClassVar
 from flametest.faults.errors import FaultError
 from flametest.faults.nodes import NodeSelection, is_ready, node_of
 from flametest.faults.protocol import Proof, State
+from flametest.faults.readback import change, gone, standing
 from flametest.faults.waiting import wait_for
+from flametest.faults.workloads import existing
 from flametest.kube import KubeClient
 from flametest.kube.api import MERGE
-from flametest.kube.resources import NODES
+from flametest.kube.resources import NODES, Object
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
 
@@ -48,17 +50,19 @@ class NodeLoss:
         Raises:
             FaultError: it is no node of the sandbox.
         """
-        node = find(client.api, NODES, "", node_of(targets)) or {}
+        node = existing(client, NODES, "", node_of(targets))
         if not str(node.get("spec", {}).get("providerID", "")).startswith(PROVIDER):
             raise FaultError(
                 f"node {node_of(targets)} is no node of the sandbox, and no API of Kubernetes stops a machine",
                 "stop the machine by its own means, or run this experiment on the sandbox",
             )
-        return {"node": node_of(targets)}
+        if _is_stopped(node):
+            raise FaultError(f"node {node_of(targets)} is stopped already", "run `flametest undo` first")
+        return {"node": node_of(targets), "uid": node["metadata"]["uid"]}
 
     def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
         """Stop the node."""
-        _annotate(client, node_of(targets), "true")
+        _stop(client, node_of(targets))
 
     def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
         """Wait until the cluster has found out that the node is not ready."""
@@ -70,15 +74,26 @@ class NodeLoss:
     @staticmethod
     def heal(client: KubeClient, state: State) -> str:
         """Let the node run again."""
-        node = find(client.api, NODES, "", state["node"])
-        if node is None:
-            return f"node {state['node']} is gone, so nothing is left to heal"
-        if STOPPED_ANNOTATION not in (node["metadata"].get("annotations") or {}):
-            return f"node {state['node']} runs, as before"
-        _annotate(client, state["node"], None)
-        return f"node {state['node']} runs again"
+        name = state["node"]
+        found = standing(client, NODES, "", name)
+        if found is None or gone(found, state.get("uid", "")):
+            return f"node {name} {gone(found, state.get('uid', ''))}"
+        if not _is_stopped(found):
+            return f"node {name} is not stopped, as before"
+        change(
+            client,
+            NODES,
+            found,
+            lambda obj: {"metadata": {"annotations": {STOPPED_ANNOTATION: None}}} if _is_stopped(obj) else None,
+            lambda obj: ["it is stopped"] if _is_stopped(obj) else [],
+        )
+        return f"node {name} was started again"
 
 
-def _annotate(client: KubeClient, node: str, value: str | None) -> None:
-    body = {"metadata": {"annotations": {STOPPED_ANNOTATION: value}}}
+def _is_stopped(node: Object) -> bool:
+    return STOPPED_ANNOTATION in (node["metadata"].get("annotations") or {})
+
+
+def _stop(client: KubeClient, node: str) -> None:
+    body = {"metadata": {"annotations": {STOPPED_ANNOTATION: "true"}}}
     client.api.send("PATCH", NODES.path(name=node), body, content_type=MERGE)

@@ -7,8 +7,8 @@ undo`. It bears the label `MARK`, and no namespace without that is removed.
 
 from flametest.faults.errors import HealError
 from flametest.faults.protocol import State
+from flametest.faults.readback import remove as remove_object
 from flametest.kube import KubeClient
-from flametest.kube.errors import ApiRejectedError, NotFoundError
 from flametest.kube.resources import NAMESPACES
 from flametest.kube.snapshots import find
 
@@ -18,6 +18,7 @@ OWN_NAMESPACE = "own_namespace"
 """What undo records of such a namespace say in the place of a fault's name."""
 
 MARK = "flametest.dev/own"
+GONE_SECONDS_MAX = 60.0
 
 
 def state_of(namespace: str) -> State:
@@ -26,13 +27,11 @@ def state_of(namespace: str) -> State:
 
 
 def remove(client: KubeClient, state: State) -> str:
-    """Have a namespace removed with everything in it, and return what was done; one that is gone is no error.
-
-    It returns when the API has accepted that, which cannot be taken back; the cluster then ends what is in it.
+    """Remove a namespace with everything in it, and return what was done; one that is gone is no error.
 
     Raises:
-        HealError: the namespace is not Flametest's, or may not be removed.
-        KubeError: the API is unreachable.
+        HealError: the namespace is not Flametest's, or is still there after `GONE_SECONDS_MAX`.
+        KubeError: the API is unreachable or refused.
     """
     name = str(state["namespace"])
     found = find(client.api, NAMESPACES, "", name)
@@ -40,12 +39,5 @@ def remove(client: KubeClient, state: State) -> str:
         return f"namespace {name} is gone"
     if MARK not in (found["metadata"].get("labels") or {}):
         raise HealError(f"namespace {name} does not bear the label {MARK}", "it is not Flametest's; look at it by hand")
-    try:
-        client.api.send("DELETE", NAMESPACES.path(name=name))
-    except NotFoundError:
-        return f"namespace {name} is gone"
-    except ApiRejectedError as error:
-        raise HealError(
-            f"namespace {name} cannot be removed: {error.told}", f"kubectl delete namespace {name}"
-        ) from error
-    return f"namespace {name} is being removed, with everything in it"
+    remove_object(client, NAMESPACES, "", name, seconds_max=GONE_SECONDS_MAX)
+    return f"namespace {name} was removed, with everything in it"

@@ -5,16 +5,17 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 
 from flametest.faults.errors import FaultError
+from flametest.faults.readback import change, remove, same, standing
 from flametest.kube import KubeClient
 from flametest.kube.api import MERGE
-from flametest.kube.errors import ConflictError, NotFoundError
+from flametest.kube.errors import ConflictError
 from flametest.kube.resources import NETWORK_POLICIES, PODS, Object
-from flametest.kube.snapshots import find
 
 __all__ = ["DENYING", "admitting", "deny", "isolating", "labels_of", "put_back"]
 
 DENYING = "flametest-partition"
 LABEL = "app"
+GONE_SECONDS_MAX = 25.0
 
 
 def labels_of(app: str) -> str:
@@ -84,30 +85,49 @@ def deny(client: KubeClient, namespace: str, app: str, emptied: Sequence[str]) -
         client.api.send("PATCH", NETWORK_POLICIES.path(namespace, name), body, content_type=MERGE)
 
 
-def put_back(client: KubeClient, namespace: str, app: str, rules: Mapping[str, list[Object]]) -> str:
+def put_back(
+    client: KubeClient,
+    namespace: str,
+    app: str,
+    rules: Mapping[str, list[Object]],
+    uids: Mapping[str, str] | None = None,
+) -> str:
     """Put the rules of the policies back, remove the policy of `deny`, and return what was done.
 
-    A policy that was deleted, or given other rules by somebody else meanwhile, is left alone.
+    A policy that was deleted, recreated or given other rules by somebody else meanwhile is left alone. ``uids`` says
+    which policies they were; old records know none.
 
     Raises:
+        HealError: what was read afterwards is not as it was.
         KubeError: the API is unreachable or refused.
     """
-    done = []
-    for name, ingress in rules.items():
-        policy = find(client.api, NETWORK_POLICIES, namespace, name)
-        if policy is None:
-            done.append(f"NetworkPolicy {name} is gone")
-        elif not policy["spec"].get("ingress"):
-            body = {"spec": {"ingress": ingress}}
-            client.api.send("PATCH", NETWORK_POLICIES.path(namespace, name), body, content_type=MERGE)
-            done.append(f"NetworkPolicy {name} has its rules again")
-        elif policy["spec"]["ingress"] == ingress:
-            done.append(f"NetworkPolicy {name} has its rules")
-        else:
-            done.append(f"NetworkPolicy {name} was changed by somebody else, and is left so")
-    with suppress(NotFoundError):
-        client.api.send("DELETE", NETWORK_POLICIES.path(namespace, f"{DENYING}-{app}"))
+    known = uids or {}
+    done = [_rules_back(client, (namespace, name), ingress, known.get(name, "")) for name, ingress in rules.items()]
+    remove(client, NETWORK_POLICIES, namespace, f"{DENYING}-{app}", seconds_max=GONE_SECONDS_MAX)
     return "; ".join([*done, f"NetworkPolicy {DENYING}-{app} is removed"])
+
+
+def _rules_back(client: KubeClient, place: tuple[str, str], ingress: list[Object], uid: str) -> str:
+    title = f"NetworkPolicy {place[1]}"
+    found = standing(client, NETWORK_POLICIES, *place)
+    if found is None or not same(found, uid):
+        return f"{title} {'is gone' if found is None else 'was recreated by somebody else meanwhile, and is left so'}"
+    if found["spec"].get("ingress") == ingress:
+        return f"{title} has its rules"
+
+    def left(policy: Object) -> bool:
+        return not policy["spec"].get("ingress")
+
+    read = change(
+        client,
+        NETWORK_POLICIES,
+        found,
+        lambda policy: {"spec": {"ingress": ingress}} if left(policy) else None,
+        lambda policy: ["it admits nobody"] if left(policy) else [],
+    )
+    if read["spec"].get("ingress") != ingress:
+        return f"{title} was changed by somebody else, and is left so"
+    return f"{title} has its rules again"
 
 
 def _selected(client: KubeClient, namespace: str, selector: Object) -> frozenset[str]:

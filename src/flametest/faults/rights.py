@@ -58,8 +58,8 @@ RIGHTS: Mapping[type[Fault], Callable[[Any], tuple[Right, ...]]] = {
     FaultProxy: _always(
         *rights(SERVICES, "create", "delete", "get", "list", "patch"),
         *rights(SERVICES, "get", subresource="proxy"),
-        *rights(DEPLOYMENTS, "create", "delete"),
-        *rights(NETWORK_POLICIES, "create", "delete", "list"),
+        *rights(DEPLOYMENTS, "create", "delete", "get"),
+        *rights(NETWORK_POLICIES, "create", "delete", "get", "list"),
         *rights(ENDPOINT_SLICES, "list"),
         *_POD_PROXY,
         *_EXEC,

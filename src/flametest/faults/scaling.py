@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from flametest.faults.protocol import Proof, State
+from flametest.faults.readback import change, gone, standing
 from flametest.faults.waiting import wait_for
 from flametest.faults.workloads import WORKLOADS, existing, replicas_of, set_replicas, target_of
 from flametest.kube import KubeClient
-from flametest.kube.snapshots import find
+from flametest.kube.resources import Object
 from flametest.model.events import Target
 
 __all__ = ["Scaling"]
@@ -65,13 +66,23 @@ class Scaling:
     def heal(client: KubeClient, state: State) -> str:
         """Set the number of pods that it had, unless somebody else has set another one meanwhile."""
         resource, title = WORKLOADS[state["kind"]], f"{state['kind']} {state['name']}"
-        found = find(client.api, resource, state["namespace"], state["name"])
-        if found is None or found["metadata"]["uid"] != state["uid"]:
-            return f"{title} is gone or was made anew, so nothing is left to heal"
-        now, before = replicas_of(found), state["before"]
-        if now == before:
+        before, injected = int(state["before"]), int(state["injected"])
+        found = standing(client, resource, state["namespace"], state["name"])
+        if found is None or gone(found, state["uid"]):
+            return f"{title} {gone(found, state['uid'])}"
+        if replicas_of(found) == before:
             return f"{title} is to have {before} pods, as before"
-        if now != state["injected"]:
-            return f"{title} was set to {now} by somebody else meanwhile, and is left so; it had {before}"
-        set_replicas(client, resource, (state["namespace"], state["name"]), before)
-        return f"{title} was set back from {now} to {before}"
+
+        def left(obj: Object) -> bool:
+            return replicas_of(obj) == injected != before
+
+        read = change(
+            client,
+            resource,
+            found,
+            lambda obj: {"spec": {"replicas": before}} if left(obj) else None,
+            lambda obj: [f"it is to have {replicas_of(obj)} pods, {before} before"] if left(obj) else [],
+        )
+        if replicas_of(read) != before:
+            return f"{title} was set to {replicas_of(read)} by somebody else meanwhile, and is left so; it had {before}"
+        return f"{title} was set back from {injected} to {before}"

@@ -1,20 +1,35 @@
-"""Remove a Service, and make it again as it was: same node port, and same address if that is still free."""
+"""Remove a Service, and create it again as it was: same address, same node ports, same everything that it specifies.
 
+A Service that could not come back as it was is refused before anything is touched: the cluster gives the address of a
+load balancer away with its Service, and deletes endpoints that were written by hand
+(https://kubernetes.io/docs/concepts/services-networking/service/#services-without-selectors).
+"""
+
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
 from flametest.faults.connection import Reach, reach, vantage
+from flametest.faults.errors import FaultError, HealError
 from flametest.faults.protocol import Proof, State
+from flametest.faults.readback import same, standing
 from flametest.faults.waiting import wait_for
 from flametest.faults.workloads import existing, target_of
 from flametest.kube import KubeClient
-from flametest.kube.resources import SERVICES
-from flametest.kube.snapshots import find, restore, snapshot
+from flametest.kube.errors import ConflictError
+from flametest.kube.resources import SERVICES, Object
+from flametest.kube.snapshots import differences, find, is_ending, restore, snapshot
 from flametest.model.events import Target
 
 __all__ = ["ServiceRemoval"]
 
 PROOF_SECONDS_MAX = 15.0
+CREATE_TRIES_MAX = 5
+NOT_AS_IT_WAS = (
+    "whoever asks by its name finds it; free what it had before and recreate it, or accept it as it is: "
+    "`flametest undo --forget`"
+)
+_ASSIGNED = ("clusterIP", "clusterIPs", "healthCheckNodePort")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +48,14 @@ class ServiceRemoval:
         return f"remove Service {self.service}"
 
     def targets(self, client: KubeClient) -> tuple[Target, ...]:
-        """Return the Service."""
-        return (target_of(existing(client, SERVICES, self.namespace, self.service)),)
+        """Return the Service.
+
+        Raises:
+            FaultError: it would not come back as it was.
+        """
+        found = existing(client, SERVICES, self.namespace, self.service)
+        _check_comes_back(found)
+        return (target_of(found),)
 
     def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
         """Return the Service as it is, and a pod from which it can be reached."""
@@ -74,16 +95,93 @@ class ServiceRemoval:
 
     @staticmethod
     def heal(client: KubeClient, state: State) -> str:
-        """Make it again, unless it, or one that somebody else has made meanwhile, is there."""
-        kept = state["service"]
-        made, fresh = restore(client.api, SERVICES, kept)
-        title, address = f"Service {kept['metadata']['name']}", made["spec"].get("clusterIP", "")
-        if not fresh:
-            same = made["metadata"]["uid"] == state["uid"]
-            return f"{title} {'is still there' if same else 'was made by somebody else meanwhile, and is left so'}"
-        where = (
-            f"at its address {address}"
-            if address == state["address"]
-            else f"at {address}; it was at {state['address']}"
+        """Create it again, unless somebody else has done so; then read it, and compare it with what it was."""
+        kept, uid = state["service"], str(state["uid"])
+        namespace, name = kept["metadata"]["namespace"], kept["metadata"]["name"]
+        title = f"Service {name}"
+        for _ in range(CREATE_TRIES_MAX):
+            found = standing(client, SERVICES, namespace, name)
+            if found is not None:
+                return _told_existing(kept, uid, found)
+            with suppress(ConflictError):  # somebody else was quicker, or an older one is not quite gone
+                made = restore(client.api, SERVICES, kept)
+                read = find(client.api, SERVICES, namespace, name)
+                if read is not None and same(read, made["metadata"]["uid"]):
+                    return _told_created(kept, read)
+        raise HealError(f"{title} could not be created again: it was deleted each time", "see who deletes it")
+
+
+def _check_comes_back(service: Object) -> None:
+    name, spec = service["metadata"]["name"], service["spec"]
+    if is_ending(service):
+        raise FaultError(f"Service {name} is being deleted by somebody else", "deploy it again")
+    balancer = [one.get("ip") or one.get("hostname") for one in _ingress(service)]
+    if spec.get("type") == "LoadBalancer" and balancer:
+        raise FaultError(
+            f"Service {name} has the load balancer address {', '.join(map(str, balancer))}, which the cluster gives "
+            "away with it: it could not be healed",
+            "use inject_dependency_outage or inject_fault_proxy, or remove a Service that is no load balancer",
         )
-        return f"{title} was made again {where}"
+    if not spec.get("selector") and spec.get("type") != "ExternalName":
+        raise FaultError(
+            f"Service {name} has no selector: its endpoints were written by hand, and the cluster deletes them with "
+            "it: it could not be healed",
+            "remove a Service that selects pods",
+        )
+
+
+def _ingress(service: Object) -> list[Object]:
+    return list(((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or [])
+
+
+def _told_created(kept: Object, read: Object) -> str:
+    """Return what a Service is that was created just now, as it was read.
+
+    Raises:
+        HealError: it is not as it was.
+    """
+    title = f"Service {kept['metadata']['name']}"
+    if differing := (*differences(_written(kept), _written(read)), *_assigned_anew(kept, read)):
+        raise HealError(f"{title} was created again, but not as it was: {'; '.join(differing)}", NOT_AS_IT_WAS)
+    return f"{title} was created again as it was, {_where(read)}"
+
+
+def _told_existing(kept: Object, uid: str, found: Object) -> str:
+    """Return what a Service is that stands: the one of before, or one that somebody else, or an earlier try, has made.
+
+    Raises:
+        HealError: it is as it was but for what the cluster assigns, so that it answers elsewhere than before.
+    """
+    title = f"Service {kept['metadata']['name']}"
+    anew = not same(found, uid)
+    changed = differences(_written(kept), _written(found))
+    if changed:
+        did = "recreated" if anew else "changed"
+        return f"{title} was {did} by somebody else meanwhile, and is left so: {'; '.join(changed)}"
+    if differing := _assigned_anew(kept, found):
+        raise HealError(f"{title} is there, but not as it was: {'; '.join(differing)}", NOT_AS_IT_WAS)
+    return f"{title} is there{' again' if anew else ''}, as it was, {_where(found)}"
+
+
+def _assigned_anew(kept: Object, found: Object) -> tuple[str, ...]:
+    """Return how what the cluster assigns, when nobody names it, differs."""
+    return differences(_assigned(kept), _assigned(found))
+
+
+def _where(service: Object) -> str:
+    address = service["spec"].get("clusterIP")
+    return f"at its address {address}" if address not in (None, "", "None") else "without an address, as before"
+
+
+def _assigned(service: Object) -> Object:
+    """Return the fields of the specification that the cluster assigns, when nobody names them."""
+    spec = service["spec"]
+    node_ports = [{"nodePort": port.get("nodePort")} for port in spec.get("ports") or []]
+    return {key: spec.get(key) for key in _ASSIGNED} | {"ports": node_ports}
+
+
+def _written(service: Object) -> Object:
+    """Return the other fields: what people write."""
+    spec = {key: value for key, value in service["spec"].items() if key not in _ASSIGNED}
+    ports = [{key: value for key, value in port.items() if key != "nodePort"} for port in spec.get("ports") or []]
+    return spec | {"ports": ports}

@@ -15,8 +15,9 @@ from flametest.faults.errors import HealError
 from flametest.faults.soundings import pod_proxy
 from flametest.faults.waiting import wait_for
 from flametest.kube import KubeClient
-from flametest.kube.errors import ApiRejectedError, KubeError
-from flametest.kube.resources import Object
+from flametest.kube.errors import ApiRejectedError, KubeError, NotFoundError
+from flametest.kube.resources import PODS, Object
+from flametest.kube.snapshots import find
 
 __all__ = ["ADMIN_PORT", "Follower", "read", "running", "turn_off", "turn_on"]
 
@@ -25,6 +26,7 @@ LOOK_SECONDS = 0.2
 STOP_SECONDS_MAX = 5.0
 OFF_SECONDS_MAX = 10.0
 _SWITCH = "faults"
+_UNREACHED = "trying to reach"  # the API server's own words, in all versions
 _REFUSED = "connection refused"
 
 
@@ -58,28 +60,40 @@ def turn_on(client: KubeClient, namespace: str, pod: str, body: dict[str, Any]) 
 
 
 def turn_off(client: KubeClient, namespace: str, pod: str) -> Object | None:
-    """Turn a pod's switch off, and return what it says then; None when the pod, or what listened in it, is gone.
+    """Turn a pod's switch off, and return what it said then; None when the pod, or what listened in it, is gone.
 
     Raises:
-        HealError: it did not answer within a bound.
+        HealError: it was not seen to be off within a bound.
         KubeError: the API is unreachable.
     """
     last = [""]
+    told: list[Object] = []
 
-    def off() -> tuple[Object | None] | None:
+    def off() -> bool:
         try:
-            return (client.api.send("DELETE", pod_proxy(namespace, pod, ADMIN_PORT, _SWITCH)),)
+            told.append(client.api.send("DELETE", pod_proxy(namespace, pod, ADMIN_PORT, _SWITCH)))
+            last[0] = "it is still on"
+            return not read(client, namespace, pod).get("active")
         except ApiRejectedError as error:
             last[0] = error.told
-            # A process that does not listen has no switch any more: it lives in the process' memory.
-            return (None,) if error.code == 404 or _REFUSED in error.told else None
+            return _has_no_switch(client, (namespace, pod), error)
 
-    done = wait_for(off, OFF_SECONDS_MAX)
-    if done is None:
+    if not wait_for(off, OFF_SECONDS_MAX):
         raise HealError(
             f"the fault switch of pod {pod} cannot be turned off: {last[0]}", "it goes off by itself when its time ends"
         )
-    return done[0]
+    return told[0] if told else None
+
+
+def _has_no_switch(client: KubeClient, pod: tuple[str, str], error: ApiRejectedError) -> bool:
+    """Return whether an answer says that a pod is gone, or that nothing listens in it: the switch lives in its memory.
+
+    The API server's own words count, and only while it answers for the pod itself; a proxy before it may say the like.
+    """
+    refused = _UNREACHED in error.told.lower() and _REFUSED in error.told.lower()
+    if isinstance(error, NotFoundError) and error.is_absence_of(pod[1]):
+        return find(client.api, PODS, *pod) is None
+    return refused and find(client.api, PODS, *pod) is not None
 
 
 class Follower:

@@ -3,15 +3,20 @@
 One file a fault in ``undo/`` of the state folder, readable by its owner only. It is written whole, synced with its
 folder, and removed only after healing has succeeded, so that a fault never outlives the knowledge of how to heal it,
 whatever kills this process or this machine.
+
+Two locks, both of the kernel's, so that they end with the process that holds them. The journal's own is held for a look
+and a write, never while anything else is waited for. A record's claim is held by the one process that heals it, for as
+long as that takes: whoever hangs there hangs alone.
 """
 
 import fcntl
 import json
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +28,10 @@ from flametest.model.homes import state_home
 
 __all__ = ["Place", "UndoJournal", "UndoRecord", "identifier", "state_home"]
 
-_FORMAT = 1
+_FORMAT = 1  # later fields have defaults, so that older records stay readable
+LOCK_SECONDS_MAX = 10.0
+POLL_SECONDS = 0.05
+_TIME_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,8 @@ class Place:
     Attributes:
         kubeconfig: file or files, as in KUBECONFIG.
         context: the context that every client is pinned to.
-        cluster_uid: uid of the namespace kube-system, by which a cluster is told from its successor.
+        cluster_uid: uid of the namespace kube-system, by which a cluster is told from its successor; empty where the
+            user may not read it.
     """
 
     kubeconfig: str
@@ -54,6 +63,7 @@ class UndoRecord:
         place: the cluster.
         owner: whose injection it is.
         lease_until_wall_s: when the guardian heals it though its owner lives, in seconds since the epoch.
+        namespaces: the uids of the targets' namespaces, by name; empty in records of older versions.
     """
 
     identifier: str
@@ -64,6 +74,17 @@ class UndoRecord:
     place: Place
     owner: Owner
     lease_until_wall_s: float
+    namespaces: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def since_wall_s(self) -> float | None:
+        """Return when it was written, in seconds since the epoch; None for an identifier of another form."""
+        first = self.identifier.partition("-")[0]
+        return int(first) / 1e9 if len(first) == _TIME_DIGITS and first.isdecimal() else None
+
+    def lives(self, wall_s: float) -> bool:
+        """Return whether its owner still runs and has to heal it itself."""
+        return self.owner.lives() and wall_s < self.lease_until_wall_s
 
 
 class UndoJournal:
@@ -130,23 +151,59 @@ class UndoJournal:
                 records += [record] if record is not None else []
         return tuple(records), tuple(errors)
 
+    def version(self) -> int:
+        """Return a number that changes when a record is written or removed."""
+        try:
+            return self.folder.stat().st_mtime_ns
+        except OSError:
+            return 0
+
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the journal alone, so that guardian and command do not heal the same fault at the same time.
+        """Hold the journal alone for a look and a write; nothing may be waited for meanwhile.
 
         Raises:
-            UndoError: the lock cannot be opened.
+            UndoError: the lock cannot be opened, or another process does not give it back.
         """
         try:
             self._make_folder()
             descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise UndoError(
-                f"undo journal {self.folder} cannot be locked: {error.strerror}", "make it writable"
+                f"undo journal {self.folder} cannot be locked: {error.strerror}; nothing was injected",
+                "make it writable, or name another folder by FLAMETEST_HOME",
             ) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not _locked_within(descriptor, LOCK_SECONDS_MAX):
+                raise UndoError(
+                    f"undo journal {self.folder} is locked by {_holder(descriptor)}; nothing was injected",
+                    "continue that process, or end it",
+                )
             yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def claimed(self, record: UndoRecord, patience_seconds: float = 0.0) -> Iterator[bool]:
+        """Claim a record for this caller alone; yields False when it is gone, since somebody else has healed it.
+
+        Raises:
+            UndoError: another one heals it, and has not come to an end within ``patience_seconds``.
+        """
+        try:
+            descriptor = os.open(self._file(record), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield False
+            return
+        except OSError as error:
+            raise UndoError(f"undo record {self._file(record)} cannot be opened: {error.strerror}") from error
+        try:
+            if not _locked_within(descriptor, patience_seconds):
+                raise UndoError(
+                    f"{_holder(descriptor)} is healing it, and has not finished within {patience_seconds:g} s",
+                    "wait for that process, or end it",
+                )
+            yield self.has(record)
         finally:
             os.close(descriptor)
 
@@ -159,7 +216,7 @@ class UndoJournal:
 
 def identifier(wall_ns: int, pid: int, fault: str) -> str:
     """Return a name for a record that sorts by time."""
-    return f"{wall_ns:020d}-{pid}-{re.sub(r'[^a-z0-9]+', '-', fault)}"
+    return f"{wall_ns:0{_TIME_DIGITS}d}-{pid}-{re.sub(r'[^a-z0-9]+', '-', fault)}"
 
 
 def _read(file: Path) -> UndoRecord | None:
@@ -188,7 +245,31 @@ def _record(raw: Mapping[str, Any]) -> UndoRecord:
         place=Place(**raw["place"]),
         owner=Owner(ProcessName(**owner), ProcessName(**runner) if runner else None),
         lease_until_wall_s=float(raw["lease_until_wall_s"]),
+        namespaces=dict(raw.get("namespaces") or {}),
     )
+
+
+def _locked_within(descriptor: int, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+        time.sleep(POLL_SECONDS)
+
+
+def _holder(descriptor: int) -> str:
+    """Return which process holds the lock of an open file, as far as the kernel tells; see proc_locks(5)."""
+    inode = str(os.fstat(descriptor).st_ino)
+    try:
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        locks = []
+    pids = [one[4] for one in locks if len(one) > 5 and one[1] == "FLOCK" and one[5].endswith(f":{inode}")]
+    return f"process {pids[0]}" if pids else "another process"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,15 +9,16 @@ calls on every way out; `applied` does so for a single fault. What neither gets 
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from flametest.faults.errors import FaultError, HealError, UndoError
 from flametest.faults.guardian import Guardian
 from flametest.faults.healing import Healing, heal_all
+from flametest.faults.holding import held_by_others, refuse
 from flametest.faults.owner import Owner
 from flametest.faults.protocol import Fault, Prepares, Proof, State
 from flametest.faults.safety import Radius, check
@@ -25,11 +26,14 @@ from flametest.faults.signals import shielded, terminable
 from flametest.faults.survey import survey
 from flametest.faults.undo import Place, UndoJournal, UndoRecord, identifier
 from flametest.kube import KubeClient
+from flametest.kube.resources import NAMESPACES
+from flametest.kube.snapshots import find
 from flametest.kube.stamps import Mutation, stamp_mutations
 from flametest.model.events import Target
 
 __all__ = ["Armed", "Injected", "InjectionOptions", "Injector", "Observer", "aim", "applied"]
 
+ARM_TRIES_MAX = 10
 ELSEWHERE = "the guardian, or another command, has healed it already"
 
 
@@ -106,10 +110,48 @@ class Injector:
         """
         targets = aim(self._client, fault, self._options.radius)
         self._observer.shown(fault, targets)
-        state = fault.record(self._client, targets)
-        if not fault.lasts:
-            return Armed(fault, targets, state)
-        record = UndoRecord(
+        state = self._journalled(fault, targets)
+        if fault.lasts:
+            self._guardian.start()
+        return Armed(fault, targets, state)
+
+    def _journalled(self, fault: Fault, targets: tuple[Target, ...]) -> State:
+        """Return what proof and healing need, once it is on disk that these objects are held by this experiment.
+
+        What a fault records has to be read while nobody else holds the objects. So it is written only if the journal
+        has not changed since before it was read, and read again otherwise.
+
+        Raises:
+            FaultError: another run holds one of them.
+        """
+        spaces = _namespaces(self._client, targets)
+        for _ in range(ARM_TRIES_MAX):
+            version = self._journal.version()
+            wanted = self._record(fault, targets, {}, spaces)
+            self._await_free(wanted)
+            state = fault.record(self._client, targets)
+            if not fault.lasts:
+                return state
+            record = replace(wanted, state=state)
+            with self._journal.locked():
+                if self._journal.version() != version:
+                    continue
+                self._armed.append(record)
+                try:
+                    self._journal.write(record)
+                except UndoError:
+                    self._armed.remove(record)
+                    raise
+            return state
+        raise FaultError(
+            f"{fault.title}: other runs injected and healed all the while, so what it was before could not be recorded",
+            "wait until they have ended",
+        )
+
+    def _record(
+        self, fault: Fault, targets: tuple[Target, ...], state: State, namespaces: Mapping[str, str]
+    ) -> UndoRecord:
+        return UndoRecord(
             identifier=identifier(time.time_ns(), os.getpid(), fault.name),
             fault=fault.name,
             title=fault.title,
@@ -118,15 +160,23 @@ class Injector:
             place=self._place,
             owner=self._options.owner,
             lease_until_wall_s=time.time() + self._options.lease_seconds,
+            namespaces=namespaces,
         )
-        self._armed.append(record)
-        try:
-            self._journal.write(record)
-        except UndoError:
-            self._armed.remove(record)
-            raise
-        self._guardian.start()
-        return Armed(fault, targets, state)
+
+    def _await_free(self, wanted: UndoRecord) -> None:
+        """Heal what ended runs have left on the objects that are wanted.
+
+        Raises:
+            FaultError: a run holds one of them that still runs, or what another has left could not be healed.
+        """
+        held = held_by_others(self._journal.records()[0], wanted)
+        for holder, target in held:
+            if holder.lives(time.time()):
+                raise refuse(holder, target, lives=True)
+        heal_all(self._journal, [holder for holder, _ in held])
+        for holder, target in held:
+            if self._journal.has(holder):
+                raise refuse(holder, target, lives=False)
 
     def inject(self, fault: Fault) -> Proof:
         """Arm and inject a fault, and return whether it took effect; `heal` takes it back.
@@ -171,6 +221,12 @@ class Injector:
             if not self._armed:
                 self._guardian.stop()
         return tuple(done)
+
+
+def _namespaces(client: KubeClient, targets: tuple[Target, ...]) -> dict[str, str]:
+    """Return the uids of the targets' namespaces, by which they are told from successors of the same names."""
+    found = {name: find(client.api, NAMESPACES, "", name) for name in {one.namespace for one in targets} - {""}}
+    return {name: str(one["metadata"]["uid"]) for name, one in found.items() if one is not None}
 
 
 def aim(client: KubeClient, fault: Fault, radius: Radius) -> tuple[Target, ...]:

@@ -52,17 +52,28 @@ class ApiRejectedError(KubeError):
         code: the HTTP status.
         reason: the API's machine-readable reason, such as ``Invalid``; empty when it gave none.
         told: the API's own message, which is a part of this one's.
+        subject: the name of the object that the API's answer is about; empty when it named none.
     """
 
-    def __init__(self, message: str, remedy: str = "", *, code: int, reason: str = "", told: str = "") -> None:
+    def __init__(
+        self, message: str, remedy: str = "", *, code: int, reason: str = "", told: str = "", subject: str = ""
+    ) -> None:
         super().__init__(message, remedy)
         self.code = code
         self.reason = reason
         self.told = told or message
+        self.subject = subject
 
 
 class NotFoundError(ApiRejectedError):
     """The object, or the kind of object, does not exist."""
+
+    def is_absence_of(self, name: str) -> bool:
+        """Return whether the API itself says that there is no object of this name.
+
+        A proxy before it, or a path that it does not serve, answers with 404 as well, and says nothing of the object.
+        """
+        return self.reason == "NotFound" and self.subject == name
 
 
 class ConflictError(ApiRejectedError):
@@ -92,12 +103,13 @@ def rejection(code: int, body: bytes, action: str) -> ApiRejectedError:
         body: the answer's body, usually a ``Status`` object.
         action: what was asked, such as ``GET /api/v1/pods``.
     """
-    message, reason = " ".join(body.decode(errors="replace").split())[:300], ""
+    message, reason, subject = " ".join(body.decode(errors="replace").split())[:300], "", ""
     try:
         status = json.loads(body)
         message, reason = str(status["message"]), str(status.get("reason", ""))
+        subject = str((status.get("details") or {}).get("name", ""))
     except (ValueError, KeyError, TypeError, AttributeError):
         pass  # Proxies before an API server answer with text of their own, which is then the message.
     kind = _BY_CODE.get(code, ApiRejectedError)
     text = f"{action} was answered with {code}: {message}"
-    return kind(text, _REMEDIES.get(code, ""), code=code, reason=reason, told=message)
+    return kind(text, _REMEDIES.get(code, ""), code=code, reason=reason, told=message, subject=subject)

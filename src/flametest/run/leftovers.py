@@ -57,7 +57,7 @@ def heal_leftovers(
     _await_abandoned(records, clock() + ENDING_SECONDS_MAX, clock, pause)
     gone = [one for one in records if any(cluster.has_ended(one.place.kubeconfig) for cluster in clusters)]
     left = [one for one in records if one not in gone]
-    living = tuple(one for one in left if one.owner.lives() and time.time() < one.lease_until_wall_s)
+    living = tuple(one for one in left if one.lives(time.time()))
     healings = (
         *(_unreadable(error) for error in errors),
         *(_forgotten(journal, one) for one in gone),

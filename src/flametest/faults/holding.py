@@ -1,0 +1,69 @@
+"""A fault belongs to one run: which undo record holds an object that another fault is about to touch.
+
+What a run has injected is healed to what that run has found. Were a second one to change the same object meanwhile,
+it would record the first one's fault as the state of before, and both would heal to what neither has found. So the
+second one is refused until the first has healed. Faults of one experiment may overlap: they are healed newest first.
+"""
+
+import time
+from collections.abc import Sequence
+
+from flametest.faults.errors import FaultError
+from flametest.faults.undo import UndoRecord
+from flametest.kube.resources import PODS
+from flametest.model.events import Target
+
+__all__ = ["held_by_others", "later_on_same", "refuse", "shared"]
+
+
+def shared(one: UndoRecord, other: UndoRecord) -> Target | None:
+    """Return an object that both records are about; None when there is none.
+
+    An object is the same by its uid, or by its name in one cluster, since a Service is recreated under another uid.
+    Pods are the same by their uid only: the next pod of a StatefulSet bears the name of the last.
+    """
+    for target in one.targets:
+        for theirs in other.targets:
+            if target.uid and target.uid == theirs.uid:
+                return target
+            named = (target.kind, target.namespace, target.name) == (theirs.kind, theirs.namespace, theirs.name)
+            if named and target.kind != PODS.kind and _one_place(one, other, target.namespace):
+                return target
+    return None
+
+
+def held_by_others(records: Sequence[UndoRecord], wanted: UndoRecord) -> list[tuple[UndoRecord, Target]]:
+    """Return the records of other owners that hold an object which ``wanted`` is about, each with that object."""
+    found = [(one, shared(wanted, one)) for one in records if one.owner.process != wanted.owner.process]
+    return [(one, target) for one, target in found if target is not None]
+
+
+def later_on_same(records: Sequence[UndoRecord], record: UndoRecord) -> UndoRecord | None:
+    """Return a record that came after this one and is about the same object: its fault has to be healed before."""
+    later = (one for one in records if one.identifier > record.identifier)
+    return next((one for one in later if shared(record, one) is not None), None)
+
+
+def refuse(holder: UndoRecord, target: Target, *, lives: bool) -> FaultError:
+    """Return the refusal of a fault whose target another run holds; says who, since when, and what to do."""
+    at = holder.since_wall_s
+    since = "" if at is None else f" since {time.strftime('%H:%M:%S', time.localtime(at))}"
+    what = f"{target.kind} {target.name} is held{since} by process {holder.owner.process.pid} ({holder.title})"
+    if lives:
+        return FaultError(
+            f"{what}, which still runs: two faults on one object could not both be healed",
+            "wait until that run has ended, or end it; it heals first",
+        )
+    return FaultError(f"{what}, which has ended and left it unhealed", "run `flametest undo` first")
+
+
+def _one_place(one: UndoRecord, other: UndoRecord, namespace: str) -> bool:
+    """Return whether two records are of one cluster, by the surest sign that both have."""
+    signs = (
+        (one.place.cluster_uid, other.place.cluster_uid),
+        (one.namespaces.get(namespace, ""), other.namespaces.get(namespace, "")),
+    )
+    sure = next((pair for pair in signs if all(pair)), None)
+    if sure is not None:
+        return sure[0] == sure[1]
+    return (one.place.kubeconfig, one.place.context) == (other.place.kubeconfig, other.place.context)

@@ -240,6 +240,13 @@ class TestWatches:
         assert watch.next()["object"]["metadata"]["resourceVersion"] == version
         watch.close()
 
+    def test_a_watch_tells_the_version_shortly_before_its_end(self, server: ServerThread, client: Client) -> None:
+        with Watch(server, "/api/v1/nodes?watch=1&allowWatchBookmarks=true&timeoutSeconds=3") as watch:
+            version = client.get(MAPS).body["metadata"]["resourceVersion"]
+            bookmark = watch.next()
+            assert (bookmark["type"], bookmark["object"]["metadata"]["resourceVersion"]) == ("BOOKMARK", version)
+            assert watch.next() is None
+
     def test_a_client_that_goes_leaves_nothing_behind(self, server: ServerThread) -> None:
         subscriptions = server.registry.store._subscriptions
         before = len(subscriptions)

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -126,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer({"metadata": {"name": plural, "uid": plural, "labels": {"flametest.dev/faults": "allowed"}}})
             return
         if "watch" in query:
-            self._watch(plural, int(query["resourceVersion"][0]))
+            self._watch(plural, int(query["resourceVersion"][0]), float(query["timeoutSeconds"][0]))
         else:
             with cluster.changed:
                 version = cluster.log[-1][0]
@@ -151,17 +152,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def _watch(self, plural: str, version: int) -> None:
-        cluster = self.server.cluster
+    def _watch(self, plural: str, version: int, seconds: float) -> None:
+        cluster, end = self.server.cluster, time.monotonic() + seconds
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         with suppress(OSError):
             while True:
                 with cluster.changed:
-                    while not cluster.ending and cluster.log[-1][0] <= version:
-                        cluster.changed.wait()
+                    while not cluster.ending and cluster.log[-1][0] <= version and time.monotonic() < end:
+                        cluster.changed.wait(max(0.0, end - time.monotonic()))
                     if cluster.ending:
+                        return
+                    if cluster.log[-1][0] <= version:
+                        self.wfile.write(b"0\r\n\r\n")
                         return
                     news = [entry for entry in cluster.log if entry[0] > version]
                     version = cluster.log[-1][0]

@@ -82,16 +82,25 @@ class ScriptedApi:
 
     handlers: list[Handler] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    changed: threading.Condition = field(default_factory=threading.Condition)
     ended: threading.Event = field(default_factory=threading.Event)
     port: int = 0
 
     def handle(self, exchange: Exchange) -> None:
         """Serve one request."""
-        self.asked.append(f"{exchange.command} {exchange.path}")
-        if self.handlers:
-            self.handlers.pop(0)(exchange)
+        handler = self.handlers.pop(0) if self.handlers else None
+        with self.changed:
+            self.asked.append(f"{exchange.command} {exchange.path}")
+            self.changed.notify_all()
+        if handler is not None:
+            handler(exchange)
         else:
             self.hold(exchange)
+
+    def wait_asked(self, number: int, timeout_seconds: float) -> bool:
+        """Wait until so many requests have come; return whether they have."""
+        with self.changed:
+            return self.changed.wait_for(lambda: len(self.asked) >= number, timeout_seconds)
 
     def hold(self, exchange: Exchange) -> None:
         """Begin a stream that says nothing until the test ends."""

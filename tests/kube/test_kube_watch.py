@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError
 from flametest.kube.resources import PODS
-from flametest.kube.watch import Change, Watch, split_lines
+from flametest.kube.watch import Change, Interruption, Watch, split_lines
 from flametest.model.events import ChangeKind, Stamp
 
 WAIT_SECONDS = 10
@@ -33,7 +33,7 @@ class Told:
 
     def __init__(self) -> None:
         self.changes: queue.Queue[Change] = queue.Queue()
-        self.interruptions: queue.Queue[str] = queue.Queue()
+        self.interruptions: queue.Queue[Interruption] = queue.Queue()
 
     def next(self) -> tuple[ChangeKind, str]:
         change = self.changes.get(timeout=WAIT_SECONDS)
@@ -92,7 +92,7 @@ def test_a_broken_connection_is_resumed_from_the_last_version(scripted_api: Any,
     told = Told()
     watch = started(scripted_client, told)
     assert [told.next() for _ in range(2)] == [(ChangeKind.ADDED, "b"), (ChangeKind.ADDED, "c")]
-    assert "connection broke" in told.interruptions.get(timeout=WAIT_SECONDS)
+    assert "connection broke" in told.interruptions.get(timeout=WAIT_SECONDS).reason
     assert "resourceVersion=8" in scripted_api.asked[2]
     watch.stop()
 
@@ -134,7 +134,7 @@ def test_a_version_that_is_too_old_leads_to_a_new_list_with_what_went_meanwhile(
     told = Told()
     watch = started(scripted_client, told)
     assert [told.next() for _ in range(4)][2:] == [(ChangeKind.DELETED, "a"), (ChangeKind.LISTED, "b")]
-    assert "too old" in told.interruptions.get(timeout=WAIT_SECONDS)
+    assert "too old" in told.interruptions.get(timeout=WAIT_SECONDS).reason
     watch.stop()
     assert "resourceVersion=40" in scripted_api.asked[3]
 
@@ -186,7 +186,133 @@ def test_what_cannot_be_read_does_not_end_the_watch_unseen(scripted_api: Any, sc
     told = Told()
     watch = started(scripted_client, told)
     assert told.next() == (ChangeKind.ADDED, "a")
-    assert "broke" in told.interruptions.get(timeout=WAIT_SECONDS)
+    assert "broke" in told.interruptions.get(timeout=WAIT_SECONDS).reason
+    watch.stop()
+
+
+@pytest.fixture
+def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what is silent for more than a second be noticed, and what lags for a tenth."""
+    monkeypatch.setattr("flametest.kube.watch.WINDOW_SECONDS", 1)
+    monkeypatch.setattr("flametest.kube.watch.LATE_SECONDS_MAX", 0.1)
+    monkeypatch.setattr("flametest.kube.watch.LAG_SECONDS_MAX", 0.1)
+
+
+@pytest.mark.usefixtures("short_windows")
+def test_a_watch_that_falls_silent_is_told_with_what_it_missed_and_resumed_without_a_gap(
+    scripted_api: Any, scripted_client: KubeClient
+) -> None:
+    """Nothing breaks: the stream is there, and neither changes nor its end come."""
+
+    def freezes(exchange: Any) -> None:
+        exchange.begin_stream()
+        exchange.send_event("ADDED", pod("b", 8))
+        scripted_api.ended.wait(30)
+
+    def goes_on(exchange: Any) -> None:
+        exchange.begin_stream()
+        exchange.send_event("MODIFIED", pod("b", 9))
+        exchange.send_event("ADDED", pod("c", 10))
+        scripted_api.ended.wait(30)
+
+    now = listed(10, pod("a", 3), pod("b", 9), pod("c", 10))
+    scripted_api.handlers = [listed(7, pod("a", 3)), freezes, now, goes_on]
+    told, before_ns = Told(), time.monotonic_ns()
+    watch = started(scripted_client, told)
+    assert [told.next() for _ in range(4)][1:] == [
+        (ChangeKind.ADDED, "b"),
+        (ChangeKind.MODIFIED, "b"),
+        (ChangeKind.ADDED, "c"),
+    ]
+    silence = told.interruptions.get(timeout=WAIT_SECONDS)
+    watch.stop()
+    assert "fell silent" in silence.reason
+    assert (silence.objects, silence.missed) == (3, 2)
+    assert before_ns < silence.silent_since_ns < time.monotonic_ns() - 1_000_000_000
+    assert "resourceVersion=8" in scripted_api.asked[3]
+
+
+def test_a_watch_asks_for_windows_with_bookmarks_so_that_each_begins_where_the_last_one_ended(
+    scripted_api: Any, scripted_client: KubeClient
+) -> None:
+    def window(exchange: Any) -> None:
+        exchange.begin_stream()
+        exchange.send_event("BOOKMARK", {"metadata": {"resourceVersion": "20"}})
+        exchange.send_chunk(b"")
+
+    def next_window(exchange: Any) -> None:
+        exchange.begin_stream()
+        exchange.send_event("ADDED", pod("b", 21))
+        scripted_api.ended.wait(30)
+
+    scripted_api.handlers = [listed(7), window, next_window]
+    told = Told()
+    watch = started(scripted_client, told)
+    assert told.next() == (ChangeKind.ADDED, "b")
+    watch.stop()
+    assert all(text in scripted_api.asked[1] for text in ("timeoutSeconds=10", "allowWatchBookmarks=true"))
+    assert "resourceVersion=20" in scripted_api.asked[2]
+    assert told.interruptions.empty()
+
+
+@pytest.mark.usefixtures("short_windows")
+@pytest.mark.parametrize(
+    ("items", "unseen"),
+    [
+        ((pod("a", 3), pod("b", 8)), ()),
+        ((pod("a", 2), pod("b", 8)), ()),  # a list that is older than what the watch has shown
+        ((pod("a", 9), pod("b", 8)), ("a",)),
+        ((pod("a", 3),), ("b",)),
+        ((pod("a", 3), pod("b", 8), pod("c", 9)), ("c",)),
+        ((pod("b", 9), pod("c", 10)), ("a", "b", "c")),
+    ],
+)
+def test_what_a_list_shows_and_the_watch_does_not_is_found(
+    scripted_api: Any, scripted_client: KubeClient, items: tuple[object, ...], unseen: tuple[str, ...]
+) -> None:
+    def shows(exchange: Any) -> None:
+        exchange.begin_stream()
+        exchange.send_event("ADDED", pod("b", 8))
+        exchange.send_event("ADDED", pod("gone", 8))
+        exchange.send_event("DELETED", pod("gone", 8))
+        scripted_api.ended.wait(30)
+
+    told = Told()
+    scripted_api.handlers = [listed(7, pod("a", 3)), shows]
+    watch = started(scripted_client, told)
+    for _ in range(4):
+        told.next()
+    scripted_api.handlers = [listed(10, *items)]
+    found = watch.compare()
+    watch.stop()
+    assert (found.objects, tuple(sorted(found.unseen))) == (len(items), unseen)
+    assert 0 < found.heard_ns < found.at.monotonic_ns
+
+
+def test_a_change_that_the_watch_shows_soon_after_the_list_is_no_difference(
+    scripted_api: Any, scripted_client: KubeClient
+) -> None:
+    has_listed = threading.Event()
+
+    def shows_later(exchange: Any) -> None:
+        exchange.begin_stream()
+        has_listed.wait(WAIT_SECONDS)
+        exchange.send_event("MODIFIED", pod("a", 9))
+        exchange.send_event("DELETED", pod("b", 10))
+        scripted_api.ended.wait(30)
+
+    def list_again(exchange: Any) -> None:
+        listed(10, pod("a", 9))(exchange)
+        has_listed.set()
+
+    told = Told()
+    scripted_api.handlers = [listed(7, pod("a", 3), pod("b", 4)), shows_later]
+    watch = started(scripted_client, told)
+    for _ in range(2):
+        told.next()
+    assert scripted_api.wait_asked(2, WAIT_SECONDS)  # the stream is asked for in the watch's thread
+    scripted_api.handlers = [list_again]
+    assert watch.compare().unseen == ()
     watch.stop()
 
 

@@ -15,7 +15,15 @@ import pytest
 
 from flametest.measure.samples import Samples
 from flametest.measure.scenario import ScenarioSpec, measure_scenario
-from flametest.model.events import LoadStarted, PodObserved
+from flametest.model.events import (
+    EndpointsObserved,
+    Event,
+    LoadStarted,
+    PodObserved,
+    WatchCompared,
+    WatchInterrupted,
+    WorkloadObserved,
+)
 from flametest.model.history import History
 from flametest.model.result import Check, ScenarioResult
 from flametest.model.samples import Lane, Outcome, Sample
@@ -63,6 +71,84 @@ def _lanes(lab: Laboratory, *, everything_bad: bool, how: str) -> list[Sample]:
 
 def within(start: float, end: float) -> Callable[[Sample], bool]:
     return lambda one: start <= one.sent_ns / SECOND_NS < end
+
+
+# Watches that deliver nothing, late, or not everything
+
+
+def seen_by_silent_watches(lab: Laboratory, since: float, silent: frozenset[type]) -> list[Event]:
+    """Return the history of a deleted pod as it is when watches of some kinds deliver nothing more from a moment on."""
+    return [
+        event for event in lab.deletion() if not (type(event) in silent and event.at.monotonic_ns >= since * SECOND_NS)
+    ]
+
+
+def compared(resource: str, seconds: float, names: tuple[str, ...], heard: float) -> WatchCompared:
+    unseen = len(names)
+    return WatchCompared(stamp(seconds), SCENARIO, resource, 9, unseen, names, round(heard * SECOND_NS))
+
+
+KINDS: dict[str, type[Event]] = {
+    "pods": PodObserved,
+    "endpointslices": EndpointsObserved,
+    "deployments": WorkloadObserved,
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_watches_that_fell_silent_unnoticed_are_inconclusive_by_a_list_with_figures(lab: Laboratory, seed: int) -> None:
+    """Without an error, from before the fault: the record shows a system in which nothing happened."""
+    chance = random.Random(seed)
+    since = chance.uniform(1, 29.9)
+    silent = chance.sample(sorted(KINDS), chance.randint(1, 3))
+    events = seen_by_silent_watches(lab, since, frozenset(KINDS[one] for one in silent))
+    at = chance.uniform(35, 89)
+    for resource in KINDS:
+        names = tuple(f"api-{one}" for one in "abc"[: chance.randint(1, 3)]) if resource in silent else ()
+        events.append(compared(resource, at, names, since if resource in silent else at - 1))
+    result = judged(
+        History(events), Samples.of(rows(lab, within(30, 40) if chance.random() < 0.5 else lambda one: False))
+    )
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.sentence.startswith("in doubt (the watches showed what lists show: a list of ")
+    detail = check(result, "watches_current").detail
+    assert any(f"a list of {one} shows " in detail for one in silent)
+    assert "of 9 objects otherwise than the watch had shown them seconds later (api-a" in detail
+    assert f"it was heard last {at - since:.1f} s before the list" in detail
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_watches_that_fell_silent_and_went_on_late_are_inconclusive_with_figures(lab: Laboratory, seed: int) -> None:
+    """What they missed was shown in the end, and all lists agree then; it was stamped when it came."""
+    chance = random.Random(seed)
+    since = chance.uniform(10, 80)
+    until = max(30.1, since + chance.uniform(5, 15))
+    resource, missed = chance.choice(sorted(KINDS)), chance.randint(0, 9)
+    silence = WatchInterrupted(
+        *(stamp(until), SCENARIO, resource, "it fell silent"),
+        *(round(since * SECOND_NS), 9, missed),
+    )
+    history = lab.deletion().append(silence).append(compared(resource, 89, (), 88))
+    result = judged(history, Samples.of(rows(lab)))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    detail = check(result, "watches_current").detail
+    assert f"the watch of {resource} was silent from {since - 30:+.1f} s to {until - 30:+.1f} s" in detail
+    assert f"{missed} of 9 objects had changed unseen" in detail
+
+
+def test_a_silence_that_was_over_before_the_injection_is_no_doubt(lab: Laboratory) -> None:
+    silence = WatchInterrupted(stamp(20), SCENARIO, "pods", "it fell silent", 5 * SECOND_NS, 3, 1)
+    assert judged(lab.deletion().append(silence), Samples.of(rows(lab))).verdict is Verdict.PASSED
+
+
+def test_watches_that_could_not_be_compared_in_the_end_are_inconclusive(lab: Laboratory) -> None:
+    problem = WatchCompared(stamp(89), SCENARIO, "pods", 0, 0, (), 0, "the API does not answer")
+    result = judged(lab.deletion().append(problem), Samples.of(rows(lab)))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "pods could not be compared with lists at the end: the API does not answer" in result.sentence
+    earlier = replace(problem, at=stamp(50))
+    history = lab.deletion().append(earlier).append(compared("pods", 89, (), 88))
+    assert judged(history, Samples.of(rows(lab))).verdict is Verdict.PASSED
 
 
 # Answers of pods that the namespace does not have
@@ -217,8 +303,9 @@ def test_a_record_that_does_not_contradict_itself_is_not_in_doubt(lab: Laborator
         if not (held_up and one.lane is Lane.LOAD and within(start, end)(one)) or chance.random() < 0.1
     ]
     history = History(
-        replace(event, users=users) if isinstance(event, LoadStarted) else event for event in lab.deletion()
+        replace(event, users=users) if isinstance(event, LoadStarted) else event
+        for event in (*lab.deletion(), *(compared(resource, at, (), at - 1) for resource in KINDS for at in (35, 90)))
     )
     result = judged(history, Samples.of(kept))
-    for name in ("answers_known", "views_agree"):
+    for name in ("watches_current", "answers_known", "views_agree"):
         assert check(result, name).verdict is Verdict.PASSED, check(result, name).detail

@@ -1,10 +1,10 @@
 """The recorder: everything that measures an experiment, from before its hypothesis until after its rollbacks.
 
-It owns the record folder, the prober (a process), one watch (a thread) for each kind that matters and the reader of
-the pods' own counts (another thread), and ends all of them in `Recorder.stop`, whatever happened before. Watches write
-to the record from their own threads; the main thread, in which Chaos Toolkit runs, waits for what they show. What goes
-wrong in a watch's thread is kept and raised in the main thread at its next check, because a record with a hole in it
-must not pass for a whole one.
+It owns the record folder, the prober (a process), the watches (threads, see `flametest.chaos.watching`) and the reader
+of the pods' own counts (another thread), and ends all of them in `Recorder.stop`, whatever happened before. Watches
+write to the record from their own threads; the main thread, in which Chaos Toolkit runs, waits for what they show. What
+goes wrong in a watch's thread is kept and raised in the main thread at its next check, because a record with a hole in
+it must not pass for a whole one.
 """
 
 import random
@@ -17,14 +17,14 @@ from pathlib import Path
 
 from flametest.chaos.errors import RecorderError
 from flametest.chaos.injection import Injection, injection
-from flametest.chaos.observations import WATCHED, observe
 from flametest.chaos.record import Record, lone_folder
 from flametest.chaos.settings import Settings
 from flametest.chaos.traffic import TrafficReader
 from flametest.chaos.view import View
+from flametest.chaos.watching import Watching, is_turning_point
 from flametest.faults.protocol import Proof
 from flametest.kube import KubeClient, connect
-from flametest.kube.resources import PODS, Resource
+from flametest.kube.resources import PODS
 from flametest.kube.stamps import Mutation, stamp_mutations
 from flametest.load.prober import Prober
 from flametest.load.redirects import refuse_redirect
@@ -39,7 +39,6 @@ from flametest.model.events import (
     ScenarioEnded,
     ScenarioStarted,
     Stamp,
-    WatchInterrupted,
 )
 
 __all__ = ["Noting", "Recorder", "Scenario"]
@@ -86,6 +85,7 @@ class Recorder:
         self._record: Record | None = None
         self._client: KubeClient | None = None
         self._prober: Prober | None = None
+        self._watching: Watching | None = None
         self._exits = ExitStack()
         self._outcome = ("aborted", False)
         self._failure: Exception | None = None
@@ -124,8 +124,7 @@ class Recorder:
         self.note(ScenarioStarted(_now(), self.scenario.name, self.scenario.title, self.scenario.experiment))
         self.note(Noted(_now(), self.scenario.name, f"random choices start from FLAMETEST_SEED={self._seed}"))
         self._client = self._exits.enter_context(connect(self._settings.kubeconfig, self._settings.context))
-        for resource in WATCHED:
-            self._start_watch(self._client, resource)
+        self._start_watches(self._client)
         if self._view.desired(self.scenario.workload) is None:
             raise RecorderError(
                 f"namespace {self._settings.namespace!r} holds no Deployment, StatefulSet or DaemonSet "
@@ -153,6 +152,8 @@ class Recorder:
             RecorderError: it cannot be written.
         """
         assert self._record is not None
+        if self._watching is not None and is_turning_point(event):
+            self._watching.compare_soon()
         try:
             self._record.append(event)
         except OSError as error:
@@ -273,15 +274,15 @@ class Recorder:
                 self._seen.wait(min(left, CHECK_SECONDS))
         return True
 
-    def _start_watch(self, client: KubeClient, resource: Resource) -> None:
-        watch = client.watch(
-            resource,
-            self._settings.namespace,
-            lambda change: self._take(observe(resource, change, self.scenario.name)),
-            lambda reason: self._take(WatchInterrupted(_now(), self.scenario.name, resource.plural, reason)),
-        )
-        self._exits.callback(watch.stop)
-        watch.start()
+    def _start_watches(self, client: KubeClient) -> None:
+        self._watching = Watching(client, self._settings.namespace, self.scenario.name, self._take)
+        self._exits.callback(self._stop_watches, self._watching)
+        self._watching.start()
+
+    def _stop_watches(self, watching: Watching) -> None:
+        """End them; a record that may be judged gets a last comparison, one that was given up need not wait for it."""
+        self._watching = None
+        watching.stop(comparing=self._outcome[0] in ("completed", "deviated"))
 
     def _start_traffic(self, client: KubeClient) -> None:
         reader = TrafficReader(client, self._settings.namespace, self.scenario.name, self._take)

@@ -15,7 +15,7 @@ from flametest.kube.namespaces import delete_namespace
 from flametest.kube.readiness import Readiness, wait_ready, workloads_of
 from flametest.kube.resources import Resource
 from flametest.kube.warnings import Warned, warnings_of
-from flametest.kube.watch import Change, Watch
+from flametest.kube.watch import Change, Interruption, Watch
 from flametest.manifests import Manifest
 
 __all__ = ["KubeClient", "connect"]
@@ -106,7 +106,7 @@ class KubeClient:
         resource: Resource,
         namespace: str,
         on_change: Callable[[Change], None],
-        on_interruption: Callable[[str], None],
+        on_interruption: Callable[[Interruption], None],
     ) -> Watch:
         """Return a watch, not yet started; see `flametest.kube.watch.Watch`."""
         return Watch(self.api, resource, namespace, on_change, on_interruption)

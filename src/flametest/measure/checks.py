@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from flametest.measure.contradictions import answers_known, views_agree
+from flametest.measure.contradictions import answers_known, views_agree, watches_current
 from flametest.measure.figures import Figures
 from flametest.measure.objectives import Objectives
 from flametest.measure.samples import Samples
@@ -65,6 +65,7 @@ def checks(
         ("prober_punctual", "The prober kept its schedule", lambda: prober_punctual(history, samples, objectives)),
         ("clock_steady", "The clock was not set", lambda: clock_steady(history, objectives)),
         ("watches_whole", "The watches saw everything", lambda: _watches(history, measured)),
+        ("watches_current", "The watches showed what lists show", lambda: watches_current(history, measured)),
         ("answers_known", "The pods that answered are the system's own", lambda: answers_known(history, samples)),
         ("views_agree", "Prober and load saw the same", lambda: views_agree(history, samples, measured, objectives)),
     )
@@ -271,7 +272,7 @@ def clock_steady(history: History, objectives: Objectives) -> tuple[Verdict, str
 def _watches(history: History, measured: Figures) -> _Finding:
     if not measured.view.own():
         return Verdict.INCONCLUSIVE, f"no pod of {measured.view.name} was watched"
-    broken = history.of(WatchInterrupted)
+    broken = [event for event in history.of(WatchInterrupted) if not event.silent_since_ns]
     if not broken:
         return Verdict.PASSED, f"{len(measured.view.own())} pods of {measured.view.name} by uid, without interruption"
     ready_ns = measured.moments.ready_ns if measured.moments else None

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from flametest.measure.figures import Figures
 from flametest.measure.objectives import Objectives
 from flametest.measure.samples import Samples
-from flametest.model.events import LoadStarted, PodObserved
+from flametest.model.events import EndpointsObserved, LoadStarted, PodObserved, WatchCompared, WatchInterrupted
 from flametest.model.history import History
 from flametest.model.result import Check
 from flametest.model.samples import Lane
 from flametest.model.verdict import Criterion, Verdict
 
-__all__ = ["CONTRADICTIONS", "answers_known", "unless_contradicted", "views_agree"]
+__all__ = ["CONTRADICTIONS", "answers_known", "unless_contradicted", "views_agree", "watches_current"]
 
-CONTRADICTIONS = frozenset({"answers_known", "views_agree"})
+CONTRADICTIONS = frozenset({"watches_current", "answers_known", "views_agree"})
 """Names of the checks whose doubt outweighs a limit that was missed."""
 
 _Finding = tuple[Verdict, str]
@@ -57,6 +57,41 @@ def unless_contradicted(
     )
 
 
+def watches_current(history: History, measured: Figures) -> _Finding:
+    """Return whether the watches have shown, from the injection on, what lists of the same objects show.
+
+    A watch that fell silent is in doubt even if nothing had changed meanwhile: what it would have shown in time, and
+    whether it was shown, nobody can tell. A record from before lists were compared is not.
+    """
+    compared = history.of(WatchCompared)
+    for one in compared:
+        if one.unseen:
+            seconds = (one.at.monotonic_ns - one.heard_ns) / _NS
+            return (
+                Verdict.INCONCLUSIVE,
+                f"a list of {one.resource} shows {one.unseen} of {one.objects} objects otherwise than the watch had "
+                f"shown them seconds later ({', '.join(one.names)}); it was heard last {seconds:.1f} s before the list",
+            )
+    for silent in history.of(WatchInterrupted):
+        if silent.silent_since_ns and silent.at.monotonic_ns >= measured.axis.sent_ns:
+            since, until = (measured.axis.seconds(one) for one in (silent.silent_since_ns, silent.at.monotonic_ns))
+            return (
+                Verdict.INCONCLUSIVE,
+                f"the watch of {silent.resource} was silent from {since:+.1f} s to {until:+.1f} s from the injection; "
+                f"{silent.missed} of {silent.objects} objects had changed unseen by then",
+            )
+    latest = {one.resource: one for one in compared}
+    failed = [one for one in latest.values() if one.problem]
+    if failed:
+        resources = ", ".join(one.resource for one in failed)
+        return (
+            Verdict.INCONCLUSIVE,
+            f"the watches of {resources} could not be compared with lists at the end: {failed[0].problem}",
+        )
+    objects = sum(one.objects for one in compared)
+    return Verdict.PASSED, f"{len(compared)} lists of {objects} objects in all, each as the watches had shown it"
+
+
 def answers_known(history: History, samples: Samples) -> _Finding:
     """Return whether every answer that names its pod comes from a pod that the namespace has or had.
 
@@ -70,7 +105,7 @@ def answers_known(history: History, samples: Samples) -> _Finding:
     named = sum(counts.values())
     if not named:
         return Verdict.PASSED, "no answer names the pod that served it (X-Served-By), so that this cannot be told"
-    known = _names_of(pods)
+    known = _names_of(pods) | _routed_names(history.of(EndpointsObserved))
     unknown = {name: count for name, count in counts.items() if name not in known}
     if not unknown:
         return Verdict.PASSED, f"{named} of {len(answered)} answers name their pod, and all of these were watched"
@@ -192,6 +227,11 @@ def _names_of(pods: Iterable[PodObserved]) -> set[str]:
     """Return by what the pods may name themselves: by their names, cut off as their hostnames are, or these."""
     names = {pod.name for pod in pods}
     return names | {name[:_HOSTNAME_LENGTH_MAX].rstrip("-.") for name in names} | {pod.hostname for pod in pods}
+
+
+def _routed_names(slices: Iterable[EndpointsObserved]) -> set[str]:
+    """Return the names of the pods that EndpointSlices lead to, which another watch shows than that of the pods."""
+    return {endpoint.pod_name for one in slices for endpoint in one.endpoints}
 
 
 def _listed(counts: dict[str, int]) -> str:

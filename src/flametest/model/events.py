@@ -38,6 +38,7 @@ __all__ = [
     "ScenarioStarted",
     "Stamp",
     "Target",
+    "WatchCompared",
     "WatchInterrupted",
     "WorkloadObserved",
 ]
@@ -322,10 +323,42 @@ class RequestsCounted(Event):
 
 @dataclass(frozen=True, slots=True)
 class WatchInterrupted(Event):
-    """A watch broke and was begun anew; what happened in between was listed, not seen."""
+    """A watch broke or fell silent and was begun anew; what happened in between was listed or shown late, not seen.
+
+    Attributes:
+        resource: what it watches, in the plural.
+        reason: what happened.
+        silent_since_ns: when a watch that fell silent was heard last (monotonic); 0 for one that broke.
+        objects: how many objects there were when the silence was noticed.
+        missed: how many of them the silent watch had not shown as they were then.
+    """
 
     resource: str
     reason: str
+    silent_since_ns: int = 0
+    objects: int = 0
+    missed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchCompared(Event):
+    """What a watch had shown was compared with a list of the same objects.
+
+    Attributes:
+        resource: what it watches, in the plural.
+        objects: how many objects the list has.
+        unseen: how many the watch had not shown as the list has them, a few seconds after it.
+        names: some of these.
+        heard_ns: when the watch was heard last before the list (monotonic).
+        problem: why they could not be compared; empty when they could.
+    """
+
+    resource: str
+    objects: int
+    unseen: int
+    names: tuple[str, ...]
+    heard_ns: int
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

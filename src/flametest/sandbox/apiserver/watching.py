@@ -24,7 +24,10 @@ WATCH_SECONDS_MIN, WATCH_SECONDS_MAX = 1800, 3600
 """How long a watch lasts that names no end; at random between, so that clients do not all come back at once."""
 
 BOOKMARK_SECONDS = 15.0
-"""How long a watch may be quiet before a bookmark tells its client the present version, if it asked for bookmarks."""
+"""How often a bookmark tells its client the present version, if it asked for bookmarks."""
+
+LAST_BOOKMARK_SECONDS = 2.0
+"""How long before the end of a watch a last one comes, as from a real API server: the next watch begins from it."""
 
 
 class _Encoder:
@@ -131,8 +134,9 @@ async def stream_watch(
         subscription = registry.subscribe(target.resource, since)
         if since is None:
             await response.write(_initial(registry, target, watch, is_true(request.query, "sendInitialEvents")))
-        async with asyncio.timeout(seconds):
-            await _follow(registry, subscription, response, watch)
+        ends = asyncio.get_running_loop().time() + seconds
+        async with asyncio.timeout_at(ends):
+            await _follow(registry, subscription, response, watch, ends)
     except StatusError as error:
         await response.write(_error_line(error))
     except TimeoutError:
@@ -154,17 +158,28 @@ def _initial(registry: Registry, target: Target, watch: _Watch, initial_end: boo
     return b"".join(lines)
 
 
-async def _follow(registry: Registry, subscription: Subscription, response: web.StreamResponse, watch: _Watch) -> None:
-    """Write changes as they come, until the subscription is closed."""
+async def _follow(
+    registry: Registry, subscription: Subscription, response: web.StreamResponse, watch: _Watch, ends: float
+) -> None:
+    """Write changes as they come, until the subscription is closed, and bookmarks meanwhile."""
+    clock = asyncio.get_running_loop().time
+    bookmark_at = _next_bookmark(clock(), ends) if watch.bookmarks else None
     while True:
         try:
-            async with asyncio.timeout(BOOKMARK_SECONDS if watch.bookmarks else None):
+            async with asyncio.timeout_at(bookmark_at):
                 changes = await subscription.changes()
         except TimeoutError:
             await response.write(watch.encoder.bookmark(registry.store.version, initial_end=False))
+            bookmark_at = _next_bookmark(clock(), ends)
             continue
         if not changes:
             return
         lines = b"".join(line for change in changes for line in watch.lines(change))
         if lines:
             await response.write(lines)
+
+
+def _next_bookmark(now: float, ends: float) -> float:
+    """Return when the next bookmark is due: at intervals, and a last one before the end."""
+    last = ends - LAST_BOOKMARK_SECONDS
+    return min(now + BOOKMARK_SECONDS, last) if last > now else now + BOOKMARK_SECONDS

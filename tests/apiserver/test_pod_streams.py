@@ -154,5 +154,9 @@ def test_of_several_containers_one_has_to_be_named() -> None:
     with pytest.raises(StatusError, match=r"choose one of: \[a b\]"):
         container_of(several, "", "log")
     assert container_of(several, "b", "log") == "b"
+    # The annotation is for clients: Kubernetes' own API server refuses all the same.
     several["metadata"]["annotations"] = {"kubectl.kubernetes.io/default-container": "b"}
-    assert container_of(several, "", "log") == "b"
+    several["spec"]["initContainers"] = [{"name": "i"}]
+    with pytest.raises(StatusError, match=r"choose one of: \[a b\] or one of the init containers: \[i\]"):
+        container_of(several, "", "log")
+    assert container_of(several, "i", "log") == "i"

@@ -27,19 +27,21 @@ def guarded(module: str, func: str, arguments: dict[str, Any], kind: str = "acti
             "chaosk8s.pod.actions",
             "terminate_pods",
             {"label_selector": "app=api", "ns": "n", "rand": True, "qty": 50, "mode": "percentage", "grace_period": 0},
-            PodDeletion(PodSelection("n", "app=api", count=50, percent=True), 0),
+            PodDeletion(PodSelection("n", "app=api", count=50, percent=True, listed=True), 0),
         ),
         (
             "chaosk8s.pod.actions",
             "terminate_pods",
             {"name_pattern": "^api", "all": True, "order": "oldest"},
-            PodDeletion(PodSelection("default", name_pattern="^api", every=True, at_random=False, oldest_first=True)),
+            PodDeletion(
+                PodSelection("default", "", "^api", every=True, at_random=False, oldest_first=True, listed=True)
+            ),
         ),
         (
             "chaosk8s.pod.actions",
             "delete_pods",
             {"name": "api", "ns": "n"},
-            PodDeletion(PodSelection("n", name_pattern="api", at_random=False)),
+            PodDeletion(PodSelection("n", name_pattern="api", at_random=False, listed=True)),
         ),
         ("chaosk8s.deployment.actions", "scale_deployment", {"name": "a", "replicas": 5}, Scaling("default", "a", 5)),
         (

@@ -10,10 +10,12 @@ import pytest
 from flametest.kube.errors import ConflictError, NotFoundError
 from flametest.kube.resources import (
     DEPLOYMENTS,
+    ENDPOINT_SLICES,
     NAMESPACES,
     NETWORK_POLICIES,
     NODES,
     PODS,
+    REPLICA_SETS,
     SERVICES,
     STATEFUL_SETS,
     Object,
@@ -23,6 +25,16 @@ from flametest.sandbox.launch import SandboxOptions, start
 from tests.faults.system import NODE_PORT_ADDRESS, READY_SECONDS, ROOT, System
 
 NAMESPACE = "flametest"
+_LISTED = (
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    NETWORK_POLICIES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    SERVICES,
+    STATEFUL_SETS,
+)
 
 
 class FakeApi:
@@ -47,9 +59,7 @@ class FakeApi:
         if path in self.objects:
             return copy.deepcopy(self.objects[path])
         plural = path.rsplit("/", 1)[1]
-        if plural in {one.plural for one in (DEPLOYMENTS, NETWORK_POLICIES, NODES, PODS, SERVICES, STATEFUL_SETS)} | {
-            "endpointslices"
-        }:
+        if plural in {one.plural for one in _LISTED}:
             below = [obj for where, obj in sorted(self.objects.items()) if where.rsplit("/", 1)[0] == path]
             return {"items": [copy.deepcopy(one) for one in below if selected(one, query or {})]}
         raise absent("GET", path)
@@ -114,8 +124,8 @@ def pod(name: str, app: str, controller: str = "rs") -> Object:
     owner = {"kind": "ReplicaSet", "name": controller, "uid": f"uid-of-{controller}", "controller": True}
     return {
         "metadata": {"name": name, "labels": {"app": app}, "ownerReferences": [owner]},
-        "spec": {"nodeName": "node-1"},
-        "status": {"conditions": [{"type": "Ready", "status": "True"}], "podIP": "10.0.0.1"},
+        "spec": {"nodeName": "node-1", "containers": [{"name": "main"}]},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], "podIP": "10.0.0.1"},
     }
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.catalogue import FAULTS, HEALERS
+from flametest.faults.connection import Vantage
 from flametest.faults.errors import FaultError, HealError
 from flametest.faults.healing import heal_all
 from flametest.faults.network_partition import NetworkPartition
@@ -58,7 +59,7 @@ CASES: dict[str, tuple[Fault, Callable[[Any], Any]]] = {
 @pytest.fixture(autouse=True)
 def nobody_connects(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no pod be asked to connect: pods in a dictionary cannot; those of the sandbox are."""
-    monkeypatch.setattr("flametest.faults.service_removal.vantage", lambda *_: "")
+    monkeypatch.setattr("flametest.faults.service_removal.vantage", lambda *_: Vantage("", "nobody was asked"))
 
 
 @pytest.fixture(params=CASES)

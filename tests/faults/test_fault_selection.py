@@ -12,7 +12,9 @@ from flametest.faults.errors import FaultError
 from flametest.faults.nodes import NodeSelection
 from flametest.faults.scaling import Scaling
 from flametest.faults.selection import PodSelection, foretold
-from flametest.kube.resources import DEPLOYMENTS, NODES
+from flametest.faults.workloads import pods_of, ready_endpoints
+from flametest.kube.resources import DEPLOYMENTS, ENDPOINT_SLICES, NODES, PODS, REPLICA_SETS, SERVICES
+from tests.faults.conftest import merge, pod
 
 NS = "flametest"
 
@@ -66,7 +68,7 @@ def test_a_node_is_named_or_drawn_from_those_with_a_pod_of_an_app(client: Any) -
     assert drawn[0].name == "node-1"
     with pytest.raises(FaultError, match="neither a node nor an app is named"):
         NodeSelection(NS).targets(client)
-    with pytest.raises(FaultError, match="no node has a pod of app 'apii'"):
+    with pytest.raises(FaultError, match="no node has a live pod of app 'apii'"):
         NodeSelection(NS, app="apii").targets(client)
     with pytest.raises(FaultError, match="the cluster holds no Node 'node-9'"):
         NodeSelection(NS, "node-9").targets(client)
@@ -84,3 +86,98 @@ def test_a_workload_that_does_not_exist_is_told_with_those_that_do(client: Any) 
 def test_a_signal_is_a_name_and_nothing_that_a_shell_could_take_for_more(client: Any) -> None:
     with pytest.raises(FaultError, match="is no name of a signal"):
         ContainerCrash(PodSelection(NS, "app=api"), signal="TERM; reboot").targets(client)
+
+
+# Only live pods are drawn.
+
+DEAD = [
+    {"status": {"phase": "Succeeded"}},
+    {"status": {"phase": "Failed"}},
+    {"status": {"phase": "Unknown"}},
+    {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}},
+]
+
+
+def put(client: Any, name: str, change: dict[str, Any], node: str = "node-1") -> None:
+    obj = pod(name, "api")
+    merge(obj, change | {"spec": {"nodeName": node}})
+    client.api.put(PODS, obj)
+
+
+@pytest.mark.parametrize("change", DEAD)
+def test_a_pod_that_has_ended_or_is_on_its_way_out_is_never_drawn(client: Any, change: dict[str, Any]) -> None:
+    for number in range(5):
+        put(client, f"api-a{number}", change)
+    assert names(PodSelection(NS, "app=api", every=True), client) == ["api-0", "api-1", "api-2"]
+    with pytest.raises(FaultError, match="4 of 3 pods"):
+        PodSelection(NS, "app=api", count=4).targets(client)
+
+
+def test_a_pod_that_is_about_to_run_is_drawn_unless_it_has_to_run(client: Any) -> None:
+    put(client, "api-3", {"status": {"phase": "Pending"}})
+    assert len(names(PodSelection(NS, "app=api", every=True), client)) == 4
+    assert len(names(PodSelection(NS, "app=api", every=True, running=True), client)) == 3
+    assert len(ContainerCrash(PodSelection(NS, "app=api", every=True)).targets(client)) == 3
+
+
+def test_where_no_pod_lives_it_is_said_what_became_of_them(client: Any) -> None:
+    for number in range(3):
+        put(client, f"api-{number}", DEAD[0])
+    with pytest.raises(FaultError, match=r"'app=api' lives: api-0 \(Succeeded\), api-1 \(Succeeded\)"):
+        PodSelection(NS, "app=api").targets(client)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(seed=st.integers(), count=st.integers(1, 3), dead=st.integers(1, 9))
+def test_what_a_foreign_draw_from_all_listed_pods_will_hit_lives(client: Any, seed: int, count: int, dead: int) -> None:
+    for number in range(dead):
+        put(client, f"api-a{number}", DEAD[number % len(DEAD)])
+    random.seed(seed)
+    selection = PodSelection(NS, "app=api", count=count, listed=True)
+    told = foretold(selection, client)
+    assert {one.name for one in told} <= {"api-0", "api-1", "api-2"}
+    # As chaostoolkit-kubernetes draws: from the list as it is, with the random numbers as they were left.
+    listed = client.api.get(PODS.path(NS), {"labelSelector": "app=api"})["items"]
+    assert [one["metadata"]["name"] for one in random.sample(listed, count)] == [one.name for one in told]
+
+
+@pytest.mark.parametrize("options", [{"at_random": False}, {"every": True}])
+def test_a_foreign_draw_without_chance_that_would_hit_a_dead_pod_is_refused(client: Any, options: Any) -> None:
+    put(client, "api-", DEAD[0])  # sorts before the others
+    with pytest.raises(FaultError, match=r"would hit pods that do not live: api- \(Succeeded\)") as raised:
+        foretold(PodSelection(NS, "app=api", listed=True, **options), client)
+    assert "inject_pod_deletion" in raised.value.remedy
+
+
+@pytest.mark.parametrize("change", DEAD)
+def test_a_node_with_dead_pods_only_is_not_drawn_and_they_do_not_have_to_leave_it(
+    client: Any, change: dict[str, Any]
+) -> None:
+    for node in ("node-1", "node-2"):
+        client.api.put(NODES, {"metadata": {"name": node}, "spec": {}})
+    for number in range(20):  # were they drawn, node-2 would be spared once in 2^20
+        put(client, f"api-a{number}", change, "node-2")
+        assert NodeSelection(NS, app="api").targets(client)[0].name == "node-1"
+
+
+def test_a_container_that_a_pod_does_not_have_is_told_with_those_that_it_has(client: Any) -> None:
+    crash = ContainerCrash(PodSelection(NS, "app=api"), container="mian")
+    with pytest.raises(FaultError, match="has no container 'mian'") as raised:
+        crash.record(client, crash.targets(client))
+    assert raised.value.remedy == "use one of: main"
+
+
+def test_pods_and_endpoints_of_a_workload_are_those_that_it_owns(client: Any) -> None:
+    api = {"metadata": {"name": "api"}, "spec": {"template": {"metadata": {"labels": {"app": "api"}}}}}
+    found = client.api.put(DEPLOYMENTS, api) | {"kind": "Deployment"}
+    owner = {"kind": "Deployment", "uid": found["metadata"]["uid"], "controller": True}
+    replicas = {"metadata": {"name": "rs", "uid": "uid-of-rs", "ownerReferences": [owner]}}
+    client.api.put(REPLICA_SETS, replicas)
+    stranger = client.api.put(PODS, pod("worker-0", "api", "rs-worker"))
+    assert [one["metadata"]["name"] for one in pods_of(client, found)] == ["api-0", "api-1", "api-2"]
+    client.api.put(SERVICES, {"metadata": {"name": "api"}, "spec": {"selector": {"app": "api"}}})
+    own = client.api.get(PODS.path(NS, "api-0"))["metadata"]["uid"]
+    endpoints = [{"targetRef": {"uid": uid}} for uid in (own, stranger["metadata"]["uid"], "gone")]
+    labels = {"kubernetes.io/service-name": "api"}
+    client.api.put(ENDPOINT_SLICES, {"metadata": {"name": "api-1", "labels": labels}, "endpoints": endpoints})
+    assert ready_endpoints(client, found) == {"api": 2}

@@ -26,6 +26,7 @@ from flametest.faults.network_partition import NetworkPartition
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.node_loss import NodeLoss
 from flametest.faults.nodes import NodeSelection
+from flametest.faults.pod_deletion import PodDeletion
 from flametest.faults.protocol import Fault, Proof
 from flametest.faults.random_errors import RandomErrors
 from flametest.faults.scaling import Scaling
@@ -45,6 +46,7 @@ __all__ = [
     "inject_network_partition",
     "inject_node_drain",
     "inject_node_loss",
+    "inject_pod_deletion",
     "inject_random_errors",
     "inject_scaling",
     "inject_service_removal",
@@ -190,6 +192,13 @@ def inject_container_crash(
 ) -> Told:
     """Crash a container of pods drawn at random; see `ContainerCrash`."""
     return _inject(ContainerCrash(PodSelection(_in(namespace), label_selector, count=count), container, signal))
+
+
+def inject_pod_deletion(
+    label_selector: str = "", *, name_pattern: str = "", count: int = 1, grace_seconds: int = -1, namespace: str = ""
+) -> Told:
+    """Delete live pods drawn at random; see `PodDeletion`."""
+    return _inject(PodDeletion(PodSelection(_in(namespace), label_selector, name_pattern, count=count), grace_seconds))
 
 
 def inject_node_drain(node: str = "", app: str = "", timeout_seconds: float = 60, namespace: str = "") -> Told:

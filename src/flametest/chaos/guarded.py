@@ -61,6 +61,7 @@ def _deletion(arguments: Arguments) -> Fault:
         at_random=bool(arguments.get("rand", False)),
         oldest_first=arguments.get("order") == "oldest",
         percent=arguments.get("mode") == "percentage",
+        listed=True,
     )
     return PodDeletion(selection, int(arguments.get("grace_period", -1)))
 

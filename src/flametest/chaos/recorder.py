@@ -22,6 +22,7 @@ from flametest.chaos.settings import Settings
 from flametest.chaos.traffic import TrafficReader
 from flametest.chaos.view import View
 from flametest.chaos.watching import Watching, is_turning_point
+from flametest.faults.pod_deletion import PodDeletion
 from flametest.faults.protocol import Proof
 from flametest.kube import KubeClient, connect
 from flametest.kube.resources import PODS
@@ -94,6 +95,7 @@ class Recorder:
         self._view = View()
         self._pending: list[Injection] = []
         self._injections = 0
+        self._deleted: set[str] = set()  # pods that an action of Flametest's own has deleted
         self._hit: set[str] = set()  # the workloads whose pods faults were aimed at
 
     @property
@@ -176,6 +178,8 @@ class Recorder:
             RecorderError: it cannot be written.
         """
         with self._seen:
+            if event.fault == PodDeletion.name:
+                self._deleted.update(target.uid for target in event.targets)
             return self._note_numbered(event).injection
 
     def note_proof(self, injection: int, fault: str, proof: Proof) -> None:
@@ -255,6 +259,7 @@ class Recorder:
     def _has_recovered(self) -> bool:
         # Before the watch has shown the deletion, all pods still look ready.
         shown = not any(pending.deletion for pending in self._pending)
+        shown = shown and all(map(self._view.pod_is_down, self._deleted))
         return shown and all(map(self._view.is_ready, self._awaited()))
 
     def _awaited(self) -> set[str]:

@@ -1,21 +1,25 @@
 """Whether a TCP connection can be made from inside a pod: the proof of what no API object shows.
 
-It uses what the pod's image has: python3, nc, or bash. A pod without any of them cannot tell.
+It uses what the image of the pod's main container has: python3, nc, or bash. One without any of them cannot tell, nor
+can a pod in which nothing can be run; that is told with its reason, and is no sign that there is no connection.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 
 from flametest.kube import KubeClient
 from flametest.kube.errors import KubeError
 from flametest.kube.execute import execute
+from flametest.kube.pods import controller_uid, is_live, is_ready
 from flametest.kube.resources import PODS, Object
 
-__all__ = ["Reach", "reach", "ready_pods", "vantage"]
+__all__ = ["Reach", "Reached", "Vantage", "reach", "ready_pods", "try_to_reach", "vantage"]
 
 CONNECT_SECONDS = 2
-PODS_TRIED_MAX = 6  # one of each app; more would only cost time
+PODS_TRIED_MAX = 6  # one of each workload; more would only cost time
 
+_NOT_FOUND = 127
 _SCRIPT = f"""
 if command -v python3 >/dev/null; then
   exec python3 -c 'import socket, sys
@@ -23,7 +27,7 @@ try: socket.create_connection((sys.argv[1], int(sys.argv[2])), {CONNECT_SECONDS}
 except OSError: sys.exit(1)' "$1" "$2"
 elif command -v nc >/dev/null; then nc -w {CONNECT_SECONDS} "$1" "$2" </dev/null >/dev/null 2>&1 || exit 1
 elif command -v bash >/dev/null; then timeout {CONNECT_SECONDS} bash -c ": </dev/tcp/$1/$2" 2>/dev/null || exit 1
-else exit 127; fi
+else exit {_NOT_FOUND}; fi
 """
 
 
@@ -35,26 +39,60 @@ class Reach(StrEnum):
     UNKNOWN = "unknown"
 
 
-def reach(client: KubeClient, pod: tuple[str, str], address: str, port: int) -> Reach:
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What became of a connection, and why that is unknown; the reason is empty when it is known."""
+
+    outcome: Reach
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vantage:
+    """A pod from which a connection can be made; where there is none, ``pod`` is empty and ``evidence`` says why."""
+
+    pod: str
+    evidence: str = ""
+
+
+def try_to_reach(client: KubeClient, pod: tuple[str, str], address: str, port: int) -> Reached:
     """Try a connection from inside a pod, given by namespace and name, and return what became of it."""
     try:
         done = execute(client.api, pod, ["sh", "-c", _SCRIPT, "sh", address, str(port)])
-    except KubeError:
-        return Reach.UNKNOWN
-    return {0: Reach.CONNECTED, 1: Reach.FAILED}.get(-1 if done.code is None else done.code, Reach.UNKNOWN)
+    except KubeError as error:
+        return Reached(Reach.UNKNOWN, error.message)
+    if done.code in (0, 1):
+        return Reached(Reach.FAILED if done.code else Reach.CONNECTED)
+    if done.code == _NOT_FOUND:
+        return Reached(Reach.UNKNOWN, "its image has neither python3 nor nc nor bash")
+    ended = "was cut off" if done.code is None else f"ended with {done.code}"
+    return Reached(Reach.UNKNOWN, f"the command {ended}: {' '.join(done.output.split()) or 'it said nothing'}")
 
 
-def vantage(client: KubeClient, namespace: str, address: str, port: int) -> str:
-    """Return a pod from which a connection can be made now; empty when none was found.
+def reach(client: KubeClient, pod: tuple[str, str], address: str, port: int) -> Reach:
+    """Try a connection from inside a pod, given by namespace and name, and return what became of it."""
+    return try_to_reach(client, pod, address, port).outcome
+
+
+def vantage(client: KubeClient, namespace: str, address: str, port: int) -> Vantage:
+    """Return a pod from which a connection can be made now, or why none was found.
 
     A pod that could not connect anyway proves nothing by not connecting later, so this comes before a fault.
 
     Raises:
         KubeError: the pods cannot be listed.
     """
-    pods = list(_one_of_each_app(ready_pods(client, namespace)))[:PODS_TRIED_MAX]
-    connected = (pod for pod in pods if reach(client, (namespace, pod), address, port) is Reach.CONNECTED)
-    return next(connected, "")
+    failed, unasked = [], []
+    for pod in list(_one_of_each_workload(ready_pods(client, namespace)))[:PODS_TRIED_MAX]:
+        reached = try_to_reach(client, (namespace, pod), address, port)
+        if reached.outcome is Reach.CONNECTED:
+            return Vantage(pod)
+        if reached.outcome is Reach.FAILED:
+            failed.append(pod)
+        else:
+            unasked.append(f"{pod} could not be asked: {reached.reason}")
+    told = [f"{', '.join(failed)} could not connect"] if failed else []
+    return Vantage("", "; ".join(told + unasked) or "no pod is ready")
 
 
 def ready_pods(client: KubeClient, namespace: str) -> list[Object]:
@@ -64,18 +102,13 @@ def ready_pods(client: KubeClient, namespace: str) -> list[Object]:
         KubeError: the API is unreachable or refused.
     """
     pods = client.api.get(PODS.path(namespace)).get("items", [])
-    return [pod for pod in pods if _is_ready(pod) and not pod["metadata"].get("deletionTimestamp")]
+    return [pod for pod in pods if is_ready(pod) and is_live(pod)]
 
 
-def _one_of_each_app(pods: list[Object]) -> Iterator[str]:
+def _one_of_each_workload(pods: list[Object]) -> Iterator[str]:
     seen: set[str] = set()
     for pod in pods:
-        app = str((pod["metadata"].get("labels") or {}).get("app", pod["metadata"]["name"]))
-        if app not in seen:
-            seen.add(app)
+        owner = controller_uid(pod) or str(pod["metadata"]["uid"])
+        if owner not in seen:
+            seen.add(owner)
             yield str(pod["metadata"]["name"])
-
-
-def _is_ready(pod: Object) -> bool:
-    conditions = pod.get("status", {}).get("conditions") or []
-    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)

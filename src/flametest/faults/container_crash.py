@@ -4,7 +4,7 @@ The kernel drops signals to the first process of a PID namespace that it has no 
 come from inside. So the signal is one that servers handle: SIGTERM by default.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from flametest.faults.errors import FaultError
@@ -13,6 +13,7 @@ from flametest.faults.selection import PodSelection, foretold
 from flametest.faults.waiting import wait_for
 from flametest.kube import KubeClient
 from flametest.kube.execute import execute
+from flametest.kube.pods import default_container
 from flametest.kube.resources import PODS, Object
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
@@ -24,7 +25,7 @@ PROOF_SECONDS_MAX = 45.0  # the process may drain first, and the kubelet waits l
 
 @dataclass(frozen=True, slots=True)
 class ContainerCrash:
-    """Send ``signal`` to process 1 of a container of the selected pods; without a name, of the pod's first one."""
+    """Send ``signal`` to process 1 of a container of the selected pods; without a name, of the pod's main one."""
 
     name: ClassVar[str] = "container_crash"
     lasts: ClassVar[bool] = False
@@ -42,10 +43,14 @@ class ContainerCrash:
         """Return the pods that will be drawn."""
         if not (self.signal.isascii() and self.signal.isalnum()):
             raise FaultError(f"signal {self.signal!r} is no name of a signal", "use a name such as TERM or QUIT")
-        return foretold(self.selection, client)
+        return foretold(replace(self.selection, running=True), client)
 
     def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
-        """Return how often each container was restarted, and which one is meant."""
+        """Return how often each container was restarted.
+
+        Raises:
+            FaultError: a pod has no such container.
+        """
         return {
             target.name: self._restarts(find(client.api, PODS, target.namespace, target.name)) for target in targets
         }
@@ -54,11 +59,13 @@ class ContainerCrash:
         """Send the signal."""
         for target in targets:
             pod = (target.namespace, target.name)
+            container = self._container(client.api.get(PODS.path(*pod)))
             command = ["sh", "-c", f"kill -{self.signal} 1"]
-            done = execute(client.api, pod, command, container=self.container, mutating=True)
+            done = execute(client.api, pod, command, container=container, mutating=True)
             # The connection may end with the container, before an exit code is told.
             if done.code not in (0, None):
-                raise FaultError(f"pod {target.name} refused the signal: {done.output.strip() or done.code}")
+                told = done.output.strip() or done.code
+                raise FaultError(f"container {container} of pod {target.name} refused the signal: {told}")
 
     def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
         """Wait until the restart count of each container has grown."""
@@ -78,5 +85,16 @@ class ContainerCrash:
         return "crashed containers are started again by Kubernetes"
 
     def _restarts(self, pod: Object | None) -> int:
-        statuses = (pod or {}).get("status", {}).get("containerStatuses") or []
-        return sum(int(one.get("restartCount", 0)) for one in statuses if self.container in ("", one.get("name")))
+        if pod is None:
+            return 0
+        container = self._container(pod)
+        statuses = pod.get("status", {}).get("containerStatuses") or []
+        return sum(int(one.get("restartCount", 0)) for one in statuses if one.get("name") == container)
+
+    def _container(self, pod: Object) -> str:
+        names = [str(one["name"]) for one in pod["spec"]["containers"]]
+        if self.container and self.container not in names:
+            raise FaultError(
+                f"pod {pod['metadata']['name']} has no container {self.container!r}", f"use one of: {', '.join(names)}"
+            )
+        return self.container or default_container(pod)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from flametest.faults.connection import Reach, reach, ready_pods
+from flametest.faults.connection import Reach, Reached, reach, ready_pods, try_to_reach
 from flametest.faults.helper_pod import helper_pod
 from flametest.faults.waiting import wait_for
 from flametest.kube import KubeClient
@@ -74,11 +74,16 @@ def _try_from(client: KubeClient, namespace: str, image: str, pods: list[str]) -
 def _try(client: KubeClient, namespace: str, listener: Object, source: str, address: str) -> Tried:
     name = str(listener["metadata"]["name"])
     client.api.send("POST", NETWORK_POLICIES.path(namespace), _policy(listener))
-    seen = wait_for(
-        lambda: reach(client, (namespace, source), address, PORT) is Reach.FAILED or None, ENFORCED_SECONDS_MAX
-    )
-    if seen:
+    last = [Reached(Reach.UNKNOWN)]
+
+    def failed() -> bool:
+        last[0] = try_to_reach(client, (namespace, source), address, PORT)
+        return last[0].outcome is Reach.FAILED
+
+    if wait_for(failed, ENFORCED_SECONDS_MAX):
         return Tried(True, f"pod {source} could connect to pod {name}, and cannot where a policy admits nobody")
+    if last[0].outcome is Reach.UNKNOWN:
+        return Tried(None, f"it could not be tried: pod {source} could not be asked to connect: {last[0].reason}")
     return Tried(False, f"this network enforces no NetworkPolicy: pod {source} connects where a policy admits nobody")
 
 

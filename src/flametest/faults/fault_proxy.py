@@ -94,7 +94,7 @@ class FaultProxy:
             "service": snapshot(service),
             "uid": targets[0].uid,
             "before": asdict(before.latency),
-            "pod": vantage(client, self.namespace, address, port),
+            "pod": vantage(client, self.namespace, address, port).pod,
             "address": address,
             "port": port,
         }

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flametest.faults.connection import Reach, reach, ready_pods, vantage
+from flametest.faults.connection import Reach, Reached, ready_pods, try_to_reach, vantage
 from flametest.faults.errors import FaultError
 from flametest.faults.helper_pod import helper_pod
 from flametest.faults.protocol import Proof, State
@@ -71,10 +71,11 @@ class Intrusion:
         """
         for app, port in sorted(self.isolated.items()):
             address = self._address(client, app)
-            if not vantage(client, self.namespace, address, port):
+            source = vantage(client, self.namespace, address, port)
+            if not source.pod:
                 raise FaultError(
-                    f"no pod of namespace {self.namespace!r} can connect to port {port} of {app}, so an intruder that "
-                    "cannot would prove nothing",
+                    f"no pod of namespace {self.namespace!r} is seen to connect to port {port} of {app}, so an "
+                    f"intruder that cannot would prove nothing: {source.evidence}",
                     "mend the port, or the system",
                 )
         if find(client.api, PODS, self.namespace, INTRUDER) is not None:
@@ -98,7 +99,10 @@ class Intrusion:
         app, port = self.admitting
         if not wait_for(lambda: self._is_ready(client), READY_SECONDS_MAX):
             return Proof(False, f"pod {INTRUDER} did not run within {READY_SECONDS_MAX:g} s (image {self.image})")
-        if self._reach(client, app, port) is Reach.CONNECTED:
+        reached = self._reach(client, app, port)
+        if reached.outcome is Reach.UNKNOWN:
+            return Proof(False, f"pod {INTRUDER} could not be asked to connect: {reached.reason}")
+        if reached.outcome is Reach.CONNECTED:
             return Proof(True, f"pod {INTRUDER} runs and connects to port {port} of {app}, which admits everybody")
         return Proof(False, f"pod {INTRUDER} cannot even connect to port {port} of {app}, which should admit everybody")
 
@@ -108,7 +112,8 @@ class Intrusion:
         Raises:
             KubeError: the API is unreachable or refused.
         """
-        return tuple(Attempt(app, port, self._reach(client, app, port)) for app, port in sorted(self.isolated.items()))
+        tried = sorted(self.isolated.items())
+        return tuple(Attempt(app, port, self._reach(client, app, port).outcome) for app, port in tried)
 
     @staticmethod
     def heal(client: KubeClient, state: State) -> str:
@@ -117,8 +122,8 @@ class Intrusion:
             return f"pod {INTRUDER} was removed"
         return f"pod {INTRUDER} is not there"
 
-    def _reach(self, client: KubeClient, app: str, port: int) -> Reach:
-        return reach(client, (self.namespace, INTRUDER), self._address(client, app), port)
+    def _reach(self, client: KubeClient, app: str, port: int) -> Reached:
+        return try_to_reach(client, (self.namespace, INTRUDER), self._address(client, app), port)
 
     def _address(self, client: KubeClient, app: str) -> str:
         for pod in ready_pods(client, self.namespace):

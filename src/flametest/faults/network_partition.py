@@ -7,7 +7,7 @@ those that select the same pods are emptied, and put back afterwards.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flametest.faults.connection import Reach, reach, vantage
+from flametest.faults.connection import Reach, Reached, try_to_reach, vantage
 from flametest.faults.errors import FaultError
 from flametest.faults.policies import admitting, deny, labels_of, put_back
 from flametest.faults.protocol import Proof, State
@@ -15,6 +15,7 @@ from flametest.faults.selection import PodSelection
 from flametest.faults.waiting import wait_for
 from flametest.faults.workloads import WORKLOADS, selects, target_of
 from flametest.kube import KubeClient
+from flametest.kube.pods import is_ready
 from flametest.kube.resources import NETWORK_POLICIES, Object
 from flametest.model.events import Target
 
@@ -53,23 +54,24 @@ class NetworkPartition:
         Raises:
             FaultError: no pod can, so that a partition would prove nothing.
         """
-        pod = self._selection().pods(client)[0]
+        pods = self._selection().pods(client)
+        pod = next((one for one in pods if is_ready(one)), pods[0])
         address = str(pod["status"].get("podIP", ""))
         source = vantage(client, self.namespace, address, self.port)
-        if not source:
+        if not source.pod:
             raise FaultError(
-                f"no pod of namespace {self.namespace!r} can connect to port {self.port} of {pod['metadata']['name']}, "
-                "so cutting it off would prove nothing",
+                f"no pod of namespace {self.namespace!r} is seen to connect to port {self.port} of "
+                f"{pod['metadata']['name']}, so cutting it off would prove nothing: {source.evidence}",
                 "mend the port, or the system",
             )
-        pods = {one.uid for one in self._selection().targets(client)}
-        policies = admitting(client, self.namespace, pods)
+        uids = {str(one["metadata"]["uid"]) for one in pods}
+        policies = admitting(client, self.namespace, uids)
         return {
             "namespace": self.namespace,
             "app": self.app,
             "rules": {one["metadata"]["name"]: one["spec"]["ingress"] for one in policies},
             "uids": {one["metadata"]["name"]: one["metadata"]["uid"] for one in policies},
-            "source": source,
+            "source": source.pod,
             "address": address,
             "port": self.port,
         }
@@ -82,13 +84,16 @@ class NetworkPartition:
     def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
         """Wait until the pod that could connect before cannot."""
         source, place = (self.namespace, str(state["source"])), f"{state['address']}:{state['port']}"
-        seen = wait_for(
-            lambda: reach(client, source, state["address"], self.port) is not Reach.CONNECTED, PROOF_SECONDS_MAX
-        )
-        if not seen:
+        last = [Reached(Reach.UNKNOWN)]
+
+        def failed() -> bool:
+            last[0] = try_to_reach(client, source, state["address"], self.port)
+            return last[0].outcome is Reach.FAILED
+
+        if not wait_for(failed, PROOF_SECONDS_MAX):
+            if last[0].outcome is Reach.UNKNOWN:
+                return Proof(False, f"pod {source[1]} could not be asked to connect to {place}: {last[0].reason}")
             return Proof(False, f"pod {source[1]} still connects to {place}: this network enforces no NetworkPolicy")
-        if reach(client, source, state["address"], self.port) is not Reach.FAILED:
-            return Proof(False, f"pod {source[1]} could not be asked to connect to {place}")
         return Proof(True, f"pod {source[1]}, which could before, cannot connect to {place}")
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Nodes as targets: one by name, or one that carries pods of an app; and the pods that are on it."""
+"""Nodes as targets: one by name, or one that carries live pods of an app; and the pods that are on it."""
 
 import random
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from flametest.faults.errors import FaultError
 from flametest.faults.workloads import existing, target_of
 from flametest.kube import KubeClient
-from flametest.kube.resources import NODES, PODS, Object
+from flametest.kube.pods import controller_of, is_live
+from flametest.kube.resources import DAEMON_SETS, NODES, PODS, Object
 from flametest.model.events import Target
 
 __all__ = ["NodeSelection", "is_ready", "node_of", "pods_on"]
@@ -16,7 +17,7 @@ _MIRROR = "kubernetes.io/config.mirror"
 
 @dataclass(frozen=True, slots=True)
 class NodeSelection:
-    """One node: ``node`` by its name, or else one drawn from those with a pod of ``app`` in ``namespace``."""
+    """One node: ``node`` by its name, or else one drawn from those with a live pod of ``app`` in ``namespace``."""
 
     namespace: str
     node: str = ""
@@ -40,9 +41,11 @@ class NodeSelection:
             raise FaultError("neither a node nor an app is named, so any node would do", "name one of them")
         query = {"labelSelector": f"app={self.app}"}
         pods = client.api.get(PODS.path(self.namespace), query).get("items", [])
-        nodes = sorted({str(pod["spec"]["nodeName"]) for pod in pods if pod["spec"].get("nodeName")})
+        nodes = sorted({str(pod["spec"]["nodeName"]) for pod in pods if is_live(pod) and pod["spec"].get("nodeName")})
         if not nodes:
-            raise FaultError(f"no node has a pod of app {self.app!r} in namespace {self.namespace!r}", "mend the app")
+            raise FaultError(
+                f"no node has a live pod of app {self.app!r} in namespace {self.namespace!r}", "mend the app"
+            )
         return random.choice(nodes)  # noqa: S311 (not for secrets: repeatable on purpose)
 
 
@@ -52,7 +55,10 @@ def node_of(targets: tuple[Target, ...]) -> str:
 
 
 def pods_on(client: KubeClient, node: Object) -> list[Object]:
-    """Return the pods on a node that a drain would move: not those of DaemonSets, nor what the node itself started.
+    """Return the pods on a node that a drain would move, of whatever namespace.
+
+    Those of DaemonSets and those that the node itself started stay, as with ``kubectl drain --ignore-daemonsets``; what
+    has ended, or is on its way out anyway, is nobody's loss.
 
     Raises:
         KubeError: the API is unreachable or refused.
@@ -68,7 +74,6 @@ def is_ready(node: Object) -> bool:
 
 
 def _moves(pod: Object) -> bool:
-    metadata = pod["metadata"]
-    owners = [owner["kind"] for owner in metadata.get("ownerReferences") or [] if owner.get("controller")]
-    done = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
-    return "DaemonSet" not in owners and _MIRROR not in (metadata.get("annotations") or {}) and not done
+    of_the_node = _MIRROR in (pod["metadata"].get("annotations") or {})
+    gone = pod.get("status", {}).get("phase") in ("Succeeded", "Failed") or pod["metadata"].get("deletionTimestamp")
+    return controller_of(pod).get("kind") != DAEMON_SETS.kind and not of_the_node and not gone

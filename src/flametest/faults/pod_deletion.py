@@ -1,4 +1,7 @@
-"""Delete pods. Experiments do it by chaostoolkit-kubernetes' ``terminate_pods``; this is what guards that action."""
+"""Delete pods: what guards chaostoolkit-kubernetes' ``terminate_pods``, and an action of its own.
+
+That action draws from whatever the API lists; this one draws live pods only, and deletes exactly those that it showed.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -9,6 +9,7 @@ from flametest.faults.readback import change, remove, same, standing
 from flametest.kube import KubeClient
 from flametest.kube.api import MERGE
 from flametest.kube.errors import ConflictError
+from flametest.kube.pods import is_live
 from flametest.kube.resources import NETWORK_POLICIES, PODS, Object
 
 __all__ = ["DENYING", "admitting", "deny", "isolating", "labels_of", "put_back"]
@@ -131,11 +132,10 @@ def _rules_back(client: KubeClient, place: tuple[str, str], ingress: list[Object
 
 
 def _selected(client: KubeClient, namespace: str, selector: Object) -> frozenset[str]:
-    """Return the uids of the pods that a label selector selects, as the API itself reads it."""
+    """Return the uids of the live pods that a label selector selects, as the API itself reads it."""
     query = {"labelSelector": text} if (text := _as_text(selector)) else None
-    return frozenset(
-        str(pod["metadata"]["uid"]) for pod in client.api.get(PODS.path(namespace), query).get("items", [])
-    )
+    pods = client.api.get(PODS.path(namespace), query).get("items", [])
+    return frozenset(str(pod["metadata"]["uid"]) for pod in pods if is_live(pod))
 
 
 def _as_text(selector: Object) -> str:

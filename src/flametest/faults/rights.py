@@ -21,7 +21,7 @@ from flametest.faults.random_errors import RandomErrors
 from flametest.faults.scaling import Scaling
 from flametest.faults.service_removal import ServiceRemoval
 from flametest.faults.workloads import WORKLOADS
-from flametest.kube.resources import DEPLOYMENTS, ENDPOINT_SLICES, NETWORK_POLICIES, NODES, PODS, SERVICES
+from flametest.kube.resources import DEPLOYMENTS, ENDPOINT_SLICES, NETWORK_POLICIES, NODES, PODS, REPLICA_SETS, SERVICES
 from flametest.kube.rights import Right, rights
 
 __all__ = ["NAMESPACE", "RIGHTS", "rights_of"]
@@ -32,6 +32,8 @@ _COMMON = (*NAMESPACE, *rights(PODS, "get", "list"))
 # Over a WebSocket exec is a GET; newer API servers ask for the other verb as well.
 _EXEC = rights(PODS, "create", "get", subresource="exec")
 _WORKLOADS_LISTED = tuple(right for workload in WORKLOADS.values() for right in rights(workload, "list"))
+# Whose a pod is, its owners tell.
+_OWNERS = rights(REPLICA_SETS, "list")
 _POD_PROXY = rights(PODS, "create", "delete", "get", subresource="proxy")
 
 
@@ -40,11 +42,11 @@ def _workload(fault: Any) -> tuple[Right, ...]:
 
 
 def _outage(fault: Any) -> tuple[Right, ...]:
-    return (*_workload(fault), *rights(SERVICES, "list"), *rights(ENDPOINT_SLICES, "list"))
+    return (*_workload(fault), *rights(SERVICES, "list"), *rights(ENDPOINT_SLICES, "list"), *_OWNERS)
 
 
 def _errors(fault: Any) -> tuple[Right, ...]:
-    return (*rights(WORKLOADS[fault.kind], "get", "list"), *_POD_PROXY)
+    return (*rights(WORKLOADS[fault.kind], "get", "list"), *_POD_PROXY, *_OWNERS)
 
 
 def _always(*needed: Right) -> Callable[[Any], tuple[Right, ...]]:
@@ -52,7 +54,7 @@ def _always(*needed: Right) -> Callable[[Any], tuple[Right, ...]]:
 
 
 RIGHTS: Mapping[type[Fault], Callable[[Any], tuple[Right, ...]]] = {
-    BadRollout: _always(*rights(DEPLOYMENTS, "get", "list", "patch")),
+    BadRollout: _always(*rights(DEPLOYMENTS, "get", "list", "patch"), *_OWNERS),
     ContainerCrash: _always(*_EXEC),
     DependencyOutage: _outage,
     FaultProxy: _always(

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flametest.faults.connection import Reach, reach, vantage
+from flametest.faults.connection import Reach, Reached, Vantage, try_to_reach, vantage
 from flametest.faults.errors import FaultError, HealError
 from flametest.faults.protocol import Proof, State
 from flametest.faults.readback import same, standing
@@ -62,8 +62,15 @@ class ServiceRemoval:
         found = existing(client, SERVICES, self.namespace, self.service)
         address, ports = found["spec"].get("clusterIP", ""), found["spec"].get("ports") or []
         port = int(ports[0]["port"]) if ports and address not in ("", "None") else 0
-        pod = vantage(client, self.namespace, address, port) if port else ""
-        return {"service": snapshot(found), "uid": targets[0].uid, "address": address, "port": port, "pod": pod}
+        source = vantage(client, self.namespace, address, port) if port else Vantage("", "it has no address or no port")
+        return {
+            "service": snapshot(found),
+            "uid": targets[0].uid,
+            "address": address,
+            "port": port,
+            "pod": source.pod,
+            "no_pod": source.evidence,
+        }
 
     def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
         """Delete it."""
@@ -78,19 +85,19 @@ class ServiceRemoval:
             return Proof(False, f"the API still has Service {self.service} after {PROOF_SECONDS_MAX:g} s")
         absent = f"the API answers 404 for Service {self.service}"
         if not state["pod"]:
-            return Proof(True, f"{absent}; no pod could reach it before, so no connection was tried")
+            return Proof(True, f"{absent}; no connection was tried, since none was seen before ({state['no_pod']})")
         place = f"{state['address']}:{state['port']}"
         pod = (self.namespace, str(state["pod"]))
-        last = [Reach.UNKNOWN]
+        last = [Reached(Reach.UNKNOWN)]
 
         def failed() -> bool:
-            last[0] = reach(client, pod, state["address"], state["port"])
-            return last[0] is not Reach.CONNECTED
+            last[0] = try_to_reach(client, pod, state["address"], state["port"])
+            return last[0].outcome is not Reach.CONNECTED
 
         if not wait_for(failed, PROOF_SECONDS_MAX):
             return Proof(False, f"{absent}, but pod {pod[1]} still connects to {place}")
-        if last[0] is Reach.UNKNOWN:
-            return Proof(True, f"{absent}; pod {pod[1]} could not be asked to connect")
+        if last[0].outcome is Reach.UNKNOWN:
+            return Proof(True, f"{absent}; pod {pod[1]} could not be asked to connect: {last[0].reason}")
         return Proof(True, f"{absent}, and pod {pod[1]}, which could before, cannot connect to {place}")
 
     @staticmethod

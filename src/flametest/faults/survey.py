@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 from flametest.faults.safety import Surroundings
 from flametest.kube import KubeClient
-from flametest.kube.resources import NAMESPACES, PODS, Object
+from flametest.kube.pods import controller_uid, is_live
+from flametest.kube.resources import NAMESPACES, PODS
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
 
-__all__ = ["controller_uid", "survey"]
+__all__ = ["survey"]
 
 
 def survey(client: KubeClient, targets: Sequence[Target]) -> Surroundings:
@@ -28,11 +29,5 @@ def survey(client: KubeClient, targets: Sequence[Target]) -> Surroundings:
     for namespace in sorted({target.namespace for target in targets if target.kind == "Pod"}):
         pods = client.api.get(PODS.path(namespace)).get("items", [])
         controllers |= {str(pod["metadata"]["uid"]): controller_uid(pod) for pod in pods}
-        populations.update(controller_uid(pod) for pod in pods if not pod["metadata"].get("deletionTimestamp"))
+        populations.update(controller_uid(pod) for pod in pods if is_live(pod))
     return Surroundings(labels, controllers, populations)
-
-
-def controller_uid(obj: Object) -> str:
-    """Return the uid of the object's controlling owner; empty without one."""
-    owners = obj["metadata"].get("ownerReferences") or []
-    return next((str(owner["uid"]) for owner in owners if owner.get("controller")), "")

@@ -3,7 +3,17 @@
 from flametest.faults.errors import FaultError
 from flametest.kube import KubeClient
 from flametest.kube.api import MERGE
-from flametest.kube.resources import DEPLOYMENTS, ENDPOINT_SLICES, PODS, SERVICES, STATEFUL_SETS, Object, Resource
+from flametest.kube.pods import controller_uid
+from flametest.kube.resources import (
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    PODS,
+    REPLICA_SETS,
+    SERVICES,
+    STATEFUL_SETS,
+    Object,
+    Resource,
+)
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
 
@@ -58,24 +68,38 @@ def selects(selector: Object | None, labels: Object | None) -> bool:
 
 
 def pods_of(client: KubeClient, workload: Object) -> list[Object]:
-    """Return the pods that a workload's ``matchLabels`` select, those that are terminating included.
+    """Return the pods that a workload owns, those that are terminating included; others may carry the same labels.
 
     Raises:
         KubeError: the API is unreachable or refused.
     """
-    wanted = (workload.get("spec", {}).get("selector") or {}).get("matchLabels")
+    owners = _owner_uids(client, workload)
     pods = client.api.get(PODS.path(workload["metadata"]["namespace"])).get("items", [])
-    return [pod for pod in pods if selects(wanted, pod["metadata"].get("labels"))]
+    return [pod for pod in pods if controller_uid(pod) in owners]
+
+
+def _owner_uids(client: KubeClient, workload: Object) -> frozenset[str]:
+    """Return the uids of a workload and, for a Deployment, of its ReplicaSets."""
+    uid = str(workload["metadata"]["uid"])
+    if workload.get("kind") != DEPLOYMENTS.kind:
+        return frozenset((uid,))
+    sets = client.api.get(REPLICA_SETS.path(workload["metadata"]["namespace"])).get("items", [])
+    return frozenset((uid, *(str(one["metadata"]["uid"]) for one in sets if controller_uid(one) == uid)))
 
 
 def ready_endpoints(client: KubeClient, workload: Object) -> dict[str, int]:
-    """Return, for each Service that selects the workload's pods, how many ready endpoints it has.
+    """Return, for each Service that selects the workload's pods, how many ready endpoints it has of these.
+
+    An endpoint whose pod is gone counts as the workload's own: requests still go there.
 
     Raises:
         KubeError: the API is unreachable or refused.
     """
     namespace = workload["metadata"]["namespace"]
     labels = workload["spec"]["template"]["metadata"].get("labels")
+    owners = _owner_uids(client, workload)
+    pods = client.api.get(PODS.path(namespace)).get("items", [])
+    others = {str(pod["metadata"]["uid"]) for pod in pods if controller_uid(pod) not in owners}
     services = client.api.get(SERVICES.path(namespace)).get("items", [])
     counts = {one["metadata"]["name"]: 0 for one in services if selects(one["spec"].get("selector"), labels)}
     for piece in client.api.get(ENDPOINT_SLICES.path(namespace)).get("items", []):
@@ -84,5 +108,5 @@ def ready_endpoints(client: KubeClient, workload: Object) -> dict[str, int]:
             ready = [
                 one for one in piece.get("endpoints") or [] if (one.get("conditions") or {}).get("ready") is not False
             ]
-            counts[service] += len(ready)
+            counts[service] += sum((one.get("targetRef") or {}).get("uid") not in others for one in ready)
     return counts

@@ -17,6 +17,7 @@ from flametest.incluster.manifest import JOB, RUNNER_NAMESPACE
 from flametest.incluster.runner import KEY_VARIABLE, REPORT_PORT
 from flametest.kube import KubeClient, KubeError
 from flametest.kube.errors import ApiRejectedError, NotFoundError
+from flametest.kube.pods import default_container
 from flametest.kube.resources import PODS, Discovery, Object, Resource
 from flametest.manifests import Manifest
 from flametest.model.errors import FlametestError
@@ -228,5 +229,6 @@ def _last_line(client: KubeClient, pod: Object) -> str:
 def _log(client: KubeClient, pod: Object, lines: int) -> list[str]:
     with suppress(KubeError):
         path = f"{PODS.path(RUNNER_NAMESPACE, pod['metadata']['name'])}/log"
-        return client.api.text(path, {"tailLines": str(lines)}).strip().splitlines()
+        query = {"container": default_container(pod), "tailLines": str(lines)}
+        return client.api.text(path, query).strip().splitlines()
     return []

@@ -13,6 +13,7 @@ from typing import Any
 
 from flametest.kube.api import Api
 from flametest.kube.errors import ApiUnreachableError, KubeError, rejection
+from flametest.kube.pods import default_container
 from flametest.kube.resources import PODS
 from flametest.kube.stamps import stamped
 
@@ -58,7 +59,7 @@ def execute(
         api: the cluster.
         pod: the pod's namespace and name.
         command: program and arguments; no shell is involved.
-        container: the container; empty for the pod's default.
+        container: the container; empty for the pod's main one, which is looked up, since API servers do not choose.
         timeout_seconds: how long the command may take; its connection is closed then.
         mutating: whether it changes something, and is to be stamped.
 
@@ -68,6 +69,7 @@ def execute(
     """
     import kubernetes.stream  # noqa: F401, PLC0415 (takes long, and must not count as the time of the request)
 
+    container = container or default_container(api.get(PODS.path(*pod)))
     url = f"{PODS.path(*pod)}/exec"
 
     def opened() -> _Opened:
@@ -108,7 +110,7 @@ def _open(api: Api, pod: tuple[str, str], command: Sequence[str], container: str
             tty=False,
             _preload_content=False,
             _request_timeout=timeout_seconds,
-            **({"container": container} if container else {}),
+            container=container,
         )
     except client.ApiException as error:
         raise _refusal(error, pod[1]) from error

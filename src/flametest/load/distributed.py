@@ -20,7 +20,7 @@ from flametest.load.errors import LoadError
 from flametest.load.locust_runner import LOAD_SAMPLES_FILE
 from flametest.load.rate import ACHIEVED_MIN, AchievedRate
 from flametest.load.samplefile import SampleFile
-from flametest.load.worker_pods import MASTER, PodLoad
+from flametest.load.worker_pods import CONTAINER, MASTER, PodLoad
 from flametest.model.samples import Sample
 
 __all__ = ["DistributedLocust", "inside_url"]
@@ -182,7 +182,9 @@ class DistributedLocust:
 
     def _last_words(self, pod: str) -> str:
         try:
-            text = self._api.text(f"{PODS.path(self._options.namespace, pod)}/log", {"tailLines": "5"})
+            text = self._api.text(
+                f"{PODS.path(self._options.namespace, pod)}/log", {"container": CONTAINER, "tailLines": "5"}
+            )
         except KubeError:
             return ""
         lines = [line.strip() for line in text.splitlines() if line.strip()]

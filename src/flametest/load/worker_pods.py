@@ -16,10 +16,11 @@ from flametest.kube.resources import NAMESPACES, NETWORK_POLICIES, PODS, SERVICE
 from flametest.kube.restricted import container_security, pod_security
 from flametest.load.locust_runner import LoadOptions
 
-__all__ = ["CONFIG_MAPS", "CONTROL_PORT", "IMAGE", "MASTER", "PodLoad"]
+__all__ = ["CONFIG_MAPS", "CONTAINER", "CONTROL_PORT", "IMAGE", "MASTER", "PodLoad"]
 
 IMAGE = "flametest/load:0.1.0"
 MASTER = "locust-master"
+CONTAINER = "locust"
 CONTROL_PORT = 8089
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
 
@@ -129,7 +130,7 @@ class PodLoad:
             "FLAMETEST_RATE_PER_USER": repr(self.load.rate_per_user),
         }
         return {
-            "name": "locust",
+            "name": CONTAINER,
             "image": self.image,
             "imagePullPolicy": "IfNotPresent",
             "args": ["-f", ",".join((_LOCUSTFILE, *_EXTENSIONS)), *arguments],

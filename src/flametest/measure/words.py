@@ -27,6 +27,7 @@ _DEEDS = {
     "network_partition": "cutting off",
     "node_drain": "draining",
     "node_loss": "losing",
+    "pod_deletion": "deleting",
     "random_errors": "disturbing requests of",
     "scale_deployment": "scaling",
     "scale_statefulset": "scaling",

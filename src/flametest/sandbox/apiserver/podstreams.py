@@ -30,21 +30,23 @@ HANDSHAKE_BYTES_MAX = 4 * 1024 * 1024
 def container_of(pod: Object, asked: str, purpose: str) -> str:
     """Return the container that a request is about: the one named, or the only one.
 
+    The annotation of a default container is for clients; API servers do not look at it.
+
     Raises:
         StatusError: 400, there is no such container, or several to choose from; the pod is on no node.
     """
     name, spec = pod["metadata"]["name"], pod["spec"]
     regular = [container["name"] for container in spec["containers"]]
-    every = [container["name"] for container in spec.get("initContainers", ())] + regular
-    if asked and asked not in every:
+    initial = [container["name"] for container in spec.get("initContainers", ())]
+    if asked and asked not in regular + initial:
         raise bad_request(f"container {asked} is not valid for pod {name}")
     if not asked:
-        default = pod["metadata"].get("annotations", {}).get("kubectl.kubernetes.io/default-container", "")
-        if len(regular) > 1 and default not in regular:
-            raise bad_request(
-                f"a container name must be specified for pod {name}, choose one of: [{' '.join(regular)}]"
+        if len(regular) > 1:
+            choice = f"[{' '.join(regular)}]" + (
+                f" or one of the init containers: [{' '.join(initial)}]" if initial else ""
             )
-        asked = default if default in regular else regular[0]
+            raise bad_request(f"a container name must be specified for pod {name}, choose one of: {choice}")
+        asked = regular[0]
     if not spec.get("nodeName"):
         raise bad_request(f"pod {name} does not have a host assigned: there is nothing to {purpose} yet")
     return asked

@@ -1,0 +1,89 @@
+"""Whether a pod can connect: what was tried is one thing, what could not be tried another, and it is told why."""
+
+from typing import Any
+
+import pytest
+
+from flametest.faults.connection import Reach, try_to_reach, vantage
+from flametest.faults.errors import FaultError
+from flametest.faults.network_partition import NetworkPartition
+from flametest.faults.service_removal import ServiceRemoval
+from flametest.kube.errors import ApiRejectedError
+from flametest.kube.execute import Executed
+from flametest.kube.pods import default_container
+from flametest.kube.resources import PODS, SERVICES
+from tests.faults.conftest import pod
+
+NS = "flametest"
+REFUSAL = "exec in pod api-0: a container name must be specified for pod api-0"
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Let commands in pods end as this says, by the pod's name."""
+    found: dict[str, Any] = {}
+
+    def execute(_: Any, pod: tuple[str, str], *__: Any, **___: Any) -> Executed:
+        answer = found.get(pod[1], ApiRejectedError(REFUSAL, code=400))
+        if isinstance(answer, Exception):
+            raise answer
+        return Executed(answer, "")
+
+    monkeypatch.setattr("flametest.faults.connection.execute", execute)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "reason"),
+    [
+        (0, Reach.CONNECTED, ""),
+        (1, Reach.FAILED, ""),
+        (127, Reach.UNKNOWN, "its image has neither python3 nor nc nor bash"),
+        (2, Reach.UNKNOWN, "the command ended with 2: it said nothing"),
+        (None, Reach.UNKNOWN, "the command was cut off: it said nothing"),
+        (ApiRejectedError(REFUSAL, code=400), Reach.UNKNOWN, REFUSAL),
+    ],
+)
+def test_only_a_connection_that_was_tried_can_fail(
+    client: Any, answers: dict[str, Any], code: Any, outcome: Reach, reason: str
+) -> None:
+    answers["api-0"] = code
+    found = try_to_reach(client, (NS, "api-0"), "10.0.0.9", 80)
+    assert (found.outcome, found.reason) == (outcome, reason)
+
+
+def test_a_pod_that_cannot_be_asked_is_no_evidence_that_nobody_could_connect(
+    client: Any, answers: dict[str, Any]
+) -> None:
+    assert vantage(client, NS, "10.0.0.9", 80).evidence == f"api-0 could not be asked: {REFUSAL}"
+    with pytest.raises(FaultError, match="a container name must be specified"):
+        NetworkPartition(NS, "api", 8080).record(client, ())
+    client.api.put(SERVICES, {"metadata": {"name": "api"}, "spec": {"clusterIP": "10.0.0.9", "ports": [{"port": 80}]}})
+    removal = ServiceRemoval(NS, "api")
+    state = removal.record(client, removal.targets(client))
+    client.api.send("DELETE", SERVICES.path(NS, "api"))
+    evidence = removal.prove(client, (), state).evidence
+    assert REFUSAL in evidence
+    assert "could reach it" not in evidence
+
+
+def test_one_pod_of_each_workload_is_asked_whatever_their_labels(client: Any, answers: dict[str, Any]) -> None:
+    client.api.put(PODS, pod("worker-0", "api", "rs-worker"))
+    client.api.put(PODS, pod("cache-0", "", "rs-cache"))
+    answers |= {"api-0": 1, "cache-0": 127, "worker-0": 0}
+    assert vantage(client, NS, "10.0.0.9", 80).pod == "worker-0"
+    answers["worker-0"] = 1
+    assert vantage(client, NS, "10.0.0.9", 80).evidence == (
+        "api-0, worker-0 could not connect; cache-0 could not be asked: its image has neither python3 nor nc nor bash"
+    )
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"), [(None, "proxy"), ("web", "web"), ("gone", "proxy"), ("setup", "proxy")]
+)
+def test_the_main_container_is_the_annotated_one_if_it_is_there_else_the_first(
+    annotation: str | None, expected: str
+) -> None:
+    spec = {"containers": [{"name": "proxy"}, {"name": "web"}], "initContainers": [{"name": "setup"}]}
+    annotations = {"kubectl.kubernetes.io/default-container": annotation} if annotation else None
+    assert default_container({"metadata": {"annotations": annotations}, "spec": spec}) == expected

@@ -45,7 +45,7 @@ def test_an_intruder_without_a_network_proves_nothing(system: System) -> None:
     ("isolated", "told"),
     [
         ({}, "no app is named"),
-        ({"logic": 1}, "no pod of namespace 'flametest' can connect to port 1 of logic"),
+        ({"logic": 1}, "no pod of namespace 'flametest' is seen to connect to port 1 of logic"),
         ({"logik": 8080}, "holds no workload with app=logik"),
     ],
 )

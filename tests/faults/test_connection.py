@@ -58,7 +58,8 @@ def test_a_pod_that_cannot_be_asked_is_no_evidence_that_nobody_could_connect(
     assert vantage(client, NS, "10.0.0.9", 80).evidence == f"api-0 could not be asked: {REFUSAL}"
     with pytest.raises(FaultError, match="a container name must be specified"):
         NetworkPartition(NS, "api", 8080).record(client, ())
-    client.api.put(SERVICES, {"metadata": {"name": "api"}, "spec": {"clusterIP": "10.0.0.9", "ports": [{"port": 80}]}})
+    spec = {"clusterIP": "10.0.0.9", "ports": [{"port": 80}], "selector": {"app": "api"}}
+    client.api.put(SERVICES, {"metadata": {"name": "api"}, "spec": spec})
     removal = ServiceRemoval(NS, "api")
     state = removal.record(client, removal.targets(client))
     client.api.send("DELETE", SERVICES.path(NS, "api"))

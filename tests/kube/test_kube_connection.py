@@ -90,7 +90,7 @@ def test_a_command_in_a_pod_is_run_as_the_user_of_the_context(plain_api: TlsApi,
         opened(tmp_path, f"http://127.0.0.1:{plain_api.port}", ACTING) as client,
         pytest.raises(ApiRejectedError, match="200"),  # this server opens no WebSocket
     ):
-        execute(client.api, ("shop", "api-1"), ["true"])
+        execute(client.api, ("shop", "api-1"), ["true"], container="api")
     assert plain_api.paths[-1].startswith("/api/v1/namespaces/shop/pods/api-1/exec?")
     assert acting_headers(plain_api) == EXPECTED
 
@@ -131,7 +131,7 @@ def test_a_token_that_was_replaced_in_its_file_is_used_at_once_everywhere(plain_
         assert plain_api.headers("authorization") == ["Bearer third"]
         token.write_text("fourth")
         with pytest.raises(ApiRejectedError):
-            execute(client.api, ("shop", "api-1"), ["true"])
+            execute(client.api, ("shop", "api-1"), ["true"], container="api")
         assert plain_api.headers("authorization") == ["Bearer fourth"]
         token.unlink()
         with pytest.raises(CredentialsError, match=r"its token file .* cannot be read"):
@@ -200,7 +200,7 @@ def test_a_certificate_is_good_for_the_name_that_the_context_gives(authority: Au
     ):
         assert client.version() == "v1.36.2"
         with pytest.raises(ApiRejectedError, match="200"):
-            execute(client.api, ("shop", "api-1"), ["true"])
+            execute(client.api, ("shop", "api-1"), ["true"], container="api")
 
 
 def test_a_server_that_is_not_verified_is_told_once(
@@ -269,7 +269,7 @@ def test_the_proxy_of_a_context_is_used_for_requests_and_for_commands(
     ):
         assert client.version() == "v1.36.2"
         with pytest.raises(ApiRejectedError, match="200"):
-            execute(client.api, ("shop", "api-1"), ["true"])
+            execute(client.api, ("shop", "api-1"), ["true"], container="api")
         assert acting_headers(api) == EXPECTED
     assert [one.removeprefix("CONNECT ") for one in proxy.asked] == ["api.example:6443"] * 2
 

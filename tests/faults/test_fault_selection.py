@@ -161,8 +161,8 @@ def test_a_node_with_dead_pods_only_is_not_drawn_and_they_do_not_have_to_leave_i
 
 
 def test_a_container_that_a_pod_does_not_have_is_told_with_those_that_it_has(client: Any) -> None:
-    crash = ContainerCrash(PodSelection(NS, "app=api"), container="mian")
-    with pytest.raises(FaultError, match="has no container 'mian'") as raised:
+    crash = ContainerCrash(PodSelection(NS, "app=api"), container="nobody")
+    with pytest.raises(FaultError, match="has no container 'nobody'") as raised:
         crash.record(client, crash.targets(client))
     assert raised.value.remedy == "use one of: main"
 

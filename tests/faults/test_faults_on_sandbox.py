@@ -85,6 +85,22 @@ def test_what_a_living_experiment_has_injected_is_left_alone(system: System) -> 
     assert system.specifications() == before
 
 
+def test_another_experiment_is_refused_what_a_living_one_holds(system: System) -> None:
+    before = system.whole()
+    with system.stopped("scaling") as driver:
+        lasting = system.specifications()
+        refused = system.driven("scaling", "proved", "end")
+        assert refused.returncode == 1
+        assert f"Deployment api is held by process {driver.pid} since " in refused.stderr
+        run = system.flametest("run", "--no-deploy", "--experiment", "experiments/pod-delete-api.json")
+        assert run.returncode == 2, run.stdout + run.stderr
+        assert f"faults of another run last in namespace 'flametest': process {driver.pid}" in run.stderr
+        assert system.specifications() == lasting
+        assert system.left() == 1
+    wait_until(lambda: not system.left(), GUARDIAN_SECONDS)
+    assert system.specifications() == before
+
+
 def test_every_command_heals_first(system: System) -> None:
     before = system.whole()
     system.abandoned("scaling")

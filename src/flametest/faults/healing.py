@@ -62,7 +62,7 @@ class Bounds:
     """
 
     claim_seconds: float = 0.0
-    answer_seconds: float = 30.0
+    answer_seconds: float = 45.0  # more than a credential program may take, whose own error says more
     heal_seconds: float = 240.0
 
 

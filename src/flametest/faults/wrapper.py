@@ -18,7 +18,7 @@ from typing import Protocol
 from flametest.faults.errors import FaultError, HealError, UndoError
 from flametest.faults.guardian import Guardian
 from flametest.faults.healing import Healing, heal_all
-from flametest.faults.holding import held_by_others, refuse
+from flametest.faults.holding import held_by_others, refuse, with_holders
 from flametest.faults.owner import Owner
 from flametest.faults.protocol import Fault, Prepares, Proof, State
 from flametest.faults.safety import Radius, check
@@ -108,7 +108,11 @@ class Injector:
             FaultError: the fault may not be injected, or could not be healed; nothing was injected.
             KubeError: the API is unreachable or refused.
         """
-        targets = aim(self._client, fault, self._options.radius)
+        try:
+            targets = aim(self._client, fault, self._options.radius)
+        except FaultError as error:
+            namespaces, records = self._options.radius.namespaces, self._journal.records()[0]
+            raise with_holders(error, records, namespaces, self._options.owner) from error
         self._observer.shown(fault, targets)
         state = self._journalled(fault, targets)
         if fault.lasts:

@@ -3,17 +3,21 @@
 What a living experiment has injected is its own to heal. What was in a sandbox that has ended is gone with it.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flametest.clusters import Cluster
+from flametest.clusters import Access, Cluster
 from flametest.faults.errors import UndoError
-from flametest.faults.healing import Healing, heal_all
+from flametest.faults.healing import Healing, heal_all, place_of
+from flametest.faults.holding import refuse_beside
+from flametest.faults.owner import own_owner
 from flametest.faults.undo import UndoJournal, UndoRecord
+from flametest.kube import KubeClient
 
-__all__ = ["Leftovers", "forget", "heal_leftovers"]
+__all__ = ["Leftovers", "forget", "heal_leftovers", "refuse_other_runs"]
 
 ENDING_SECONDS_MAX = 15.0  # an experiment whose run has died heals by itself; this is its time for that
 POLL_SECONDS = 0.1
@@ -64,6 +68,17 @@ def heal_leftovers(
         *heal_all(journal, [one for one in left if one not in living]),
     )
     return Leftovers(healings, living)
+
+
+def refuse_other_runs(home: Path, client: KubeClient, access: Access) -> None:
+    """Return if no fault of another run lasts in the namespace of the system under test.
+
+    Raises:
+        FaultError: one does; the message says whose.
+        KubeError: the API is unreachable or refused.
+    """
+    place = place_of(client, str(access.kubeconfig), access.context)
+    refuse_beside(UndoJournal(home).records()[0], place, access.namespace, own_owner(os.environ))
 
 
 def forget(home: Path) -> tuple[Healing, ...]:

@@ -28,7 +28,7 @@ from flametest.run.bookkeeper import Bookkeeper
 from flametest.run.deploy import deployed
 from flametest.run.experiment import Experiment, load_experiment, read_limits, suite_files
 from flametest.run.folder import RunFolder, RunInputs, read_result, stamp
-from flametest.run.leftovers import heal_leftovers
+from flametest.run.leftovers import heal_leftovers, refuse_other_runs
 from flametest.run.needs import Plan
 from flametest.run.preflight import check_enforcement
 from flametest.run.progress import Progress, RememberingProgress
@@ -168,6 +168,7 @@ def _rehearse(stage: _Stage, experiments: list[Experiment]) -> None:
     On a system that is not whole there may be no target yet, or not any more; each experiment finds out by itself.
     """
     with stage.progress.step("resolve every fault's targets") as step:
+        refuse_other_runs(state_home(os.environ), stage.client, stage.access)
         try:
             stage.client.wait_ready(stage.access.namespace, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
         except KubeError as error:

@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import pwd
+import shlex
 import subprocess
+import sys
 import time
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ import pytest
 from flametest.sandbox.agent.logs import LogFile
 from flametest.sandbox.agent.processes import ProcessRuntime
 from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox, StartError
+from flametest.sandbox.images.builtin.plain import python
 from flametest.sandbox.images.image import Bind, Folder, Image, TextFile
 from flametest.sandbox.podaccess import LogOptions
 
@@ -88,20 +93,19 @@ def pipes_and_pidfds() -> list[str]:
     return sorted(link for link in links if link.startswith("pipe:") or "pidfd" in link)
 
 
-def mounts() -> list[str]:
-    """Return the mounts of this machine, but for network namespaces, which tests beside this one make."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return [line for line in lines if " - nsfs " not in line]
+def mounts(folder: Path) -> list[str]:
+    """Return the mounts of this machine that are in ``folder``, or come from it; others come and go beside a test."""
+    told = str(folder).replace(" ", "\\040")  # as proc_pid_mountinfo(5) has it
+    return [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if told in line]
 
 
 @pytest.fixture
 def pod(tmp_path: Path) -> Iterator[Pod]:
     (tmp_path / "pod").mkdir()
-    before = mounts()
     made = Pod(ProcessRuntime(str(tmp_path / "runtime")), tmp_path / "pod")
     yield made
     assert made.processes() == []
-    assert mounts() == before
+    assert mounts(tmp_path) == []
 
 
 async def test_the_command_is_process_1_under_the_pods_name_with_its_files(pod: Pod) -> None:
@@ -135,6 +139,51 @@ async def test_a_container_runs_as_its_user_and_may_write_where_it_should(pod: P
     )
     assert text.split() == [str(user), "/tmp", "/data", "/var/cache/web", "/mnt/deep/volume"]
     assert (volume / "file").exists()
+    await pod.runtime.remove("uid")
+
+
+@pytest.mark.parametrize("name", ["tools", "flame test ü", 'it\'s $HOME; "x" %s'])
+@pytest.mark.parametrize("read_only_root", [False, True])
+@pytest.mark.parametrize("user", [0, 10001])
+async def test_an_interpreter_below_tmp_is_seen_below_a_volume_too(
+    pod: Pod, tmp_path: Path, name: str, user: int, read_only_root: bool
+) -> None:
+    tools, volume = tmp_path / name / "bin", tmp_path / "volume"
+    tools.mkdir(parents=True)
+    (tools / "run").write_text("#!/bin/sh\necho ran\n")
+    (tools / "run").chmod(0o755)
+    volume.mkdir(mode=0o777)
+    volume.chmod(0o777)
+    image = Image("x", binds=(Bind(str(tools.parent), str(tools.parent), stays=True), Bind(str(tools), "/tmp/hidden")))
+    program = shlex.quote(str(tools / "run"))
+    text = await pod.text(
+        f"{program}; touch /tmp/mine && echo wrote; touch {program}-2 2>/dev/null || echo kept; ls /tmp/hidden 2>&1",
+        image=image,
+        mounts=(Bind(str(volume), "/tmp", read_only=False),),
+        user=user,
+        group=user,
+        read_only_root=read_only_root,
+    )
+    assert text.splitlines()[:3] == ["ran", "wrote", "kept"]
+    assert "No such file" in text
+    assert (volume / "mine").exists()
+    await pod.runtime.remove("uid")
+
+
+@pytest.mark.parametrize("name", ["flame test ü", 'it\'s $HOME; "x" %s'])
+async def test_an_environment_in_a_folder_of_any_name_runs_python(
+    pod: Pod, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment, volume = tmp_path / name / "environment", tmp_path / "volume"
+    venv.create(environment, symlinks=True)
+    volume.mkdir()
+    monkeypatch.setattr(sys, "executable", str(environment / "bin" / "python"))
+    monkeypatch.setattr(sys, "prefix", str(environment))
+    image = python("3")
+    assert image is not None
+    arguments = ("python3", "-c", "import sys, json; print(json.dumps(sys.prefix))")
+    mounts = (Bind(str(volume), "/tmp", read_only=False),)
+    assert json.loads(await pod.text("", image=image, arguments=arguments, mounts=mounts)) == str(environment)
     await pod.runtime.remove("uid")
 
 

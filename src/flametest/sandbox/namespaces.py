@@ -105,14 +105,15 @@ def _unshare(flags: int) -> None:
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
     """Call mount(2); raises OSError with the target's name."""
-    if _libc.mount(source.encode(), target.encode(), kind.encode() or None, flags, data.encode() or None) != 0:
+    parts = os.fsencode(source), os.fsencode(target), kind.encode() or None, flags, data.encode() or None
+    if _libc.mount(*parts) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"mount {kind or 'flags'} on {target}: {os.strerror(code)}")
 
 
 def unmount(target: str) -> None:
     """Call umount2(2) with MNT_DETACH: at once out of sight, gone when nobody uses it any more; raises OSError."""
-    if _libc.umount2(target.encode(), _MNT_DETACH) != 0:
+    if _libc.umount2(os.fsencode(target), _MNT_DETACH) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"unmount {target}: {os.strerror(code)}")
 
@@ -211,10 +212,37 @@ def _set_up_namespaces() -> None:
     _unshare(_CLONE_NEWNS | _CLONE_NEWNET | _CLONE_NEWIPC | _CLONE_NEWUTS)
     mount("none", "/", flags=MountFlag.RECURSIVE | MountFlag.PRIVATE)
     mount("proc", "/proc", "proc", MountFlag.NOSUID | MountFlag.NODEV | MountFlag.NOEXEC)
-    mount("tmpfs", "/run", "tmpfs", MountFlag.NOSUID | MountFlag.NODEV, "mode=0755,size=64m")
+    _make_run_private()
     lift_loopback()
     for name, value in _NETWORK_SETTINGS.items():
         Path("/proc/sys/net", name).write_text(value)
+
+
+def _make_run_private() -> None:
+    """Lay a folder of our own over /run, for the files that name network namespaces, and show the rest as it was.
+
+    The interpreter, the project or the sandbox's own state may be there.
+    """
+    before = os.open("/run", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        names = [name for name in os.listdir(before) if name != "netns"]
+        mount("tmpfs", "/run", "tmpfs", MountFlag.NOSUID | MountFlag.NODEV, "mode=0755,size=64m")
+        for name in names:
+            with contextlib.suppress(OSError):  # one that has just gone, or may not be looked at
+                _show_again(f"/proc/self/fd/{before}/{name}", f"/run/{name}")
+    finally:
+        os.close(before)
+
+
+def _show_again(source: str, target: str) -> None:
+    if os.path.islink(source):
+        os.symlink(os.readlink(source), target)
+        return
+    if os.path.isdir(source):
+        os.mkdir(target)
+    else:
+        Path(target).touch()
+    mount(source, target, flags=MountFlag.BIND | MountFlag.RECURSIVE)
 
 
 def _start(command: list[str], descriptors: tuple[int, ...], report: int) -> int:

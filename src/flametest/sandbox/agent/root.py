@@ -123,7 +123,7 @@ def root_arguments(pod: PodSandbox, container: ContainerOptions, files: RootFile
 
 
 def _without_hidden(container: ContainerOptions, files: RootFiles) -> tuple[ContainerOptions, RootFiles]:
-    """Return both without what a volume covers: a volume shows its own contents only."""
+    """Return both without what a volume covers: it shows its own contents, and beside them only what has to stay."""
     covers = [mount.target for mount in container.mounts]
 
     def seen(path: str) -> bool:
@@ -132,7 +132,7 @@ def _without_hidden(container: ContainerOptions, files: RootFiles) -> tuple[Cont
     image = container.image
     shown = replace(
         image,
-        binds=tuple(bind for bind in image.binds if seen(bind.target)),
+        binds=tuple(bind for bind in image.binds if bind.stays or seen(bind.target)),
         links=tuple(link for link in image.links if seen(link.path)),
         folders=tuple(folder for folder in image.folders if seen(folder.path)),
     )

@@ -12,11 +12,20 @@ __all__ = ["Bind", "Folder", "Image", "Link", "TextFile"]
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """A file or folder of the machine that a container sees at ``target``."""
+    """A file or folder of the machine that a container sees at ``target``.
+
+    Attributes:
+        source: where it is on the machine.
+        target: where the container sees it.
+        read_only: whether it may not be written to.
+        stays: whether it is seen also below a volume: the interpreter, which is where it is on the machine, such as
+            below /tmp, and not where an image would have it.
+    """
 
     source: str
     target: str
     read_only: bool = True
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)

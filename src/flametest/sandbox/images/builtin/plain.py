@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import sys
 
 from flametest.sandbox.images.builtin.binaries import PATH, Tag, version_notice
@@ -24,13 +25,13 @@ def python(tag: str) -> Image | None:
         return None
     version = platform.python_version()
     executable = sys.executable
-    wrapper = f'#!/bin/sh\nexec {executable} "$@"\n'
+    wrapper = f'#!/bin/sh\nexec {shlex.quote(executable)} "$@"\n'
     names = ("python", "python3", f"python3.{sys.version_info.minor}")
     folder = os.path.dirname(executable)
     prefixes = _prefixes()
     elsewhere = _packages_outside({target for _, target in prefixes})
     environment = [
-        ("PATH", PATH if folder in PATH.split(":") else f"{folder}:{PATH}"),
+        ("PATH", PATH if folder in PATH.split(":") or ":" in folder else f"{folder}:{PATH}"),
         ("LANG", "C.UTF-8"),
         ("PYTHON_VERSION", version),
     ]
@@ -40,8 +41,8 @@ def python(tag: str) -> Image | None:
         f"python:{tag}",
         environment=tuple(environment),
         command=("python3",),
-        binds=tuple(Bind(source, target) for source, target in prefixes)
-        + tuple(Bind(os.path.realpath(place), place) for place in elsewhere),
+        binds=tuple(Bind(source, target, stays=True) for source, target in prefixes)
+        + tuple(Bind(os.path.realpath(place), place, stays=True) for place in elsewhere),
         # Also for the machine's own interpreter, which Debian gives no name without a number.
         files=tuple(TextFile(f"/usr/local/bin/{name}", wrapper, 0o755) for name in names),
         notice=version_notice("Python", parsed.version, version),

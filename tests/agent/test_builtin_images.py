@@ -143,7 +143,7 @@ def test_packages_that_are_installed_elsewhere_are_there_too(monkeypatch: pytest
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path, str(own)])
     image = python("3")
     assert image is not None
-    assert Bind(str(own), str(own)) in image.binds
+    assert Bind(str(own), str(own), stays=True) in image.binds
     assert dict(image.environment)["PYTHONPATH"] == str(own)
 
 

@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,6 +41,18 @@ def test_the_api_answers_and_three_nodes_are_ready_when_start_returns(api: Api) 
     for node in nodes:
         ready = next(one for one in node["status"]["conditions"] if one["type"] == "Ready")
         assert ready["status"] == "True"
+
+
+@pytest.mark.skipif(not os.access("/run", os.W_OK), reason="only root may write to /run")
+def test_a_sandbox_whose_state_is_below_run_finds_it(options: SandboxOptions) -> None:
+    with tempfile.TemporaryDirectory(prefix="flametest test ü ", dir="/run") as home:
+        below_run = replace(options, home=Path(home))
+        sandbox = start(below_run)
+        try:
+            assert sandbox.alive()
+            assert sandbox.state_folder.is_relative_to(home)
+        finally:
+            sandbox.stop()
 
 
 def test_its_files_are_for_their_owner_alone(sandbox: Sandbox) -> None:

@@ -11,6 +11,7 @@ audit          reading back what the shop kept
 process        the handle of a process that records beside a run, such as prober and ledger
 program        what such a process begins and ends with
 stopping       when a recording process ends
+resolving      an event loop whose lookups of names do not wait for one another
 schedule       when the next request is due; pure
 exchange       one HTTP request on a connection, and the answer to it
 redirects      whether an entry serves, or says where else to ask

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from flametest.load import resolving
 from flametest.load.exchange import Entry
 from flametest.load.lanes import FreshLane, KeepAliveLane, Progress, Sender, probe
 from flametest.load.priority import go_first
@@ -95,7 +96,11 @@ class _Prober:
 
     async def _probe(self, sender: Sender, slot: Slot) -> None:
         progress = Progress()
-        sample = await probe(sender, self._name, slot.intended_ns, self._timeout_seconds, progress=progress)
+        try:
+            sample = await probe(sender, self._name, slot.intended_ns, self._timeout_seconds, progress=progress)
+        except resolving.LookupLimitError:  # it was not sent, for a reason of this process
+            self._dropped += 1
+            return
         self._lag_max_ns = max(self._lag_max_ns, sample.sent_ns - sample.intended_ns)
         late_seconds = (sample.done_ns - sample.sent_ns) / 1e9 - self._timeout_seconds
         # A request that went out and brought nothing back was hanging, however late that was noticed.
@@ -119,7 +124,7 @@ def _probe(options: _Options) -> dict[str, int]:
         return await _Prober(options, file).run(options.seconds_max)
 
     with SampleFile(options.samples) as file:
-        return asyncio.run(run(file))
+        return resolving.run(run(file), options.timeout_ms / 1000)
 
 
 def _parse(arguments: list[str] | None) -> _Options:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from flametest.cli import commands
+from flametest.cli import commands, deploying
 from flametest.cli.main import main
 from flametest.cli.where import Where
 from flametest.clusters import Access, ClusterError, ClusterOptions
@@ -60,7 +60,7 @@ class StoppedCluster:
 
 
 @pytest.fixture
-def stopped(monkeypatch: pytest.MonkeyPatch) -> StoppedCluster:
+def stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StoppedCluster:
     """A stopped cluster with a fault in it, which can be healed once the cluster runs."""
     cluster = StoppedCluster()
 
@@ -68,27 +68,28 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> StoppedCluster:
         cluster.done.append("heal")
         return "up" not in cluster.done
 
-    monkeypatch.setattr(commands, "find_cluster", lambda *_: cluster)
-    monkeypatch.setattr(commands, "_heal_first", heal)
+    monkeypatch.setenv("FLAMETEST_HOME", str(tmp_path))
+    monkeypatch.setattr(deploying, "find_cluster", lambda *_: cluster)
+    monkeypatch.setattr(deploying, "heal_first", heal)
     monkeypatch.setattr("flametest.run.deploy.deploy", lambda *_: cluster.up())
     return cluster
 
 
 def test_what_was_left_in_a_stopped_cluster_is_healed_once_it_runs(stopped: StoppedCluster) -> None:
-    assert commands.bring_up(Where("minikube", "flametest", "", "")) == ExitCode.PASSED
+    assert deploying.bring_up(Where("minikube", "flametest", "", ""), (), None, strict=False) == ExitCode.PASSED
     assert stopped.done == ["heal", "up", "heal"]
 
 
 def test_a_cluster_that_keeps_what_it_holds_is_healed_before_it_is_stopped(stopped: StoppedCluster) -> None:
     stopped.done.append("up")
-    assert commands.bring_down(Where("minikube", "flametest", "", "")) == ExitCode.PASSED
+    assert deploying.bring_down(Where("minikube", "flametest", "", "")) == ExitCode.PASSED
     assert stopped.done == ["up", "heal", "down", "heal"]
 
 
 def test_a_cluster_that_goes_with_all_it_holds_needs_no_healing_before(stopped: StoppedCluster) -> None:
     stopped.done.append("up")
     stopped.forgets = True
-    assert commands.bring_down(Where("minikube", "flametest", "", "", delete=True)) == ExitCode.PASSED
+    assert deploying.bring_down(Where("minikube", "flametest", "", "", delete=True)) == ExitCode.PASSED
     assert stopped.done == ["up", "down", "heal"]
 
 

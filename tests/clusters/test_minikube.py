@@ -401,7 +401,7 @@ def test_an_interruption_ends_the_call_and_what_it_has_started(machine: Machine)
     command += "from pathlib import Path; import sys; "
     command += "M(ClusterOptions(Path(sys.argv[1]), state=Path(sys.argv[2]))).up()"
     images_file, state = machine.options().images_file, machine.state
-    with subprocess.Popen([sys.executable, "-c", command, images_file, state], stderr=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", command, str(images_file), state], stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 30
         while not (machine.double / "hangs").exists():
             assert process.poll() is None

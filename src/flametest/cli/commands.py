@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,27 +15,30 @@ import flametest
 from flametest.cli.ending import NotHealedError
 from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
-from flametest.clusters import DEFAULT_NAMESPACE, Cluster, ClusterError, ClusterOptions, provide, running
+from flametest.clusters import DEFAULT_NAMESPACE, Cluster, ClusterError, ClusterOptions, provide
 from flametest.model.homes import config_home, state_home
 from flametest.model.result import Result
 from flametest.model.verdict import Verdict
 from flametest.run.exitcodes import ExitCode, exit_code
 from flametest.run.interrupt import interruptible
-from flametest.run.project import Project, find_project
+from flametest.run.project import Project, find_project, nearest_project
+from flametest.run.systems import recall
 
 if TYPE_CHECKING:
     from flametest.chaos.preview import Aimed
     from flametest.run.leftovers import Leftovers
 
 __all__ = [
-    "bring_down",
-    "bring_up",
+    "cluster_option",
     "find_cluster",
     "find_files",
-    "print_environment",
+    "heal_first",
+    "in_namespace_of",
+    "is_stopped",
+    "recalled",
     "render_again",
     "run_suite",
-    "show_status",
+    "state_files",
     "tell",
     "undo",
 ]
@@ -62,10 +66,12 @@ def run_suite(where: Where, **options: Any) -> int:
         keep=options["keep"],
         deploying=not options["no_deploy"],
         command=["flametest", *sys.argv[1:]],
+        url=where.url,
     )
+    where = recalled(where) if options["no_deploy"] else in_namespace_of(where, project)
     cluster, progress = find_cluster(where, project), make_progress(sys.stdout)
     with interruptible():
-        if _heal_first(cluster, project):
+        if heal_first(cluster, project):
             return ExitCode.NOT_HEALED
         if options["dry_run"]:
             _show_targets(rehearse(wanted, project, cluster, progress))
@@ -73,50 +79,11 @@ def run_suite(where: Where, **options: Any) -> int:
         try:
             result, folder = execute(wanted, project, cluster, progress)
         except BaseException as error:
-            if _heal_first(cluster, project):
+            if heal_first(cluster, project):
                 raise NotHealedError from error
             raise
     tell(result, folder)
-    return ExitCode.NOT_HEALED if _heal_first(cluster, project) else _code(result)
-
-
-def bring_up(where: Where) -> int:
-    """Deploy, and tell how to reach what was deployed."""
-    from flametest.run.deploy import deploy  # noqa: PLC0415 (imports the official client)
-
-    project = find_files()
-    provider = find_cluster(where, project)
-    with interruptible():
-        unhealed = _heal_first(provider, project)
-        if unhealed and not _is_stopped(provider):
-            return ExitCode.NOT_HEALED
-        access = deploy(provider, project, make_progress(sys.stdout))
-        if unhealed and _heal_first(provider, project):
-            return ExitCode.NOT_HEALED
-    option = _cluster_option(where)
-    click.echo(f"entry: {access.url}")
-    click.echo(
-        f'next:  eval "$(flametest env{option})" and then kubectl get pods, chaos run, locust; '
-        f"`flametest down{option}` ends it"
-    )
-    return ExitCode.PASSED
-
-
-def bring_down(where: Where) -> int:
-    """End what runs; that nothing runs is no error."""
-    project = find_files()
-    provider = find_cluster(where, project)
-    with interruptible():
-        # What was injected goes with a cluster that goes; in one that stays it is healed while that can be reached.
-        if not provider.forgets and _heal_first(provider, project):
-            return ExitCode.NOT_HEALED
-        ended = provider.down()
-        if provider.is_own:
-            click.echo(f"the {provider.name} has been ended" if ended else f"no {provider.name} is running")
-        else:
-            there = "has been deleted" if ended else "is not there"
-            click.echo(f"namespace {where.namespace} of {provider.name} {there}; the cluster itself is left alone")
-        return ExitCode.NOT_HEALED if _heal_first(provider, project) else ExitCode.PASSED
+    return ExitCode.NOT_HEALED if heal_first(cluster, project) else _code(result)
 
 
 def undo(where: Where, *, forgetting: bool) -> int:
@@ -126,7 +93,7 @@ def undo(where: Where, *, forgetting: bool) -> int:
     """
     from flametest.run.leftovers import forget, heal_leftovers  # noqa: PLC0415 (imports the official client)
 
-    home, project = state_home(os.environ), find_files()
+    home, project = state_home(os.environ), state_files()
     with interruptible():
         found = heal_leftovers(home, _enders(find_cluster(where, project), project))
         if forgetting:
@@ -139,44 +106,13 @@ def undo(where: Where, *, forgetting: bool) -> int:
     return ExitCode.NOT_HEALED if found.unhealed and not forgetting else ExitCode.PASSED
 
 
-def show_status(where: Where) -> int:
-    """Tell how many pods of each workload are ready; 0 when all are, 3 when not, 2 when nothing runs."""
-    from flametest.kube import connect  # noqa: PLC0415 (imports the official client)
-
-    project = find_files()
-    provider = find_cluster(where, project)
-    access = running(provider)
-    unhealed = _heal_first(provider, project)
-    click.echo(f"cluster    {provider.name}, context {access.context}")
-    click.echo(f"entry      {access.url or 'not found; name it by --url'}")
-    if (memory := provider.memory_bytes()) is not None:
-        click.echo(f"memory     {memory / 1e6:.0f} MB for the {provider.name} itself, pods excluded")
-    with connect(access.kubeconfig, access.context) as client:
-        workloads = client.readiness(access.namespace)
-    for workload in workloads:
-        click.echo(f"{'ready' if workload.complete else 'NOT READY':10} {workload}")
-    if unhealed:
-        return ExitCode.NOT_HEALED
-    return ExitCode.PASSED if workloads and all(one.complete for one in workloads) else ExitCode.INCONCLUSIVE
-
-
-def print_environment(where: Where) -> int:
-    """Print exports for a shell."""
-    from flametest.run.deploy import located  # noqa: PLC0415 (imports the official client)
-
-    access = located(find_cluster(where, find_files()))
-    for name, value in access.environment(os.environ).items():
-        click.echo(f"export {name}={shlex.quote(value)}")
-    return ExitCode.PASSED
-
-
 def render_again(folder: Path) -> int:
     """Render an earlier run again and print its verdict."""
     from flametest.run.analyse import analyse, render  # noqa: PLC0415
     from flametest.run.folder import RunFolder  # noqa: PLC0415
 
     run = RunFolder.open(folder)
-    result = render(run) if (run.path / "result.json").exists() else analyse(run, find_files())
+    result = render(run) if (run.path / "result.json").exists() else analyse(run, state_files())
     tell(result, run.path)
     return _code(result)
 
@@ -188,7 +124,7 @@ def _code(result: Result) -> ExitCode:
     return exit_code(result.verdict)
 
 
-def _heal_first(cluster: Cluster, project: Project) -> bool:
+def heal_first(cluster: Cluster, project: Project) -> bool:
     """Heal what earlier processes have left behind, tell what was done, and return whether something is left."""
     from flametest.run.leftovers import heal_leftovers  # noqa: PLC0415 (imports the official client)
 
@@ -197,7 +133,7 @@ def _heal_first(cluster: Cluster, project: Project) -> bool:
     return bool(found.unhealed)
 
 
-def _is_stopped(cluster: Cluster) -> bool:
+def is_stopped(cluster: Cluster) -> bool:
     """Return whether the cluster has to be started before what was left in it can be healed."""
     return cluster.is_own and not cluster.forgets and cluster.find() is None
 
@@ -253,12 +189,33 @@ def _short(path: Path) -> str:
 
 
 def find_files() -> Project:
-    """Return the project that the working directory belongs to.
+    """Return the project that the working directory belongs to; says so when that is the one that Flametest ships.
 
     Raises:
         ProjectError: it belongs to none.
     """
-    return find_project(Path.cwd(), Path(flametest.__file__).parent)
+    project = find_project(Path.cwd(), Path(flametest.__file__).parent)
+    if project.is_shipped:
+        click.echo(
+            f"nothing of yours was found in {Path.cwd()} or above: this is Flametest's own system, {project.root}"
+        )
+    return project
+
+
+def state_files() -> Project:
+    """Return the project that the working directory belongs to, or the directory: for what needs no project."""
+    return nearest_project(Path.cwd())
+
+
+def in_namespace_of(where: Where, project: Project) -> Where:
+    """Return where with the namespace of the project's manifests, unless the user has named one."""
+    return where if where.is_namespace_named else replace(where, namespace=project.read().namespace(where.namespace))
+
+
+def recalled(where: Where) -> Where:
+    """Return where with namespace and entry of what was deployed last, unless the user has named a namespace."""
+    found = None if where.is_namespace_named else recall(state_home(os.environ), where.cluster)
+    return where if found is None else replace(where, namespace=found.namespace, url=where.url or found.url)
 
 
 def find_cluster(where: Where, project: Project) -> Cluster:
@@ -291,7 +248,7 @@ def _options(project: Project, where: Where | None = None) -> ClusterOptions:
     )
 
 
-def _cluster_option(where: Where) -> str:
+def cluster_option(where: Where) -> str:
     """Return what to add to other commands so that they mean the same system."""
     options = [("--cluster", where.cluster, "sandbox"), ("--namespace", where.namespace, DEFAULT_NAMESPACE)]
     options += [("--url", where.url, ""), ("--i-know-this-cluster", where.known, "")]

@@ -97,6 +97,8 @@ def _as_ours(error: BaseException) -> BaseException:
 
 
 def _complain(error: FlametestError) -> ExitCode:
+    for detail in error.details:
+        _say(detail, ExitCode.USAGE)
     _say(f"error: {error.message}", ExitCode.USAGE)
     return _say(f"remedy: {error.remedy}", ExitCode.USAGE) if error.remedy else ExitCode.USAGE
 

@@ -132,13 +132,25 @@ def run(where: Where, **options: Any) -> int:
 
 
 @main.command()
+@click.argument("sources", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR | FILE]...")
+@click.option(
+    "-k", "--kustomize", "kustomization", type=click.Path(path_type=Path), metavar="DIR", help="Deploy a kustomization."
+)
+@click.option("--bare", is_flag=True, help="Deploy nothing: an empty cluster for kubectl.")
+@click.option("--strict", is_flag=True, help="Refuse manifests with kinds that the cluster does not serve.")
 @at_cluster
 @making_minikube
-def up(where: Where) -> int:
-    """Deploy the system under test and leave it running."""
-    from flametest.cli.commands import bring_up  # noqa: PLC0415
+def up(where: Where, sources: tuple[Path, ...], kustomization: Path | None, bare: bool, strict: bool) -> int:
+    """Deploy manifests, by default those of the project, and leave the system running.
 
-    return bring_up(where)
+    What `kubectl apply -R -f` would apply is deployed, subfolders included; objects without a namespace go into that of
+    --namespace.
+    """
+    from flametest.cli.deploying import bring_up, bring_up_bare  # noqa: PLC0415
+
+    if bool(sources) + bool(kustomization) + bare > 1:
+        raise click.UsageError("DIR or FILE, --kustomize and --bare exclude one another")
+    return bring_up_bare(where) if bare else bring_up(where, sources, kustomization, strict=strict)
 
 
 @main.command()
@@ -148,7 +160,7 @@ def up(where: Where) -> int:
 )
 def down(where: Where, delete: bool) -> int:
     """End what `up` started."""
-    from flametest.cli.commands import bring_down  # noqa: PLC0415
+    from flametest.cli.deploying import bring_down  # noqa: PLC0415
 
     return bring_down(replace(where, delete=delete))
 
@@ -157,7 +169,7 @@ def down(where: Where, delete: bool) -> int:
 @at_cluster
 def status(where: Where) -> int:
     """Tell what runs, and whether it is healthy."""
-    from flametest.cli.commands import show_status  # noqa: PLC0415
+    from flametest.cli.deploying import show_status  # noqa: PLC0415
 
     return show_status(where)
 
@@ -176,7 +188,7 @@ def undo(where: Where, forget: bool) -> int:
 @at_cluster
 def env(where: Where) -> int:
     """Print the shell commands that point kubectl, chaos and locust at the running system."""
-    from flametest.cli.commands import print_environment  # noqa: PLC0415
+    from flametest.cli.deploying import print_environment  # noqa: PLC0415
 
     return print_environment(where)
 

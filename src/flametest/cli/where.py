@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from flametest.clusters.protocol import DEFAULT_NAMESPACE
+
 __all__ = ["Where", "at_cluster", "making_minikube"]
 
 
@@ -23,6 +25,7 @@ class Where:
         images: ready images that Minikube loads instead of building them.
         driver: what Minikube runs its nodes on; empty for its own choice.
         delete: whether Minikube's profile is removed instead of being stopped.
+        is_namespace_named: whether the user has named the namespace, so that no other one is meant.
     """
 
     cluster: str
@@ -33,6 +36,7 @@ class Where:
     images: tuple[str, ...] = ()
     driver: str = ""
     delete: bool = False
+    is_namespace_named: bool = False
 
     @property
     def options_of_minikube(self) -> tuple[str, ...]:
@@ -52,7 +56,7 @@ def at_cluster(command: Callable[..., Any]) -> Callable[..., Any]:
         help="sandbox, minikube, context:NAME or in-cluster.",
     )
     @click.option(
-        "--namespace", default="flametest", show_default=True, metavar="NAME", help="Namespace of the system."
+        "--namespace", metavar="NAME", help="Namespace of the system [that of its manifests, else flametest]."
     )
     @click.option("--url", default="", metavar="URL", help="Where users enter the system [found].")
     @click.option(
@@ -63,8 +67,11 @@ def at_cluster(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Repeat the name of a context that is not in allowed-contexts.toml.",
     )
     @wraps(command)
-    def with_where(*args: Any, cluster: str, namespace: str, url: str, known: str, **options: Any) -> Any:
-        return command(*args, where=Where(cluster, namespace, url.rstrip("/"), known), **options)
+    def with_where(*args: Any, cluster: str, namespace: str | None, url: str, known: str, **options: Any) -> Any:
+        where = Where(
+            cluster, namespace or DEFAULT_NAMESPACE, url.rstrip("/"), known, is_namespace_named=bool(namespace)
+        )
+        return command(*args, where=where, **options)
 
     return with_where
 

@@ -83,6 +83,10 @@ class ContextCluster:
         """Return False: that this cluster does not answer does not mean that it is gone."""
         return False
 
+    def listens(self, port: int) -> bool | None:
+        """Return None: the listeners are not this machine's to look at."""
+        return None
+
     def memory_bytes(self) -> int | None:
         """Return None: the cluster's processes are its own business."""
         return None

@@ -105,6 +105,10 @@ class MinikubeCluster:
         tool = self._own_tool()
         return tool is not None and _status(tool).state is ProfileState.ABSENT
 
+    def listens(self, port: int) -> bool | None:
+        """Return None: the listeners are not this machine's to look at."""
+        return None
+
     def memory_bytes(self) -> int | None:
         """Return None: the nodes are containers or virtual machines, whose memory is not this user's to look at."""
         return None

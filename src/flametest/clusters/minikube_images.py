@@ -50,13 +50,15 @@ class BuildSource:
         return digest.hexdigest()
 
 
-def read_sources(images_file: Path) -> tuple[BuildSource, ...]:
-    """Return the images that ``images_file`` names.
+def read_sources(images_file: Path | None) -> tuple[BuildSource, ...]:
+    """Return the images that ``images_file`` names; none without one.
 
     Raises:
         ClusterError: it cannot be read, or names a Dockerfile that is not there.
     """
     remedy = 'each [[image]] needs name = "repository:tag" and context = "folder", with a Dockerfile'
+    if images_file is None:
+        return ()
     root = images_file.absolute().parent.parent
     try:
         images = tomllib.loads(images_file.read_text(encoding="utf-8")).get("image", [])

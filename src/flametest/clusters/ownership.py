@@ -1,21 +1,25 @@
 """Whose a namespace is: one that Flametest makes bears a mark from its first moment, and only that is its to end."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from flametest.clusters.protocol import ClusterError
 from flametest.kube import KubeClient
 from flametest.kube.namespaces import await_namespace
 from flametest.kube.resources import NAMESPACES
 from flametest.kube.snapshots import find
 
-__all__ = ["claim", "is_ours"]
+__all__ = ["claim", "is_ours", "make_namespace"]
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
 MARK, MADE_BY = "app.kubernetes.io/managed-by", "flametest"
 _MANAGER = "flametest-namespace"  # a name of its own: what the manifests' manager does not name, it would take away
 _ENDING_SECONDS_MAX = 120.0
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
-def claim(client: KubeClient, namespace: str) -> None:
-    """Make the namespace with its mark, or make sure that the one there is has it.
+def claim(client: KubeClient, namespace: str, labels: Mapping[str, str] = NO_LABELS) -> None:
+    """Make the namespace with its mark and further labels, or make sure that the one there is has the mark.
 
     Raises:
         ClusterError: somebody else has made it.
@@ -29,10 +33,19 @@ def claim(client: KubeClient, namespace: str) -> None:
                 "test what is in it by --no-deploy, or remove it, if it may go",
             )
         return
+    make_namespace(client, namespace, labels)
+
+
+def make_namespace(client: KubeClient, namespace: str, labels: Mapping[str, str] = NO_LABELS) -> None:
+    """Make a namespace with the mark of Flametest's own, and further labels.
+
+    Raises:
+        KubeError: it is there already, or the API is unreachable or refused.
+    """
     body = {
         "apiVersion": NAMESPACES.api_version,
         "kind": NAMESPACES.kind,
-        "metadata": {"name": namespace, "labels": {MARK: MADE_BY}},
+        "metadata": {"name": namespace, "labels": {MARK: MADE_BY, **labels}},
     }
     client.api.send("POST", NAMESPACES.path(), body, query={"fieldManager": _MANAGER})
 

@@ -25,7 +25,7 @@ class ClusterOptions:
     """How to reach or start a cluster.
 
     Attributes:
-        images_file: the project's manifests/images.toml, which names each image's build context.
+        images_file: the images.toml of the manifests, which names each image's build context; None for none.
         node_port_address: loopback address on which the sandbox opens NodePorts.
         entry_port: node port of the entry Service.
         namespace: where the system under test lives.
@@ -40,7 +40,7 @@ class ClusterOptions:
         delete: whether `down` removes Minikube's profile for good instead of stopping it.
     """
 
-    images_file: Path
+    images_file: Path | None = None
     node_port_address: str = "127.0.0.1"
     entry_port: int = 30080
     namespace: str = DEFAULT_NAMESPACE
@@ -141,6 +141,9 @@ class Cluster(Protocol):
 
         Never for a cluster that is not this provider's to end: that it does not answer does not mean that it is gone.
         """
+
+    def listens(self, port: int) -> bool | None:
+        """Return whether it is this cluster that holds a node port of this machine; None when it cannot be told."""
 
     def memory_bytes(self) -> int | None:
         """Return the memory of the cluster's own processes; None when it cannot be told."""

@@ -24,7 +24,9 @@ class SandboxCluster:
     def __init__(self, options: ClusterOptions) -> None:
         self._options = options
         self._sandbox = launch.SandboxOptions(
-            images_file=options.images_file, node_port_address=options.node_port_address
+            images_file=options.images_file,
+            node_port_address=options.node_port_address,
+            namespace=options.namespace,
         )
 
     def up(self) -> Access:
@@ -54,6 +56,13 @@ class SandboxCluster:
         """Return whether it is this sandbox's kubeconfig, and the sandbox does not run."""
         own = Path(kubeconfig).is_relative_to(self._sandbox.state_folder)
         return own and launch.find(self._sandbox) is None
+
+    def listens(self, port: int) -> bool | None:
+        """Return whether a process of this sandbox holds the listener; None for an entry that the user has named."""
+        if self._options.url:
+            return None
+        sandbox = launch.find(self._sandbox)
+        return sandbox.listens(port) if sandbox else None
 
     def memory_bytes(self) -> int | None:
         """Return the proportional set size of the sandbox's own processes, pods excluded."""

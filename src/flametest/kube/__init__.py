@@ -15,6 +15,7 @@ timelimits   how long is waited for what
 explanations why there was no answer, in words
 resources    kinds, their plurals and paths
 served       which kinds of manifests a cluster serves
+hopeless     what will not get ready by itself; pure
 apply        bring the cluster to what manifests say
 namespaces   wait for a namespace, delete one with everything in it
 readiness    wait until every Deployment and StatefulSet is ready, or say why not

@@ -7,9 +7,10 @@ from flametest.manifests.errors import ManifestError
 from flametest.manifests.files import LeftOut
 from flametest.manifests.kustomize import build_kustomization
 from flametest.manifests.placing import placed
-from flametest.manifests.reading import Manifest, Object, Reading, parse_manifests, read_manifests
+from flametest.manifests.reading import WORKLOADS, Manifest, Object, Reading, parse_manifests, read_manifests
 
 __all__ = [
+    "WORKLOADS",
     "LeftOut",
     "Manifest",
     "ManifestError",

@@ -19,9 +19,10 @@ from flametest.manifests.files import SUFFIXES, LeftOut, find_files
 from flametest.manifests.judging import is_list, is_template, judge
 from flametest.manifests.kinds import is_cluster_scoped, precedence
 
-__all__ = ["Manifest", "Object", "Reading", "last_ones", "parse_manifests", "read_manifests", "reading_of"]
+__all__ = ["WORKLOADS", "Manifest", "Object", "Reading", "last_ones", "parse_manifests", "read_manifests", "reading_of"]
 
 Object = dict[str, Any]
+WORKLOADS = ("CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "ReplicationController", "StatefulSet")
 _MISTAKES_MAX = 10  # what a person reads at once; the rest is counted
 
 
@@ -79,6 +80,7 @@ class Reading:
         files: where they stand, by the names by which they are told.
         left_out: what was looked at and is no manifest.
         notes: what a user should know, each a sentence.
+        origin: what was asked for, such as ``k8s``.
         digest: SHA-256 over names and contents of the files, as hexadecimal digits.
     """
 
@@ -86,12 +88,15 @@ class Reading:
     files: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
+    origin: str = ""
     digest: str = ""
 
-    def namespaces(self) -> tuple[str, ...]:
-        """Return the namespaces that objects name, the most frequent first."""
-        named = Counter(one.namespace for one in self.manifests if one.namespace_in("") != "")
-        return tuple(name for name, _ in named.most_common())
+    def namespace(self, default: str) -> str:
+        """Return the namespace of the system: the one that its workloads name, ``default`` if some name none."""
+        named = Counter(one.namespace for one in self.manifests if one.kind in WORKLOADS)
+        if not named or named[""] or named[default]:
+            return default
+        return named.most_common(1)[0][0]
 
 
 def read_manifests(*sources: Path) -> Reading:
@@ -121,7 +126,7 @@ def read_manifests(*sources: Path) -> Reading:
     if not manifests:
         raise _nothing(sources, left_out)
     chosen, notes = last_ones(manifests)
-    return Reading(tuple(chosen), tuple(files), tuple(left_out), tuple(notes), digest.hexdigest())
+    return Reading(tuple(chosen), tuple(files), tuple(left_out), tuple(notes), _told(sources), digest.hexdigest())
 
 
 def parse_manifests(text: str, name: str) -> list[Manifest]:
@@ -143,7 +148,7 @@ def reading_of(text: str, name: str) -> Reading:
     if not manifests:
         raise ManifestError(f"{name} holds no manifest", "expected objects of Kubernetes in YAML or JSON")
     chosen, notes = last_ones(manifests)
-    return Reading(tuple(chosen), (name,), (), tuple(notes), hashlib.sha256(text.encode()).hexdigest())
+    return Reading(tuple(chosen), (name,), (), tuple(notes), name, hashlib.sha256(text.encode()).hexdigest())
 
 
 def _content(path: Path, name: str) -> bytes:
@@ -217,13 +222,19 @@ def _joined(mistakes: Sequence[ManifestError]) -> ManifestError:
     told = [one.message for one in mistakes[:_MISTAKES_MAX]]
     if len(mistakes) > _MISTAKES_MAX:
         told.append(f"and {len(mistakes) - _MISTAKES_MAX} files more")
-    return ManifestError(
-        "\n  ".join([f"{len(mistakes)} files cannot be read:", *told]), "mend these files, or remove them"
-    )
+    return ManifestError(f"{len(mistakes)} files cannot be read", "mend these files, or remove them", details=told)
+
+
+def _told(sources: Sequence[Path]) -> str:
+    return " and ".join(f"{'folder ' if one.is_dir() else ''}{_short(one)}" for one in sources)
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path != Path.cwd() and path.is_relative_to(Path.cwd()) else path
 
 
 def _nothing(sources: Sequence[Path], left_out: Sequence[LeftOut]) -> ManifestError:
-    named = " and ".join(f"{'folder ' if one.is_dir() else ''}{one}" for one in sources)
+    named = _told(sources)
     seen = f"; left out: {', '.join(map(str, left_out))}" if left_out else ""
     expected = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
     return ManifestError(

@@ -11,6 +11,8 @@ FlametestError               what a user can act on; the command line prints it 
 └── ProjectError             flametest.run: files of the project or of a run that cannot be used
 """
 
+from collections.abc import Sequence
+
 __all__ = ["FlametestError"]
 
 
@@ -20,9 +22,11 @@ class FlametestError(Exception):
     Attributes:
         message: lower case; names the thing, what was expected and what was found.
         remedy: what to do about it; empty when there is nothing to advise.
+        details: lines of evidence, such as one for each part that is at fault and the last lines of its log.
     """
 
-    def __init__(self, message: str, remedy: str = "") -> None:
+    def __init__(self, message: str, remedy: str = "", *, details: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+        self.details = tuple(details)

@@ -1,76 +1,108 @@
-"""Deploying the system under test: start the cluster, apply the manifests, wait until every pod is Ready.
+"""Deploying the system under test: start the cluster, apply the manifests, wait until every pod is Ready and stays so.
 
 On a cluster that is not Flametest's own a preflight comes before anything is applied, and what is applied goes into one
 namespace, which Flametest makes and marks. With ``deploying`` False nothing is applied and nothing is ended: the system
 is there already.
 """
 
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from flametest.clusters import DEFAULT_NAMESPACE as NAMESPACE
-from flametest.clusters import Access, Cluster, ClusterError, running
-from flametest.clusters.ownership import claim
+from flametest.clusters import Access, Cluster, ClusterError
+from flametest.clusters.ownership import claim, make_namespace
+from flametest.faults.safety import OPT_IN_LABEL, OPT_IN_VALUE
 from flametest.kube import KubeClient, connect
-from flametest.manifests import Manifest, Reading, placed
+from flametest.kube.apply import ApplyOptions, Changes
+from flametest.kube.errors import NotReadyError
+from flametest.kube.hopeless import Setting
+from flametest.kube.namespaces import await_namespace
+from flametest.kube.resources import Discovery
+from flametest.kube.served import unserved
+from flametest.manifests import WORKLOADS, Manifest, Reading, placed
+from flametest.run.entering import await_entry, located, own_entry
 from flametest.run.needs import Plan
 from flametest.run.preflight import preflight
 from flametest.run.progress import Progress
-from flametest.run.project import Project, ProjectError
+from flametest.run.project import ProjectError
+from flametest.run.settling import Patience, await_settled
 
-__all__ = ["NAMESPACE", "deploy", "deployed", "located"]
+__all__ = ["NAMESPACE", "DeployOptions", "deploy", "deployed", "located", "start_bare"]
 
-ENTRY_SECONDS = 15.0  # pods are Ready by then; what is left is for the node port to follow
-POLL_SECONDS = 0.1
 NOTHING_MORE = Plan()
-READY_SECONDS = 120.0  # a slow machine that has to make a database cluster first; a broken manifest is told earlier
+READY_SECONDS = 120.0  # a slow machine that has to make a database cluster first; what is hopeless is told earlier
 PULL_SECONDS = 300.0  # public images by a slow connection; afterwards the nodes have them
+ENDING_SECONDS = 60.0  # a namespace of an earlier run may still be going away
+FILES_SHOWN_MAX = 12
 
 
-def deploy(cluster: Cluster, project: Project, progress: Progress, plan: Plan = NOTHING_MORE) -> Access:
-    """Bring the system up on ``cluster`` and return how it is reached; what runs already is brought up to date.
+@dataclass(frozen=True, slots=True)
+class DeployOptions:
+    """How a system is deployed.
 
-    Args:
-        cluster: where.
-        project: whose manifests.
-        progress: is told each step.
+    Attributes:
         plan: what is to be done then, for whose rights a preflight asks.
+        strict: refuse manifests with kinds that the cluster does not serve, rather than leave these objects out.
+        entry_needed: whether a system without an entry that answers HTTP is an error.
+        url: the entry as the user has named it; empty to have it found.
+        stays: leave a cluster running whose pods do not get ready, so that their logs can be read.
+    """
+
+    plan: Plan = NOTHING_MORE
+    strict: bool = False
+    entry_needed: bool = True
+    url: str = ""
+    stays: bool = False
+
+
+PLAIN = DeployOptions()
+
+
+def deploy(cluster: Cluster, reading: Reading, progress: Progress, options: DeployOptions = PLAIN) -> Access:
+    """Bring the system up on ``cluster`` and return how it is reached; what runs already is brought up to date.
 
     Raises:
         FlametestError: the cluster or a manifest is at fault, or the system does not get Ready. A cluster, or
-            namespace, that this call has made is ended again.
+            namespace, that this call has made is ended again, unless only pods are at fault and ``stays`` is set.
     """
-    reading = _checked(cluster, project, progress, plan)
-    return _deploy(cluster, reading, progress, fresh=cluster.find() is None)
+    _check(cluster, reading, progress, options)
+    return _deploy(cluster, reading, progress, options, fresh=cluster.find() is None)
+
+
+def start_bare(cluster: Cluster, progress: Progress) -> Access:
+    """Start a cluster with nothing in it but the system's namespace, which consents to faults."""
+    access = _started(cluster, progress, fresh=cluster.find() is None)
+    with connect(access.kubeconfig, access.context) as client:
+        _make_namespaces(client, cluster, (), access.namespace)
+    return access
 
 
 @contextmanager
 def deployed(
     cluster: Cluster,
-    project: Project,
+    reading: Reading | None,
     progress: Progress,
     *,
     keep: bool,
-    deploying: bool = True,
-    plan: Plan = NOTHING_MORE,
+    options: DeployOptions = PLAIN,
 ) -> Iterator[Access]:
     """Deploy for the time of a run: what was not running before is ended afterwards, unless ``keep``.
 
     A system that was running before is brought up to date, but need not be healthy: that is the experiments' to judge.
-    Without ``deploying`` it is taken as it is.
+    Without manifests it is taken as it is.
     """
-    if not deploying:
-        yield _found(cluster, progress, plan)
+    if reading is None:
+        yield _found(cluster, progress, options.plan)
         return
-    reading = _checked(cluster, project, progress, plan)
+    _check(cluster, reading, progress, options)
     if cluster.find() is not None:
-        _apply(cluster, reading, progress, fresh=False)
-        yield located(cluster)
+        access = _apply(cluster, reading, progress, options, fresh=False)
+        with connect(access.kubeconfig, access.context) as client:
+            access = _entered(client, cluster, access, options)
+        yield access
         return
-    access = _deploy(cluster, reading, progress, fresh=True)
+    access = _deploy(cluster, reading, progress, options, fresh=True)
     try:
         yield access
     finally:
@@ -79,77 +111,122 @@ def deployed(
                 cluster.down()
 
 
-def located(cluster: Cluster) -> Access:
-    """Return how the running system is reached, its entry included.
-
-    Raises:
-        ClusterError: it is not running, or its entry cannot be found.
-    """
-    access = running(cluster)
-    if not access.url:
-        raise ClusterError(
-            f"no entry of namespace {access.namespace!r} can be reached from this machine: there is no Service of type "
-            "NodePort or LoadBalancer whose address answers with one of its pods",
-            "name it by --url; a port forward will do: "
-            f"kubectl --context {access.context} --namespace {access.namespace} port-forward service/NAME 8080:80",
-        )
-    return access
+def _tell_reading(reading: Reading, progress: Progress) -> None:
+    """Tell which files are taken, what is left out of them and why, and what else a user should know."""
+    shown = ", ".join(reading.files[:FILES_SHOWN_MAX])
+    if len(reading.files) > FILES_SHOWN_MAX:
+        shown += f" and {len(reading.files) - FILES_SHOWN_MAX} more"
+    progress.say(f"takes {len(reading.manifests)} objects of {reading.origin}: {shown}")
+    for one in reading.left_out:
+        progress.say(f"leaves out {one.name}: {one.reason}")
+    for note in reading.notes:
+        progress.say(f"note: {note}")
 
 
-def _checked(cluster: Cluster, project: Project, progress: Progress, plan: Plan) -> Reading:
-    """Return the manifests; where others use the cluster as well, after a preflight, before anything is asked for."""
-    reading = project.read()
+def _check(cluster: Cluster, reading: Reading, progress: Progress, options: DeployOptions) -> None:
+    """Tell what is taken; where others use the cluster too, ask for all that is needed before anything is changed."""
+    _tell_reading(reading, progress)
     if not cluster.is_own:
-        _preflight(cluster, reading, progress, plan)
-    return reading
+        _preflight(cluster, reading, progress, options)
 
 
-def _preflight(cluster: Cluster, reading: Reading | None, progress: Progress, plan: Plan) -> None:
+def _preflight(cluster: Cluster, reading: Reading | None, progress: Progress, options: DeployOptions) -> None:
     with progress.step(f"reach {cluster.name}") as step:
         access = cluster.up()
-        manifests = placed(reading, access.namespace).manifests if reading is not None else ()
-        _check_namespaces(manifests, access.namespace)
         step.saw(f"namespace {access.namespace}")
     with connect(access.kubeconfig, access.context) as client:
-        preflight(client, access, manifests, plan, progress)
+        manifests: Sequence[Manifest] = ()
+        if reading is not None:
+            manifests = _served(client, placed(reading, access.namespace).manifests, options)
+            _check_namespaces(client, manifests, access.namespace)
+        preflight(client, access, manifests, options.plan, progress)
+
+
+def _served(client: KubeClient, manifests: Sequence[Manifest], options: DeployOptions) -> list[Manifest]:
+    left_out = {id(one.manifest) for one in unserved(Discovery(client.api), manifests, strict=options.strict)}
+    return [one for one in manifests if id(one) not in left_out]
 
 
 def _found(cluster: Cluster, progress: Progress, plan: Plan) -> Access:
     """Return how a system that is there already is reached, once it answers."""
     if not cluster.is_own:
-        _preflight(cluster, None, progress, plan)
+        _preflight(cluster, None, progress, DeployOptions(plan))
     with progress.step(f"find the system on {cluster.name}") as step:
         access = located(cluster)
         with connect(access.kubeconfig, access.context) as client:
-            _await_entry(client, access, fresh=False)
-        step.saw(f"namespace {access.namespace}, entry {access.url}")
+            note = await_entry(client, cluster, access)
+        step.saw(f"namespace {access.namespace}, entry {access.url}{f' ({note})' if note else ''}")
     return access
 
 
-def _deploy(cluster: Cluster, reading: Reading, progress: Progress, *, fresh: bool) -> Access:
-    with _ended_on_failure(cluster, fresh):
-        access = _apply(cluster, reading, progress, fresh=fresh)
+def _deploy(cluster: Cluster, reading: Reading, progress: Progress, options: DeployOptions, *, fresh: bool) -> Access:
+    with _ended_on_failure(cluster, fresh, options):
+        access = _apply(cluster, reading, progress, options, fresh=fresh)
+        namespaces = _namespaces(placed(reading, access.namespace).manifests, access.namespace)
         with connect(access.kubeconfig, access.context) as client:
             with progress.step("wait for every pod to be Ready") as step:
                 seconds_max = READY_SECONDS + (PULL_SECONDS if cluster.pulls_images else 0)
-                client.wait_ready(access.namespace, timeout_seconds=seconds_max, saw=step.saw)
+                setting = Setting(pulls_images=cluster.pulls_images, grows=not cluster.is_own)
+                await_settled(client, namespaces, Patience(seconds_max, setting), step.saw)
             with progress.step("reach the entry") as step:
-                access = located(cluster)
-                _await_entry(client, access, fresh=fresh)
-                step.saw(access.url)
+                access = _entered(client, cluster, access, options)
+                note = await_entry(client, cluster, access, needed=options.entry_needed) if access.url else ""
+                step.saw(f"{access.url or 'there is none'}{f' ({note})' if note else ''}")
     return access
 
 
-def _apply(cluster: Cluster, reading: Reading, progress: Progress, *, fresh: bool) -> Access:
+def _entered(client: KubeClient, cluster: Cluster, access: Access, options: DeployOptions) -> Access:
+    """Return the access with the system's entry; without one where there is none and none is needed.
+
+    Raises:
+        ClusterError: there is none, and it is needed.
+    """
+    if options.url or not cluster.is_own:
+        return located(cluster) if options.entry_needed else cluster.find() or access
+    entry = own_entry(client, access)
+    if not entry.url and options.entry_needed:
+        raise ClusterError(f"namespace {access.namespace!r} has no entry: {entry.note}", "name it by --url")
+    return replace(access, url=entry.url)
+
+
+def _apply(cluster: Cluster, reading: Reading, progress: Progress, options: DeployOptions, *, fresh: bool) -> Access:
     access = _started(cluster, progress, fresh=fresh) if cluster.is_own else cluster.up()
-    manifests = placed(reading, access.namespace).manifests
+    system = placed(reading, access.namespace)
+    for note in system.notes[len(reading.notes) :]:
+        progress.say(f"note: {note}")
     if cluster.is_own:
-        _check_named(manifests, access.namespace)
+        _check_named(system.manifests, access.namespace)
     with connect(access.kubeconfig, access.context) as client, progress.step("apply the manifests") as step:
-        if not cluster.is_own:
-            claim(client, access.namespace)
-        step.saw(client.apply(manifests).summary())
+        _make_namespaces(client, cluster, system.manifests, access.namespace)
+        changes = client.apply(system.manifests, None, ApplyOptions(access.namespace, options.strict))
+        step.saw(changes.summary())
+    _tell_changes(changes, progress)
     return access
+
+
+def _tell_changes(changes: Changes, progress: Progress) -> None:
+    for one in changes.left_out:
+        progress.say(f"warning: left out: {one}")
+    for text in changes.warnings:
+        progress.say(f"warning: {text}")
+
+
+def _make_namespaces(client: KubeClient, cluster: Cluster, manifests: Sequence[Manifest], namespace: str) -> None:
+    """Make the namespaces that the objects go to and no manifest describes; the asked one consents to faults."""
+    described = {one.name for one in manifests if one.kind == "Namespace"}
+    labels: Mapping[str, str] = {} if namespace in described else {OPT_IN_LABEL: OPT_IN_VALUE}
+    if not cluster.is_own:
+        claim(client, namespace, labels)
+        return
+    for name in ({namespace} | {one.namespace for one in manifests if one.namespace}) - described:
+        if not await_namespace(client.api, name, ("", "Active"), ENDING_SECONDS):
+            make_namespace(client, name, labels if name == namespace else {})
+
+
+def _namespaces(manifests: Sequence[Manifest], namespace: str) -> list[str]:
+    """Return the namespaces in which something runs, the asked one first."""
+    others = {one.namespace for one in manifests if one.kind in WORKLOADS} - {namespace, ""}
+    return [namespace, *sorted(others)]
 
 
 def _started(cluster: Cluster, progress: Progress, *, fresh: bool) -> Access:
@@ -165,22 +242,24 @@ def _check_named(manifests: Sequence[Manifest], namespace: str) -> None:
     Raises:
         ProjectError: all of it goes elsewhere.
     """
-    found = {str(manifest.object["metadata"].get("namespace", "")) for manifest in manifests} - {""}
-    if namespace not in found:
+    found = {manifest.namespace for manifest in manifests if manifest.kind in WORKLOADS}
+    if found and namespace not in found:
         raise ProjectError(
-            f"no manifest is in namespace {namespace!r}, but in {', '.join(sorted(found)) or 'none at all'}",
+            f"no workload is in namespace {namespace!r}, but all are in {', '.join(sorted(found))}",
             "name the namespace of the manifests by --namespace",
         )
 
 
-def _check_namespaces(manifests: Sequence[Manifest], namespace: str) -> None:
+def _check_namespaces(client: KubeClient, manifests: Sequence[Manifest], namespace: str) -> None:
     """Make sure that everything that is applied goes into the one namespace.
 
     Raises:
         ProjectError: a manifest names another one, or changes what all share.
     """
+    discovery = Discovery(client.api)
     for manifest in manifests:
-        found = manifest.object["metadata"].get("namespace", "")
+        resource = discovery.resource(manifest.api_version, manifest.kind)
+        found = (manifest.namespace or namespace) if resource is None or resource.namespaced else ""
         if manifest.kind == "Namespace":
             found = manifest.name
         if found != namespace:
@@ -193,44 +272,19 @@ def _check_namespaces(manifests: Sequence[Manifest], namespace: str) -> None:
 
 
 @contextmanager
-def _ended_on_failure(cluster: Cluster, fresh: bool) -> Iterator[None]:
+def _ended_on_failure(cluster: Cluster, fresh: bool, options: DeployOptions) -> Iterator[None]:
     try:
         yield
+    except NotReadyError as error:
+        if options.stays and cluster.is_own:
+            error.remedy += (
+                f"; the {cluster.name} is left running for you to look into it: `flametest env` points kubectl at it, "
+                "`flametest down` ends it"
+            )
+        elif fresh:
+            cluster.down()
+        raise
     except BaseException:
         if fresh:
             cluster.down()
         raise
-
-
-def _await_entry(client: KubeClient, access: Access, *, fresh: bool) -> None:
-    """Return when the entry answers.
-
-    On a cluster that has just been started, an answer from a port that another program holds does not count; on one
-    that was running, the warning about the port may be an old one.
-
-    Raises:
-        ClusterError: it does not, with what the cluster says about its Services.
-    """
-    end = time.monotonic() + ENTRY_SECONDS
-    while True:
-        warned = client.warnings(access.namespace, "Service")
-        taken = fresh and any(one.reason == "NodePortUnavailable" for one in warned)
-        if taken or time.monotonic() >= end:
-            said = "; ".join(f"Service {one.name}: {one.message}" for one in warned)
-            raise ClusterError(
-                f"the entry {access.url} does not answer{': ' if said else ''}{said}",
-                "free its address and port, or mend the entry Service, and try again",
-            )
-        if _answers(access.url):
-            return
-        time.sleep(POLL_SECONDS)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=ENTRY_SECONDS) as answer:  # noqa: S310 (the cluster's own entry)
-            return bool(answer.status < 500)
-    except urllib.error.HTTPError as error:
-        return error.code < 500
-    except OSError:
-        return False

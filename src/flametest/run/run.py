@@ -25,7 +25,7 @@ from flametest.model.limits import LIMITS_FILE, parse_override
 from flametest.model.result import Result
 from flametest.run.analyse import analyse
 from flametest.run.bookkeeper import Bookkeeper
-from flametest.run.deploy import deployed
+from flametest.run.deploy import DeployOptions, deployed
 from flametest.run.experiment import Experiment, load_experiment, read_limits, suite_files
 from flametest.run.folder import RunFolder, RunInputs, read_result, stamp
 from flametest.run.leftovers import heal_leftovers, refuse_other_runs
@@ -63,6 +63,7 @@ class RunOptions:
         keep: leave the system running afterwards.
         deploying: apply the manifests; else the system is there already, and is left as it is.
         command: the command line, for the report.
+        url: the entry as the user has named it; empty to have it found.
     """
 
     suite: str
@@ -78,6 +79,7 @@ class RunOptions:
     keep: bool
     deploying: bool
     command: Sequence[str]
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,8 @@ def _deployed(
     options: RunOptions, project: Project, cluster: Cluster, progress: Progress, experiments: list[Experiment]
 ) -> AbstractContextManager[Access]:
     plan = _plan(options, experiments)
-    return deployed(cluster, project, progress, keep=options.keep, deploying=options.deploying, plan=plan)
+    reading = project.read() if options.deploying else None
+    return deployed(cluster, reading, progress, keep=options.keep, options=DeployOptions(plan, url=options.url))
 
 
 def _plan(options: RunOptions, experiments: list[Experiment]) -> Plan:

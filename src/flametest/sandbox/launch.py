@@ -25,6 +25,7 @@ from flametest.sandbox.credentials import CONTEXT_NAME, kubeconfig, make_credent
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.processes import (
     end_process,
+    listens,
     own_processes,
     process_start_ticks,
     proportional_set_bytes,
@@ -143,6 +144,10 @@ class Sandbox:
         # The kernel kills init with the supervisor; this only waits for it to be done.
         end_process(self.init_pid, self.init_start_ticks, 0)
         _clear(self.state_folder, keep=(_LOCK_NAME, _LOG_NAME))
+
+    def listens(self, port: int) -> bool:
+        """Return whether it is this sandbox that listens on a node port of the host, and no other program."""
+        return any(listens(pid, self.node_port_address, port) for pid in own_processes(self.pid))
 
     def memory(self) -> int:
         """Return the memory of the sandbox's own processes in bytes: the sum of their proportional set sizes (PSS).

@@ -8,13 +8,16 @@ import contextlib
 import os
 import select
 import signal
+import socket
+import sys
 from pathlib import Path
 
 from flametest.sandbox.errors import SandboxError
 
-__all__ = ["end_process", "own_processes", "process_start_ticks", "proportional_set_bytes", "readable"]
+__all__ = ["end_process", "listens", "own_processes", "process_start_ticks", "proportional_set_bytes", "readable"]
 
 _KILL_SECONDS_MAX = 10.0
+_LISTENING = "0A"
 _PACKAGE_NAME = b"flametest.sandbox."
 
 
@@ -86,6 +89,20 @@ def own_processes(supervisor_pid: int) -> list[int]:
             found.append(pid)
             pending.extend(int(child) for of_task in children for child in of_task.split())
     return found
+
+
+def listens(pid: int, address: str, port: int) -> bool:
+    """Return whether a process holds the TCP listener of an IPv4 address and port of this machine.
+
+    Source: proc(5), net/tcp, whose addresses are in the machine's own order of bytes.
+    """
+    local = f"{int.from_bytes(socket.inet_aton(address), sys.byteorder):08X}:{port:04X}"
+    try:
+        rows = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+        wanted = {f"socket:[{row[9]}]" for row in rows if row[1] == local and row[3] == _LISTENING}
+        return any(str(link.readlink()) in wanted for link in Path(f"/proc/{pid}/fd").iterdir()) if wanted else False
+    except OSError:
+        return False
 
 
 def proportional_set_bytes(pid: int) -> int:

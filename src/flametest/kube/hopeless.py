@@ -1,0 +1,145 @@
+"""What will not get ready by itself, as far as pods and events tell: an image that never comes, a container that ends
+again and again, an object that a pod needs and that is not there. Pure.
+
+Each fault has a patience: for how long it has to be seen before it counts, since much of this passes where something
+else is still on its way. How the kubelet words the reasons:
+https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/kubelet/images/types.go and kuberuntime/util
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from flametest.kube.pods import controller_of, is_ready
+from flametest.kube.resources import Object
+
+__all__ = ["Fault", "Setting", "faults_of_events", "faults_of_pod", "part_of"]
+
+CRASHES_MAX = 3  # after the third restart, half a minute on, whatever it may have waited for has had its time
+PATIENCE_SECONDS = 15.0
+PULL_PATIENCE_SECONDS = 90.0  # a registry may be slow, or refuse for a moment
+
+_IMPOSSIBLE_IMAGES = ("ErrImageNeverPull", "InvalidImageName", "ErrInvalidImageName")
+_PULLS = ("ErrImagePull", "ImagePullBackOff")
+_STARTS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError")
+_CRASHED = "CrashLoopBackOff"
+_CREATORS = ("ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What decides whether a fault can still pass.
+
+    Attributes:
+        pulls_images: nodes fetch images from registries, so that a pull may succeed later.
+        grows: nodes may be added, so that a pod may find its place later.
+        crashes_max: how many restarts a container may have, after which it is taken to end for ever.
+    """
+
+    pulls_images: bool
+    grows: bool
+    crashes_max: int = CRASHES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why something does not get ready.
+
+    Attributes:
+        part: what it belongs to, such as ``Deployment web``.
+        reason: in words that are equal for equal pods.
+        namespace: of the part.
+        pod: its name; empty where there is no pod.
+        container: the one whose last words tell more; empty when none do.
+        has_restarted: whether these are in the log of the container's former life.
+        patience_seconds: for how long it has to be seen before it counts.
+    """
+
+    part: str
+    reason: str
+    namespace: str = ""
+    pod: str = ""
+    container: str = ""
+    has_restarted: bool = False
+    patience_seconds: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Return what equal faults have in common."""
+        return self.namespace, self.part, self.reason
+
+
+def part_of(pod: Object) -> str:
+    """Return the workload that a pod belongs to, as ``Deployment web``; a pod of its own is one itself."""
+    owner, name = controller_of(pod), str(pod["metadata"]["name"])
+    if not owner:
+        return f"Pod {name}"
+    kind, owner_name = str(owner.get("kind")), str(owner.get("name"))
+    digest = (pod["metadata"].get("labels") or {}).get("pod-template-hash", "")
+    if kind == "ReplicaSet" and digest and owner_name.endswith(f"-{digest}"):
+        return f"Deployment {owner_name.removesuffix(f'-{digest}')}"
+    return f"{kind} {owner_name}"
+
+
+def faults_of_pod(pod: Object, setting: Setting) -> Iterator[Fault]:
+    """Yield what keeps a pod from getting ready; nothing for one that is ready, or that is on its way."""
+    if is_ready(pod) or pod["metadata"].get("deletionTimestamp"):
+        return
+    place, status = _place(pod), pod.get("status", {})
+    for condition in status.get("conditions") or ():
+        if condition.get("reason") == "Unschedulable" and not setting.grows:
+            yield replace(
+                place, reason=f"no node takes it: {condition.get('message')}", patience_seconds=PATIENCE_SECONDS
+            )
+    containers = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    for container in containers:
+        yield from _faults_of_container(place, container, setting)
+    if status.get("phase") == "Failed" and not containers:
+        reason = f"the pod has failed: {status.get('reason')} {status.get('message', '')}"
+        yield replace(place, reason=reason.strip())
+
+
+def faults_of_events(events: Iterable[Object], pods: Iterable[Object]) -> Iterator[Fault]:
+    """Yield what events tell that no pod does: volumes that name what is not there, and pods that are not admitted."""
+    unready = {str(pod["metadata"].get("uid", "")): pod for pod in pods if not is_ready(pod)}
+    for event in events:
+        involved, message = event.get("involvedObject") or {}, str(event.get("message", ""))
+        pod = unready.get(str(involved.get("uid", "")))
+        if pod is not None and event.get("reason") == "FailedMount" and "not found" in message:
+            yield replace(_place(pod), reason=message, patience_seconds=PATIENCE_SECONDS)
+        elif event.get("reason") == "FailedCreate" and involved.get("kind") in _CREATORS:
+            part = f"{involved.get('kind')} {involved.get('name')}"
+            reason = f"its pods are not admitted: {message}"
+            yield Fault(part, reason, str(involved.get("namespace", "")), patience_seconds=PATIENCE_SECONDS)
+
+
+def _place(pod: Object) -> Fault:
+    metadata = pod["metadata"]
+    return Fault(part_of(pod), "", str(metadata.get("namespace", "")), str(metadata["name"]))
+
+
+def _faults_of_container(place: Fault, container: Object, setting: Setting) -> Iterator[Fault]:
+    name, restarts = str(container.get("name")), int(container.get("restartCount") or 0)
+    waiting = (container.get("state") or {}).get("waiting") or {}
+    ended = (container.get("state") or {}).get("terminated") or {}
+    reason = str(waiting.get("reason"))
+    told = f"container {name}: {reason}: {waiting.get('message') or 'no more is told'}"
+    if reason in _IMPOSSIBLE_IMAGES:
+        yield replace(place, reason=told)
+    elif reason in _PULLS:
+        told = f"container {name}: image {container.get('image')} cannot be had"
+        yield replace(place, reason=told, patience_seconds=PULL_PATIENCE_SECONDS if setting.pulls_images else 0.0)
+    elif reason in _STARTS:
+        yield replace(place, reason=told, patience_seconds=PATIENCE_SECONDS)
+    elif reason == _CRASHED and restarts >= setting.crashes_max:
+        last = (container.get("lastState") or {}).get("terminated") or {}
+        told = f"container {name} ends again and again{_exit(last)}"
+        yield replace(place, reason=told, container=name, has_restarted=True)
+    elif ended.get("exitCode") and place.part.startswith("Pod "):
+        yield replace(place, reason=f"container {name} has ended{_exit(ended)}", container=name)
+
+
+def _exit(terminated: Object) -> str:
+    code, reason = terminated.get("exitCode"), terminated.get("reason")
+    if code is None:
+        return ""
+    return f", with exit code {code}" + (f" ({reason})" if reason not in (None, "Error", "Completed") else "")

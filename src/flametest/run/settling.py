@@ -1,0 +1,167 @@
+"""Wait until what was applied is ready and stays so, or say early and truly why it will not be.
+
+A pod without a readiness probe is Ready as soon as its process has begun, and one that ends at once looks ready for a
+moment. So a pod has to stay Ready for a while, and its containers must not be restarted meanwhile. Waiting ends early
+when something is found that cannot get ready by itself; then everything is told that is not ready, equal pods together,
+with the last lines of what has ended.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from flametest.kube import KubeClient
+from flametest.kube.hopeless import Fault, Setting, faults_of_events, faults_of_pod, part_of
+from flametest.kube.pods import controller_of, is_ready
+from flametest.kube.readiness import Readiness
+from flametest.kube.resources import EVENTS, PODS, Object
+from flametest.run.unready import Unready, not_ready
+
+__all__ = ["Patience", "await_settled"]
+
+POLL_SECONDS = 0.15
+EVENTS_EVERY = 7  # looks: events are many, and what they tell lasts
+PROBED_SECONDS = 0.3  # a readiness probe has vouched for it
+UNPROBED_SECONDS = 3.0  # an interpreter takes a second or two to find that it cannot start
+RESTARTED_SECONDS = 8.0
+GATHERING_SECONDS = 4.0  # what else fails, fails about now
+CRASHES_ALONE_MAX = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait at most, in seconds, and what decides whether a fault can still pass."""
+
+    seconds_max: float
+    setting: Setting
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one look at the namespaces has shown."""
+
+    workloads: tuple[Readiness, ...]
+    pods: tuple[Object, ...]
+    events: tuple[Object, ...]
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What has been seen, and since when: pods that are Ready, by uid, and faults, by what equal ones share."""
+
+    steady: dict[str, tuple[int, float]] = field(default_factory=dict)
+    faults: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    hopeless_since: float | None = None
+
+
+def await_settled(
+    client: KubeClient,
+    namespaces: Sequence[str],
+    patience: Patience,
+    saw: Callable[[str], None],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Return when all workloads and pods of the namespaces are ready and have stayed so; Jobs are not waited for.
+
+    Raises:
+        NotReadyError: something cannot get ready, or was not in time; the message tells what, and why.
+        KubeError: the API is unreachable or refused.
+    """
+    end, memory, look = clock() + patience.seconds_max, _Memory(), 0
+    events: tuple[Object, ...] = ()
+    while True:
+        if look % EVENTS_EVERY == 0:
+            events = _events(client, namespaces)
+        look += 1
+        seen = _look(client, namespaces, events)
+        saw(", ".join(map(str, seen.workloads)) or f"{sum(map(is_ready, seen.pods))}/{len(seen.pods)} pods")
+        now = clock()
+        steady = _steady(seen.pods, memory, now)
+        if len(steady) == len(seen.pods) and all(one.complete for one in seen.workloads):
+            return
+        hopeless = _hopeless(seen, memory, patience.setting, now)
+        memory.hopeless_since = (memory.hopeless_since or now) if hopeless else None
+        if now >= end or (hopeless and _is_over(seen, memory, hopeless, steady, now)):
+            seen = replace(seen, events=_events(client, namespaces))
+            known = {one.key for one in hopeless}
+            found = _faults(seen, replace(patience.setting, crashes_max=1))
+            sure = [one for one in found if one.key in known or one.container]
+            raise not_ready(client, _unready(seen, sure, 0 if hopeless else patience.seconds_max))
+        pause(POLL_SECONDS)
+
+
+def _look(client: KubeClient, namespaces: Sequence[str], events: tuple[Object, ...]) -> _Seen:
+    return _Seen(
+        tuple(one for namespace in namespaces for one in client.readiness(namespace)),
+        tuple(pod for pod in _listed(client, [PODS.path(one) for one in namespaces]) if _counts(pod)),
+        events,
+    )
+
+
+def _events(client: KubeClient, namespaces: Sequence[str]) -> tuple[Object, ...]:
+    return _listed(client, [EVENTS.path(one) for one in namespaces])
+
+
+def _listed(client: KubeClient, paths: Iterable[str]) -> tuple[Object, ...]:
+    return tuple(one for path in paths for one in client.api.get(path).get("items", []))
+
+
+def _counts(pod: Object) -> bool:
+    """Return whether a pod has to be Ready: not one that has done its work, nor one that a Job repeats as it likes."""
+    if pod["metadata"].get("deletionTimestamp") or controller_of(pod).get("kind") == "Job":
+        return False
+    return str(pod.get("status", {}).get("phase")) != "Succeeded"
+
+
+def _steady(pods: Iterable[Object], memory: _Memory, now: float) -> set[str]:
+    """Note since when each pod is Ready without a restart; return the uids of those that are so for long enough."""
+    found = set()
+    for pod in pods:
+        uid, status = str(pod["metadata"].get("uid", "")), pod.get("status", {})
+        restarts = sum(int(one.get("restartCount") or 0) for one in status.get("containerStatuses") or ())
+        if not is_ready(pod):
+            memory.steady.pop(uid, None)
+            continue
+        if memory.steady.get(uid, (-1, 0.0))[0] != restarts:
+            memory.steady[uid] = (restarts, now)
+        if now - memory.steady[uid][1] >= _steady_seconds(pod, restarts):
+            found.add(uid)
+    return found
+
+
+def _steady_seconds(pod: Object, restarts: int) -> float:
+    if restarts:
+        return RESTARTED_SECONDS
+    containers = pod.get("spec", {}).get("containers") or ()
+    return PROBED_SECONDS if all(one.get("readinessProbe") for one in containers) else UNPROBED_SECONDS
+
+
+def _hopeless(seen: _Seen, memory: _Memory, setting: Setting, now: float) -> list[Fault]:
+    """Return the faults that have lasted for long enough to count."""
+    found = _faults(seen, setting)
+    alone = _faults(seen, replace(setting, crashes_max=CRASHES_ALONE_MAX))
+    if {part_of(pod) for pod in seen.pods if not is_ready(pod)} <= {fault.part for fault in alone}:
+        found = alone  # there is nothing left that they could wait for
+    memory.faults = {fault.key: memory.faults.get(fault.key, now) for fault in found}
+    return [fault for fault in found if now - memory.faults[fault.key] >= fault.patience_seconds]
+
+
+def _faults(seen: _Seen, setting: Setting) -> list[Fault]:
+    of_pods = [fault for pod in seen.pods for fault in faults_of_pod(pod, setting)]
+    incomplete = {one.name for one in seen.workloads if not one.complete}
+    told = faults_of_events(seen.events, seen.pods)
+    return [*of_pods, *(one for one in told if one.pod or any(name in one.part for name in incomplete))]
+
+
+def _is_over(seen: _Seen, memory: _Memory, hopeless: Iterable[Fault], steady: set[str], now: float) -> bool:
+    """Return whether waiting teaches nothing more: the rest is ready for good, or has had some time to fail."""
+    parts = {fault.part for fault in hopeless}
+    waited = now - (now if memory.hopeless_since is None else memory.hopeless_since)
+    rest = (pod for pod in seen.pods if part_of(pod) not in parts)
+    return waited >= GATHERING_SECONDS or all(str(pod["metadata"].get("uid", "")) in steady for pod in rest)
+
+
+def _unready(seen: _Seen, faults: Sequence[Fault], waited_seconds: float) -> Unready:
+    return Unready(seen.workloads, [one for one in seen.pods if not is_ready(one)], seen.events, faults, waited_seconds)

@@ -11,7 +11,12 @@ from flametest.kube.readiness import explain, readiness, wait_ready
 
 
 def deployment(**status: int) -> dict[str, Any]:
-    return {"metadata": {"name": "api", "generation": 2}, "spec": {"replicas": 3}, "status": status}
+    return {
+        "kind": "Deployment",
+        "metadata": {"name": "api", "generation": 2},
+        "spec": {"replicas": 3},
+        "status": status | {"availableReplicas": status.get("availableReplicas", status.get("readyReplicas", 0))},
+    }
 
 
 READY = {"observedGeneration": 2, "replicas": 3, "readyReplicas": 3, "updatedReplicas": 3}
@@ -30,6 +35,7 @@ def test_all_replicas_ready_of_the_newest_revision_is_complete() -> None:
         {"updatedReplicas": 2},
         {"observedGeneration": 1},  # the controller has not seen the newest specification
         {"replicas": 4},  # a surplus pod of the old revision is still there
+        {"availableReplicas": 2},  # ready, but not for as long as minReadySeconds asks
     ],
 )
 def test_whatever_lacks_is_not_complete(lacking: dict[str, int]) -> None:
@@ -43,6 +49,82 @@ def test_a_workload_without_a_status_is_not_complete_and_one_scaled_to_nothing_i
     )
     nothing = {"metadata": {"name": "a", "generation": 1}, "spec": {"replicas": 0}, "status": {"observedGeneration": 1}}
     assert readiness(nothing).complete
+
+
+def stateful_set(strategy: dict[str, Any], **status: int) -> dict[str, Any]:
+    counts = {"observedGeneration": 2, "replicas": 3, "readyReplicas": 3} | status
+    spec = {"replicas": 3, "updateStrategy": strategy}
+    return {"kind": "StatefulSet", "metadata": {"name": "db", "generation": 2}, "spec": spec, "status": counts}
+
+
+def rolling(partition: int | None) -> dict[str, Any]:
+    return {"type": "RollingUpdate", "rollingUpdate": {} if partition is None else {"partition": partition}}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "status", "complete"),
+    [
+        (rolling(0), {"updatedReplicas": 3}, True),
+        (rolling(None), {"updatedReplicas": 2}, False),
+        ({}, {"updatedReplicas": 2}, False),
+        (rolling(2), {"updatedReplicas": 1}, True),
+        (rolling(2), {}, False),
+        (rolling(3), {}, True),
+        (rolling(7), {}, True),
+        (rolling(2), {"updatedReplicas": 1, "readyReplicas": 2}, False),
+        ({"type": "OnDelete"}, {}, True),
+        ({"type": "OnDelete"}, {"readyReplicas": 2}, False),
+        ({"type": "OnDelete"}, {"observedGeneration": 1}, False),
+        ({"type": "OnDelete"}, {"replicas": 4}, False),
+    ],
+)
+def test_of_a_stateful_set_as_many_pods_are_renewed_as_its_strategy_ever_will(
+    strategy: dict[str, Any], status: dict[str, int], complete: bool
+) -> None:
+    found = readiness(stateful_set(strategy, **status))
+    assert found.complete == complete
+    assert str(found) == "db 3/3" or not complete
+
+
+@pytest.mark.parametrize(
+    ("status", "complete"),
+    [
+        ({}, True),
+        ({"replicas": 4}, True),  # a rollout that was paused half-way keeps its surplus
+        ({"availableReplicas": 2}, False),
+        ({"observedGeneration": 1}, False),
+    ],
+)
+def test_a_paused_deployment_is_ready_when_its_pods_are(status: dict[str, int], complete: bool) -> None:
+    paused = deployment(**READY | {"updatedReplicas": 0} | status)
+    assert not readiness(paused).complete
+    paused["spec"]["paused"] = True
+    assert readiness(paused).complete == complete
+
+
+@pytest.mark.parametrize(
+    ("strategy", "lacking", "complete"),
+    [
+        ("RollingUpdate", {}, True),
+        ("RollingUpdate", {"updatedNumberScheduled": 1}, False),
+        ("OnDelete", {"updatedNumberScheduled": 1}, True),
+        ("OnDelete", {"numberAvailable": 1}, False),
+        ("RollingUpdate", {"numberAvailable": 1}, False),
+        ("RollingUpdate", {"observedGeneration": 1}, False),
+        ("RollingUpdate", {"desiredNumberScheduled": 0}, True),
+    ],
+)
+def test_a_daemon_set_is_ready_when_every_node_has_its_pod(
+    strategy: str, lacking: dict[str, int], complete: bool
+) -> None:
+    counts = {"observedGeneration": 2, "desiredNumberScheduled": 2, "numberAvailable": 2, "updatedNumberScheduled": 2}
+    found = {
+        "kind": "DaemonSet",
+        "metadata": {"name": "agent", "generation": 2},
+        "spec": {"updateStrategy": {"type": strategy}},
+        "status": counts | lacking,
+    }
+    assert readiness(found).complete == complete
 
 
 class Cluster:
@@ -117,7 +199,7 @@ def test_time_running_out_names_the_pods_and_why() -> None:
 
 
 def test_an_empty_namespace_is_an_error_of_its_own() -> None:
-    with pytest.raises(NotReadyError, match="holds no Deployment and no StatefulSet after 5 s"):
+    with pytest.raises(NotReadyError, match="holds no Deployment, StatefulSet or DaemonSet after 5 s"):
         Cluster([]).wait(5)
 
 

@@ -78,7 +78,7 @@ class KubeClient:
         return wait_ready(self.api, namespace, timeout_seconds, saw)
 
     def readiness(self, namespace: str) -> tuple[Readiness, ...]:
-        """Return how each Deployment and StatefulSet of ``namespace`` stands now.
+        """Return how each Deployment, StatefulSet and DaemonSet of ``namespace`` stands now.
 
         Raises:
             KubeError: the API is unreachable or refused.

@@ -1,8 +1,9 @@
-"""Wait until every Deployment and StatefulSet of a namespace is ready, or say which pods are not, and why.
+"""Wait until every workload of a namespace is ready, or say which pods are not, and why.
 
-`readiness` and `explain` are pure; `wait_ready` polls two lists. A workload is ready when its controller has seen
-the newest specification and all its replicas are updated and ready, so that a rollout that is under way counts as
-not ready though its old pods still serve.
+`readiness` and `explain` are pure; `wait_ready` polls three lists. A workload is ready as ``kubectl rollout status``
+counts: its controller has seen the newest specification, its pods are available, and as many of them are of the
+newest revision as its strategy will ever make so. A rollout that is under way is not ready though its old pods still
+serve; one that waits for somebody (a paused Deployment, the strategy OnDelete, a partition) is not waited for.
 """
 
 import time
@@ -10,25 +11,27 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from flametest.kube.errors import NotReadyError
-from flametest.kube.resources import DEPLOYMENTS, EVENTS, PODS, STATEFUL_SETS, Object, Reader
+from flametest.kube.pods import is_ready
+from flametest.kube.resources import DAEMON_SETS, DEPLOYMENTS, EVENTS, PODS, STATEFUL_SETS, Object, Reader
 
 __all__ = ["Readiness", "explain", "readiness", "wait_ready", "workloads_of"]
 
-POLL_SECONDS = 0.15  # two small lists: a few milliseconds of the API server's time each
+POLL_SECONDS = 0.15  # three small lists: a few milliseconds of the API server's time each
 REASONS_MAX = 12  # what a person reads on a terminal; the rest is counted
 EVENTS_PER_POD_MAX = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """How far a Deployment or StatefulSet is.
+    """How far a Deployment, StatefulSet or DaemonSet is.
 
     Attributes:
-        kind: Deployment or StatefulSet.
+        kind: Deployment, StatefulSet or DaemonSet.
         name: its name.
         desired: replicas wanted.
-        ready: replicas that are ready, of any revision.
+        ready: replicas that serve, of any revision: available ones, of a StatefulSet ready ones, as kubectl counts.
         updated: replicas of the newest revision.
+        updated_min: how many of them its strategy will make by itself.
         settled: whether the controller has acted on the newest specification and no surplus pod is left.
     """
 
@@ -37,30 +40,91 @@ class Readiness:
     desired: int
     ready: int
     updated: int
+    updated_min: int
     settled: bool
 
     @property
     def complete(self) -> bool:
-        """Return whether all replicas are ready and of the newest revision."""
-        return self.settled and self.ready >= self.desired and self.updated >= self.desired
+        """Return whether all replicas are ready, and as many as will be are of the newest revision."""
+        return self.settled and self.ready >= self.desired and self.updated >= self.updated_min
 
     def __str__(self) -> str:
-        return f"{self.name} {min(self.ready, self.updated)}/{self.desired}"
+        counted = self.ready if self.updated >= self.updated_min else min(self.ready, self.updated)
+        return f"{self.name} {counted}/{self.desired}"
 
 
 def readiness(workload: Object) -> Readiness:
-    """Return how far a Deployment or StatefulSet is, from its specification and status."""
-    metadata, spec, status = workload["metadata"], workload.get("spec", {}), workload.get("status", {})
-    desired = int(spec.get("replicas", 1))
+    """Return how far a workload is, from its kind, specification and status.
+
+    Source: https://github.com/kubernetes/kubectl/blob/master/pkg/polymorphichelpers/rollout_status.go; for OnDelete and
+    paused, which kubectl refuses to follow or follows for ever, what is ready counts.
+    """
+    return {STATEFUL_SETS.kind: _stateful_set, DAEMON_SETS.kind: _daemon_set}.get(
+        str(workload.get("kind", "")), _deployment
+    )(workload)
+
+
+def _deployment(workload: Object) -> Readiness:
+    spec = workload.get("spec", {})
+    desired, is_paused = _replicas(spec), bool(spec.get("paused"))
     return Readiness(
-        kind=str(workload.get("kind", "")),
-        name=str(metadata["name"]),
+        kind=DEPLOYMENTS.kind,
+        name=str(workload["metadata"]["name"]),
         desired=desired,
-        ready=int(status.get("readyReplicas", 0)),
-        updated=int(status.get("updatedReplicas", 0)),
-        settled=int(status.get("observedGeneration", 0)) >= int(metadata.get("generation", 0))
-        and int(status.get("replicas", 0)) <= desired,
+        ready=_count(workload, "availableReplicas"),
+        updated=_count(workload, "updatedReplicas"),
+        updated_min=0 if is_paused else desired,
+        # A rollout that was paused half-way keeps its surplus.
+        settled=_is_observed(workload) and (is_paused or _count(workload, "replicas") <= desired),
     )
+
+
+def _stateful_set(workload: Object) -> Readiness:
+    desired = _replicas(workload.get("spec", {}))
+    partition = int(_strategy(workload).get("rollingUpdate", {}).get("partition") or 0)
+    return Readiness(
+        kind=STATEFUL_SETS.kind,
+        name=str(workload["metadata"]["name"]),
+        desired=desired,
+        ready=_count(workload, "readyReplicas"),
+        updated=_count(workload, "updatedReplicas"),
+        updated_min=0 if _is_on_delete(workload) else max(0, desired - partition),
+        settled=_is_observed(workload) and _count(workload, "replicas") <= desired,
+    )
+
+
+def _daemon_set(workload: Object) -> Readiness:
+    desired = _count(workload, "desiredNumberScheduled")
+    return Readiness(
+        kind=DAEMON_SETS.kind,
+        name=str(workload["metadata"]["name"]),
+        desired=desired,
+        ready=_count(workload, "numberAvailable"),
+        updated=_count(workload, "updatedNumberScheduled"),
+        updated_min=0 if _is_on_delete(workload) else desired,
+        settled=_is_observed(workload),
+    )
+
+
+def _replicas(spec: Object) -> int:
+    replicas = spec.get("replicas")
+    return 1 if replicas is None else int(replicas)
+
+
+def _count(workload: Object, name: str) -> int:
+    return int(workload.get("status", {}).get(name) or 0)
+
+
+def _is_observed(workload: Object) -> bool:
+    return _count(workload, "observedGeneration") >= int(workload["metadata"].get("generation", 0))
+
+
+def _strategy(workload: Object) -> Object:
+    return workload.get("spec", {}).get("updateStrategy") or {}
+
+
+def _is_on_delete(workload: Object) -> bool:
+    return _strategy(workload).get("type") == "OnDelete"
 
 
 def wait_ready(
@@ -72,7 +136,7 @@ def wait_ready(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> tuple[Readiness, ...]:
-    """Wait until every Deployment and StatefulSet of ``namespace`` is ready, and return how they stand.
+    """Wait until every Deployment, StatefulSet and DaemonSet of ``namespace`` is ready, and return how they stand.
 
     Args:
         api: the cluster.
@@ -109,7 +173,7 @@ def explain(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
             by_pod.setdefault(str(involved.get("uid", "")), []).append(event)
     lines = []
     for pod in sorted(pods, key=lambda one: str(one["metadata"]["name"])):
-        if _is_ready(pod):
+        if is_ready(pod) or _is_done(pod):
             continue
         told = by_pod.get(str(pod["metadata"].get("uid", "")), [])[-EVENTS_PER_POD_MAX:]
         reasons = _waiting_reasons(pod) + [f"{one.get('reason', '')}: {one.get('message', '')}" for one in told]
@@ -121,7 +185,7 @@ def explain(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
 
 
 def workloads_of(api: Reader, namespace: str) -> tuple[Readiness, ...]:
-    """Return how each Deployment and StatefulSet of ``namespace`` stands now.
+    """Return how each Deployment, StatefulSet and DaemonSet of ``namespace`` stands now.
 
     Raises:
         KubeError: the API is unreachable or refused.
@@ -129,7 +193,7 @@ def workloads_of(api: Reader, namespace: str) -> tuple[Readiness, ...]:
     # The items of a list carry no kind of their own.
     return tuple(
         readiness(item | {"kind": resource.kind})
-        for resource in (DEPLOYMENTS, STATEFUL_SETS)
+        for resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
         for item in api.get(resource.path(namespace)).get("items", [])
     )
 
@@ -137,7 +201,7 @@ def workloads_of(api: Reader, namespace: str) -> tuple[Readiness, ...]:
 def _not_ready(api: Reader, namespace: str, timeout_seconds: float, workloads: Sequence[Readiness]) -> NotReadyError:
     if not workloads:
         return NotReadyError(
-            f"namespace {namespace!r} holds no Deployment and no StatefulSet after {timeout_seconds:g} s",
+            f"namespace {namespace!r} holds no Deployment, StatefulSet or DaemonSet after {timeout_seconds:g} s",
             "apply the manifests first",
         )
     pods = api.get(PODS.path(namespace)).get("items", [])
@@ -151,9 +215,9 @@ def _not_ready(api: Reader, namespace: str, timeout_seconds: float, workloads: S
     )
 
 
-def _is_ready(pod: Object) -> bool:
-    conditions = pod.get("status", {}).get("conditions", [])
-    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+def _is_done(pod: Object) -> bool:
+    """Return whether a pod, of a Job say, has done its work: it is not Ready any more, and need not be."""
+    return str(pod.get("status", {}).get("phase")) == "Succeeded"
 
 
 def _waiting_reasons(pod: Object) -> list[str]:

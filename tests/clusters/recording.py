@@ -16,6 +16,7 @@ class Recording:
     def __init__(self, url: str, headers: dict[str, str]) -> None:
         self.url = url
         self.headers = headers
+        self.status = 200
         self.asked: list[str] = []
 
 
@@ -31,7 +32,7 @@ def answering(address: str = "127.0.0.1", **headers: str) -> Iterator[Recording]
             """Answer with an object, as an API server's version."""
             recording.asked.append(f"{self.command} {self.path}")
             body = json.dumps({"gitVersion": "v1.36.2"}).encode()
-            self.send_response(200)
+            self.send_response(recording.status)
             for name, value in {"Content-Length": str(len(body)), **recording.headers}.items():
                 self.send_header(name, value)
             self.end_headers()

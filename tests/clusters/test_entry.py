@@ -90,3 +90,11 @@ def test_no_more_nodes_are_tried_than_people_wait_for(addresses: list[Any]) -> N
     found = list(candidates(service(), nodes, "https://198.51.100.1:6443", 30080))
     assert len(found) == min(len(addresses), 3)
     assert all(one.url.startswith("http://[") and not one.surely for one in found)
+
+
+def test_what_a_redirect_leads_to_is_not_taken_for_the_system() -> None:
+    with answering(**{"X-Served-By": "nginx-1"}) as elsewhere, answering(Location=elsewhere.url) as server:
+        server.status = 308
+        port = int(server.url.rpartition(":")[2])
+        assert found("https://127.0.0.1:6443", services=[service(node_port=port)], pods=PODS) == ""
+    assert elsewhere.asked == []

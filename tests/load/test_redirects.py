@@ -20,7 +20,7 @@ from flametest.load.redirects import refuse_redirect
 )
 def test_a_redirect_is_refused_and_says_where_to(target: Any, location: str, told: str) -> None:
     target.mode, target.location = "308", location
-    with pytest.raises(LoadError, match="answers with status 308") as raised:
+    with pytest.raises(LoadError, match="it answers with status 308") as raised:
         refuse_redirect(f"{target.url}/shop")
     assert f"{target.url}/shop" in raised.value.message
     assert told in raised.value.message

@@ -17,7 +17,7 @@ from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError
 from flametest.kube.resources import NODES, PODS, SERVICES, Object
 
-__all__ = ["Candidate", "candidates", "entry_service", "find_entry"]
+__all__ = ["Candidate", "StayHandler", "candidates", "entry_service", "find_entry"]
 
 CONNECT_SECONDS = 1.0
 NODES_TRIED_MAX = 3  # a port is open on all of them; more that do not answer only cost time
@@ -31,6 +31,13 @@ class Candidate:
 
     url: str
     surely: bool
+
+
+class StayHandler(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect, but raises HTTPError for it: what a redirect leads to may be another system."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Ask for nothing more."""
 
 
 def find_entry(client: KubeClient, namespace: str, entry_port: int) -> str:
@@ -114,7 +121,7 @@ def _answers(candidate: Candidate, is_pod: Callable[[str], bool]) -> bool:
 
 
 def _served_by(url: str) -> str:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), StayHandler)
     try:
         with opener.open(url, timeout=CONNECT_SECONDS * 2) as answer:
             return str(answer.headers.get(SERVED_BY, ""))

@@ -11,9 +11,20 @@ from flametest.load.errors import LoadError
 from flametest.load.exchange import Entry
 from flametest.load.lanes import Progress, ask, send_freshly
 
-__all__ = ["refuse_redirect"]
+__all__ = ["redirection", "refuse_redirect"]
 
 _ANSWER_SECONDS_MAX = 3.0
+
+
+def redirection(url: str, status: int, location: str) -> str:
+    """Return what an answer of ``url`` says of where else to ask, in words; empty unless it is a redirect. Pure."""
+    if not 300 <= status < 400:
+        return ""
+    if not location:
+        return f"it answers with status {status}, a redirect that does not say where to"
+    target = urljoin(url, location)
+    away = "on the same host" if _origin(target) == _origin(url) else "on another host or port"
+    return f"it answers with status {status}, a redirect that leads to {target}, {away}"
 
 
 def refuse_redirect(url: str) -> None:
@@ -26,16 +37,13 @@ def refuse_redirect(url: str) -> None:
     """
     entry = Entry.from_url(url)
     answer, _ = asyncio.run(ask(send_freshly(entry, entry.request("close"), Progress()), _ANSWER_SECONDS_MAX))
-    if answer is None or not 300 <= answer.status < 400:
-        return
-    target = urljoin(url, answer.location)
-    away = "on another host or port" if _origin(target) != _origin(url) else "on the same host"
-    leads = f"leads to {target}, {away}" if answer.location else "does not say where to"
-    raise LoadError(
-        f"the entry {url} does not serve: it answers with status {answer.status}, a redirect that {leads}",
-        'name an address that serves by --url, or a path that does as "path" in the arguments of the experiment\'s '
-        "recorder",
-    )
+    told = redirection(url, answer.status, answer.location) if answer is not None else ""
+    if told:
+        raise LoadError(
+            f"the entry {url} does not serve: {told}",
+            'name an address that serves by --url, or a path that does as "path" in the arguments of the experiment\'s '
+            "recorder",
+        )
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -13,9 +13,10 @@ from http.client import HTTPException
 from urllib.parse import urlsplit
 
 from flametest.clusters import Access, Cluster, ClusterError, running
-from flametest.clusters.entry import SERVED_BY, entry_service
+from flametest.clusters.entry import SERVED_BY, StayHandler, entry_service
 from flametest.kube import KubeClient
 from flametest.kube.resources import PODS, SERVICES, Object
+from flametest.load.redirects import redirection
 
 __all__ = ["Entry", "await_entry", "located", "own_entry"]
 
@@ -40,6 +41,7 @@ class Entry:
 class _Answer:
     status: int
     served_by: str
+    location: str
 
 
 def located(cluster: Cluster) -> Access:
@@ -95,10 +97,11 @@ def await_entry(client: KubeClient, cluster: Cluster, access: Access, *, needed:
     while True:
         answer, own = _ask(access.url), cluster.listens(port)
         if answer is not None and answer.status < 500:
+            led = redirection(access.url, answer.status, answer.location)
             if answer.served_by in pods:
-                return ""
+                return led
             if not answer.served_by and own is not False:
-                return "" if own else _UNVERIFIED
+                return led if own else "; ".join(filter(None, (led, _UNVERIFIED)))
             foreign = f"pod {answer.served_by}" if answer.served_by else "another program"
         warned = client.warnings(access.namespace, "Service")
         taken = own is False and any(one.reason == "NodePortUnavailable" for one in warned)
@@ -131,10 +134,10 @@ def _at(url: str, port: int) -> str:
 
 def _ask(url: str) -> _Answer | None:
     try:
-        with urllib.request.urlopen(url, timeout=ENTRY_SECONDS) as answer:  # noqa: S310 (the cluster's own entry)
-            return _Answer(answer.status, str(answer.headers.get(SERVED_BY, "")))
+        with urllib.request.build_opener(StayHandler).open(url, timeout=ENTRY_SECONDS) as answer:
+            return _Answer(answer.status, str(answer.headers.get(SERVED_BY, "")), "")
     except urllib.error.HTTPError as error:
         with error:
-            return _Answer(error.code, str(error.headers.get(SERVED_BY, "")))
+            return _Answer(error.code, *(str(error.headers.get(name, "")) for name in (SERVED_BY, "Location")))
     except (OSError, HTTPException):
         return None

@@ -201,6 +201,7 @@ def test_answers_from_before_the_pods_were_listed_are_left_out(lab: Laboratory) 
         ("a" * 70, "", "a" * 63),
         ("a" * 62 + "-xyz", "", "a" * 62),  # cut off behind a hyphen, which a hostname may not end with
         ("api-a", "by-its-spec", "by-its-spec"),
+        ("api-a", "", "cache-of-a-proxy, api-a"),
     ],
 )
 def test_a_pod_is_known_by_its_hostname_too(lab: Laboratory, name: str, hostname: str, served_by: str) -> None:

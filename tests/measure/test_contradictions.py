@@ -6,6 +6,7 @@ requests that stand for chance are drawn from the same seeds, so that no test of
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flametest.load.prober import Prober
+from flametest.measure.objectives import Objectives
 from flametest.measure.samples import Samples
 from flametest.measure.scenario import ScenarioSpec, measure_scenario
 from flametest.model.events import (
@@ -277,6 +280,11 @@ def test_kept_connections_that_outlive_the_way_in_are_no_contradiction(lab: Labo
         lab.deletion(), Samples.of(rows(lab, lambda one: one.lane is Lane.FRESH and within(30, 40)(one), "refused"))
     )
     assert check(result, "views_agree").verdict is Verdict.PASSED
+
+
+def test_the_time_limit_that_both_are_compared_by_is_the_probers_own() -> None:
+    default = inspect.signature(Prober.__init__).parameters["timeout_ms"].default
+    assert default == Objectives().prober_timeout_seconds * 1000
 
 
 def test_an_answer_that_the_prober_would_not_have_waited_for_does_not_contradict_it(lab: Laboratory) -> None:

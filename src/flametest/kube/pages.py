@@ -69,7 +69,7 @@ def _in_pages(page: Callable[[Mapping[str, str]], Object], query: Mapping[str, s
 def _items(listed: Object) -> list[Object]:
     if "items" not in listed:
         raise ApiUnreachableError(
-            "a list was answered with something else", "is there a Kubernetes API at that address?"
+            "a list was answered with something else", "is there a Kubernetes API?"
         )
     return list(listed["items"] or [])
 

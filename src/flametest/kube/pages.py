@@ -68,9 +68,7 @@ def _in_pages(page: Callable[[Mapping[str, str]], Object], query: Mapping[str, s
 
 def _items(listed: Object) -> list[Object]:
     if "items" not in listed:
-        raise ApiUnreachableError(
-            "a list was answered with something else", "is there a Kubernetes API?"
-        )
+        raise ApiUnreachableError("a list was answered with something else", "is there a Kubernetes API?")
     return list(listed["items"] or [])
 
 

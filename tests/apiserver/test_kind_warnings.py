@@ -129,3 +129,14 @@ def test_limits_that_are_not_enforced_come_back_as_warnings(client: Client) -> N
     fields = [warning.partition('"')[2].partition(":")[0] for warning in answer.warnings]
     assert fields == [f"spec.template.spec.containers.*.resources.limits.{name}" for name in ("cpu", "memory")]
     assert all("limits are not enforced" in warning for warning in answer.warnings)
+
+
+@pytest.mark.parametrize("kind", ["requests", "limits"])
+def test_an_eighth_of_a_byte_of_memory_is_warned_of_in_kubernetes_own_words(client: Client, kind: str) -> None:
+    wanted = pod(containers=[{"name": "main", "image": "x", "resources": {kind: {"memory": "128m", "cpu": "128m"}}}])
+    wanted["metadata"]["name"] = f"fractional-{kind}"
+    answer = client.post("/api/v1/namespaces/default/pods", wanted)
+    assert answer.status == 201, answer.body
+    told = f'spec.containers[0].resources.{kind}[memory]: fractional byte value \\"128m\\" is invalid'
+    assert sum(told in warning for warning in answer.warnings) >= 1
+    assert not any("[cpu]" in warning for warning in answer.warnings)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from flametest.kube.pods import controller_of, is_ready
 from flametest.kube.resources import Object
 
-__all__ = ["Fault", "Setting", "faults_of_events", "faults_of_pod", "part_of"]
+__all__ = ["CRASHES_MAX", "Fault", "Setting", "faults_of_events", "faults_of_pod", "part_of"]
 
-CRASHES_MAX = 3  # after the third restart, half a minute on, whatever it may have waited for has had its time
+CRASHES_MAX = 4  # more than a minute on, whatever it may have waited for has had its time
 PATIENCE_SECONDS = 15.0
 PULL_PATIENCE_SECONDS = 90.0  # a registry may be slow, or refuse for a moment
 
@@ -50,7 +50,7 @@ class Fault:
         namespace: of the part.
         pod: its name; empty where there is no pod.
         container: the one whose last words tell more; empty when none do.
-        has_restarted: whether these are in the log of the container's former life.
+        restarts: how often that has been restarted; its last words are in the log of its former life then.
         patience_seconds: for how long it has to be seen before it counts.
     """
 
@@ -59,7 +59,7 @@ class Fault:
     namespace: str = ""
     pod: str = ""
     container: str = ""
-    has_restarted: bool = False
+    restarts: int = 0
     patience_seconds: float = 0.0
 
     @property
@@ -133,7 +133,7 @@ def _faults_of_container(place: Fault, container: Object, setting: Setting) -> I
     elif reason == _CRASHED and restarts >= setting.crashes_max:
         last = (container.get("lastState") or {}).get("terminated") or {}
         told = f"container {name} ends again and again{_exit(last)}"
-        yield replace(place, reason=told, container=name, has_restarted=True)
+        yield replace(place, reason=told, container=name, restarts=restarts)
     elif ended.get("exitCode") and place.part.startswith("Pod "):
         yield replace(place, reason=f"container {name} has ended{_exit(ended)}", container=name)
 

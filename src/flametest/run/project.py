@@ -17,7 +17,7 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 _FOLDERS = ("k8s", "kubernetes", "kube", "deploy", "deployment", "deployments", "manifests", "base")
 _FILES_LOOKED_AT_MAX = 200
 _PARENTS_MAX = 3  # manifests/overlays/NAME belongs to manifests/
-_OBJECT = (re.compile(rb'^\s*"?apiVersion"?\s*:', re.MULTILINE), re.compile(rb'^\s*"?kind"?\s*:', re.MULTILINE))
+_OBJECT = tuple(re.compile(rb'(?:^|[{,])\s*"?%s"?\s*:' % key, re.MULTILINE) for key in (b"apiVersion", b"kind"))
 
 
 class ProjectError(FlametestError):

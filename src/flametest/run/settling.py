@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from flametest.kube import KubeClient
-from flametest.kube.hopeless import Fault, Setting, faults_of_events, faults_of_pod, part_of
+from flametest.kube.hopeless import CRASHES_MAX, Fault, Setting, faults_of_events, faults_of_pod, part_of
 from flametest.kube.pods import controller_of, is_ready
 from flametest.kube.readiness import Readiness
 from flametest.kube.resources import EVENTS, PODS, Object
@@ -47,10 +47,18 @@ class _Seen:
 
 @dataclass(slots=True)
 class _Memory:
-    """What has been seen, and since when: pods that are Ready, by uid, and faults, by what equal ones share."""
+    """What has been seen, and since when.
+
+    Attributes:
+        steady: of each pod that is Ready, by uid, its restarts and since when these stand.
+        faults: since when each is seen, by what equal ones share.
+        alone: how often each pod, by namespace and name, had been restarted when nothing else was left to wait for.
+        hopeless_since: since when something is known never to get ready.
+    """
 
     steady: dict[str, tuple[int, float]] = field(default_factory=dict)
     faults: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    alone: dict[tuple[str, str], int] = field(default_factory=dict)
     hopeless_since: float | None = None
 
 
@@ -119,8 +127,7 @@ def _steady(pods: Iterable[Object], memory: _Memory, now: float) -> set[str]:
     """Note since when each pod is Ready without a restart; return the uids of those that are so for long enough."""
     found = set()
     for pod in pods:
-        uid, status = str(pod["metadata"].get("uid", "")), pod.get("status", {})
-        restarts = sum(int(one.get("restartCount") or 0) for one in status.get("containerStatuses") or ())
+        uid, restarts = str(pod["metadata"].get("uid", "")), _restarts(pod)
         if not is_ready(pod):
             memory.steady.pop(uid, None)
             continue
@@ -141,11 +148,34 @@ def _steady_seconds(pod: Object, restarts: int) -> float:
 def _hopeless(seen: _Seen, memory: _Memory, setting: Setting, now: float) -> list[Fault]:
     """Return the faults that have lasted for long enough to count."""
     found = _faults(seen, setting)
-    alone = _faults(seen, replace(setting, crashes_max=CRASHES_ALONE_MAX))
-    if {part_of(pod) for pod in seen.pods if not is_ready(pod)} <= {fault.part for fault in alone}:
-        found = alone  # there is nothing left that they could wait for
+    found += [one for one in _alone(seen, memory, setting) if one not in found]
     memory.faults = {fault.key: memory.faults.get(fault.key, now) for fault in found}
     return [fault for fault in found if now - memory.faults[fault.key] >= fault.patience_seconds]
+
+
+def _alone(seen: _Seen, memory: _Memory, setting: Setting) -> list[Fault]:
+    """Return what has ended again since there was nothing left that it could have waited for."""
+    crashes = _faults(seen, replace(setting, crashes_max=1))
+    pending = {f"{one.kind} {one.name}" for one in seen.workloads if not one.complete}
+    pending |= {part_of(pod) for pod in seen.pods if not is_ready(pod)}
+    pending -= {fault.part for fault in crashes}
+    for pod in seen.pods:
+        if pending <= {part_of(pod)}:
+            memory.alone.setdefault(_name(pod), _restarts(pod))
+    needed = {name: max(CRASHES_ALONE_MAX, before + 1) for name, before in memory.alone.items()}
+    return [
+        one for one in crashes if one.container and one.restarts >= needed.get((one.namespace, one.pod), CRASHES_MAX)
+    ]
+
+
+def _name(pod: Object) -> tuple[str, str]:
+    return str(pod["metadata"].get("namespace", "")), str(pod["metadata"]["name"])
+
+
+def _restarts(pod: Object) -> int:
+    status = pod.get("status", {})
+    containers = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    return sum(int(one.get("restartCount") or 0) for one in containers)
 
 
 def _faults(seen: _Seen, setting: Setting) -> list[Fault]:

@@ -91,7 +91,7 @@ def _last_events(fault: Fault, events: Iterable[Object]) -> list[str]:
 
 def _last_words(client: KubeClient, fault: Fault) -> list[str]:
     """Return the last lines that a container has written; of its former life, if it has one."""
-    for previous in (True, False) if fault.has_restarted else (False,):
+    for previous in (True, False) if fault.restarts else (False,):
         query = {"container": fault.container, "tailLines": str(LOG_LINES)} | ({"previous": "true"} if previous else {})
         try:
             text = client.api.text(PODS.path(fault.namespace, fault.pod) + "/log", query).strip()

@@ -27,6 +27,7 @@ EVENTS_MAX = 2000
 """How many events are kept; a real cluster keeps them for an hour."""
 
 _CERTIFICATE_DESCRIPTION = "Holds the certificate by which the API server of this cluster can be verified."
+_DEFAULT_ACCOUNT = "default"
 _PROTECTED_NAMESPACES = ("default", "kube-system", "kube-public")
 
 
@@ -61,6 +62,22 @@ class Housekeeping:
             ]
             raise forbidden(f'{resource.name} "{name}" is forbidden: {because}', details)
 
+    def check_account(self, resource: Resource, namespace: str, obj: Object) -> None:
+        """Check that the service account that a pod names is there, as the admission of Kubernetes does.
+
+        Raises:
+            StatusError: 403, it is not.
+        """
+        if resource.kind != "Pod":
+            return
+        spec = obj.get("spec", {})
+        account = spec.get("serviceAccountName") or spec.get("serviceAccount") or _DEFAULT_ACCOUNT
+        if account == _DEFAULT_ACCOUNT or self._registry.store.get("serviceaccounts", (namespace, account)) is not None:
+            return
+        name = obj["metadata"].get("name", "")
+        because = f'error looking up service account {namespace}/{account}: serviceaccount "{account}" not found'
+        raise forbidden(f'pods "{name}" is forbidden: {because}', {"name": name, "kind": "pods"})
+
     def added(self, resource: Resource, key: Key) -> None:
         """Furnish a new namespace; make room for a new event."""
         if resource.kind == "Namespace":
@@ -78,7 +95,7 @@ class Housekeeping:
             "metadata": {"name": "kube-root-ca.crt", "namespace": namespace, "annotations": annotations},
             "data": {"ca.crt": self._root_certificate},
         }
-        self._registry.create("serviceaccounts", {"metadata": {"name": "default", "namespace": namespace}})
+        self._registry.create("serviceaccounts", {"metadata": {"name": _DEFAULT_ACCOUNT, "namespace": namespace}})
         self._registry.create("configmaps", certificate)
 
     def changed(self, resource: Resource, key: Key, obj: Object) -> None:

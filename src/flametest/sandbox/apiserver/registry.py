@@ -93,7 +93,8 @@ class Registry:
         """Store a new object; ``obj`` is the caller's own copy and is changed.
 
         Raises:
-            StatusError: 400, 403 (namespace ends), 404 (no such namespace), 409 (name taken), 422.
+            StatusError: 400, 403 (namespace ends, no such service account), 404 (no such namespace), 409 (name
+                taken), 422.
         """
         check_identity(resource, namespace, obj)
         warnings = decode(resource, obj, options.field_validation)
@@ -110,6 +111,7 @@ class Registry:
             resource.behaviour.prepare(obj)
             resource.behaviour.default(obj)
         self._check(resource, obj, None)
+        self._housekeeping.check_account(resource, namespace, obj)
         self._allocate(resource, obj, None, options.dry_run)
         record = self._store(resource, (namespace, name), obj, options.dry_run)
         if not options.dry_run:

@@ -9,6 +9,7 @@ from typing import Any
 
 from flametest.sandbox.apiserver.resources import Resource
 from flametest.sandbox.objects import Object
+from flametest.sandbox.quantities import parse_quantity
 
 __all__ = ["KIND_FIELDS", "KIND_NOTES", "LIMITS", "POD_FIELDS", "SUPPORTED_VOLUMES", "header_value", "warnings_for"]
 
@@ -51,6 +52,7 @@ POD_FIELDS = {
 """Path in a pod's spec, and what holds instead."""
 
 _ENFORCED = frozenset(("cpu", "memory"))
+_BYTES = ("memory", "ephemeral-storage")
 
 LIMITS = {
     f"{containers}.*.resources.limits.{name}": "limits are not enforced, since no control groups can be made here"
@@ -151,7 +153,8 @@ def _of_pod(spec: Object, prefix: str, more: Mapping[str, str]) -> Iterator[str]
         if _is_set(spec, path.split(".")):
             yield f"{prefix}.{path}: not supported by the sandbox: {reason}"
     for containers in ("containers", "initContainers"):
-        for container in spec.get(containers, ()):
+        for number, container in enumerate(spec.get(containers, ())):
+            yield from _fractional_bytes(container.get("resources") or {}, f"{prefix}.{containers}[{number}].resources")
             for name in ((container.get("resources") or {}).get("limits") or {}).keys() - _ENFORCED:
                 path = f"{prefix}.{containers}.*.resources.limits.{name}"
                 yield f"{path}: not supported by the sandbox: only limits of cpu and memory are enforced"
@@ -159,6 +162,15 @@ def _of_pod(spec: Object, prefix: str, more: Mapping[str, str]) -> Iterator[str]
         for kind in volume.keys() - SUPPORTED_VOLUMES:
             name = volume.get("name", "")
             yield f"{prefix}.volumes[{name}].{kind}: volumes of this kind are not supported by the sandbox"
+
+
+def _fractional_bytes(resources: Object, path: str) -> Iterator[str]:
+    """Yield the warning of Kubernetes itself about ``128m`` of memory, an eighth of a byte, where 128Mi is meant."""
+    for kind in ("requests", "limits"):
+        for name, quantity in (resources.get(kind) or {}).items():
+            if name in _BYTES and parse_quantity(quantity) % 1:
+                told = f'fractional byte value "{quantity}" is invalid, must be an integer'
+                yield f"{path}.{kind}[{name}]: {told}"
 
 
 def _is_set(value: Any, path: list[str]) -> bool:

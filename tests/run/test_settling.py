@@ -1,0 +1,194 @@
+"""Waiting ends when everything is ready for good, or when it is hopeless, and then says everything that is wrong."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from flametest.kube.errors import NotFoundError, NotReadyError
+from flametest.kube.hopeless import Setting
+from flametest.kube.readiness import Readiness
+from flametest.run.settling import RESTARTED_SECONDS, UNPROBED_SECONDS, Patience, await_settled
+
+Object = dict[str, Any]
+PATIENCE = Patience(120, Setting(pulls_images=False, grows=False))
+
+
+def pod(
+    part: str, number: int = 1, *, ready: bool = False, restarts: int = 0, probed: bool = False, **state: Any
+) -> Object:
+    owner = {"kind": "StatefulSet", "name": part, "uid": part, "controller": True}
+    status = {"name": "main", "image": f"{part}:1", "restartCount": restarts, "ready": ready, **state}
+    container: Object = {"name": "main"} | ({"readinessProbe": {"tcpSocket": {"port": 1}}} if probed else {})
+    conditions = [{"type": "Ready", "status": str(ready)}]
+    return {
+        "metadata": {
+            "name": f"{part}-{number}",
+            "uid": f"{part}{number}",
+            "namespace": "shop",
+            "ownerReferences": [owner],
+        },
+        "spec": {"containers": [container]},
+        "status": {"phase": "Running", "conditions": conditions, "containerStatuses": [status]},
+    }
+
+
+def crashed(part: str, restarts: int, number: int = 1) -> Object:
+    state = {"waiting": {"reason": "CrashLoopBackOff"}}
+    return pod(part, number, restarts=restarts, state=state, lastState={"terminated": {"exitCode": 1}})
+
+
+def without_image(part: str, number: int = 1) -> Object:
+    return pod(part, number, state={"waiting": {"reason": "ErrImageNeverPull", "message": "never"}})
+
+
+@dataclass
+class PretendedCluster:
+    """A cluster whose pods are a function of the seconds that have passed on its clock."""
+
+    pods: Callable[[float], list[Object]]
+    events: list[Object] = field(default_factory=list)
+    logs: str = "Traceback\nboom"
+    seconds: float = 0.0
+
+    @property
+    def api(self) -> "PretendedCluster":
+        return self
+
+    def get(self, path: str) -> Object:
+        return {"items": self.pods(self.seconds) if path.endswith("pods") else self.events}
+
+    def text(self, path: str, query: dict[str, str]) -> str:
+        if not self.logs:
+            raise NotFoundError("no log", code=404)
+        return self.logs
+
+    def readiness(self, namespace: str) -> list[Readiness]:
+        parts: dict[str, list[bool]] = {}
+        for one in self.pods(self.seconds):
+            name = one["metadata"]["ownerReferences"][0]["name"]
+            parts.setdefault(name, []).append(one["status"]["conditions"][0]["status"] == "True")
+        return [
+            Readiness("StatefulSet", name, len(all_), sum(all_), len(all_), len(all_), True)
+            for name, all_ in parts.items()
+        ]
+
+    def wait(self, patience: Patience = PATIENCE) -> float:
+        client: Any = self
+        await_settled(client, ["shop"], patience, lambda _: None, clock=lambda: self.seconds, pause=self.pause)
+        return self.seconds
+
+    def pause(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+def test_pods_that_their_probes_vouch_for_are_not_waited_for_much_longer() -> None:
+    cluster = PretendedCluster(lambda now: [pod("web", ready=now >= 5, probed=True)])
+    assert 5 < cluster.wait() < 6
+
+
+def test_a_pod_without_a_probe_has_to_stay_ready_for_a_while() -> None:
+    cluster = PretendedCluster(lambda now: [pod("web", ready=True)])
+    assert cluster.wait() >= UNPROBED_SECONDS
+
+
+def test_a_restart_begins_the_while_anew_and_lengthens_it() -> None:
+    cluster = PretendedCluster(lambda now: [pod("web", ready=True, restarts=int(now >= 2))])
+    assert cluster.wait() >= 2 + RESTARTED_SECONDS
+
+
+def test_a_process_that_ends_at_once_is_never_taken_for_ready() -> None:
+    # Ready for a moment after each start, as a pod without a probe is.
+    def pods(now: float) -> list[Object]:
+        restarts = (now >= 1) + (now >= 11) + (now >= 31)
+        return [pod("web", ready=True) if now < 1 else crashed("web", restarts)]
+
+    cluster = PretendedCluster(pods)
+    with pytest.raises(NotReadyError, match="StatefulSet web 0/1") as raised:
+        cluster.wait()
+    assert cluster.seconds < 15
+    assert "exit code 1" in raised.value.details[0]
+    assert [one.strip() for one in raised.value.details[1:]] == ["| Traceback", "| boom"]
+
+
+def test_one_that_may_have_waited_for_another_is_given_a_start_after_that() -> None:
+    def pods(now: float) -> list[Object]:
+        web = pod("web", ready=True, restarts=3) if now >= 35 else crashed("web", 2 if now >= 10 else 1)
+        return [web, pod("db", ready=now >= 20, probed=True)]
+
+    assert PretendedCluster(pods).wait() >= 35
+
+
+def test_one_that_ends_again_although_the_other_is_ready_is_hopeless() -> None:
+    def pods(now: float) -> list[Object]:
+        return [crashed("web", 3 if now >= 30 else 2), pod("db", ready=now >= 20, probed=True)]
+
+    cluster = PretendedCluster(pods)
+    with pytest.raises(NotReadyError, match="StatefulSet web 0/1"):
+        cluster.wait()
+    assert 30 <= cluster.seconds < 36
+
+
+def test_what_is_hopeless_ends_the_waiting_and_hides_nothing_else() -> None:
+    image = [without_image("web", number) for number in (1, 2, 3)]
+    slow = pod("db", probed=True, state={"running": {"startedAt": "2026-01-01T00:00:00Z"}})
+    cluster = PretendedCluster(lambda _: [*image, crashed("cache", 1), slow])
+    with pytest.raises(NotReadyError) as raised:
+        cluster.wait()
+    assert cluster.seconds < 10
+    told = raised.value.details
+    assert sum("ErrImageNeverPull" in line for line in told) == 1
+    assert any("web (3 pods)" in line for line in told)
+    assert any("cache" in line and "exit code 1" in line for line in told)
+    assert any("db" in line and "is not ready" in line for line in told)
+    assert all(part in raised.value.message for part in ("web 0/3", "cache 0/1", "db 0/1"))
+
+
+def test_a_fault_that_passes_in_time_is_none() -> None:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+
+    def pods(now: float) -> list[Object]:
+        found = pod("web", ready=now >= 10, probed=True)
+        if now < 10:
+            found["status"]["conditions"].append(condition)
+        return [found]
+
+    assert PretendedCluster(pods).wait() < 12
+
+
+def test_a_fault_that_stays_is_told_when_its_patience_is_over() -> None:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+    found = pod("web")
+    found["status"]["conditions"].append(condition)
+    cluster = PretendedCluster(lambda _: [found])
+    with pytest.raises(NotReadyError) as raised:
+        cluster.wait()
+    assert 10 < cluster.seconds < 30
+    assert "0/3 nodes" in raised.value.details[0]
+
+
+def test_waiting_in_vain_ends_at_its_time_and_says_how_long_it_was() -> None:
+    cluster = PretendedCluster(
+        lambda _: [pod("web", probed=True, state={"running": {"startedAt": "2026-01-01T00:00:00Z"}})], logs=""
+    )
+    with pytest.raises(NotReadyError, match="not ready after 120 s: StatefulSet web 0/1"):
+        cluster.wait()
+    assert 120 <= cluster.seconds < 125
+
+
+def test_jobs_and_pods_that_have_done_their_work_are_not_waited_for() -> None:
+    done, working = pod("seed"), pod("job")
+    done["status"]["phase"] = "Succeeded"
+    working["metadata"]["ownerReferences"][0]["kind"] = "Job"
+    cluster = PretendedCluster(lambda _: [pod("web", ready=True, probed=True)])
+    client: Any = cluster
+    ready = cluster.pods(0)
+    cluster.pods = lambda _: ready
+    original = cluster.get
+    client.get = lambda path: {"items": [*ready, done, working]} if path.endswith("pods") else original(path)
+    assert cluster.wait() < 2
+
+
+def test_where_nothing_runs_there_is_nothing_to_wait_for() -> None:
+    assert PretendedCluster(lambda _: []).wait() == 0

@@ -1,0 +1,234 @@
+"""Every request that healing sends, disturbed in every way: healed with nothing left, or not healed and healed later.
+
+The API is reached through a proxy that answers with an error, resets, stays silent, or kills the healer at a given
+request. What counts is the specification of everything that faults change, byte for byte.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flametest.faults.catalogue import HEALERS
+from flametest.faults.connection import Vantage
+from flametest.faults.healing import cluster_uid, heal_all
+from flametest.faults.node_drain import NodeDrain
+from flametest.faults.node_loss import NodeLoss
+from flametest.faults.nodes import NodeSelection
+from flametest.faults.own_namespace import MARK, OWN_NAMESPACE, state_of
+from flametest.faults.owner import Owner, ProcessName, own_name
+from flametest.faults.protocol import Fault, Prepares
+from flametest.faults.undo import Place, UndoJournal, UndoRecord, identifier
+from flametest.kube import KubeClient
+from flametest.kube.resources import NAMESPACES
+from flametest.model.events import Target
+from tests.faults.disturbing import ALL_WAYS, CONTEXT, KILLING, Disturbing, Request, Way, disturbing
+from tests.faults.driver import FAULTS
+from tests.faults.system import ROOT, System
+
+pytestmark = pytest.mark.sandbox
+
+API_SECONDS = "2"  # how long the API may stay silent here
+OCCURRENCES_MAX = 2  # healing polls; what is asked again and again is disturbed the first times
+OWN = "flametest-matrix"
+LASTING = [name for name, fault in FAULTS.items() if fault.lasts]
+SLICE = [way for way in ALL_WAYS if way.name in ("wrong token", "403", "404 of a proxy", "503 from then on", "reset")]
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """How a fault is injected again and again: at once, and no more of it than has to be healed."""
+
+    name: str
+    system: System
+    journal: UndoJournal
+    disturbed: Disturbing
+
+    def __call__(self) -> UndoRecord:
+        """Journal and inject it as a run that has died meanwhile, and return the record, which leads to the proxy."""
+        client = self.system.client
+        if self.name == OWN_NAMESPACE:
+            targets: tuple[Target, ...] = (Target(NAMESPACES.kind, "", OWN, ""),)
+            record = self._record(OWN_NAMESPACE, targets, state_of(OWN))
+            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OWN, "labels": {MARK: "true"}}}
+            client.api.send("POST", NAMESPACES.path(), body)
+            return record
+        fault = _without_draws(FAULTS[self.name], client)
+        targets = tuple(one for one in fault.targets(client) if one.kind != "Pod")  # nothing has to leave its node
+        record = self._record(fault.name, targets, fault.record(client, targets))
+        if isinstance(fault, Prepares):
+            fault.prepare(client, targets)
+        fault.inject(client, targets)
+        return record
+
+    def _record(self, fault: str, targets: tuple[Target, ...], state: dict[str, Any]) -> UndoRecord:
+        me = own_name()
+        dead = Owner(ProcessName(me.pid, me.start_ticks + 1, me.boot), None)
+        place = Place(str(self.disturbed.kubeconfig), CONTEXT, cluster_uid(self.system.client))
+        name = identifier(time.time_ns(), me.pid, fault)
+        record = UndoRecord(name, fault, fault, targets, state, place, dead, 0.0)
+        self.journal.write(record)
+        return record
+
+
+def _without_draws(fault: Fault, client: KubeClient) -> Fault:
+    """Return a fault of a node with the name of the node."""
+    if not isinstance(fault, NodeDrain | NodeLoss):
+        return fault
+    name = next(one.name for one in fault.targets(client) if one.kind == "Node")
+    return type(fault)(NodeSelection("flametest", name))
+
+
+@pytest.fixture(scope="module")
+def disturbed(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disturbing]:
+    with disturbing(Path(system.environment["KUBECONFIG"]), tmp_path_factory.mktemp("disturbed")) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def injection(
+    system: System, disturbed: Disturbing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Injection]:
+    monkeypatch.setenv("FLAMETEST_API_SECONDS", API_SECONDS)
+    # Whether pods can connect is what a fault is proved by; healing does not ask.
+    for module in ("service_removal", "network_partition", "intrusion", "fault_proxy"):
+        monkeypatch.setattr(f"flametest.faults.{module}.vantage", lambda *_: Vantage("a-pod"))
+    return lambda name: Injection(name, system, UndoJournal(tmp_path), disturbed)
+
+
+def healed(inject: Injection, record: UndoRecord) -> bool:
+    """Heal a record as far as that can be done, and return whether it is said to be healed."""
+    (healing,) = heal_all(inject.journal, [record])
+    return healing.healed
+
+
+def requests_of(inject: Injection) -> list[Request]:
+    """Inject and heal undisturbed, and return the requests of the healing."""
+    record = inject()
+    inject.disturbed.calm()
+    assert healed(inject, record)
+    return [one for one in inject.disturbed.asked if one.occurrence <= OCCURRENCES_MAX]
+
+
+def check(inject: Injection, record: UndoRecord, before: str, *, said: bool, case: str) -> None:
+    """Nothing is left of what was said to be healed; what was not is on record, and is healed once the API answers."""
+    inject.disturbed.calm()
+    if said:
+        assert inject.system.specifications() == before, f"{case}: healed with a difference"
+        assert not inject.journal.has(record), case
+        return
+    assert inject.journal.has(record), f"{case}: not healed, and its record is gone"
+    (healing,) = heal_all(inject.journal, [record])
+    assert healing.healed, f"{case}: {healing.evidence}"
+    assert inject.system.specifications() == before, f"{case}: healed later with a difference"
+    assert not inject.journal.has(record), case
+
+
+def walk(inject: Injection, ways: list[Way], before: str) -> int:
+    """Disturb each request of a fault's healing in each way, and return how many cases that were."""
+    cases = 0
+    for request in requests_of(inject):
+        for way in ways:
+            record = inject()
+            inject.disturbed.disturb(request, way)
+            said = healed(inject, record)
+            struck = inject.disturbed.struck
+            check(inject, record, before, said=said, case=f"{inject.name}: {request}: {way}")
+            cases += struck
+    return cases
+
+
+def test_a_disturbed_healing_heals_or_keeps_its_record(system: System, injection: Callable[[str], Injection]) -> None:
+    before = system.whole()
+    assert walk(injection("service-removal"), SLICE, before) >= 5 * len(SLICE)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("way", ALL_WAYS, ids=str)
+@pytest.mark.parametrize("name", [*LASTING, OWN_NAMESPACE])
+def test_every_request_of_every_healing_disturbed_in_every_way(
+    system: System, injection: Callable[[str], Injection], name: str, way: Way
+) -> None:
+    before = system.whole()
+    cases = walk(injection(name), [way], before)
+    print(f"{cases} cases")
+    assert cases
+
+
+def test_the_matrix_has_every_fault_that_lasts() -> None:
+    assert {FAULTS[name].name for name in LASTING} == set(HEALERS)
+
+
+def undo(system: System, inject: Injection) -> "subprocess.Popen[str]":
+    """Start ``flametest undo`` on the records of a test."""
+    environment = system.environment | {
+        "FLAMETEST_HOME": str(inject.journal.folder.parent),
+        "FLAMETEST_API_SECONDS": API_SECONDS,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "flametest.cli", "undo"],
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def killed(system: System, inject: Injection, request: Request, way: Way, before: str) -> bool:
+    """Kill ``flametest undo`` at a request, check what is left, and return whether it got there."""
+    record = inject()
+    inject.disturbed.disturb(request, way)
+    with undo(system, inject) as process:
+        inject.disturbed.victim = lambda: process.pid
+        process.communicate(timeout=100)
+    struck = inject.disturbed.struck
+    check(inject, record, before, said=process.returncode == 0, case=f"{inject.name}: {request}: {way}")
+    return struck
+
+
+def test_an_undo_that_is_killed_amid_its_requests_is_done_by_the_next(
+    system: System, injection: Callable[[str], Injection]
+) -> None:
+    before, inject = system.whole(), injection("service-removal")
+    mutating = [one for one in requests_of(inject) if one.method != "GET"]
+    assert mutating
+    for way in KILLING:
+        assert killed(system, inject, mutating[0], way, before)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("way", KILLING, ids=str)
+@pytest.mark.parametrize("name", [*LASTING, OWN_NAMESPACE])
+def test_an_undo_that_is_killed_at_any_request_is_done_by_the_next(
+    system: System, injection: Callable[[str], Injection], name: str, way: Way
+) -> None:
+    before, inject = system.whole(), injection(name)
+    cases = sum(killed(system, inject, request, way, before) for request in requests_of(inject))
+    print(f"{cases} cases")
+    assert cases
+
+
+@pytest.mark.parametrize("way", [way for way in ALL_WAYS if way.name == "503 from then on"], ids=str)
+def test_an_undo_that_cannot_ask_ends_with_4_and_the_next_one_heals(
+    system: System, injection: Callable[[str], Injection], way: Way
+) -> None:
+    before, inject = system.whole(), injection("scaling")
+    first, *_ = requests_of(inject)
+    record = inject()
+    inject.disturbed.disturb(first, way)
+    with undo(system, inject) as process:
+        told, _ = process.communicate(timeout=100)
+    assert process.returncode == 4, told
+    assert "NOT HEALED: scaling: " in told
+    assert inject.journal.has(record)
+    inject.disturbed.calm()
+    with undo(system, inject) as process:
+        told, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, told
+    assert system.specifications() == before

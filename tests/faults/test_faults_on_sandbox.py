@@ -196,6 +196,33 @@ def test_a_cluster_that_is_another_one_is_left_alone(system: System) -> None:
     assert system.specifications() == before
 
 
+def test_a_credential_program_that_hangs_keeps_no_other_cluster_from_being_healed(system: System) -> None:
+    before = system.whole()
+    system.abandoned("scaling")
+    (file,) = (system.home / "undo").glob("*.json")
+    hanging = system.home / "hanging.kubeconfig"
+    program = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sleep", "args": ["3600"]}
+    document = json.loads(Path(system.environment["KUBECONFIG"]).read_text())
+    document["users"][0]["user"] = {"exec": program | {"interactiveMode": "Never"}}
+    hanging.write_text(json.dumps(document))
+    stuck = file.with_name("9" + file.name[1:])  # the newest, so that it comes first
+    record = json.loads(file.read_text()) | {"identifier": stuck.stem, "title": "scale another"}
+    record["targets"] = [record["targets"][0] | {"name": "another", "uid": "of-another"}]
+    stuck.write_text(json.dumps(record | {"place": record["place"] | {"kubeconfig": str(hanging)}}))
+    system.environment["FLAMETEST_CREDENTIALS_SECONDS"] = "2"
+    try:
+        for command in ("undo", "status"):
+            done = system.flametest(command)
+            assert done.returncode == 4, done.stdout + done.stderr
+            assert "NOT HEALED: scale another: " in done.stdout
+            assert stuck.exists()
+            assert not file.exists()
+            assert system.specifications() == before
+    finally:
+        del system.environment["FLAMETEST_CREDENTIALS_SECONDS"]
+        stuck.unlink(missing_ok=True)
+
+
 def test_what_cannot_be_reached_is_exit_code_4_and_stays_until_it_can_be(system: System) -> None:
     before = system.whole()
     system.abandoned("scaling")

@@ -1,5 +1,6 @@
 """The undo journal: on disk before a fault, gone after its healing, and never the reason that another is not healed."""
 
+import errno
 import json
 import os
 import stat
@@ -124,6 +125,16 @@ def test_a_process_is_known_by_more_than_its_number() -> None:
     assert not ProcessName(me.pid, me.start_ticks + 1, me.boot).lives()
     assert not ProcessName(me.pid, me.start_ticks, "another-boot").lives()
     assert ProcessName.parse("") is None
+
+
+def test_a_process_that_cannot_be_asked_after_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = own_name()
+
+    def exhausted(*_: object, **__: object) -> str:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(Path, "read_text", exhausted)
+    assert me.lives()
 
 
 def test_a_process_that_has_ended_does_not_live_even_if_nobody_has_asked_how() -> None:

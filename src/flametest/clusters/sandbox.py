@@ -55,7 +55,7 @@ class SandboxCluster:
     def has_ended(self, kubeconfig: str) -> bool:
         """Return whether it is this sandbox's kubeconfig, and the sandbox does not run."""
         own = Path(kubeconfig).is_relative_to(self._sandbox.state_folder)
-        return own and launch.find(self._sandbox) is None
+        return own and launch.has_ended(self._sandbox)
 
     def listens(self, port: int) -> bool | None:
         """Return whether a process of this sandbox holds the listener; None for an entry that the user has named."""

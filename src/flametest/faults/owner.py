@@ -25,8 +25,11 @@ class ProcessName:
     boot: str
 
     def lives(self) -> bool:
-        """Return whether this very process still runs."""
-        return self.boot == _boot() and _start_ticks(self.pid) == self.start_ticks
+        """Return whether this very process still runs, or cannot be asked after: then it must not be taken for dead."""
+        try:
+            return self.boot == _boot() and _start_ticks(self.pid) == self.start_ticks
+        except OSError:  # such as too many open files
+            return True
 
     def __str__(self) -> str:
         return f"{self.pid}:{self.start_ticks}:{self.boot}"
@@ -69,7 +72,7 @@ def _start_ticks(pid: int) -> int | None:
     """Return when a process started; None when it has ended, also when only its exit status is left."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
     return None if fields[0] in "ZX" else int(fields[_START_FIELD])
 
@@ -77,5 +80,5 @@ def _start_ticks(pid: int) -> int | None:
 def _boot() -> str:
     try:
         return _BOOT.read_text().strip()
-    except OSError:
+    except FileNotFoundError:
         return ""

@@ -34,7 +34,7 @@ from flametest.sandbox.processes import (
 from flametest.sandbox.settings import Settings
 from flametest.sandbox.supervisor import STATE_FILE_NAME, STOP_SECONDS_MAX
 
-__all__ = ["Sandbox", "SandboxOptions", "default_home", "find", "start"]
+__all__ = ["Sandbox", "SandboxOptions", "default_home", "find", "has_ended", "start"]
 
 _START_SECONDS_MAX = 30.0
 _LOCK_SECONDS_MAX = 60.0
@@ -161,6 +161,23 @@ def find(options: SandboxOptions) -> Sandbox | None:
     """Return the sandbox that these options name if it lives."""
     sandbox = _read_state(options)
     return sandbox if sandbox is not None and sandbox.alive() else None
+
+
+def has_ended(options: SandboxOptions) -> bool:
+    """Return whether the sandbox that these options name is surely gone; False also when that cannot be told."""
+    try:
+        (options.state_folder / STATE_FILE_NAME).read_bytes()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    sandbox = _read_state(options)
+    try:
+        return sandbox is not None and not (Path(f"/proc/{sandbox.pid}/stat").read_text() and sandbox.alive())
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    except OSError:
+        return False
 
 
 def _read_state(options: SandboxOptions) -> Sandbox | None:

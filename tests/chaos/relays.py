@@ -2,13 +2,14 @@
 
 `FreezingApi` passes requests on to an API server, and can let watches that are established deliver nothing more, as a
 proxy does that has lost its other side: their connections stay open. New requests and new watches are passed on.
-`TakenEntry` passes requests on to an entry, and can answer in its place, as another system at the same address does.
+`TakenEntry` passes requests on to an entry, and can answer in its place, as another system at the same address does, or
+fail some of its clients only.
 """
 
 import base64
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -85,14 +86,17 @@ class TakenEntry(Relay):
     def __init__(self, origin: str) -> None:
         super().__init__(origin, urllib3.PoolManager(maxsize=64, block=False))
         self.taken_by = ""
+        self.fails: Callable[[str], bool] = lambda user_agent: False
 
     def serve(self, handler: "_Handler") -> None:
         """Pass a request on, or answer it in the name of another system's pod."""
-        if not self.taken_by:
+        fails = self.fails(handler.headers.get("User-Agent", ""))
+        if not self.taken_by and not fails:
             handler.pass_on(self.origin)
             return
-        handler.send_response(200)
-        handler.send_header("X-Served-By", self.taken_by)
+        handler.send_response(503 if fails else 200)
+        if self.taken_by:
+            handler.send_header("X-Served-By", self.taken_by)
         handler.send_header("Content-Length", "0")
         handler.end_headers()
 

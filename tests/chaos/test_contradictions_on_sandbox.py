@@ -4,6 +4,7 @@ An experiment runs on the whole system by stock ``chaos run``; what disturbs it 
 """
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from flametest.chaos.record import read_record
 from flametest.kube import connect
+from flametest.load import LoadOptions, Locust
 from flametest.measure.scenario import ScenarioSpec, measure_scenario
 from flametest.model.events import FaultInjected, Phase, PhaseStarted, WatchCompared, WatchInterrupted
 from flametest.model.result import Check, ScenarioResult
@@ -25,6 +27,7 @@ from tests.faults.system import wait_until
 pytestmark = pytest.mark.sandbox
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
+LOAD_TEST = MANIFESTS.with_name("loadtests") / "locustfile.py"
 NODE_PORT_ADDRESS = own_address("contradictions")
 ENTRY = f"http://{NODE_PORT_ADDRESS}:30080"
 READY_SECONDS = 90
@@ -123,7 +126,7 @@ def test_watches_that_fall_silent_before_a_fault_are_inconclusive_with_figures(r
     assert result.verdict is Verdict.INCONCLUSIVE, output
     found = check(result, "watches_current")
     assert found.verdict is Verdict.INCONCLUSIVE, output
-    assert "redis" in found.detail or "was silent from" in found.detail
+    assert "redis" in found.detail or "watches were silent from" in found.detail
 
 
 def test_another_system_at_the_entry_is_inconclusive_with_its_pods_name(run: ChaosRun, entry: TakenEntry) -> None:
@@ -136,3 +139,25 @@ def test_another_system_at_the_entry_is_inconclusive_with_its_pods_name(run: Cha
     found = check(result, "answers_known")
     assert "answers that name their pod come from pods that the namespace does not have" in found.detail
     assert "shop-of-somebody-else-0 " in found.detail
+
+
+@pytest.mark.parametrize("failing", ["prober", "load"])
+def test_an_outage_that_only_one_of_prober_and_load_sees_is_inconclusive_with_both_shares(
+    run: ChaosRun, entry: TakenEntry, failing: str
+) -> None:
+    run.record.mkdir()
+    options = LoadOptions(5, 4.0, entry.url, LOAD_TEST, path="/shop/api/events")
+    with Locust(options, run.record) as locust:
+        locust.wait_until_offered(WAIT_SECONDS)
+        run.start()
+        wait_until(lambda: begun(run), WAIT_SECONDS)
+        entry.fails = lambda user_agent: user_agent.startswith("flametest-prober") is (failing == "prober")
+        run.finish()
+    result = judged(run)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    found = check(result, "views_agree")
+    assert found.verdict is Verdict.INCONCLUSIVE
+    told = re.search(r"load ([\d.]+)%, prober ([\d.]+)%.* of requests for GET /shop/api/events were good", found.detail)
+    assert told is not None, found.detail
+    load, prober = map(float, told.groups())
+    assert (load < prober) is (failing == "load")

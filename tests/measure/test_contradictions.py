@@ -135,7 +135,7 @@ def test_watches_that_fell_silent_and_went_on_late_are_inconclusive_with_figures
     result = judged(history, Samples.of(rows(lab)))
     assert result.verdict is Verdict.INCONCLUSIVE
     detail = check(result, "watches_current").detail
-    assert f"the watch of {resource} was silent from {since - 30:+.1f} s to {until - 30:+.1f} s" in detail
+    assert f"silent from {since - 30:+.1f} s to {until - 30:+.1f} s from the injection ({resource})" in detail
     assert f"{missed} of 9 objects had changed unseen" in detail
 
 

@@ -66,22 +66,27 @@ def watches_current(history: History, measured: Figures) -> _Finding:
     whether it was shown, nobody can tell. A record from before lists were compared is not.
     """
     compared = history.of(WatchCompared)
-    for one in compared:
-        if one.unseen:
-            seconds = (one.at.monotonic_ns - one.heard_ns) / _NS
-            return (
-                Verdict.INCONCLUSIVE,
-                f"a list of {one.resource} shows {one.unseen} of {one.objects} objects otherwise than the watch had "
-                f"shown them seconds later ({', '.join(one.names)}); it was heard last {seconds:.1f} s before the list",
-            )
-    for silent in history.of(WatchInterrupted):
-        if silent.silent_since_ns and silent.at.monotonic_ns >= measured.axis.sent_ns:
-            since, until = (measured.axis.seconds(one) for one in (silent.silent_since_ns, silent.at.monotonic_ns))
-            return (
-                Verdict.INCONCLUSIVE,
-                f"the watch of {silent.resource} was silent from {since:+.1f} s to {until:+.1f} s from the injection; "
-                f"{silent.missed} of {silent.objects} objects had changed unseen by then",
-            )
+    behind = max(compared, key=lambda one: one.unseen, default=None)
+    if behind is not None and behind.unseen:
+        seconds = (behind.at.monotonic_ns - behind.heard_ns) / _NS
+        return (
+            Verdict.INCONCLUSIVE,
+            f"a list of {behind.resource} shows {behind.unseen} of {behind.objects} objects otherwise than the watch "
+            f"had shown them seconds later ({', '.join(behind.names)}); it was heard last {seconds:.1f} s before the "
+            "list",
+        )
+    interrupted = history.of(WatchInterrupted)
+    silent = [one for one in interrupted if one.silent_since_ns and one.at.monotonic_ns >= measured.axis.sent_ns]
+    if silent:
+        since = measured.axis.seconds(min(one.silent_since_ns for one in silent))
+        until = measured.axis.seconds(max(one.at.monotonic_ns for one in silent))
+        resources = ", ".join(dict.fromkeys(one.resource for one in silent))
+        missed, objects = sum(one.missed for one in silent), sum(one.objects for one in silent)
+        return (
+            Verdict.INCONCLUSIVE,
+            f"watches were silent from {since:+.1f} s to {until:+.1f} s from the injection ({resources}); {missed} of "
+            f"{objects} objects had changed unseen by then",
+        )
     latest = {one.resource: one for one in compared}
     failed = [one for one in latest.values() if one.problem]
     if failed:

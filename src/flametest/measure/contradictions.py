@@ -95,8 +95,9 @@ def watches_current(history: History, measured: Figures) -> _Finding:
             Verdict.INCONCLUSIVE,
             f"the watches of {resources} could not be compared with lists at the end: {failed[0].problem}",
         )
-    objects = sum(one.objects for one in compared)
-    return Verdict.PASSED, f"{len(compared)} lists of {objects} objects in all, each as the watches had shown it"
+    if not compared:
+        return Verdict.PASSED, "no list was compared with them"
+    return Verdict.PASSED, f"lists of {len(latest)} kinds, at the end too, were as the watches had shown them"
 
 
 def answers_known(history: History, samples: Samples) -> _Finding:
@@ -115,7 +116,9 @@ def answers_known(history: History, samples: Samples) -> _Finding:
     known = _names_of(pods) | _routed_names(history.of(EndpointsObserved))
     unknown = {name: count for name, count in counts.items() if known.isdisjoint(_NAMES.split(name))}
     if not unknown:
-        return Verdict.PASSED, f"{named} of {len(answered)} answers name their pod, and all of these were watched"
+        nameless = len(answered) - named
+        besides = f"; {nameless} of {len(answered)} name none, and cannot be told" if nameless else ""
+        return Verdict.PASSED, f"all answers that name their pod come from pods that were watched{besides}"
     foreign = sum(unknown.values())
     return (
         Verdict.INCONCLUSIVE,
@@ -146,8 +149,11 @@ def views_agree(history: History, samples: Samples, measured: Figures, objective
                 f"{words} of {compared.what} were good ({compared.counts[0]} and {compared.counts[1]} requests); "
                 f"up to {compared.tolerance * 100:.0f} percentage points apart are believed",
             )
-        told.append(words)
-    return Verdict.PASSED, "; ".join(told) or "no phase has enough requests of both to compare them"
+        told.append(words if compared.is_mixed else "")
+    if not told:
+        return Verdict.PASSED, "no phase has enough requests of both to compare them"
+    mixed = "; ".join(filter(None, told))
+    return Verdict.PASSED, mixed or "all that both asked for was answered well, in each phase that can be compared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +165,11 @@ class _Comparison:
     prober: tuple[float, float]
     counts: tuple[int, int]
     tolerance: float
+
+    @property
+    def is_mixed(self) -> bool:
+        """Return whether one of them saw a bad answer."""
+        return min(self.load, *self.prober) < 1.0
 
     @property
     def apart(self) -> float:

@@ -177,6 +177,25 @@ def test_requests_are_counted_for_the_pods_of_the_workload_only(lab: Laboratory)
     assert [share.pod for share in spread.shares] == ["api-a", "api-b"]
 
 
+def test_answers_that_name_a_hostname_are_those_of_the_pod_that_has_it(lab: Laboratory) -> None:
+    long = "shop-" + "x" * 70
+    named = [
+        pod(lab, 0, "n", "shop-rs", hostname="node-1"),
+        pod(lab, 0, "l", "shop-rs", name=long),
+        *(pod(lab, 0, uid, "shop-worker-rs", hostname="shared") for uid in "yz"),
+    ]
+    view = workload_view(History([*two_shops(lab), *named]), "shop")
+    answers = ("node-1", long[:63], "api-v, api-a", "shared")
+    rows = lab.requests(Lane.FRESH, lambda at: False, until=40, pods=lambda at: answers)
+    spread = distribution(view, Samples.of(rows), Lane.FRESH, (Phase.BASELINE, 0, 40 * SECOND_NS), Objectives())
+    assert {share.pod: share.requests for share in spread.shares} == {
+        "api-a": 200,
+        "api-b": 0,
+        "api-n": 200,
+        long: 200,
+    }
+
+
 def test_behind_a_proxy_the_workload_that_answered_most_is_counted_and_not_its_namesake(lab: Laboratory) -> None:
     events = [*two_shops(lab), workload(0, "entry", 1), owner("entry-rs", "entry"), pod(lab, 0, "e", "entry-rs")]
     view = workload_view(History(events), "entry")

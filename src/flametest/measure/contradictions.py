@@ -6,7 +6,6 @@ scenario is inconclusive then, whatever its figures are, also if a limit seems t
 are stated in docs/measurement.md.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from flametest.measure.figures import Figures
 from flametest.measure.objectives import Objectives
+from flametest.measure.pods import answer_names, names_in
 from flametest.measure.samples import Samples
 from flametest.model.events import EndpointsObserved, LoadStarted, PodObserved, WatchCompared, WatchInterrupted
 from flametest.model.history import History
@@ -32,8 +32,6 @@ _Finding = tuple[Verdict, str]
 _NS = 1_000_000_000
 _NAMED_MAX = 3
 _NOT_BELIEVED = "not believed, since the record contradicts itself"
-_NAMES = re.compile(r"\s*,\s*")  # a proxy that names itself too adds its name to that of the pod
-_HOSTNAME_LENGTH_MAX = 63  # longer names of pods are cut off in their containers, see setDefaultHostname of Kubernetes
 
 
 def unless_contradicted(
@@ -114,7 +112,7 @@ def answers_known(history: History, samples: Samples) -> _Finding:
     if not named:
         return Verdict.PASSED, "no answer names the pod that served it (X-Served-By), so that this cannot be told"
     known = _names_of(pods) | _routed_names(history.of(EndpointsObserved))
-    unknown = {name: count for name, count in counts.items() if known.isdisjoint(_NAMES.split(name))}
+    unknown = {name: count for name, count in counts.items() if known.isdisjoint(names_in(name))}
     if not unknown:
         nameless = len(answered) - named
         besides = f"; {nameless} of {len(answered)} name none, and cannot be told" if nameless else ""
@@ -242,9 +240,8 @@ def _answers_by_name(samples: Samples) -> dict[str, int]:
 
 
 def _names_of(pods: Iterable[PodObserved]) -> set[str]:
-    """Return by what the pods may name themselves: by their names, cut off as their hostnames are, or these."""
-    names = {pod.name for pod in pods}
-    return names | {name[:_HOSTNAME_LENGTH_MAX].rstrip("-.") for name in names} | {pod.hostname for pod in pods}
+    """Return by what the pods may name themselves."""
+    return {name for pod in pods for name in answer_names(pod)}
 
 
 def _routed_names(slices: Iterable[EndpointsObserved]) -> set[str]:

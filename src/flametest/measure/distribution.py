@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flametest.measure.objectives import Objectives
-from flametest.measure.pods import PodTrack, WorkloadView
+from flametest.measure.pods import PodTrack, WorkloadView, names_in
 from flametest.measure.samples import Samples
 from flametest.model.events import Phase
 from flametest.model.measures import Distribution, PodShare
@@ -80,10 +80,10 @@ def distribution(
     """
     which, start_ns, end_ns = phase
     answered = samples.lane(lane)
-    served = _served(answered)
+    served = _served(answered, view)
     own = {track.name for track in view.own()}
     counted = view.own() if own & served.keys() else _busiest(served, view)
-    counts = _served(answered.where((answered.done_ns >= start_ns) & (answered.done_ns < end_ns)))
+    counts = _served(answered.where((answered.done_ns >= start_ns) & (answered.done_ns < end_ns)), view)
     shares = _shares(view, counted, counts, (start_ns, end_ns), objectives)
     rates = [share.rate for share in compared_shares(shares, objectives) if share.rate is not None]
     return Distribution(
@@ -106,10 +106,22 @@ def compared_shares(shares: Sequence[PodShare], objectives: Objectives) -> list[
     return due if len(due) >= min(2, len(shares)) else []
 
 
-def _served(samples: Samples) -> dict[str, int]:
-    """Return the number of requests that each named pod answered."""
+def _served(samples: Samples, view: WorkloadView) -> dict[str, int]:
+    """Return the number of requests that each pod answered, by its name."""
     counts: NDArray[np.intp] = np.bincount(samples.served_by_code, minlength=len(samples.pods))
-    return {pod: int(count) for pod, count in zip(samples.pods, counts, strict=True) if pod and count}
+    served: dict[str, int] = {}
+    for named, count in zip(samples.pods, counts, strict=True):
+        if named and count:
+            pod = _named(named, view)
+            served[pod] = served.get(pod, 0) + int(count)
+    return served
+
+
+def _named(served_by: str, view: WorkloadView) -> str:
+    """Return the name of the pod that an answer names, of several that of the workload; as it is when none is known."""
+    pods = [view.answering[name] for name in names_in(served_by) if name in view.answering]
+    own = {track.name for track in view.own()}
+    return next((pod for pod in pods if pod in own), pods[0] if pods else served_by)
 
 
 def _busiest(served: dict[str, int], view: WorkloadView) -> list[PodTrack]:

@@ -12,12 +12,34 @@ from flametest.measure.owners import Owners
 from flametest.model.events import ChangeKind, EndpointsObserved, PodObserved, WorkloadObserved
 from flametest.model.history import History
 
-__all__ = ["PodTrack", "Steps", "WorkloadView", "counts_as_ready", "ready_uids", "workload_view"]
+__all__ = [
+    "PodTrack",
+    "Steps",
+    "WorkloadView",
+    "answer_names",
+    "counts_as_ready",
+    "names_in",
+    "ready_uids",
+    "workload_view",
+]
+
+_HOSTNAME_LENGTH_MAX = 63  # longer names of pods are cut off in their containers, see setDefaultHostname of Kubernetes
 
 
 def counts_as_ready(pod: PodObserved) -> bool:
     """Return whether a pod counts towards the ready count: Ready, there, and not on its way out."""
     return pod.ready and not pod.terminating and pod.change is not ChangeKind.DELETED
+
+
+def names_in(served_by: str) -> list[str]:
+    """Return the names in an answer's X-Served-By, to which each proxy that names itself adds its own."""
+    return [name for part in served_by.split(",") if (name := part.strip())]
+
+
+def answer_names(pod: PodObserved) -> frozenset[str]:
+    """Return by what a pod may name itself in answers: by its name, cut off as hostnames are, or by its hostname."""
+    shortened = pod.name[:_HOSTNAME_LENGTH_MAX].rstrip("-.")
+    return frozenset(name for name in (pod.name, shortened, pod.hostname) if name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +110,7 @@ class WorkloadView:
         ready: the ready count, from the pods themselves; from the workload's status where no pod was watched.
         routed: how many of its pods are ready in EndpointSlices.
         endpoints: what was seen of EndpointSlices.
+        answering: the name of the pod that calls itself so in its answers; without what several pods call themselves.
     """
 
     name: str
@@ -98,6 +121,7 @@ class WorkloadView:
     ready: Steps
     routed: Steps
     endpoints: tuple[EndpointsObserved, ...]
+    answering: Mapping[str, str]
 
     def own(self) -> list[PodTrack]:
         """Return the workload's pods, in the order in which they were first seen."""
@@ -120,7 +144,17 @@ def workload_view(history: History, name: str) -> WorkloadView:
         ready=_ready_steps(history, own_uids, owners, name) if pods else _summed_steps(observed, lambda one: one.ready),
         routed=_routed_steps(endpoints, own_uids),
         endpoints=endpoints,
+        answering=_answering(history.of(PodObserved)),
     )
+
+
+def _answering(pods: Iterable[PodObserved]) -> Mapping[str, str]:
+    called: dict[str, set[str]] = {}
+    for pod in pods:
+        for name in answer_names(pod):
+            called.setdefault(name, set()).add(pod.name)
+    # Pods of a StatefulSet have the same name one after the other, so it is names that have to be one.
+    return MappingProxyType({name: found.pop() for name, found in called.items() if len(found) == 1})
 
 
 def _tracks(pods: Iterable[PodObserved], owners: Owners) -> Mapping[str, PodTrack]:

@@ -36,6 +36,7 @@ class PretendedCluster:
         self.refuses_deletion = False
         self.replaces = True
         self.deleted: list[str] = []
+        self.requests = 0
         self.log: list[tuple[int, str, str, Object]] = []
         self.objects: dict[str, dict[str, Object]] = {"pods": {}, "deployments": {}, "replicasets": {}}
         self._numbers = itertools.count(1)
@@ -110,6 +111,11 @@ def meta(name: str) -> Object:
     }
 
 
+def in_namespace(obj: Object, namespace: str) -> Object:
+    """Return an object as it would be in another namespace: there is one of each in all of them."""
+    return obj | {"metadata": obj["metadata"] | {"namespace": namespace}}
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: "_Server"
@@ -121,6 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
             pods = cluster.ready_pods()
             self._answer({}, served_by=pods[next(self.server.requests) % len(pods)])
             return
+        cluster.requests += 1
         owner, plural = url.path.rsplit("/", 2)[1:]
         query = parse_qs(url.query)
         if owner == "namespaces":
@@ -131,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             with cluster.changed:
                 version = cluster.log[-1][0]
-                items = list(cluster.objects.get(plural, {}).values())
+                items = [in_namespace(one, owner) for one in cluster.objects.get(plural, {}).values()]
             self._answer({"kind": "List", "metadata": {"resourceVersion": str(version)}, "items": items})
 
     def do_DELETE(self) -> None:
@@ -195,6 +202,8 @@ class ChaosRun:
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
         self.document = short_experiment("pod-delete-api", seconds=0.5, timeout_seconds=5)
+        (folder / "home").mkdir()
+        (folder / "home" / "allowed-contexts.toml").write_text(f'[contexts.pretended]\nserver = "{url}"\n')
         self.environment = {
             "KUBECONFIG": str(self._write_kubeconfig(url)),
             "KUBERNETES_CONTEXT": "pretended",

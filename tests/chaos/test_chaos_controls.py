@@ -13,6 +13,10 @@ from flametest.chaos.errors import NoRecorderError
 from flametest.chaos.probes import outage_seconds
 
 ARGUMENTS: dict[str, Any] = {"scenario": "s", "workload": "api"}
+RECORDER: dict[str, Any] = {
+    "name": "recorder",
+    "provider": {"type": "python", "module": "flametest.chaos.controls", "arguments": ARGUMENTS},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +29,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
     monkeypatch.setenv("KUBERNETES_CONTEXT", "c")
+    monkeypatch.setenv("FLAMETEST_KNOWN_CONTEXT", "c")
     monkeypatch.setenv("FLAMETEST_RECORD_DIR", str(tmp_path / "record"))
     yield
     controls.cleanup_control()
@@ -32,13 +37,22 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 def refused() -> str:
     with pytest.raises(InterruptExecution) as raised:
-        controls.before_experiment_control({"title": "t", "method": []}, **ARGUMENTS)
+        controls.before_experiment_control({"title": "t", "controls": [RECORDER], "method": []}, **ARGUMENTS)
     return str(raised.value)
 
 
 def test_no_context(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("KUBERNETES_CONTEXT")
     assert refused().startswith("KUBERNETES_CONTEXT is not set, so no cluster is chosen; run `eval")
+    assert not (tmp_path / "record").exists()
+
+
+def test_a_context_that_is_not_allowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FLAMETEST_KNOWN_CONTEXT", "another")
+    monkeypatch.setenv("FLAMETEST_HOME", str(tmp_path))
+    assert "context 'c' (http://127.0.0.1:1) is not allowed; nothing was asked of it" in refused()
+    (tmp_path / "allowed-contexts.toml").write_text('[contexts.c]\nserver = "http://127.0.0.1:2"\n')
+    assert "allows it for http://127.0.0.1:2" in refused()
     assert not (tmp_path / "record").exists()
 
 
@@ -55,7 +69,7 @@ def test_an_error_that_nobody_foresaw_is_an_interruption_too(monkeypatch: pytest
     def fail(*_: Any) -> None:
         raise ZeroDivisionError("on purpose")
 
-    monkeypatch.setattr(controls, "refuse_unselective", fail)
+    monkeypatch.setattr(controls, "check_experiment", fail)
     assert refused() == "the recorder failed: ZeroDivisionError: on purpose"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from flametest.chaos.errors import UnsafeExperimentError
 from flametest.chaos.guarded import guarded_fault
-from flametest.chaos.preview import Limits, read_limits
+from flametest.chaos.radius import Limits, read_limits
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.nodes import NodeSelection
 from flametest.faults.pod_deletion import PodDeletion

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from chaoslib.experiment import ensure_experiment_is_valid
 
-from flametest.chaos.guard import refuse_unselective
+from flametest.chaos.gate import check_experiment
+from flametest.chaos.values import Values
 from flametest.measure.scenario import LIMITABLE
 from flametest.model.limits import parse_limits
 
@@ -87,8 +88,8 @@ def test_what_it_calls_exists_and_takes_these_arguments(path: Path) -> None:
             inspect.signature(function).bind(**provider.get("arguments", {}))
 
 
-def test_its_faults_are_selective(path: Path) -> None:
-    refuse_unselective(load(path), lambda value: value)
+def test_everything_in_it_may_run_and_its_faults_are_selective(path: Path) -> None:
+    assert not check_experiment(load(path), Values()).unguarded
 
 
 def test_it_names_no_cluster_or_address_of_its_own(path: Path) -> None:

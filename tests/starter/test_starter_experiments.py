@@ -10,8 +10,8 @@ from chaoslib.experiment import ensure_experiment_is_valid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flametest.chaos.guard import refuse_unselective
-from flametest.chaos.preview import read_limits
+from flametest.chaos import gate
+from flametest.chaos.values import Values
 from flametest.measure.figures import CRITERIA
 from flametest.model.limits import parse_limits
 from flametest.starter.documents import document
@@ -124,11 +124,10 @@ def check(plan: Plan) -> None:
 
 def check_experiment(name: str, one: dict[str, Any]) -> None:
     ensure_experiment_is_valid(one)
-    refuse_unselective(one, lambda value: value)
+    gate.check_experiment(one, Values())
     assert "teaches" in one["description"].lower()
     arguments = one["controls"][0]["provider"]["arguments"]
     assert arguments["scenario"] == name
-    read_limits(arguments)
     for activity in activities(one):
         provider = activity["provider"]
         if provider["type"] == "python":

@@ -4,7 +4,15 @@ controls       the recorder control: starts with the experiment, ends with it on
 actions        wait for the baseline and for recovery; inject faults and heal them
 holding        how long a recovered system is watched, which the rate of requests decides
 probes         the measured figures, for the hypothesis to judge
-guard          refuses experiments that would hit more than they mean to
+gatekeeper     stands before what Chaos Toolkit runs before any control
+plugin         what the ``chaos`` command loads, so that the gatekeeper is there first
+gate           everything in an experiment that would run is known, guarded, or refused; pure
+places         every place of an experiment in which code runs; pure
+reading        what is known to read only: an explicit list; pure
+values         configuration and secrets, as far as they are known
+radius         the blast radius that an experiment asks for; pure
+arguments      whether our own functions can be called with an experiment's arguments
+guard          refuses actions that would hit more than they mean to
 guarded        other extensions' actions as faults, so that they are gated and healed too; pure
 injections     the faults of the running experiment, noted in its record
 preview        what an experiment would hit, without injecting anything

@@ -6,7 +6,8 @@
 
 It also guards every activity, those of other extensions too: what they would hit is resolved, shown and gated before
 they run, how to take it back is on disk before they run, and it is taken back on every way out. Further arguments
-widen the blast radius: ``targets_max``, ``pods_share_max``, ``nodes_max``, ``unguarded``; see `Limits`.
+widen the blast radius: ``targets_max``, ``pods_share_max``, ``nodes_max``, ``replicas_max``, ``unguarded``; see
+`Limits`. Chaos Toolkit runs some things before any control; `gatekeeper` stands before these.
 
 What Chaos Toolkit does with controls shapes this module: it swallows every exception of theirs but
 InterruptExecution, and so all are turned into that one; it calls the end of a control also after its beginning
@@ -22,19 +23,22 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from chaoslib import substitute
 from chaoslib.exceptions import InterruptExecution, InvalidControl
 
 from flametest.chaos import session
 from flametest.chaos.extension import pin_extension
-from flametest.chaos.guard import refuse_unselective
-from flametest.chaos.guarded import OWN_MODULE, guarded_fault
+from flametest.chaos.gate import check_experiment
+from flametest.chaos.gatekeeper import check_cluster, install
+from flametest.chaos.guarded import guarded_fault, refuse_other_cluster
 from flametest.chaos.injections import ExperimentFaults, end_with_runner
 from flametest.chaos.limits import judges_steady_state
-from flametest.chaos.preview import preview, read_limits
+from flametest.chaos.preview import preview
+from flametest.chaos.radius import read_limits
+from flametest.chaos.reading import OWN_ACTIONS
 from flametest.chaos.recorder import Noting, Recorder, Scenario
 from flametest.chaos.settings import read_settings
 from flametest.chaos.tracebacks import last_line
+from flametest.chaos.values import Values
 from flametest.faults.healing import place_of
 from flametest.faults.owner import own_owner
 from flametest.faults.pod_deletion import PodDeletion
@@ -51,12 +55,14 @@ __all__ = [
 ]
 
 logger = logging.getLogger("chaostoolkit")
+install()
 
 
 @dataclass(frozen=True, slots=True)
 class _Running:
     """An action that runs: what is stamped and noted of it, and the fault that it is known to be, if it is one."""
 
+    activity: Mapping[str, Any]
     name: str
     stamping: ExitStack
     noting: Noting
@@ -122,20 +128,18 @@ def before_experiment_control(
         secrets: its secrets.
         limits: its blast radius, see `read_limits`.
     """
-
-    def filled(value: Any) -> Any:
-        return substitute(value, configuration, secrets)
-
     pin_extension()
-    refuse_unselective(context, filled)
+    settings = read_settings(os.environ)
+    values = Values(configuration or {}, secrets or {}, context=settings.context)
+    radius = check_experiment(context, values)
+    check_cluster(context, os.environ)
     end_with_runner(os.environ)
-    settings, radius = read_settings(os.environ), read_limits(limits)
     judged = judges_steady_state(context)
     described = Scenario(scenario, workload, str(context.get("title", "")), _experiment_file(), path, judged)
     recorder = Recorder(settings, described)
     session.begin(recorder)
     recorder.start()
-    preview(context, filled, recorder.client, settings.namespace, radius)
+    preview(context, values, recorder.client, settings.namespace)
     place = place_of(recorder.client, settings.kubeconfig, settings.context)
     options = InjectionOptions(radius.radius(settings.namespace), settings.home, own_owner(os.environ))
     session.arm(ExperimentFaults(recorder.client, place, options, recorder, settings.namespace))
@@ -151,18 +155,23 @@ def before_activity_control(
 ) -> None:
     """Guard an activity, and stamp the requests of an action from here on.
 
-    Flametest's own actions guard, stamp and prove by themselves.
+    Flametest's own actions guard, stamp and prove by themselves. Where an activity has controls of its own, Chaos
+    Toolkit applies this one once for each of them.
     """
     provider = context.get("provider") or {}
-    arguments = substitute(provider.get("arguments") or {}, configuration, secrets) or {}
-    fault = guarded_fault(context, arguments, read_limits(limits).unguarded)
-    if context.get("type") != "action" or provider.get("module") == OWN_MODULE:
+    ident = threading.get_ident()
+    if ident in _running and _running[ident].activity is context:
+        return
+    values = Values(configuration or {}, secrets or {}, context=os.environ.get("KUBERNETES_CONTEXT", ""))
+    refuse_other_cluster(context, values)
+    fault = guarded_fault(context, values.fill(provider.get("arguments") or {}) or {}, read_limits(limits).unguarded)
+    if context.get("type") != "action" or provider.get("module") == OWN_ACTIONS:
         return
     name = str(provider.get("func") or context.get("name", ""))
     with ExitStack() as stamping:
         noting = stamping.enter_context(session.current().injecting(name))
         armed = session.armed().arm(fault) if fault is not None else None
-        _running[threading.get_ident()] = _Running(name, stamping.pop_all(), noting, armed)
+        _running[ident] = _Running(context, name, stamping.pop_all(), noting, armed)
 
 
 @_interrupting()
@@ -173,6 +182,8 @@ def after_activity_control(context: Mapping[str, Any], state: Mapping[str, Any] 
     running = _running.pop(threading.get_ident(), None)
     if running is not None:
         running.stamping.close()
+        if running.armed is not None:
+            session.armed().done(running.armed)
     if state is not None and state.get("status") == "failed":
         reason = last_line(state.get("exception") or ())
         raise InterruptExecution(f"action {context.get('name')!r} failed, so the experiment proves nothing: {reason}")

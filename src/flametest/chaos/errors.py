@@ -3,11 +3,12 @@
 RecorderError          the recorder cannot start, or can no longer be trusted
 └── NoRecorderError    an action or probe was used without the recorder control
 UnsafeExperimentError  an experiment that would hit more than it means to
+MalformedExperimentError  an experiment that Chaos Toolkit cannot run
 """
 
 from flametest.model.errors import FlametestError
 
-__all__ = ["NoRecorderError", "RecorderError", "UnsafeExperimentError"]
+__all__ = ["MalformedExperimentError", "NoRecorderError", "RecorderError", "UnsafeExperimentError"]
 
 
 class RecorderError(FlametestError):
@@ -20,3 +21,7 @@ class NoRecorderError(RecorderError):
 
 class UnsafeExperimentError(FlametestError):
     """An experiment that would hit more than it means to; nothing was injected."""
+
+
+class MalformedExperimentError(FlametestError):
+    """An experiment that Chaos Toolkit cannot run as it is written; nothing was injected."""

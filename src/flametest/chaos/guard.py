@@ -1,13 +1,14 @@
-"""Refuses an experiment that would hit more than it means to, before anything is started or injected.
+"""Refuses an action that would hit more than it means to, before anything is started or injected.
 
 ``terminate_pods`` of chaostoolkit-kubernetes draws from all pods of the namespace when it is given neither a label
 selector nor a name pattern, and its elder name ``delete_pods`` does the same.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from flametest.chaos.errors import UnsafeExperimentError
+from flametest.chaos.places import Step
 
 __all__ = ["refuse_unselective"]
 
@@ -20,25 +21,19 @@ _SELECTORS: Mapping[tuple[str, str], tuple[str, ...]] = {
 }
 
 
-def refuse_unselective(experiment: Mapping[str, Any], substitute: Callable[[Any], Any]) -> None:
-    """Refuse an experiment in which an action that deletes pods has no selector.
+def refuse_unselective(step: Step, arguments: Mapping[str, Any]) -> None:
+    """Refuse an action that deletes pods and has no selector.
 
     Args:
-        experiment: the experiment.
-        substitute: puts the values of configuration and secrets in place of ``${name}``.
+        step: the action.
+        arguments: its arguments, with the values of configuration and secrets in their places.
 
     Raises:
-        UnsafeExperimentError: such an action was found; the message names it.
+        UnsafeExperimentError: it has none; the message names the action.
     """
-    for activity in (*experiment.get("method", ()), *experiment.get("rollbacks", ())):
-        provider = activity.get("provider") or {}
-        needed = _SELECTORS.get((provider.get("module", ""), provider.get("func", "")))
-        if needed is None:
-            continue
-        arguments = substitute(provider.get("arguments") or {}) or {}
-        if not any(str(arguments.get(name) or "").strip() for name in needed):
-            raise UnsafeExperimentError(
-                f"action {activity.get('name')!r} selects every pod of the namespace: "
-                f"expected {' or '.join(needed)}, found neither",
-                f'add "{needed[0]}" to its arguments, such as "app=api"',
-            )
+    needed = _SELECTORS.get((str(step.provider.get("module")), str(step.provider.get("func"))))
+    if needed is not None and not any(str(arguments.get(name) or "").strip() for name in needed):
+        raise UnsafeExperimentError(
+            f"action {step.name!r} selects every pod of the namespace: expected {' or '.join(needed)}, found neither",
+            f'add "{needed[0]}" to its arguments, such as "app=api"',
+        )

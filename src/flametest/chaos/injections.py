@@ -10,19 +10,21 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from flametest.chaos.recorder import Recorder
+from flametest.faults.account import aim
 from flametest.faults.healing import Healing
 from flametest.faults.owner import RUNNER_VARIABLE, ProcessName
 from flametest.faults.protocol import Fault, Proof
-from flametest.faults.safety import Radius
+from flametest.faults.safety import Hit, Radius
 from flametest.faults.undo import Place
-from flametest.faults.wrapper import Armed, Injected, InjectionOptions, Injector, aim
+from flametest.faults.wrapper import Armed, Injected, InjectionOptions, Injector
 from flametest.kube import KubeClient
 from flametest.model.events import FaultHealed, FaultInjected, Noted, Stamp, Target
 
-__all__ = ["ExperimentFaults", "Faults", "Listing", "Preview", "end_with_runner", "told"]
+__all__ = ["ExperimentFaults", "Faults", "Foreseen", "Listing", "Preview", "end_with_runner", "told"]
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -41,6 +43,13 @@ class Faults(Protocol):
 
     def heal(self) -> tuple[Healing, ...]:
         """Heal everything that was injected, and return what became of it."""
+
+
+class Foreseen(Faults, Protocol):
+    """What takes faults without injecting them, and follows how the method would recover from them."""
+
+    def recover(self, *, lasting: bool) -> None:
+        """Take note that the method would heal what lasts, or wait until pods that were lost are back."""
 
 
 class ExperimentFaults:
@@ -69,6 +78,10 @@ class ExperimentFaults:
             FlametestError: it may not be done.
         """
         return self._injector.arm(fault)
+
+    def done(self, armed: Armed) -> None:
+        """Take note that the action of another extension has ended."""
+        self._injector.injected(armed)
 
     def prove(self, armed: Armed, injection: int, name: str) -> None:
         """Note whether what that action did took effect, under the number and name by which the record knows it."""
@@ -119,6 +132,8 @@ class Preview:
         self.shown: list[tuple[Fault, tuple[Target, ...]]] = []
         self._client = client
         self._radius = radius
+        self._lasting: list[Hit] = []
+        self._passing: list[Hit] = []
 
     def inject(self, fault: Fault) -> Proof:
         """Resolve and gate a fault.
@@ -126,8 +141,15 @@ class Preview:
         Raises:
             FlametestError: it could not be injected.
         """
-        self.shown.append((fault, aim(self._client, fault, self._radius)))
+        hit = aim(self._client, fault, self._radius, [*self._lasting, *self._passing])
+        # A pod that was deleted is not drawn a second time, though it still is when nothing was deleted.
+        (self._lasting if fault.lasts else self._passing).append(replace(hit, gone=not fault.lasts))
+        self.shown.append((fault, hit.targets))
         return Proof(False, "nothing was injected: this is a preview")
+
+    def recover(self, *, lasting: bool) -> None:
+        """Forget the faults that the method would heal by now, or those whose pods would be back."""
+        (self._lasting if lasting else self._passing).clear()
 
     def heal(self) -> tuple[Healing, ...]:
         """Return nothing, since nothing was injected."""
@@ -145,6 +167,9 @@ class Listing:
         """Take note of a fault."""
         self.listed.append(fault)
         return Proof(False, "nothing was injected: this is a list")
+
+    def recover(self, *, lasting: bool) -> None:
+        """Do nothing: every fault is listed."""
 
     def heal(self) -> tuple[Healing, ...]:
         """Return nothing, since nothing was injected."""

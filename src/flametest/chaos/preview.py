@@ -6,129 +6,114 @@ from dataclasses import dataclass
 from typing import Any
 
 from flametest.chaos import session
-from flametest.chaos.guarded import OWN_MODULE, guarded_fault
-from flametest.chaos.injections import Faults, Listing, Preview
+from flametest.chaos.arguments import check_arguments
+from flametest.chaos.errors import MalformedExperimentError
+from flametest.chaos.gate import check_experiment, unguarded_of
+from flametest.chaos.guarded import guarded_fault, is_fault, is_own_fault
+from flametest.chaos.injections import Foreseen, Listing, Preview
+from flametest.chaos.places import Place, Step, activities_of
+from flametest.chaos.radius import Limits
+from flametest.chaos.reading import OWN_ACTIONS, OWN_PROBES
+from flametest.chaos.values import Values
 from flametest.faults.protocol import Fault
-from flametest.faults.safety import Radius
 from flametest.kube import KubeClient
 from flametest.model.events import Target
 
-__all__ = ["Aimed", "Limits", "foreseen", "preview", "read_limits"]
+__all__ = ["UNGUARDED", "Aimed", "foreseen", "preview"]
 
-INJECTING = "inject_"  # how the actions of Flametest that inject are named
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the recorder control of an experiment says about its blast radius.
-
-    Attributes:
-        targets_max, pods_share_max, nodes_max: see `Radius`.
-        unguarded: names of actions that may run though nobody knows what they would hit.
-    """
-
-    targets_max: int = 5
-    pods_share_max: float = 0.5
-    nodes_max: int = 0
-    unguarded: frozenset[str] = frozenset()
-
-    def radius(self, namespace: str) -> Radius:
-        """Return the radius in a namespace."""
-        return Radius(frozenset({namespace}), self.targets_max, self.pods_share_max, self.nodes_max)
+UNGUARDED = "not looked into (unguarded)"
 
 
 @dataclass(frozen=True, slots=True)
 class Aimed:
-    """One fault of an experiment: the activity's name, what it would do, and to what."""
+    """One fault of an experiment: the activity's name, what it would do, and to what.
+
+    What is not known beforehand has no targets, and its title says why.
+    """
 
     activity: str
     title: str
     targets: tuple[Target, ...]
 
-
-def read_limits(arguments: Mapping[str, Any]) -> Limits:
-    """Return the limits among the arguments of a recorder control.
-
-    Raises:
-        ValueError: one is no number, or out of its range; the message names it.
-    """
-    defaults = Limits()
-    share = _number(arguments, "pods_share_max", defaults.pods_share_max)
-    if not 0 < share <= 1:
-        raise ValueError(f"pods_share_max is {share!r}: expected a share between 0 and 1")
-    unguarded = arguments.get("unguarded") or []
-    if not isinstance(unguarded, list) or not all(isinstance(name, str) for name in unguarded):
-        raise ValueError(f"unguarded is {unguarded!r}: expected a list of the names of activities")
-    return Limits(
-        targets_max=int(_number(arguments, "targets_max", defaults.targets_max)),
-        pods_share_max=share,
-        nodes_max=int(_number(arguments, "nodes_max", defaults.nodes_max)),
-        unguarded=frozenset(unguarded),
-    )
+    @property
+    def is_looked_into(self) -> bool:
+        """Return whether its targets were resolved and gated."""
+        return bool(self.targets)
 
 
-def preview(
-    experiment: Mapping[str, Any],
-    substitute: Callable[[Any], Any],
-    client: KubeClient,
-    namespace: str,
-    limits: Limits,
-) -> tuple[Aimed, ...]:
+def preview(experiment: Mapping[str, Any], values: Values, client: KubeClient, namespace: str) -> tuple[Aimed, ...]:
     """Return what every fault of an experiment would hit now; random ones are drawn anew when they are injected.
+
+    The blast radius is that of the whole experiment: a fault counts until the method heals it, and pods that were
+    deleted or crashed until the method waits for recovery.
 
     Args:
         experiment: the experiment.
-        substitute: puts the values of configuration and secrets in place of ``${name}``.
+        values: its configuration and secrets.
         client: the cluster.
         namespace: the namespace of the system under test.
-        limits: the experiment's blast radius.
 
     Raises:
         FlametestError: a fault is outside of the radius, selects nothing, or cannot be told beforehand.
     """
-    aimed = []
-    for activity in _activities(experiment):
-        faults = Preview(client, limits.radius(namespace), namespace)
-        _hand_over(activity, substitute, limits, faults)
-        aimed += [Aimed(str(activity.get("name")), one.title, targets) for one, targets in faults.shown]
+    limits = check_experiment(experiment, values)
+    faults = Preview(client, limits.radius(namespace), namespace)
+    aimed = [Aimed(name, UNGUARDED, ()) for name in unguarded_of(experiment, limits)]
+    for step in _acting(experiment, limits):
+        later = values.unknown(step.provider.get("arguments"))
+        if later and is_fault(step.provider):
+            aimed.append(Aimed(step.name, f"known only in the run, by the configuration {', '.join(later)}", ()))
+            continue
+        before = len(faults.shown)
+        _hand_over(step, values, limits, faults)
+        aimed += [Aimed(step.name, one.title, targets) for one, targets in faults.shown[before:]]
     return tuple(aimed)
 
 
-def foreseen(
-    experiment: Mapping[str, Any], substitute: Callable[[Any], Any], namespace: str, limits: Limits
-) -> tuple[Fault, ...]:
+def foreseen(experiment: Mapping[str, Any], values: Values, namespace: str) -> tuple[Fault, ...]:
     """Return the faults of an experiment with their options, and ask no cluster; see `preview` for the arguments.
 
     Raises:
-        FlametestError: nobody can tell beforehand what an action would do.
+        FlametestError: nobody can tell beforehand what an action would do, or it cannot be run.
     """
+    limits = check_experiment(experiment, values)
     faults = Listing(namespace)
-    for activity in _activities(experiment):
-        _hand_over(activity, substitute, limits, faults)
+    for step in _acting(experiment, limits):
+        if not values.unknown(step.provider.get("arguments")):
+            _hand_over(step, values, limits, faults)
     return tuple(faults.listed)
 
 
-def _hand_over(activity: Mapping[str, Any], substitute: Callable[[Any], Any], limits: Limits, faults: Faults) -> None:
+def _acting(experiment: Mapping[str, Any], limits: Limits) -> Iterator[Step]:
+    for step in activities_of(experiment):
+        if step.name not in limits.unguarded or is_own_fault(step.provider):
+            yield step
+
+
+def _hand_over(step: Step, values: Values, limits: Limits, faults: Foreseen) -> None:
     """Give the fault of an activity, if it has one, to ``faults``, by the activity's own action where it is ours."""
-    provider = activity.get("provider") or {}
-    arguments = substitute(provider.get("arguments") or {}) or {}
-    fault = guarded_fault(activity, arguments, limits.unguarded)
+    arguments = values.fill(step.provider.get("arguments") or {})
+    module, name = step.provider.get("module"), str(step.provider.get("func", ""))
+    if module in (OWN_ACTIONS, OWN_PROBES):
+        function = getattr(importlib.import_module(str(module)), name, None)
+        if function is None:
+            raise MalformedExperimentError(f"{step.name!r} uses {module}.{name}, which does not exist", "mend its func")
+        check_arguments(step.name, function, arguments)
+        if is_own_fault(step.provider):
+            _preview_own(step, function, arguments, faults)
+        elif name in ("heal_faults", "await_recovery") and step.place is not Place.HYPOTHESIS:
+            faults.recover(lasting=name == "heal_faults")
+        return
+    fault = guarded_fault(step.activity, arguments, limits.unguarded)
     if fault is not None:
         faults.inject(fault)
-    elif provider.get("module") == OWN_MODULE and str(provider.get("func", "")).startswith(INJECTING):
+
+
+def _preview_own(step: Step, function: Callable[..., Any], arguments: Mapping[str, Any], faults: Foreseen) -> None:
+    try:
         with session.previewing(faults):
-            getattr(importlib.import_module(OWN_MODULE), provider["func"])(**arguments)
-
-
-def _activities(experiment: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    hypothesis = experiment.get("steady-state-hypothesis") or {}
-    yield from hypothesis.get("probes") or ()
-    yield from experiment.get("method") or ()
-    yield from experiment.get("rollbacks") or ()
-
-
-def _number(arguments: Mapping[str, Any], name: str, default: float) -> float:
-    value = arguments.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise ValueError(f"{name} is {value!r}: expected a number of at least 0")
-    return value
+            function(**arguments)
+    except (LookupError, TypeError, ValueError) as error:
+        raise MalformedExperimentError(
+            f"{step.name!r} cannot be run: {type(error).__name__}: {error}", "mend its arguments"
+        ) from error

@@ -163,7 +163,8 @@ def _show_targets(aimed: "Mapping[str, tuple[Aimed, ...]]") -> None:
     for experiment, faults in aimed.items():
         click.echo(experiment)
         for fault in faults:
-            click.echo(f"  {fault.activity}: {fault.title}: {told(fault.targets)}")
+            targets = f": {told(fault.targets)}" if fault.is_looked_into else ""
+            click.echo(f"  {fault.activity}: {fault.title}{targets}")
     click.echo("nothing was injected; what is drawn at random is drawn anew in a run")
 
 

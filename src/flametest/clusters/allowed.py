@@ -5,18 +5,21 @@
     server = "https://staging.example:6443"     # optional: the name alone may be given to another cluster later
 
 A context that is not listed is refused before a single request is sent, unless the user repeats its name for this once.
+`check_environment` asks the same of the context that a stock ``chaos run`` finds in its environment.
 """
 
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from flametest.clusters.protocol import ClusterError
-from flametest.kube.kubeconfigs import ContextEntry
+from flametest.clusters.protocol import KNOWN_CONTEXT, ClusterError
+from flametest.kube.kubeconfigs import ContextEntry, kubeconfig_files, read_context
+from flametest.model.homes import config_home
 
-__all__ = ["ALLOW_LIST", "check_allowed", "read_allowed"]
+__all__ = ["ALLOW_LIST", "check_allowed", "check_environment", "read_allowed"]
 
 ALLOW_LIST = "allowed-contexts.toml"
 """Name of the file, in the folder of what a user configures."""
@@ -24,13 +27,30 @@ ALLOW_LIST = "allowed-contexts.toml"
 _BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
-def check_allowed(entry: ContextEntry, allow_list: Path | None, repeated: str) -> None:
+def check_environment(environment: Mapping[str, str]) -> None:
+    """Return if the context that an environment names may be touched; sends nothing.
+
+    That of the sandbox says by itself that it is Flametest's own; others are allowed by the list, or for this once by
+    ``flametest env`` and ``flametest run``, which have asked already.
+
+    Raises:
+        ClusterError: it may not, or there is none.
+    """
+    name = environment.get("KUBERNETES_CONTEXT", "")
+    entry = read_context(kubeconfig_files(environment.get("KUBECONFIG", "")), name)
+    if entry.is_own or environment.get(KNOWN_CONTEXT) == name:
+        return
+    check_allowed(entry, config_home(environment) / ALLOW_LIST, "", f"export {KNOWN_CONTEXT}={shlex.quote(name)}")
+
+
+def check_allowed(entry: ContextEntry, allow_list: Path | None, repeated: str, once: str = "") -> None:
     """Return if a context may be touched; sends nothing.
 
     Args:
         entry: the context.
         allow_list: the file; None, or one that does not exist, allows none.
         repeated: the name that the user gave to ``--i-know-this-cluster``.
+        once: how the user can repeat its name; by that option if empty.
 
     Raises:
         ClusterError: it may not.
@@ -48,7 +68,7 @@ def check_allowed(entry: ContextEntry, allow_list: Path | None, repeated: str) -
         raise ClusterError(
             f"context {entry.name!r} ({entry.server}) is not allowed; nothing was asked of it",
             f"if faults may be injected there, add {_lines(entry)} to {place}, "
-            f"or repeat its name for this once: --i-know-this-cluster {entry.name}",
+            f"or repeat its name for this once: {once or f'--i-know-this-cluster {entry.name}'}",
         )
     server = allowed[entry.name]
     if server and server.rstrip("/") != entry.server.rstrip("/"):

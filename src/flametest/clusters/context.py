@@ -9,6 +9,7 @@ import json
 import os
 import re
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 from flametest.clusters.allowed import check_allowed
@@ -55,7 +56,7 @@ class ContextCluster:
             if namespace_phase(client.api, access.namespace) != "Active":
                 return None
             url = access.url or find_entry(client, access.namespace, self._options.entry_port)
-        return Access(access.kubeconfig, access.context, url, access.namespace)
+        return replace(access, url=url)
 
     def down(self) -> bool:
         """Delete the namespace with everything in it, if Flametest has made it, and return whether there was one.
@@ -106,7 +107,8 @@ class ContextCluster:
         check_allowed(entry, self._options.allow_list, self._options.known_context)
         copy = self.folder / "kubeconfig"
         _write_private(copy, json.dumps(entry.document(self._options.namespace), indent=2, ensure_ascii=False) + "\n")
-        return Access(copy, self._context, self._options.url, self._options.namespace)
+        known = bool(self._options.known_context)
+        return Access(copy, self._context, self._options.url, self._options.namespace, known)
 
     @property
     def folder(self) -> Path:

@@ -61,7 +61,8 @@ class InClusterCluster(ContextCluster):
             raise ClusterError(
                 f"kubeconfig {path} cannot be written: {error.strerror}", "name another folder by FLAMETEST_HOME"
             ) from error
-        return Access(path, IN_CLUSTER, options.url, options.namespace)
+        # Who made the Job has allowed the cluster.
+        return Access(path, IN_CLUSTER, options.url, options.namespace, known=True)
 
 
 def kubeconfig_document(host: str, port: str, account: Path, namespace: str) -> dict[str, object]:

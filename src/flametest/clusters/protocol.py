@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 from flametest.model.errors import FlametestError
 
-__all__ = ["DEFAULT_NAMESPACE", "Access", "Cluster", "ClusterError", "ClusterOptions", "running"]
+__all__ = ["DEFAULT_NAMESPACE", "KNOWN_CONTEXT", "Access", "Cluster", "ClusterError", "ClusterOptions", "running"]
 
 DEFAULT_NAMESPACE = "flametest"
+KNOWN_CONTEXT = "FLAMETEST_KNOWN_CONTEXT"
+"""Variable that repeats the name of a context which may be touched though it is not on the list of those allowed."""
 
 
 class ClusterError(FlametestError):
@@ -64,12 +66,14 @@ class Access:
         context: the context's name; every client is pinned to it.
         url: entry of the system under test, such as ``http://127.0.0.1:30080``; empty while it is not known.
         namespace: where the system under test lives.
+        known: whether the cluster is Flametest's own, or the user has repeated its name to allow it for this once.
     """
 
     kubeconfig: Path
     context: str
     url: str
     namespace: str = DEFAULT_NAMESPACE
+    known: bool = False
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """Return the variables that point kubectl, Chaos Toolkit, Locust and the recorder at the cluster.
@@ -86,6 +90,7 @@ class Access:
             "KUBERNETES_CONTEXT": self.context,
             "FLAMETEST_URL": self.url,
             "FLAMETEST_NAMESPACE": self.namespace,
+            KNOWN_CONTEXT: self.context if self.known else "",
             "NO_PROXY": without_proxy,
             "no_proxy": without_proxy,
         }

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from flametest.kube import KubeClient
 from flametest.model.events import Target
 
-__all__ = ["Fault", "Prepares", "Proof", "State"]
+__all__ = ["Fault", "Grows", "Prepares", "Proof", "State"]
 
 State = dict[str, Any]
 """What proof and healing need, as JSON: snapshots, names, counts. It goes to disk, so it holds nothing secret."""
@@ -96,5 +96,17 @@ class Prepares(Protocol):
 
         Raises:
             FaultError: it could not be made.
+            KubeError: the API is unreachable or refused.
+        """
+
+
+@runtime_checkable
+class Grows(Protocol):
+    """A fault that makes a workload have more pods, which the blast radius bounds."""
+
+    def grown_replicas(self, client: KubeClient) -> int:
+        """Return how many replicas the workload will have; 0 when these are not more than now. Touches nothing.
+
+        Raises:
             KubeError: the API is unreachable or refused.
         """

@@ -37,6 +37,11 @@ class Scaling:
         """Return the workload."""
         return (target_of(existing(client, WORKLOADS[self.kind], self.namespace, self.workload)),)
 
+    def grown_replicas(self, client: KubeClient) -> int:
+        """Return the number of pods that it will have; 0 when it has as many already."""
+        now = replicas_of(existing(client, WORKLOADS[self.kind], self.namespace, self.workload))
+        return self.replicas if self.replicas > now else 0
+
     def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
         """Return the number of pods that it has and will have."""
         before = replicas_of(existing(client, WORKLOADS[self.kind], self.namespace, self.workload))

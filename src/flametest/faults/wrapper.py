@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from flametest.faults.account import Account
 from flametest.faults.errors import FaultError, HealError, UndoError
 from flametest.faults.guardian import Guardian
 from flametest.faults.healing import Healing, heal_all
 from flametest.faults.holding import held_by_others, refuse, with_holders
 from flametest.faults.owner import Owner
 from flametest.faults.protocol import Fault, Prepares, Proof, State
-from flametest.faults.safety import Radius, check
+from flametest.faults.safety import Hit, Radius
 from flametest.faults.signals import shielded, terminable
-from flametest.faults.survey import survey
 from flametest.faults.undo import Place, UndoJournal, UndoRecord, identifier
 from flametest.kube import KubeClient
 from flametest.kube.resources import NAMESPACES
@@ -31,7 +31,7 @@ from flametest.kube.snapshots import find
 from flametest.kube.stamps import Mutation, stamp_mutations
 from flametest.model.events import Target
 
-__all__ = ["Armed", "Injected", "InjectionOptions", "Injector", "Observer", "aim", "applied"]
+__all__ = ["Armed", "Injected", "InjectionOptions", "Injector", "Observer", "applied"]
 
 ARM_TRIES_MAX = 10
 ELSEWHERE = "the guardian, or another command, has healed it already"
@@ -42,7 +42,7 @@ class InjectionOptions:
     """How faults of one experiment are injected.
 
     Attributes:
-        radius: what one fault may hit at most.
+        radius: what the faults may hit at most at one time.
         home: the state folder, for the undo journal and the guardian's log.
         owner: the process that heals, and without which the guardian does.
         lease_seconds: after this time the guardian heals a fault though its owner lives.
@@ -61,6 +61,7 @@ class Armed:
     fault: Fault
     targets: tuple[Target, ...]
     state: State
+    hit: Hit
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class Injector:
         self._observer = observer
         self._journal = UndoJournal(options.home)
         self._guardian = Guardian(options.home, options.owner)
+        self._account = Account(client, options.radius)
         self._armed: list[UndoRecord] = []
 
     def arm(self, fault: Fault) -> Armed:
@@ -109,21 +111,28 @@ class Injector:
             KubeError: the API is unreachable or refused.
         """
         try:
-            targets = aim(self._client, fault, self._options.radius)
+            hit = self._account.admit(fault)
         except FaultError as error:
             namespaces, records = self._options.radius.namespaces, self._journal.records()[0]
             raise with_holders(error, records, namespaces, self._options.owner) from error
+        targets = hit.targets
         self._observer.shown(fault, targets)
-        state = self._journalled(fault, targets)
-        if fault.lasts:
+        try:
+            state, record = self._journalled(fault, targets)
+        except BaseException:
+            self._account.drop(hit)
+            raise
+        if record:
+            self._account.lasts(hit, record)
             self._guardian.start()
-        return Armed(fault, targets, state)
+        return Armed(fault, targets, state, hit)
 
-    def _journalled(self, fault: Fault, targets: tuple[Target, ...]) -> State:
+    def _journalled(self, fault: Fault, targets: tuple[Target, ...]) -> tuple[State, str]:
         """Return what proof and healing need, once it is on disk that these objects are held by this experiment.
 
         What a fault records has to be read while nobody else holds the objects. So it is written only if the journal
-        has not changed since before it was read, and read again otherwise.
+        has not changed since before it was read, and read again otherwise. With it comes the record's identifier;
+        none for a fault that has nothing to heal.
 
         Raises:
             FaultError: another run holds one of them.
@@ -135,7 +144,7 @@ class Injector:
             self._await_free(wanted)
             state = fault.record(self._client, targets)
             if not fault.lasts:
-                return state
+                return state, ""
             record = replace(wanted, state=state)
             with self._journal.locked():
                 if self._journal.version() != version:
@@ -146,7 +155,7 @@ class Injector:
                 except UndoError:
                     self._armed.remove(record)
                     raise
-            return state
+            return state, record.identifier
         raise FaultError(
             f"{fault.title}: other runs injected and healed all the while, so what it was before could not be recorded",
             "wait until they have ended",
@@ -195,11 +204,16 @@ class Injector:
         begin_ns = time.monotonic_ns()
         with stamp_mutations() as mutations:
             fault.inject(self._client, armed.targets)
+        self.injected(armed)
         sent_ns, acknowledged_ns = _first_accepted(mutations, begin_ns)
         injection = self._observer.injected(Injected(fault, armed.targets, sent_ns, acknowledged_ns))
         proof = self.evidence(armed)
         self._observer.proved(injection, fault.name, proof)
         return proof
+
+    def injected(self, armed: Armed) -> None:
+        """Take note that an armed fault has been injected, or was tried to: it counts until it is recovered from."""
+        self._account.passes(armed.hit)
 
     def evidence(self, armed: Armed) -> Proof:
         """Return whether an injected fault took effect, within the fault's own bound.
@@ -222,6 +236,7 @@ class Injector:
                 self._observer.healed(record.fault, healing)
                 done.append(healing)
             self._armed = [record for record in self._armed if self._journal.has(record)]
+            self._account.keep({record.identifier for record in self._armed})
             if not self._armed:
                 self._guardian.stop()
         return tuple(done)
@@ -231,18 +246,6 @@ def _namespaces(client: KubeClient, targets: tuple[Target, ...]) -> dict[str, st
     """Return the uids of the targets' namespaces, by which they are told from successors of the same names."""
     found = {name: find(client.api, NAMESPACES, "", name) for name in {one.namespace for one in targets} - {""}}
     return {name: str(one["metadata"]["uid"]) for name, one in found.items() if one is not None}
-
-
-def aim(client: KubeClient, fault: Fault, radius: Radius) -> tuple[Target, ...]:
-    """Resolve a fault's targets and return them if they may be hit; touches nothing.
-
-    Raises:
-        FaultError: they may not, or an option selects nothing.
-        KubeError: the API is unreachable or refused.
-    """
-    targets = fault.targets(client)
-    check(fault.title, targets, radius, survey(client, targets))
-    return targets
 
 
 @contextmanager

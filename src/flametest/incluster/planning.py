@@ -3,6 +3,7 @@
 Reads the project's files and asks no cluster, so that what is printed can be reviewed, and applied by somebody else.
 """
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from flametest.clusters.entry import entry_service
 from flametest.clusters.incluster import IN_CLUSTER
 from flametest.incluster.manifest import IMAGE, JobOptions, job_manifests
 from flametest.manifests import Manifest
-from flametest.run.experiment import load_experiment, suite_files
+from flametest.run.experiment import load_experiment, refuse_equal_names, suite_files
 from flametest.run.needs import Needs, Plan, experiment_needs
 from flametest.run.project import Project, ProjectError
 
 __all__ = ["JobPlan", "JobWish", "plan_job"]
 
 ENTRY_PORT = 30080
+_KEY = re.compile(r"[-._a-zA-Z0-9]+")  # of a ConfigMap
 _DATA_BYTES_MAX = 1_000_000  # an API server takes objects of up to 1.5 MiB, a ConfigMap of 1 MiB
 
 
@@ -61,6 +63,7 @@ def plan_job(wish: JobWish, project: Project) -> JobPlan:
     files = list(wish.experiments) or suite_files(project, wish.suite)
     url = wish.url or _entry(project, wish.namespace)
     plan = Plan(tuple(load_experiment(file) for file in files))
+    refuse_equal_names(plan.experiments)
     needs = experiment_needs(plan, Access(Path(), IN_CLUSTER, url, wish.namespace))
     chosen = ["--suite", wish.suite]
     if wish.experiments:
@@ -79,6 +82,11 @@ def plan_job(wish: JobWish, project: Project) -> JobPlan:
 
 def _texts(files: Sequence[Path]) -> dict[str, str]:
     texts = {file.name: file.read_text(encoding="utf-8") for file in files if file.exists()}
+    for name in texts:
+        if not _KEY.fullmatch(name):
+            raise ProjectError(
+                f"{name!r} cannot be the name of a file in a ConfigMap", "use letters, digits, '-', '_' and '.'"
+            )
     if sum(len(text.encode()) for text in texts.values()) > _DATA_BYTES_MAX:
         raise ProjectError("the experiments are larger than the 1 MB that a ConfigMap holds", "choose fewer of them")
     return texts

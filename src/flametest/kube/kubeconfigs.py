@@ -15,7 +15,10 @@ from urllib.parse import urlsplit
 
 from flametest.kube.errors import ContextError
 
-__all__ = ["ContextEntry", "kubeconfig_files", "read_context"]
+__all__ = ["OWN_EXTENSION", "ContextEntry", "kubeconfig_files", "read_context"]
+
+OWN_EXTENSION = "flametest.dev/own"
+"""Name of the extension by which the entry of a cluster says that Flametest has made it for itself."""
 
 _CLUSTER_FILES = ("certificate-authority",)
 _USER_FILES = ("client-certificate", "client-key", "tokenFile")
@@ -42,6 +45,11 @@ class ContextEntry:
     def server(self) -> str:
         """Return the API server's address."""
         return str(self.cluster.get("server", ""))
+
+    @property
+    def is_own(self) -> bool:
+        """Return whether the entry was written by Flametest for a cluster that is nobody else's."""
+        return any(one.get("name") == OWN_EXTENSION for one in _list(self.cluster, "extensions"))
 
     def document(self, namespace: str) -> dict[str, Any]:
         """Return a kubeconfig that holds this context and nothing else; ``namespace`` becomes its default."""

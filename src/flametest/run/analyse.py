@@ -16,7 +16,7 @@ from flametest.model.history import History
 from flametest.model.limits import LIMITS_FILE, LimitBook, parse_override
 from flametest.model.result import SCHEMA_VERSION, Result, ScenarioResult, Version
 from flametest.report import render_html, render_junit, render_markdown, render_openmetrics
-from flametest.run.experiment import load_experiment, read_limits
+from flametest.run.experiment import experiment_file, load_experiment, read_limits
 from flametest.run.folder import RunFolder, RunInputs, read_result
 from flametest.run.project import Project, ProjectError
 from flametest.run.repeats import Repeat, repeats
@@ -65,7 +65,7 @@ class _Record:
 
 def _scenario(record: _Record, planned: Sequence[Repeat]) -> ScenarioResult:
     """Return one scenario, all its trials together; those that were not begun are told as missing."""
-    begun = [one for one in planned if (record.folder.scenario(one.key) / f"{one.scenario}.json").exists()]
+    begun = [one for one in planned if experiment_file(record.folder.scenario(one.key), one.scenario)]
     measured = [
         (_measure(record, one), one.extra_baseline_seconds, f"scenarios/{one.key}") for one in begun or planned[:1]
     ]
@@ -75,7 +75,7 @@ def _scenario(record: _Record, planned: Sequence[Repeat]) -> ScenarioResult:
 def _measure(record: _Record, repeat: Repeat) -> ScenarioResult:
     folder, name = record.folder, repeat.scenario
     own = folder.scenario(repeat.key)
-    experiment = load_experiment(own / f"{name}.json")
+    experiment = load_experiment(experiment_file(own, name) or own / f"{name}.json")
     journal = own / "journal.json"
     overrides = [parse_override(text) for text in record.inputs.limits]
     spec = ScenarioSpec(

@@ -51,6 +51,8 @@ def run_chaos(
     log = journal.with_name(LOG_FILE)
     command = [
         *(sys.executable, "-m", "chaostoolkit", "--no-version-check", "--log-file", str(log)),
+        # A file that does not exist: controls and notifications of the user's own settings have no place in a run.
+        *("--settings", str(journal.with_name("no-settings.yaml"))),
         *("run", "--rollback-strategy", "always", "--journal-path", str(journal), str(experiment)),
     ]
     tail: deque[str] = deque(maxlen=_TAIL_LINES)

@@ -7,7 +7,7 @@ that brings ranges in its own hypothesis instead, such as one from elsewhere, is
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,22 @@ from flametest.model.limits import LimitBook, bound_of, parse_limits
 from flametest.model.verdict import Bound, Limit
 from flametest.run.project import Project
 
-__all__ = ["Experiment", "ExperimentError", "load_experiment", "read_limits", "recorder_arguments", "suite_files"]
+__all__ = [
+    "SUFFIXES",
+    "Experiment",
+    "ExperimentError",
+    "experiment_file",
+    "load_experiment",
+    "read_document",
+    "read_limits",
+    "recorder_arguments",
+    "refuse_equal_names",
+    "suite_files",
+]
+
+SUFFIXES = (".json", ".yaml", ".yml")
+"""What Chaos Toolkit takes for an experiment file, and by which it decides how to read one."""
+
 
 PROBES_MODULE = "flametest.chaos.probes"
 RECORDER_MODULE = "flametest.chaos.controls"
@@ -55,9 +70,9 @@ def load_experiment(path: Path) -> Experiment:
     """Read an experiment file.
 
     Raises:
-        ExperimentError: it cannot be read, is no JSON object, or lacks what a measured run needs.
+        ExperimentError: it cannot be read, holds no object, or lacks what a measured run needs.
     """
-    document = _read(path)
+    document = read_document(path)
     arguments = recorder_arguments(path, document)
     workload = arguments.get("workload")
     if not isinstance(workload, str) or not workload:
@@ -89,11 +104,33 @@ def suite_files(project: Project, suite: str) -> list[Path]:
     entry = suites.get(suite)
     if not isinstance(entry, dict) or not entry.get("experiments"):
         raise ExperimentError(f"no suite is called {suite!r}", f"use one of: {', '.join(sorted(suites))}")
-    files = [project.experiments / f"{name}.json" for name in entry["experiments"]]
-    for file in files:
-        if not file.is_file():
-            raise ExperimentError(f"suite {suite!r} names {file.name}, which does not exist", "mend suites.toml")
-    return files
+    names = [str(name) for name in entry["experiments"]]
+    files = [(name, experiment_file(project.experiments, name)) for name in names]
+    for name, file in files:
+        if file is None:
+            raise ExperimentError(f"suite {suite!r} names {name}.json, which does not exist", "mend suites.toml")
+    return [file for _, file in files if file is not None]
+
+
+def experiment_file(folder: Path, name: str) -> Path | None:
+    """Return the experiment called ``name`` in a folder, in whichever format it is written; None when there is none."""
+    return next((file for suffix in SUFFIXES if (file := folder / f"{name}{suffix}").is_file()), None)
+
+
+def refuse_equal_names(experiments: Sequence[Experiment]) -> None:
+    """Refuse experiments of one name: results, limits and folders of a run are told apart by it.
+
+    Raises:
+        ExperimentError: two files have one name; the message tells both.
+    """
+    first: dict[str, Path] = {}
+    for one in experiments:
+        if one.name in first:
+            raise ExperimentError(
+                f"two experiments are called {one.name!r}: {first[one.name]} and {one.path}",
+                "name each once, and rename one of two different files; --trials repeats an experiment",
+            )
+        first[one.name] = one.path
 
 
 def read_limits(path: Path) -> LimitBook:
@@ -112,18 +149,44 @@ def read_limits(path: Path) -> LimitBook:
     return parse_limits(text, path.name, LIMITABLE)
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def read_document(path: Path) -> Mapping[str, Any]:
+    """Return what stands in an experiment file, read as Chaos Toolkit reads it.
+
+    Raises:
+        ExperimentError: it cannot be read, or holds no object.
+    """
+    if path.suffix not in SUFFIXES:
+        raise ExperimentError(
+            f"experiment {path} is not called *.json, *.yaml or *.yml, so Chaos Toolkit does not read it", "rename it"
+        )
+    kind = "JSON" if path.suffix == ".json" else "YAML"
     try:
-        document = json.loads(path.read_text())
+        document = _parsed(path, kind)
+    except UnicodeDecodeError as error:
+        raise ExperimentError(f"experiment {path} is no UTF-8: {error}", "save it as UTF-8") from error
     except OSError as error:
         raise ExperimentError(
             f"experiment {path} cannot be read: {error.strerror}", "name a file of experiments/"
         ) from error
-    except ValueError as error:
-        raise ExperimentError(f"experiment {path} is no JSON: {error}", "mend the file at that place") from error
+    except (ValueError, RecursionError) as error:
+        raise ExperimentError(
+            f"experiment {path} is no {kind}: {' '.join(str(error).split())}", "mend the file at that place"
+        ) from error
     if not isinstance(document, dict):
-        raise ExperimentError(f"experiment {path} holds no JSON object", "see experiments/ for examples")
+        raise ExperimentError(f"experiment {path} holds no {kind} object", "see experiments/ for examples")
     return document
+
+
+def _parsed(path: Path, kind: str) -> Any:
+    text = path.read_text(encoding="utf-8")
+    if kind == "JSON":
+        return json.loads(text)
+    import yaml  # noqa: PLC0415 (only who reads YAML needs it)
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
 
 
 def _text(path: Path, document: Mapping[str, Any], key: str) -> str:

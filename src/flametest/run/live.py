@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 from flametest.model.errors import FlametestError
 from flametest.report import render_html
 from flametest.run.analyse import analyse
+from flametest.run.experiment import SUFFIXES
 from flametest.run.folder import RunFolder
 from flametest.run.project import Project, ProjectError
 
@@ -195,7 +196,7 @@ def _copy(folder: RunFolder, target: Path) -> RunFolder:
 
 
 def _has_begun(path: Path, name: str) -> bool:
-    return any((path / "scenarios" / name).rglob(f"{name}.json"))
+    return any(any((path / "scenarios" / name).rglob(f"{name}{suffix}")) for suffix in SUFFIXES)
 
 
 def _progress(folder: RunFolder, copy: RunFolder, *, is_idle: bool) -> str:

@@ -1,17 +1,36 @@
-"""A run without its faults: what every experiment would hit is resolved and gated on the real system, and shown."""
+"""A run without its faults: what every experiment would hit is resolved and gated on the real system, and shown.
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+An experiment is validated by Chaos Toolkit's own function on the way, as ``chaos validate`` does it, after the gate has
+looked at it: validating imports the modules that it names.
+"""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from flametest.chaos.preview import Aimed, Limits, foreseen, preview, read_limits
+from flametest.chaos.gate import check_experiment
+from flametest.chaos.preview import Aimed, foreseen, preview
+from flametest.chaos.values import Values, load_values
 from flametest.clusters import Access
 from flametest.faults.protocol import Fault
 from flametest.kube import KubeClient
 from flametest.load.redirects import refuse_redirect
-from flametest.run.experiment import Experiment, ExperimentError, recorder_arguments
+from flametest.model.errors import FlametestError
+from flametest.run.experiment import Experiment, ExperimentError, read_document
 
-__all__ = ["aim_all", "ask_entries", "faults_of"]
+__all__ = ["aim_all", "ask_entries", "check_all", "faults_of"]
+
+_HYPOTHESIS_STRATEGIES = (
+    *("default", "before-method-only", "after-method-only", "during-method-only", "continuously", "continously"),
+)
+_ROLLBACK_STRATEGIES = ("default", "always", "never", "deviated")
+# Before anything is deployed: what stands in the environment of an experiment, whatever it will be.
+_NOWHERE = Access(Path("kubeconfig"), "", "http://127.0.0.1", "flametest")
 
 
 def ask_entries(access: Access, experiments: Iterable[Experiment]) -> None:
@@ -33,39 +52,111 @@ def aim_all(client: KubeClient, access: Access, experiments: Iterable[Experiment
     return {experiment.name: _aim(client, access, experiment) for experiment in experiments}
 
 
+def check_all(experiments: Iterable[Experiment]) -> None:
+    """Validate and gate experiments, before anything is deployed or any cluster is asked.
+
+    Raises:
+        FlametestError: one cannot be run, or would run what may not be run.
+    """
+    for experiment in experiments:
+        faults_of(experiment, _NOWHERE)
+
+
 def faults_of(experiment: Experiment, access: Access) -> tuple[Fault, ...]:
     """Return the faults that an experiment would inject, as its file tells them; asks no cluster.
 
     Raises:
         FlametestError: its file cannot be used, or nobody can tell what one of its actions does.
     """
-    document, filled, limits = _read(experiment, access)
-    return foreseen(document, filled, access.namespace, limits)
+    with _naming(experiment):
+        document, values = _read(experiment, access)
+        return foreseen(document, values, access.namespace)
 
 
 def _aim(client: KubeClient, access: Access, experiment: Experiment) -> tuple[Aimed, ...]:
-    document, filled, limits = _read(experiment, access)
-    return preview(document, filled, client, access.namespace, limits)
+    with _naming(experiment):
+        document, values = _read(experiment, access)
+        return preview(document, values, client, access.namespace)
 
 
-def _read(experiment: Experiment, access: Access) -> tuple[dict[str, Any], Callable[[Any], Any], Limits]:
-    from chaoslib import substitute  # noqa: PLC0415 (slow to import)
-    from chaoslib.configuration import load_configuration  # noqa: PLC0415 (slow to import)
-
-    document: dict[str, Any] = json.loads(experiment.path.read_text())
-    configuration = load_configuration(_configured(document.get("configuration") or {}, access.environment({})))
+@contextmanager
+def _naming(experiment: Experiment) -> Iterator[None]:
+    """Name the experiment in errors about it."""
+    name = experiment.path.name
     try:
-        limits = read_limits(recorder_arguments(experiment.path, document))
-    except ValueError as error:
-        raise ExperimentError(f"{experiment.path.name}: {error}", "mend the arguments of its recorder") from error
-    return document, lambda value: substitute(value, configuration, {}), limits
+        yield
+    except FlametestError as error:
+        if error.message.startswith(f"{name}: "):
+            raise
+        error.message = f"{name}: {error.message}"
+        error.args = (error.message,)
+        raise
 
 
-def _configured(configuration: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return a configuration with what the experiment's own process will be told, and this one's environment is not."""
+def _read(experiment: Experiment, access: Access) -> tuple[Mapping[str, Any], Values]:
+    document = read_document(experiment.path)
+    _check_runtime(document)
+    with _as_in_the_run(access):
+        values = _called(lambda: load_values(document, context=access.context))
+        check_experiment(document, values)
+        _called(lambda: _validate(document))
+    return document, values
 
-    def told(value: Any) -> Any:
-        is_variable = isinstance(value, dict) and value.get("type") == "env"
-        return environment.get(str(value.get("key")), value) if is_variable else value
 
-    return {name: told(value) for name, value in configuration.items()}
+def _validate(document: Mapping[str, Any]) -> None:
+    from chaoslib.experiment import ensure_experiment_is_valid  # noqa: PLC0415 (slow to import)
+
+    ensure_experiment_is_valid(document)
+
+
+def _called(function: Any) -> Any:
+    """Call a function of Chaos Toolkit; what it raises, by intention or over an unforeseen shape, becomes a line."""
+    from chaoslib.exceptions import ChaosException  # noqa: PLC0415 (slow to import)
+
+    try:
+        return function()
+    except ChaosException as error:
+        raise ExperimentError(_line(error), "mend the experiment; `chaos validate` tells the same") from error
+    except (Exception, SystemExit) as error:
+        raise ExperimentError(
+            f"Chaos Toolkit cannot read the experiment: {type(error).__name__}: {_line(error)}",
+            "mend the experiment; see https://chaostoolkit.org/reference/api/experiment/",
+        ) from error
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+@contextmanager
+def _as_in_the_run(access: Access) -> Iterator[None]:
+    """Give this process the variables and the modules that Chaos Toolkit will have, and none of its messages."""
+    logger, told = logging.getLogger("chaostoolkit"), access.environment(os.environ)
+    before = {name: os.environ.get(name) for name in told}
+    was_disabled, path = logger.disabled, list(sys.path)
+    os.environ.update(told)
+    logger.disabled = True
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.path[:] = path
+        logger.disabled = was_disabled
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _check_runtime(document: Mapping[str, Any]) -> None:
+    """Refuse strategies that Chaos Toolkit does not have; it finds out in the middle of a run."""
+    runtime = document.get("runtime") or {}
+    for key, known in (("hypothesis", _HYPOTHESIS_STRATEGIES), ("rollbacks", _ROLLBACK_STRATEGIES)):
+        part = runtime.get(key) or {} if isinstance(runtime, dict) else None
+        strategy = part.get("strategy", "default") if isinstance(part, dict) else None
+        if strategy not in known:
+            raise ExperimentError(
+                f"runtime.{key}.strategy is not one of {', '.join(known)}", "mend runtime, or leave it out"
+            )

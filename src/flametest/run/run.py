@@ -26,14 +26,14 @@ from flametest.model.result import Result
 from flametest.run.analyse import analyse
 from flametest.run.bookkeeper import Bookkeeper
 from flametest.run.deploy import DeployOptions, deployed
-from flametest.run.experiment import Experiment, load_experiment, read_limits, suite_files
+from flametest.run.experiment import Experiment, load_experiment, read_limits, refuse_equal_names, suite_files
 from flametest.run.folder import RunFolder, RunInputs, read_result, stamp
 from flametest.run.leftovers import heal_leftovers, refuse_other_runs
 from flametest.run.needs import Plan
 from flametest.run.preflight import check_enforcement
 from flametest.run.progress import Progress, RememberingProgress
 from flametest.run.project import Project
-from flametest.run.rehearsal import aim_all, ask_entries
+from flametest.run.rehearsal import aim_all, ask_entries, check_all
 from flametest.run.repeats import Repeat, repeats
 from flametest.run.scenario import LoadSize, Scene, run_scenario
 from flametest.run.selftest import SELF_TEST_FILE, broken_self_test, run_self_test, write_self_test
@@ -127,6 +127,8 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
 def _experiments(options: RunOptions, project: Project) -> list[Experiment]:
     files = list(options.experiments) or suite_files(project, options.suite)
     experiments = [load_experiment(file) for file in files]
+    refuse_equal_names(experiments)
+    check_all(experiments)  # before anything is started
     overrides = [parse_override(text) for text in options.limits]
     limits = read_limits(project.limits_file)
     for experiment in experiments:
@@ -178,7 +180,7 @@ def _rehearse(stage: _Stage, experiments: list[Experiment]) -> None:
             step.skip(f"the system is not whole after {WHOLE_SECONDS:g} s: {error.message}")
             return
         aimed = aim_all(stage.client, stage.access, experiments)
-        step.saw(f"{sum(map(len, aimed.values()))} faults, all within their blast radius")
+        step.saw(_told_aims([one for found in aimed.values() for one in found]))
     if not stage.cluster.is_own:
         check_enforcement(stage.client, stage.access, _plan(stage.options, experiments), stage.progress)
 
@@ -192,6 +194,12 @@ def _warn_of_few_requests(load: LoadSize, progress: Progress) -> None:
             f"and a recovered system is watched for {HOLD_SECONDS_MAX:g} s: the time to steady state will be "
             "inconclusive. Offer more by --users or --rate"
         )
+
+
+def _told_aims(aimed: Sequence[Aimed]) -> str:
+    looked_into = sum(one.is_looked_into for one in aimed)
+    others = f"; {len(aimed) - looked_into} not looked into" if len(aimed) > looked_into else ""
+    return f"{looked_into} faults, all within their blast radius{others}"
 
 
 def _inputs(stage: _Stage, experiments: list[Experiment]) -> RunInputs:

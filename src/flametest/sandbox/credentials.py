@@ -23,6 +23,7 @@ from flametest.sandbox.settings import CLUSTER_DOMAIN, KUBERNETES_ADDRESS, Setti
 __all__ = ["CONTEXT_NAME", "Credentials", "kubeconfig", "make_credentials", "write_private"]
 
 CONTEXT_NAME = "flametest-sandbox"
+OWN_EXTENSION = "flametest.dev/own"
 
 _LIFETIME = datetime.timedelta(days=365)
 # Clocks of a machine that was restored or suspended may lag behind the one that signs.
@@ -82,13 +83,14 @@ def make_credentials(addresses: list[str], now: datetime.datetime) -> Credential
 def kubeconfig(credentials: Credentials, server_url: str, namespace: str) -> str:
     """Return a kubeconfig with one context; it is JSON, which every reader of YAML reads."""
     authority = b64encode(credentials.authority_certificate.encode()).decode()
+    # By this, who reads the file knows that the cluster is nobody else's.
+    own = [{"name": OWN_EXTENSION, "extension": {"provider": "sandbox"}}]
+    cluster = {"server": server_url, "certificate-authority-data": authority, "extensions": own}
     content = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": CONTEXT_NAME,
-        "clusters": [
-            {"name": CONTEXT_NAME, "cluster": {"server": server_url, "certificate-authority-data": authority}}
-        ],
+        "clusters": [{"name": CONTEXT_NAME, "cluster": cluster}],
         "users": [{"name": CONTEXT_NAME, "user": {"token": credentials.token}}],
         "contexts": [
             {

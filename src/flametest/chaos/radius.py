@@ -1,0 +1,61 @@
+"""What the recorder control of an experiment says about its blast radius. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flametest.faults.safety import Radius
+
+__all__ = ["Limits", "read_limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The blast radius of an experiment.
+
+    Attributes:
+        targets_max, pods_share_max, nodes_max, replicas_max: see `Radius`.
+        unguarded: names of activities and controls that may run though nobody knows what they would hit.
+    """
+
+    targets_max: int = 5
+    pods_share_max: float = 0.5
+    nodes_max: int = 0
+    unguarded: frozenset[str] = frozenset()
+    replicas_max: int = 10
+
+    def radius(self, namespace: str) -> Radius:
+        """Return the radius in a namespace."""
+        return Radius(frozenset({namespace}), self.targets_max, self.pods_share_max, self.nodes_max, self.replicas_max)
+
+
+def read_limits(arguments: Mapping[str, Any]) -> Limits:
+    """Return the limits among the arguments of a recorder control.
+
+    Raises:
+        ValueError: one is no number, or out of its range; the message names it.
+        TypeError: the arguments are no object.
+    """
+    if not isinstance(arguments, Mapping):
+        raise TypeError(f"its arguments are {arguments!r}: expected an object")
+    defaults = Limits()
+    share = _number(arguments, "pods_share_max", defaults.pods_share_max)
+    if not 0 < share <= 1:
+        raise ValueError(f"pods_share_max is {share!r}: expected a share between 0 and 1")
+    unguarded = arguments.get("unguarded") or []
+    if not isinstance(unguarded, list) or not all(isinstance(name, str) for name in unguarded):
+        raise ValueError(f"unguarded is {unguarded!r}: expected a list of the names of activities")
+    return Limits(
+        targets_max=int(_number(arguments, "targets_max", defaults.targets_max)),
+        pods_share_max=share,
+        nodes_max=int(_number(arguments, "nodes_max", defaults.nodes_max)),
+        unguarded=frozenset(unguarded),
+        replicas_max=int(_number(arguments, "replicas_max", defaults.replicas_max)),
+    )
+
+
+def _number(arguments: Mapping[str, Any], name: str, default: float) -> float:
+    value = arguments.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ValueError(f"{name} is {value!r}: expected a number of at least 0")
+    return value

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -149,24 +149,39 @@ def assert_untouched(done: dict[str, Any]) -> None:
     assert {name for name, (_, _, output) in done.items() if "Traceback" in output} == set()
 
 
-def test_without_the_recorder_every_cell_touches_the_victim(laboratory: Laboratory) -> None:
-    done = laboratory.run(list(cells(laboratory.victim, laboratory.entry, measured=False)))
-    assert {name for name, (_, touched, _) in done.items() if not touched} == HARMLESS_BY_ITSELF
+@pytest.fixture(params=["each place once", pytest.param("every cell", marks=pytest.mark.exhaustive)])
+def chosen(request: pytest.FixtureRequest) -> Callable[[Iterable[Cell]], list[Cell]]:
+    """Return what chooses among the cells: all of them, or one for each place, the providers taking turns."""
+    return list if request.param == "every cell" else _each_place_once
 
 
-def test_no_cell_touches_it_by_chaos_run(laboratory: Laboratory, cluster: Any) -> None:
+def _each_place_once(every: Iterable[Cell]) -> list[Cell]:
+    places: dict[str, list[Cell]] = {}
+    for cell in every:
+        places.setdefault(cell.place, []).append(cell)
+    return [found[number % len(found)] for number, found in enumerate(places.values())]
+
+
+def test_without_the_recorder_every_cell_touches_the_victim(laboratory: Laboratory, chosen: Any) -> None:
+    some = chosen(cells(laboratory.victim, laboratory.entry, measured=False))
+    done = laboratory.run(some)
+    harmless = {cell.name for cell in some} & HARMLESS_BY_ITSELF
+    assert {name for name, (_, touched, _) in done.items() if not touched} == harmless
+
+
+def test_no_cell_touches_it_by_chaos_run(laboratory: Laboratory, cluster: Any, chosen: Any) -> None:
     every = list(cells(laboratory.victim, laboratory.entry, measured=True))
-    early = [cell for cell in every if cell.name not in RESOLVED]
+    early = chosen(cell for cell in every if cell.name not in RESOLVED)
     assert_untouched(laboratory.run(early))
     assert cluster.requests == 0, "something was sent"
-    resolved = laboratory.run([cell for cell in every if cell.name in RESOLVED])
+    resolved = laboratory.run(chosen(cell for cell in every if cell.name in RESOLVED))
     assert_untouched(resolved)
     assert all("namespace 'prod' is not one of flametest" in output for _, _, output in resolved.values())
 
 
-def test_nor_when_the_experiment_is_not_validated(laboratory: Laboratory) -> None:
+def test_nor_when_the_experiment_is_not_validated(laboratory: Laboratory, chosen: Any) -> None:
     every = cells(laboratory.victim, laboratory.entry, measured=True)
-    assert_untouched(laboratory.run([one for one in every if one.name not in RESOLVED], ("--no-validation",)))
+    assert_untouched(laboratory.run(chosen(one for one in every if one.name not in RESOLVED), ("--no-validation",)))
 
 
 @pytest.mark.exhaustive

@@ -26,7 +26,8 @@ from flametest.run.experiment import Experiment, ExperimentError, read_document
 __all__ = ["aim_all", "ask_entries", "check_all", "faults_of"]
 
 _HYPOTHESIS_STRATEGIES = (
-    *("default", "before-method-only", "after-method-only", "during-method-only", "continuously", "continously"),
+    *("default", "before-method-only", "after-method-only", "during-method-only", "continuously"),
+    "continously",  # which Chaos Toolkit still takes  # codespell:ignore continously
 )
 _ROLLBACK_STRATEGIES = ("default", "always", "never", "deviated")
 # Before anything is deployed: what stands in the environment of an experiment, whatever it will be.

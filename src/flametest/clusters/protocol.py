@@ -105,7 +105,7 @@ class Cluster(Protocol):
 
     @property
     def note(self) -> str:
-        """Return what this cluster does not emulate, in a sentence; empty for a real one."""
+        """Return what this cluster is and does not emulate, in a sentence; empty for a real one."""
 
     @property
     def is_own(self) -> bool:

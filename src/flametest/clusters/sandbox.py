@@ -16,10 +16,6 @@ class SandboxCluster:
     is_own = True
     forgets = True
     pulls_images = False
-    note = (
-        "The embedded sandbox runs pods as real processes on one Linux machine. Its nodes are simulated, images are "
-        "not pulled, memory and CPU limits are not enforced; times are those of this machine."
-    )
 
     def __init__(self, options: ClusterOptions) -> None:
         self._options = options
@@ -27,6 +23,18 @@ class SandboxCluster:
             images_file=options.images_file,
             node_port_address=options.node_port_address,
             namespace=options.namespace,
+        )
+
+    @property
+    def note(self) -> str:
+        """Return what the sandbox that runs does not emulate."""
+        sandbox = launch.find(self._sandbox)
+        limits = ""
+        if sandbox is not None:
+            limits = f", limits of memory and CPU are {'' if sandbox.enforces_limits else 'not '}enforced"
+        return (
+            "The embedded sandbox runs pods as real processes on one Linux machine. Its nodes are simulated, images are "
+            f"not pulled{limits}; times are those of this machine."
         )
 
     def up(self) -> Access:

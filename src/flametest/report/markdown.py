@@ -34,7 +34,7 @@ def render_markdown(result: Result) -> str:
         f"took {duration(result.duration_seconds)}, seed {result.seed}.",
     ]
     if result.cluster_note:
-        lines.append(f"Not emulated: {_text(result.cluster_note)}")
+        lines.append(f"Cluster: {_text(result.cluster_note)}")
     return "\n".join(lines) + "\n"
 
 

@@ -128,6 +128,11 @@ class Sandbox:
         """Return the name of the kubeconfig's context."""
         return CONTEXT_NAME
 
+    @property
+    def enforces_limits(self) -> bool:
+        """Return whether limits of containers are enforced in it, as control groups could be made for it."""
+        return controlgroups.find(self.state_folder) is not None
+
     def alive(self) -> bool:
         """Return whether the supervisor lives."""
         return process_start_ticks(self.pid) == self.start_ticks

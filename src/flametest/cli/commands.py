@@ -55,6 +55,7 @@ def run_suite(where: Where, **options: Any) -> int:
     wanted = RunOptions(
         suite=options["suite"],
         experiments=options["experiments"],
+        skip=options["skip"],
         out=options["out"],
         limits=options["limits"],
         load=LoadSize(options["users"], options["rate"], options["load_workers"], options["load_url"]),

@@ -25,7 +25,7 @@ _OPTIONAL_PROGRAMS = (
 )
 
 
-def diagnose(where: Where, suite: str) -> int:
+def diagnose(where: Where, suite: str, skip: tuple[str, ...] = ()) -> int:
     """Print a line for each requirement and, at the end, the remedy; 0 when a suite can run, else 2.
 
     On a cluster that is not Flametest's own, the preflight of a run is carried out, and nothing else.
@@ -42,20 +42,21 @@ def diagnose(where: Where, suite: str) -> int:
         click.echo(f"{cluster.name} can be asked; `flametest up --cluster {cluster.name}` starts it")
     else:
         with interruptible():
-            _diagnose_cluster(cluster, project, suite)
+            _diagnose_cluster(cluster, project, suite, skip)
     return ExitCode.PASSED
 
 
-def _diagnose_cluster(cluster: Cluster, project: Project, suite: str) -> None:
+def _diagnose_cluster(cluster: Cluster, project: Project, suite: str, skip: tuple[str, ...]) -> None:
     # All of these import the official client.
     from flametest.kube import connect  # noqa: PLC0415
     from flametest.manifests import placed  # noqa: PLC0415
-    from flametest.run.experiment import load_experiment, suite_files  # noqa: PLC0415
+    from flametest.run.choice import choose  # noqa: PLC0415
+    from flametest.run.experiment import load_experiment  # noqa: PLC0415
     from flametest.run.needs import Plan  # noqa: PLC0415
     from flametest.run.preflight import preflight  # noqa: PLC0415
 
     progress = make_progress(sys.stdout)
-    experiments = tuple(load_experiment(file) for file in suite_files(project, suite))
+    experiments = tuple(load_experiment(file) for file in choose(project, suite, skipped=skip).files)
     with progress.step(f"reach {cluster.name}") as step:
         access = cluster.up()
         step.saw(str(access.kubeconfig))

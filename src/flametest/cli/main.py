@@ -27,6 +27,10 @@ _EXPERIMENTS = click.option(
     help="Run this experiment instead of a suite; may be repeated.",
 )
 
+_SKIP = click.option(
+    "--skip", multiple=True, metavar="NAME", help="Leave this experiment of the suite out; may be repeated."
+)
+
 _MARGIN = click.option(
     "--margin",
     "margin_ratio",
@@ -80,6 +84,7 @@ def main() -> None:
 @making_minikube
 @_SUITE
 @_EXPERIMENTS
+@_SKIP
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run [reports/DATE-TIME].")
 @click.option(
     "--limit",
@@ -324,8 +329,9 @@ def job_remove(where: Where, **options: Any) -> int:
 @main.command()
 @at_cluster
 @click.option("--suite", default="core", show_default=True, help="Suite whose rights are asked for on a context.")
-def doctor(where: Where, suite: str) -> int:
+@_SKIP
+def doctor(where: Where, suite: str, skip: tuple[str, ...]) -> int:
     """Tell what this machine, or a context, has, what is missing, and what that prevents."""
     from flametest.cli.doctor import diagnose  # noqa: PLC0415
 
-    return diagnose(where, suite)
+    return diagnose(where, suite, skip)

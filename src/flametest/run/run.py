@@ -25,8 +25,9 @@ from flametest.model.limits import LIMITS_FILE, parse_override
 from flametest.model.result import Result
 from flametest.run.analyse import analyse
 from flametest.run.bookkeeper import Bookkeeper
+from flametest.run.choice import choose
 from flametest.run.deploy import DeployOptions, deployed
-from flametest.run.experiment import Experiment, load_experiment, read_limits, refuse_equal_names, suite_files
+from flametest.run.experiment import Experiment, load_experiment, read_limits, refuse_equal_names
 from flametest.run.folder import RunFolder, RunInputs, read_result, stamp
 from flametest.run.leftovers import heal_leftovers, refuse_other_runs
 from flametest.run.needs import Plan
@@ -52,6 +53,7 @@ class RunOptions:
     Attributes:
         suite: suite of experiments/suites.toml; not looked at when experiments are named.
         experiments: experiment files.
+        skip: names of experiments that are left out.
         out: the run's folder; None for one named by date and time in reports/.
         limits: overrides as ``[SCENARIO:]CRITERION=NUMBER``.
         load: how much load is offered.
@@ -68,6 +70,7 @@ class RunOptions:
 
     suite: str
     experiments: tuple[Path, ...]
+    skip: tuple[str, ...]
     out: Path | None
     limits: tuple[str, ...]
     load: LoadSize
@@ -102,7 +105,8 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
         FlametestError: usage, set-up or deployment is at fault; nothing is left running.
         KeyboardInterrupt: a signal ended it; what was recorded is in the folder, what was started is ended.
     """
-    experiments, progress = _experiments(options, project), RememberingProgress(progress)
+    progress = RememberingProgress(progress)
+    experiments = _experiments(options, project, progress)
     path = (options.out or project.reports / time.strftime("%Y-%m-%dT%H-%M-%S")).absolute()
     with (
         _deployed(options, project, cluster, progress, experiments) as access,
@@ -124,9 +128,9 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
     return result, folder.path
 
 
-def _experiments(options: RunOptions, project: Project) -> list[Experiment]:
-    files = list(options.experiments) or suite_files(project, options.suite)
-    experiments = [load_experiment(file) for file in files]
+def _experiments(options: RunOptions, project: Project, progress: Progress) -> list[Experiment]:
+    choice = choose(project, options.suite, options.experiments, options.skip)
+    experiments = [load_experiment(file) for file in choice.files]
     refuse_equal_names(experiments)
     check_all(experiments)  # before anything is started
     overrides = [parse_override(text) for text in options.limits]
@@ -135,6 +139,9 @@ def _experiments(options: RunOptions, project: Project) -> list[Experiment]:
         limits.of(experiment.name, experiment.limits, overrides)  # complains before anything is started
     if options.baseline is not None:
         read_result(options.baseline / "result.json")  # likewise
+    for name in choice.left_out:
+        with progress.step(f"experiment {name}") as step:
+            step.skip("left out by --skip")
     return experiments
 
 
@@ -146,7 +153,7 @@ def rehearse(
     Raises:
         FlametestError: set-up is at fault, or a fault would hit what it may not; nothing is left running.
     """
-    experiments = _experiments(options, project)
+    experiments = _experiments(options, project, progress)
     with (
         _deployed(options, project, cluster, progress, experiments) as access,
         connect(access.kubeconfig, access.context) as client,

@@ -138,6 +138,39 @@ def test_rights_that_are_missing_are_all_named_and_nothing_is_deployed(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("kind", "class_name"), [("PersistentVolumeClaim", "gp2"), ("PersistentVolumeClaim", ""), ("StatefulSet", "gp2")]
+)
+def test_a_claim_that_nothing_serves_is_told_before_anything_is_deployed(
+    live: LiveApi, client: KubeClient, tmp_path: Path, kind: str, class_name: str
+) -> None:
+    claimed = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": class_name,
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    template = {"metadata": {"labels": {"app": "db"}}, "spec": {"containers": [{"name": "db", "image": "redis"}]}}
+    stateful = {
+        "serviceName": "db",
+        "selector": {"matchLabels": {"app": "db"}},
+        "template": template,
+        "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claimed}],
+    }
+    version, spec = ("v1", claimed) if kind == "PersistentVolumeClaim" else ("apps/v1", stateful)
+    (tmp_path / "k8s").mkdir()
+    manifest = {"apiVersion": version, "kind": kind, "metadata": {"name": "db"}, "spec": spec}
+    (tmp_path / "k8s" / "db.json").write_text(json.dumps(manifest))
+    done = flametest(live.kubeconfig, tmp_path / "home", "up", str(tmp_path / "k8s"))
+
+    assert done.returncode == 2, done.stdout + done.stderr
+    error, remedy = done.stderr.strip().splitlines()[-2:]
+    assert "1 of 1 claims would never be bound" in error
+    assert ("there is no StorageClass 'gp2'" if class_name else "it asks for no StorageClass") in error
+    assert error.endswith("nothing was deployed")
+    assert remedy.startswith("remedy: ")
+    assert find(client.api, NAMESPACES, "", "flametest") is None
+
+
 def test_whoever_has_every_right_is_told_so_and_doctor_changes_nothing(
     granted: Callable[..., Path], client: KubeClient, tmp_path: Path
 ) -> None:

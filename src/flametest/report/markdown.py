@@ -26,7 +26,7 @@ def render_markdown(result: Result) -> str:
         "",
     ]
     if result.notes:
-        lines += [*(f"- Note: {_text(sentence(note))}" for note in result.notes), ""]
+        lines += [*(f"- {_text(sentence(note))}" for note in result.notes), ""]
     for scenario in result.scenarios:
         lines += _scenario(result, scenario)
     lines += [

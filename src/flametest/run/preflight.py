@@ -1,13 +1,15 @@
 """What has to be so before anything is deployed to a cluster that others use as well, asked of the cluster itself.
 
-Rights that are missing, and a system that cannot fit, stop the run; what only makes it poorer is told. Whether the
-network enforces policies is tried, where an experiment depends on it, once there are pods to try it from.
+Rights that are missing, a system that cannot fit, and claims that nothing serves stop the run; what only makes it
+poorer is told. Whether the network enforces policies is tried, where an experiment depends on it, once there are pods
+to try it from.
 """
 
 from collections.abc import Sequence
 
 from flametest.clusters import Access, ClusterError
 from flametest.clusters.capacity import measure_capacity
+from flametest.clusters.storage import measure_storage
 from flametest.faults.enforcement import try_enforcement
 from flametest.faults.safety import OPT_IN_LABEL, OPT_IN_VALUE
 from flametest.kube import KubeClient, KubeError
@@ -36,7 +38,8 @@ def preflight(
         progress: is told each step.
 
     Raises:
-        ClusterError: a right is missing, the system cannot fit, or its namespace does not consent to faults.
+        ClusterError: a right is missing, the system cannot fit, a claim would never be bound, or the namespace does not
+            consent to faults.
         KubeError: the API is unreachable or refused.
     """
     with progress.step("ask for every right that is needed") as step:
@@ -48,6 +51,8 @@ def preflight(
     if manifests:
         with progress.step("compare what is asked for with what nodes have") as step:
             step.saw(measure_capacity(client, access.namespace, manifests).checked())
+        with progress.step("look for volumes for every claim") as step:
+            step.saw(measure_storage(client, access.namespace, manifests).checked())
     else:
         _check_consent(client, access, plan)
     with progress.step("ask for what would make the report richer") as step:

@@ -1,4 +1,4 @@
-"""What every cluster has from its start: its namespaces, the Services of the API and of DNS, and everybody's rights."""
+"""What every cluster has from its start: namespaces, storage, everybody's rights, the Services of API and DNS."""
 
 from flametest.sandbox.apiserver.registry import Registry
 from flametest.sandbox.objects import Object
@@ -27,6 +27,14 @@ ROLES: dict[str, list[Object]] = {
 }
 """Cluster roles that every cluster has, and what they grant; `GRANTS` says to whom."""
 
+STORAGE_CLASS: Object = {
+    "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+    "provisioner": "flametest.dev/folder",
+    "reclaimPolicy": "Delete",
+    "volumeBindingMode": "Immediate",
+}
+"""What makes volumes for claims, by the name and the way that it has in Minikube and kind."""
+
 GRANTS = {
     "cluster-admin": "system:masters",
     "system:discovery": "system:authenticated",
@@ -35,13 +43,14 @@ GRANTS = {
 
 
 def bootstrap(registry: Registry, *, api_address: str = "10.96.0.1", dns_address: str = "10.96.0.10") -> None:
-    """Create the namespaces, the Service ``kubernetes`` and the Service ``kube-dns`` at their known addresses.
+    """Create namespaces, rights, a StorageClass, and the Services ``kubernetes`` and ``kube-dns``.
 
     Neither Service has a selector: the endpoints of the API and of the DNS are made by whoever serves them.
     """
     for name in NAMESPACES:
         registry.create("namespaces", {"metadata": {"name": name}})
     _grant(registry)
+    registry.create("storageclasses.storage.k8s.io", STORAGE_CLASS)
     registry.create(
         "services",
         {

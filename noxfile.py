@@ -52,7 +52,7 @@ def resilience(session: nox.Session) -> None:
 @nox.session(venv_backend="none", requires=["environment"])
 def tests(session: nox.Session) -> None:
     """Run the tests: those that assert measured times with nothing beside them, then all others side by side."""
-    _provide_system_packages(session, browser=True)
+    _provide_system_packages(session, testing=True, browser=True)
     if session.posargs:
         _run(session, "pytest", *session.posargs)
         return
@@ -65,7 +65,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(venv_backend="none", requires=["environment"])
 def exhaustive(session: nox.Session) -> None:
     """Run matrices (every fault with every way of ending) and whole runs, for which a change should not wait."""
-    _provide_system_packages(session)
+    _provide_system_packages(session, testing=True)
     _run(session, "pytest", "-m", "exhaustive", *session.posargs)
 
 
@@ -79,7 +79,7 @@ def conformance(session: nox.Session) -> None:
 @nox.session(venv_backend="none", requires=["environment"])
 def soak(session: nox.Session) -> None:
     """Change a sandbox at random for ten minutes (``--seconds``, ``--seed``) and show that nothing has leaked."""
-    _provide_system_packages(session)
+    _provide_system_packages(session, testing=True)
     _run(session, "python", "-m", "tests.soak.soak", *session.posargs)
 
 
@@ -165,10 +165,14 @@ def _is_for_sandbox(arguments: Sequence[str]) -> bool:
     return not any(name == "minikube" or name.startswith("context:") for name in names)
 
 
-def _provide_system_packages(session: nox.Session, *, browser: bool = False) -> None:
-    """Install missing Debian packages when that is possible; otherwise stop with the command to run."""
+def _provide_system_packages(session: nox.Session, *, testing: bool = False, browser: bool = False) -> None:
+    """Install missing Debian packages when that is possible; otherwise stop with the command to run.
+
+    Tests need also what the sandbox can do without.
+    """
     requirements = _sandbox_requirements()
-    packages = requirements.debian_packages(requirements.check())
+    wanted = requirements.REQUIREMENTS + (requirements.OPTIONAL if testing else ())
+    packages = requirements.debian_packages(requirements.check(wanted))
     if browser and not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
         packages = [*packages, DEBIAN_BROWSER]
     if not packages:

@@ -19,7 +19,7 @@ from flametest.sandbox.agent.runtime import PodRuntime
 from flametest.sandbox.agent.settings import AgentSettings
 from flametest.sandbox.errors import not_found
 from flametest.sandbox.eventrecorder import EventRecorder
-from flametest.sandbox.images.catalogue import Catalogue
+from flametest.sandbox.images import Catalogue, Images
 from flametest.sandbox.objects import Object, WatchEvent
 from flametest.sandbox.podaccess import LogOptions
 from flametest.sandbox.podnetwork import PodAddress
@@ -186,7 +186,7 @@ class Bench:
         self.folder = folder
         options = AgentSettings(state_folder=str(folder), nodes=NODES, **settings)
         recorder = EventRecorder(self.objects, "kubelet")
-        self.agent = Agent(self.objects, self.network, runtime, options, recorder, catalogue=catalogue)
+        self.agent = Agent(self.objects, self.network, runtime, options, recorder, images=Images(catalogue))
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Bench":

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from flametest.sandbox.errors import SandboxError
-from flametest.sandbox.images.catalogue import Catalogue, PullError, normal_reference
+from flametest.sandbox.images.catalogue import Catalogue, normal_reference
 from flametest.sandbox.images.dockerfile import missing_distributions, requirement_names
+from flametest.sandbox.images.errors import PullError
 from flametest.sandbox.images.image import Image
 
 IMAGES = '[[image]]\nname = "shop/web:1"\ncontext = "services/web"\n'
@@ -172,7 +173,7 @@ def test_an_unknown_image_or_tag_is_not_found() -> None:
         ("redis", ("redis", "latest")),
         ("docker.io/library/redis:7.2-alpine", ("redis", "7.2-alpine")),
         ("example.com:5000/a/b", ("example.com:5000/a/b", "latest")),
-        ("shop/web:1@sha256:abc", ("shop/web", "1")),
+        (f"shop/web:1@sha256:{'0' * 64}", ("shop/web", "1")),
     ],
 )
 def test_references_are_compared_by_name_and_tag(reference: str, normal: tuple[str, str]) -> None:

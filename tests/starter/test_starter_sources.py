@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flametest.kube.errors import ApiRejectedError, NotFoundError
-from flametest.kube.pages import Listing, whole_list
 from flametest.manifests import ManifestError
 from flametest.starter.errors import StarterError
 from flametest.starter.rules import find_weaknesses
@@ -39,9 +38,6 @@ class PretendedApi:
         if found is None:
             raise ApiRejectedError(f"GET {path}", code=403)
         return {"items": [{key: value for key, value in one.items() if key != "kind"} for one in found]}
-
-    def listed(self, path: str) -> Listing:
-        return whole_list(lambda _: self.get(path), {})
 
 
 class PretendedClient:

@@ -74,6 +74,10 @@ def _diagnose_machine() -> int:
     for name, purpose in _OPTIONAL_PROGRAMS:
         path = shutil.which(name)
         _line("ok" if path else "optional", name, path or f"only needed to {purpose}")
+    for status in requirements.check(requirements.OPTIONAL):
+        wanted = status.requirement
+        missing = f"{wanted.purpose}; without it {wanted.prevents} (package {wanted.debian_package})"
+        _line("ok" if status.met else "optional", wanted.name, status.detail if status.met else missing)
     if _makes_control_groups():
         _line("ok", "control groups", "limits of containers are enforced")
     else:

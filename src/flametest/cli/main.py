@@ -326,6 +326,47 @@ def job_remove(where: Where, **options: Any) -> int:
     return remove_job(where, **options)
 
 
+@main.group()
+def images() -> None:
+    """The sandbox's store of real images, shared by all sandboxes of this user."""
+
+
+@images.command("list")
+def images_list() -> int:
+    """List the images with their digests and compressed sizes."""
+    from flametest.cli.images import list_images  # noqa: PLC0415
+
+    return list_images()
+
+
+@images.command("load")
+@click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="ARCHIVE...")
+@click.option("--name", default="", metavar="NAME", help="Name of the image [the names that the archive has].")
+def images_load(archives: tuple[Path, ...], name: str) -> int:
+    """Load images from archives of `docker save`, OCI archives or folders."""
+    from flametest.cli.images import load  # noqa: PLC0415
+
+    return load(archives, name)
+
+
+@images.command("pull")
+@click.argument("references", nargs=-1, required=True, metavar="NAME...")
+def images_pull(references: tuple[str, ...]) -> int:
+    """Pull images from their registries; from now on they run in place of stand-ins."""
+    from flametest.cli.images import pull_images  # noqa: PLC0415
+
+    return pull_images(references)
+
+
+@images.command("prune")
+@click.option("--all", "everything", is_flag=True, help="Remove every image that no sandbox runs.")
+def images_prune(everything: bool) -> int:
+    """Remove layers that no image needs any more."""
+    from flametest.cli.images import prune  # noqa: PLC0415
+
+    return prune(everything)
+
+
 @main.command()
 @at_cluster
 @click.option("--suite", default="core", show_default=True, help="Suite whose rights are asked for on a context.")

@@ -27,7 +27,7 @@ def survey(client: KubeClient, targets: Sequence[Target]) -> Surroundings:
     controllers: dict[str, str] = {}
     populations: Counter[str] = Counter()
     for namespace in sorted({target.namespace for target in targets if target.kind == "Pod"}):
-        pods = client.api.listed(PODS.path(namespace)).items
+        pods = client.api.get(PODS.path(namespace)).get("items", [])
         controllers |= {str(pod["metadata"]["uid"]): controller_uid(pod) for pod in pods}
         populations.update(controller_uid(pod) for pod in pods if is_live(pod))
     return Surroundings(labels, controllers, populations)

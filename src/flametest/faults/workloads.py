@@ -33,7 +33,7 @@ def existing(client: KubeClient, resource: Resource, namespace: str, name: str) 
         raise FaultError(f"the {resource.kind} has no name, so it selects nothing", "name one")
     found = find(client.api, resource, namespace, name)
     if found is None:
-        there = [one["metadata"]["name"] for one in client.api.listed(resource.path(namespace)).items]
+        there = [one["metadata"]["name"] for one in client.api.get(resource.path(namespace)).get("items", [])]
         place = f"namespace {namespace!r}" if resource.namespaced else "the cluster"
         raise FaultError(
             f"{place} holds no {resource.kind} {name!r}", f"use one of: {', '.join(there) or 'there is none'}"
@@ -74,7 +74,7 @@ def pods_of(client: KubeClient, workload: Object) -> list[Object]:
         KubeError: the API is unreachable or refused.
     """
     owners = _owner_uids(client, workload)
-    pods = client.api.listed(PODS.path(workload["metadata"]["namespace"])).items
+    pods = client.api.get(PODS.path(workload["metadata"]["namespace"])).get("items", [])
     return [pod for pod in pods if controller_uid(pod) in owners]
 
 
@@ -83,7 +83,7 @@ def _owner_uids(client: KubeClient, workload: Object) -> frozenset[str]:
     uid = str(workload["metadata"]["uid"])
     if workload.get("kind") != DEPLOYMENTS.kind:
         return frozenset((uid,))
-    sets = client.api.listed(REPLICA_SETS.path(workload["metadata"]["namespace"])).items
+    sets = client.api.get(REPLICA_SETS.path(workload["metadata"]["namespace"])).get("items", [])
     return frozenset((uid, *(str(one["metadata"]["uid"]) for one in sets if controller_uid(one) == uid)))
 
 
@@ -98,11 +98,11 @@ def ready_endpoints(client: KubeClient, workload: Object) -> dict[str, int]:
     namespace = workload["metadata"]["namespace"]
     labels = workload["spec"]["template"]["metadata"].get("labels")
     owners = _owner_uids(client, workload)
-    pods = client.api.listed(PODS.path(namespace)).items
+    pods = client.api.get(PODS.path(namespace)).get("items", [])
     others = {str(pod["metadata"]["uid"]) for pod in pods if controller_uid(pod) not in owners}
-    services = client.api.listed(SERVICES.path(namespace)).items
+    services = client.api.get(SERVICES.path(namespace)).get("items", [])
     counts = {one["metadata"]["name"]: 0 for one in services if selects(one["spec"].get("selector"), labels)}
-    for piece in client.api.listed(ENDPOINT_SLICES.path(namespace)).items:
+    for piece in client.api.get(ENDPOINT_SLICES.path(namespace)).get("items", []):
         service = (piece["metadata"].get("labels") or {}).get("kubernetes.io/service-name", "")
         if service in counts:
             ready = [

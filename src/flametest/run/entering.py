@@ -67,7 +67,7 @@ def own_entry(client: KubeClient, access: Access) -> Entry:
     Raises:
         KubeError: the API is unreachable or refused.
     """
-    services = client.api.listed(SERVICES.path(access.namespace)).items
+    services = client.api.get(SERVICES.path(access.namespace)).get("items", [])
     service = entry_service(services, ENTRY_PORT)
     if service is not None:
         ports = _node_ports(service)
@@ -92,7 +92,7 @@ def await_entry(client: KubeClient, cluster: Cluster, access: Access, *, needed:
         ClusterError: it does not, with what the cluster says about its Services; or another program has its port.
     """
     end, port = time.monotonic() + ENTRY_SECONDS, urlsplit(access.url).port or 80
-    pods = {str(pod["metadata"]["name"]) for pod in client.api.listed(PODS.path(access.namespace)).items}
+    pods = {str(pod["metadata"]["name"]) for pod in client.api.get(PODS.path(access.namespace)).get("items", [])}
     foreign = ""
     while True:
         answer, own = _ask(access.url), cluster.listens(port)

@@ -11,6 +11,7 @@ import gc
 import logging
 import os
 import resource
+import shutil
 import socket
 import ssl
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import uvloop
 
-from flametest.sandbox import control, controlgroups
+from flametest.sandbox import control, controlgroups, namespaces
 from flametest.sandbox.agent import Agent, AgentSettings, ProcessRuntime
 from flametest.sandbox.apiserver import Registry
 from flametest.sandbox.apiserver.bootstrap import bootstrap
@@ -28,7 +29,9 @@ from flametest.sandbox.controllers import ControllerManager
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.eventrecorder import EventRecorder
 from flametest.sandbox.hostlink import HostLink
-from flametest.sandbox.images import Catalogue
+from flametest.sandbox.images import Catalogue, Images, ImageStore
+from flametest.sandbox.images.copying import SKOPEO
+from flametest.sandbox.images.unpacking import UMOCI
 from flametest.sandbox.lifetime import Parts
 from flametest.sandbox.network.directory import Directory
 from flametest.sandbox.network.dns import Answerer, DnsServer
@@ -99,7 +102,7 @@ async def _run(settings: Settings, api: socket.socket, supervisor: socket.socket
     pod_network.prepare()
     policies = PolicyRules(registry, [name_server_pod(NAME_SERVER_ADDRESS, DNS_PORT)])
     pod_network.add_listener(policies.pod_attached)
-    agent = _make_agent(settings, registry, pod_network)
+    agent = _make_agent(settings, registry, pod_network, link)
     async with Parts() as parts:
         _start_network(parts, settings, registry, link)
         parts.start("network policies", policies.run())
@@ -117,7 +120,7 @@ async def _run(settings: Settings, api: socket.socket, supervisor: socket.socket
     return 0
 
 
-def _make_agent(settings: Settings, registry: Registry, pod_network: NamespacedPodNetwork) -> Agent:
+def _make_agent(settings: Settings, registry: Registry, pod_network: NamespacedPodNetwork, link: HostLink) -> Agent:
     settings.pods_folder.mkdir(mode=0o700, exist_ok=True)
     return Agent(
         registry,
@@ -130,7 +133,12 @@ def _make_agent(settings: Settings, registry: Registry, pod_network: NamespacedP
             api_certificate=settings.authority_file.read_text(),
         ),
         EventRecorder(registry, "kubelet"),
-        catalogue=Catalogue(Path(settings.images_file) if settings.images_file else None),
+        images=Images(
+            Catalogue(Path(settings.images_file) if settings.images_file else None),
+            ImageStore(Path(settings.image_store)) if settings.image_store else None,
+            link.fetch if settings.image_store and all(map(shutil.which, (SKOPEO, UMOCI))) else None,
+            one_user=not namespaces.has_other_users(),
+        ),
     )
 
 

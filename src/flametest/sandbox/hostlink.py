@@ -1,15 +1,19 @@
 """The cluster process' line to its supervisor, which stayed in the host's network: `HostLink`.
 
-It lives as long as the cluster process. Over it come listeners of the host, for NodePorts, and the word to stop; the
-supervisor's end counts as that word too.
+It lives as long as the cluster process. Over it come listeners of the host, for NodePorts, images from
+registries, and the word to stop; the supervisor's end counts as that word too.
 """
 
 import asyncio
 import errno
+import itertools
 import os
 import socket
+from collections.abc import Mapping
+from typing import Any
 
 from flametest.sandbox import control
+from flametest.sandbox.images import PullError
 
 __all__ = ["HostLink"]
 
@@ -23,6 +27,8 @@ class HostLink:
         self._end = end
         self._loop = asyncio.get_running_loop()
         self._awaited: dict[int, asyncio.Future[int]] = {}
+        self._fetches: dict[int, asyncio.Future[str]] = {}
+        self._numbers = itertools.count(1)
         self.stop: asyncio.Future[None] = self._loop.create_future()
         self._loop.add_reader(end, self._read)
 
@@ -47,6 +53,25 @@ class HostLink:
         finally:
             del self._awaited[port]
 
+    async def fetch(self, reference: str, credentials: Mapping[str, Any]) -> None:
+        """Have the supervisor, which is in the host's network, copy an image from its registry into the store.
+
+        Raises:
+            PullError: it could not be copied.
+        """
+        number = next(self._numbers)
+        answer = self._fetches[number] = self._loop.create_future()
+        asked = {"type": "fetch", "number": number, "reference": reference, "credentials": dict(credentials)}
+        try:
+            control.send(self._end, asked)
+            error = await answer
+        except OSError as failure:
+            raise PullError(f'failed to pull image "{reference}": {failure}') from failure
+        finally:
+            del self._fetches[number]
+        if error:
+            raise PullError(error)
+
     def _read(self) -> None:
         try:
             message = control.receive(self._end)
@@ -56,6 +81,11 @@ class HostLink:
             self._loop.remove_reader(self._end)
             if not self.stop.done():
                 self.stop.set_result(None)
+            return
+        if message.content["type"] == "fetched":
+            fetched = self._fetches.get(message.content["number"])
+            if fetched is not None and not fetched.done():
+                fetched.set_result(message.content["error"])
             return
         self._take_listener(message)
 

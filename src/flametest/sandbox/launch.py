@@ -34,7 +34,7 @@ from flametest.sandbox.processes import (
 from flametest.sandbox.settings import Settings
 from flametest.sandbox.supervisor import STATE_FILE_NAME, STOP_SECONDS_MAX
 
-__all__ = ["Sandbox", "SandboxOptions", "default_home", "find", "has_ended", "start"]
+__all__ = ["Sandbox", "SandboxOptions", "default_home", "find", "has_ended", "image_store", "start"]
 
 _START_SECONDS_MAX = 30.0
 _LOCK_SECONDS_MAX = 60.0
@@ -52,6 +52,11 @@ def default_home() -> Path:
         return Path(home).absolute()
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state, "flametest").absolute()
+
+
+def image_store(home: Path) -> Path:
+    """Return the folder of real images, which all sandboxes below one folder of state share."""
+    return home.absolute() / "images"
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ class SandboxOptions:
             node_port_address=self.node_port_address,
             images_file=str(self.images_file.absolute()) if self.images_file else "",
             nodes=self.nodes,
+            image_store=str(image_store(self.home)),
         )
 
 

@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 
 __all__ = [
+    "OPTIONAL",
     "REQUIREMENTS",
     "Kind",
     "Requirement",
@@ -115,6 +116,32 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         )
     ),
 )
+
+
+OPTIONAL: tuple[Requirement, ...] = (
+    Requirement(
+        name="skopeo",
+        kind=Kind.PROGRAM,
+        purpose="copies real images from registries and archives",
+        prevents="images are those of the project and stand-ins for well-known ones",
+        debian_package="skopeo",
+    ),
+    Requirement(
+        name="umoci",
+        kind=Kind.PROGRAM,
+        purpose="unpacks real images",
+        prevents="images are those of the project and stand-ins for well-known ones",
+        debian_package="umoci",
+    ),
+    Requirement(
+        name="setpriv",
+        kind=Kind.PROGRAM,
+        purpose="lets a container of a real image run as its user",
+        prevents="no real image runs",
+        debian_package="util-linux",
+    ),
+)
+"""What the sandbox does without, unless real images are to run in it."""
 
 
 def check(requirements: Iterable[Requirement] = REQUIREMENTS) -> list[Status]:

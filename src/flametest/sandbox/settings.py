@@ -47,6 +47,7 @@ class Settings:
         node_port_address: loopback address on which the host reaches NodePorts.
         images_file: absolute path of the manifests' images.toml; empty for none.
         nodes: number of simulated nodes, 1 to 200.
+        image_store: absolute path of the folder of real images; empty for none.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Settings:
     node_port_address: str
     images_file: str
     nodes: int
+    image_store: str = ""
 
     @property
     def authority_file(self) -> Path:

@@ -10,6 +10,7 @@ process ends, and when its starter vanishes before the cluster was ready. Standa
 in memory for as long as the sandbox lives.
 """
 
+import contextlib
 import errno
 import gc
 import json
@@ -25,6 +26,7 @@ from typing import Any
 
 from flametest.sandbox import control, controlgroups, namespaces
 from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.fetches import Fetches
 from flametest.sandbox.processes import process_start_ticks
 from flametest.sandbox.settings import Settings
 
@@ -120,6 +122,13 @@ class _Supervisor:
     def _serve(self, cluster: _Cluster) -> None:
         """Return when the cluster process ended or has to be killed."""
         poll = select.poll()
+        fetches = Fetches(self._settings.image_store, poll)
+        try:
+            self._serve_by(poll, cluster, fetches)
+        finally:
+            fetches.close()
+
+    def _serve_by(self, poll: "select.poll", cluster: _Cluster, fetches: Fetches) -> None:
         poll.register(cluster.control, select.POLLIN)
         poll.register(cluster.init_descriptor, select.POLLIN)
         poll.register(self._wakeup, select.POLLIN)
@@ -138,8 +147,16 @@ class _Supervisor:
             if self._ready_descriptor is not None and self._ready_descriptor in ready:
                 print("supervisor: whoever started the sandbox vanished before it was ready", flush=True)
                 return
-            if cluster.control.fileno() in ready and not self._answer(cluster, poll):
+            for number, error in fetches.finished(set(ready)):
+                self._tell_cluster(cluster, {"type": "fetched", "number": number, "error": error})
+            if cluster.control.fileno() in ready and not self._answer(cluster, poll, fetches):
                 poll.unregister(cluster.control)
+
+    @staticmethod
+    def _tell_cluster(cluster: _Cluster, content: dict[str, Any]) -> None:
+        """Send a message that nobody may be there to read any more."""
+        with contextlib.suppress(OSError):
+            control.send(cluster.control, content)
 
     def _begin_stop(self, cluster: _Cluster) -> None:
         if self._stop_deadline is None:
@@ -149,7 +166,7 @@ class _Supervisor:
             except OSError:
                 self._stop_deadline = time.monotonic()
 
-    def _answer(self, cluster: _Cluster, poll: "select.poll") -> bool:
+    def _answer(self, cluster: _Cluster, poll: "select.poll", fetches: Fetches) -> bool:
         """Do what one message of the cluster process asks for; returns False when there will be no more."""
         message = control.receive(cluster.control)
         if message is None:
@@ -162,6 +179,10 @@ class _Supervisor:
                 cluster.failure = content
             case "listen":
                 self._make_listener(cluster, content["port"])
+            case "fetch":
+                number = content["number"]
+                if error := fetches.start(number, content["reference"], content["credentials"]):
+                    self._tell_cluster(cluster, {"type": "fetched", "number": number, "error": error})
         return True
 
     def _announce(self, cluster: _Cluster, poll: "select.poll") -> None:

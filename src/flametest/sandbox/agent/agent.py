@@ -21,7 +21,7 @@ from flametest.sandbox.agent.state import ContainerRecord, Waiting
 from flametest.sandbox.agent.worker import PodWorker
 from flametest.sandbox.errors import StatusError, not_found
 from flametest.sandbox.eventrecorder import EventRecorder
-from flametest.sandbox.images.catalogue import Catalogue
+from flametest.sandbox.images import Catalogue, Images
 from flametest.sandbox.objects import Object, Objects, WatchEvent
 from flametest.sandbox.podaccess import ExecProcess, LogOptions
 from flametest.sandbox.podnetwork import PodNetwork
@@ -47,9 +47,9 @@ class Agent:
         recorder: EventRecorder,
         *,
         clock: Clock = utc_now,
-        catalogue: Catalogue | None = None,
+        images: Images | None = None,
     ) -> None:
-        """Prepare; nothing starts before `run`. ``catalogue`` finds images (None: the built-in ones only)."""
+        """Prepare; nothing starts before `run`. ``images`` finds images (None: stand-ins only)."""
         facts = machine(settings.state_folder)
 
         def now() -> float:
@@ -63,7 +63,7 @@ class Agent:
             objects,
             network,
             runtime,
-            catalogue or Catalogue(),
+            images or Images(Catalogue()),
             recorder,
             settings,
             facts.resources(settings.pods_max),

@@ -38,12 +38,12 @@ def last_words(stderr: int) -> bytes:
 
 
 def translated(words: bytes, program: str) -> str:
-    """Return bubblewrap's last words as a container engine would put them."""
+    """Return the last words of bubblewrap, or of setpriv after it, as a container engine would put them."""
     text = words.decode(errors="replace").strip()
-    if "execvp" in text and "No such file" in text:
+    if ("execvp" in text or "execute" in text) and "No such file" in text:
         where = "no such file or directory" if "/" in program else "executable file not found in $PATH"
         return f'exec: "{program}": {where}'
-    if "execvp" in text and "Permission denied" in text:
+    if ("execvp" in text or "execute" in text) and "Permission denied" in text:
         return f'exec: "{program}": permission denied'
     return text or "the container's root could not be built"
 

@@ -15,10 +15,10 @@ from flametest.sandbox.agent.instances import InstanceMaker, WaitError
 from flametest.sandbox.agent.plan import STOP_SECONDS_MIN, Action, PodFacts, Step, next_backoff_seconds
 from flametest.sandbox.agent.podstate import PodState, pod_text
 from flametest.sandbox.agent.probing import Prober
+from flametest.sandbox.agent.pulling import PodDeletedError, Puller, image_id
 from flametest.sandbox.agent.runtime import StartError
 from flametest.sandbox.agent.state import ContainerRecord, Hook, Running, Stop, Terminated, Waiting
-from flametest.sandbox.images.catalogue import PullError
-from flametest.sandbox.images.image import Image
+from flametest.sandbox.images import Image
 from flametest.sandbox.objects import Object
 
 __all__ = ["ContainerKeeper"]
@@ -37,6 +37,7 @@ class ContainerKeeper:
         self._instances = instances
         self._tasks: set[asyncio.Task[None]] = set()
         self._probers: dict[str, Prober] = {}
+        self._puller = Puller(state)
 
     async def carry_out(self, action: Action, record: ContainerRecord, facts: PodFacts) -> None:
         """Take one step; whatever goes wrong with the container is in its record afterwards."""
@@ -65,15 +66,18 @@ class ContainerKeeper:
     async def _start(self, record: ContainerRecord, facts: PodFacts) -> None:
         """Start a container's next instance, or let it wait with the reason why not."""
         try:
-            image = self._pull(record)
+            image = await self._puller.pull(record)
             self._note_restart(record, facts)
             options = self._instances.make(self._state.context(), record, image)
         except WaitError as error:
             self._wait_with(record, error.reason, str(error))
             return
+        except PodDeletedError:
+            return
         self._state.normal("Created", "Container created", record)
         started_at = self._tools.now()
         record.container_id = options.id
+        record.image_id = image_id(image)
         record.stop_signal = _stop_signal(record, image)
         record.started = record.ready = False
         record.unhealthy = ""
@@ -107,42 +111,13 @@ class ContainerKeeper:
             record.backoff_at = self._tools.now()
             record.restarts += 1
 
-    def _pull(self, record: ContainerRecord) -> Image:
-        """Return the image, telling the events of a pull; raises WaitError."""
-        reference, policy = str(record.spec["image"]), record.spec.get("imagePullPolicy", "IfNotPresent")
-        try:
-            if policy == "Always":
-                self._state.normal("Pulling", f'Pulling image "{reference}"', record)
-            image = self._tools.catalogue.image(reference)
-        except PullError as error:
-            if policy == "Never":
-                message = f'Container image "{reference}" is not present with pull policy of Never'
-                self._state.warning("ErrImageNeverPull", message, record)
-                self._state.warning("Failed", "Error: ErrImageNeverPull", record)
-                raise WaitError("ErrImageNeverPull", message) from error
-            if policy != "Always":
-                self._state.normal("Pulling", f'Pulling image "{reference}"', record)
-            self._state.warning("Failed", f'Failed to pull image "{reference}": {error}', record)
-            self._state.warning("Failed", "Error: ErrImagePull", record)
-            raise WaitError("ErrImagePull", str(error)) from error
-        if policy == "Always":
-            self._state.normal(
-                "Pulled", f'Successfully pulled image "{reference}" in 0s (0s including waiting)', record
-            )
-        else:
-            self._state.normal("Pulled", f'Container image "{reference}" already present on machine', record)
-        if image.notice:
-            self._state.warning("ImageDiffers", image.notice, record)
-        record.pull_seconds = 0.0
-        return image
-
     def _wait_with(self, record: ContainerRecord, reason: str, message: str) -> None:
         settings, now = self._tools.settings, self._tools.now()
         if reason == "ErrImagePull":
             doubled = record.pull_seconds * 2 or settings.backoff_seconds
             record.pull_seconds = min(doubled, settings.backoff_seconds_max)
             record.retry_at = now + record.pull_seconds
-        elif reason == "ErrImageNeverPull":
+        elif reason in ("ErrImageNeverPull", "InvalidImageName"):
             record.retry_at = now + settings.backoff_seconds
         else:
             record.retry_at = now + _CONFIG_RETRY_SECONDS

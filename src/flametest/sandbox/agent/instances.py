@@ -9,7 +9,8 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from flametest.sandbox.agent.environment import ConfigError, PodContext, command_line, environment_of, expand
 from flametest.sandbox.agent.logs import LogFile
@@ -17,7 +18,8 @@ from flametest.sandbox.agent.runtime import ContainerOptions
 from flametest.sandbox.agent.state import ContainerRecord
 from flametest.sandbox.agent.volumes import Volumes
 from flametest.sandbox.cgroupfs import CPUS_MAX, MEMORY_BYTES_MAX, Limits
-from flametest.sandbox.images.image import Bind, Image
+from flametest.sandbox.images import Bind, Image
+from flametest.sandbox.images.rootfs import ImageUser, user_of
 from flametest.sandbox.objects import Object
 from flametest.sandbox.podaccess import LogOptions
 from flametest.sandbox.quantities import parse_quantity
@@ -61,12 +63,12 @@ class InstanceMaker:
             WaitError: something that the container refers to is missing or not allowed.
         """
         container = record.spec
+        user = _user(context.pod, container, image)
         try:
-            variables = environment_of(context, container, image)
+            variables = environment_of(context, container, replace(image, home=user.home))
             arguments = command_line(container, image, variables)
         except ConfigError as error:
             raise WaitError("CreateContainerConfigError", str(error)) from error
-        user, group = _user(context.pod, container, image)
         mounts = tuple(self._mounts(record, variables))
         read_only = bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem"))
         return ContainerOptions(
@@ -78,8 +80,9 @@ class InstanceMaker:
             log=self._new_log(record),
             environment=tuple(variables.items()),
             working_directory=str(container.get("workingDir") or image.working_directory or "/"),
-            user=user,
-            group=group,
+            user=user.user,
+            group=user.group,
+            groups=user.groups,
             mounts=mounts,
             read_only_root=read_only,
             limits=_limits(container),
@@ -171,17 +174,28 @@ def _limits(container: Object) -> Limits:
     return Limits(min(int(memory), MEMORY_BYTES_MAX) or None, min(float(cpus), CPUS_MAX) or None)
 
 
-def _user(pod: Object, container: Object, image: Image) -> tuple[int, int]:
-    """Return the numeric user and group that the container runs as."""
+def _user(pod: Object, container: Object, image: Image) -> ImageUser:
+    """Return whom a container runs as: by its security context, else by its image.
+
+    Raises:
+        WaitError: it may not run as root, and would.
+    """
     shared = pod["spec"].get("securityContext") or {}
     own = container.get("securityContext") or {}
-    user = own.get("runAsUser", shared.get("runAsUser"))
-    group = own.get("runAsGroup", shared.get("runAsGroup"))
-    found_user = image.user if user is None else int(user)
-    found_group = int(group) if group is not None else (image.group if user is None else 0)
-    if own.get("runAsNonRoot", shared.get("runAsNonRoot")) and found_user == 0:
+    user, group = (own.get(name, shared.get(name)) for name in ("runAsUser", "runAsGroup"))
+    if user is None:
+        found = ImageUser(image.user, image.group, image.groups, image.user_name, image.home)
+    elif image.root:
+        found = user_of(Path(image.root, "rootfs"), str(int(user)))
+    else:
+        found = ImageUser(int(user), 0, (), "", image.home)
+    if found.user == 0 and own.get("runAsNonRoot", shared.get("runAsNonRoot")):
         metadata = pod["metadata"]
         where = f'pod: "{metadata["name"]}_{metadata["namespace"]}({metadata["uid"]})", container: {container["name"]}'
         why = "container's runAsUser breaks non-root policy" if user == 0 else "image will run as root"
         raise WaitError("CreateContainerConfigError", f"container has runAsNonRoot and {why} ({where})")
-    return found_user, found_group
+    number = found.group if group is None else int(group)
+    further = {*found.groups, *map(int, shared.get("supplementalGroups") or ())}
+    if "fsGroup" in shared:
+        further.add(int(shared["fsGroup"]))
+    return replace(found, group=number, groups=tuple(sorted(further - {number})))

@@ -14,7 +14,7 @@ from flametest.sandbox.agent.runtime import PodRuntime
 from flametest.sandbox.agent.settings import AgentSettings
 from flametest.sandbox.agent.state import ContainerRecord, Role
 from flametest.sandbox.eventrecorder import EventRecorder
-from flametest.sandbox.images.catalogue import Catalogue
+from flametest.sandbox.images import Images
 from flametest.sandbox.objects import Object, Objects
 from flametest.sandbox.podnetwork import PodNetwork
 from flametest.sandbox.settings import NodeSettings
@@ -29,7 +29,7 @@ class Tools:
     objects: Objects
     network: PodNetwork
     runtime: PodRuntime
-    catalogue: Catalogue
+    images: Images
     recorder: EventRecorder
     settings: AgentSettings
     capacity: dict[str, str]

@@ -18,11 +18,12 @@ from flametest.sandbox.agent.bounds import Bounds
 from flametest.sandbox.agent.bubblewrap import child_pid, last_words, translated
 from flametest.sandbox.agent.children import Child
 from flametest.sandbox.agent.execs import Command
+from flametest.sandbox.agent.imageroot import ImageRoots
 from flametest.sandbox.agent.root import CAPABILITIES, RootFiles, group_text, passwd_text, root_arguments
 from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox, StartError
 from flametest.sandbox.cgroupfs import ControlGroup, ControlGroups, enter_command
 from flametest.sandbox.errors import SandboxError
-from flametest.sandbox.images.image import Image
+from flametest.sandbox.images import Bind, Image
 from flametest.sandbox.namespaces import has_other_users
 from flametest.sandbox.podaccess import ExecProcess
 
@@ -30,6 +31,7 @@ __all__ = ["ProcessRuntime"]
 
 _CHUNK_BYTES = 64 * 1024
 _START_SECONDS_MAX = 10.0
+_SHARED_FILES = ("hosts", "hostname", "resolv.conf")
 _NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
 
 
@@ -69,6 +71,7 @@ class ProcessRuntime:
         self._containers: dict[str, _Container] = {}
         # By pod: what may not have ended yet, and has to before the pod is forgotten.
         self._children: dict[str, list[Child | Command]] = {}
+        self._image_roots: ImageRoots | None = None
         self._image_files: dict[Image, tuple[tuple[str, str], ...]] = {}
 
     async def prepare(self, pod: PodSandbox) -> None:
@@ -88,8 +91,12 @@ class ProcessRuntime:
     async def start(self, container: ContainerOptions) -> None:
         """Start a container and return when its command runs; raises StartError."""
         pod = self._pods[container.pod_uid]
-        arguments = self._arguments(pod, container)
-        group = self._bounds.add(container)
+        try:
+            arguments = self._arguments(pod, container)
+            group = self._bounds.add(container)
+        except StartError:
+            self._remove_root(container.id)
+            raise
         enter = enter_command(group) if group is not None else []
         status_read, status_write = os.pipe()
         pipes = (os.pipe(), os.pipe())
@@ -104,6 +111,7 @@ class ProcessRuntime:
         except OSError as error:
             _close(status_read, *(read for read, _ in pipes))
             self._bounds.remove(group)
+            self._remove_root(container.id)
             raise StartError(f"cannot start a process for container {container.name}: {error}") from error
         finally:
             _close(status_write, *(write for _, write in pipes))
@@ -116,6 +124,8 @@ class ProcessRuntime:
             child.kill()
             _close(status_read, *outputs)
             self._bounds.remove(group)
+            await child.wait()
+            self._remove_root(container.id)
             if isinstance(error, TimeoutError):
                 raise StartError(f"{container.arguments[0]} did not run within {_START_SECONDS_MAX:g} s") from None
             raise
@@ -147,16 +157,7 @@ class ProcessRuntime:
         if container is None or container.ended.done():
             raise StartError(f"container {container_id} does not run")
         options = container.options
-        enter = [self._nsenter, "-t", str(container.pid), "-m", "-p", "-n", "-i", "-u"]
-        if options.user or options.group:
-            enter += ["-U", "--preserve-credentials"]
-        enter += ["--wdns=" + options.working_directory, "--"]
-        if self._setpriv is not None:
-            enter += [self._setpriv, "--pdeathsig", "KILL"]
-            if not options.user and not options.group:
-                bounding = ",".join(["-all", *(f"+{name}" for name in CAPABILITIES)])
-                enter += ["--bounding-set", bounding]
-            enter.append("--")
+        enter = self._enter(container)
         environment = dict(options.environment)
         if tty:
             environment.setdefault("TERM", "xterm")
@@ -170,6 +171,24 @@ class ProcessRuntime:
         self._keep(options.pod_uid, started)
         return started
 
+    def _enter(self, container: _Container) -> list[str]:
+        """Return the words before a command that is executed in a container."""
+        options = container.options
+        real = bool(options.image.root) and self._has_other_users
+        enter = [self._nsenter, "-t", str(container.pid), "-m", "-p", "-n", "-i", "-u"]
+        if (options.user or options.group) and not real:
+            enter += ["-U", "--preserve-credentials"]
+        enter += ["--wdns=" + options.working_directory, "--"]
+        if options.image.root:
+            return [*enter, *self._roots().within(options)]
+        if self._setpriv is not None:
+            enter += [self._setpriv, "--pdeathsig", "KILL"]
+            if not options.user and not options.group:
+                bounding = ",".join(["-all", *(f"+{name}" for name in CAPABILITIES)])
+                enter += ["--bounding-set", bounding]
+            enter.append("--")
+        return enter
+
     async def remove(self, pod_uid: str) -> None:
         """End the pod's processes and forget it."""
         mine = [found for found in self._containers.values() if found.options.pod_uid == pod_uid]
@@ -179,6 +198,7 @@ class ProcessRuntime:
             await asyncio.shield(container.ended)
             del self._containers[container.options.id]
             self._bounds.remove(container.group)
+            self._remove_root(container.options.id)
         # Starts that were given up and commands whose callers have gone: killed, but nobody has waited for them.
         for child in self._children.pop(pod_uid, ()):
             child.kill()
@@ -197,12 +217,42 @@ class ProcessRuntime:
             if found.options.pod_uid == pod_uid and found.options.name == name and found.ended.done():
                 del self._containers[key]
                 self._bounds.remove(found.group)
+                self._remove_root(key)
 
     def _arguments(self, pod: PodSandbox, container: ContainerOptions) -> tuple[list[str], list[str]]:
         """Return the command line up to bubblewrap's options, and that of the container."""
         enter = [self._nsenter, f"--net={pod.namespace_path}", "--"] if pod.namespace_path else []
+        if container.image.root:
+            roots = self._roots()
+            options = roots.arguments(pod, container, self._shared_files(pod, container))
+            return [*enter, self._bwrap, *options], roots.command(container)
         files = RootFiles((*self._etc_files(pod, container), *self._files_of(container.image)))
         return [*enter, self._bwrap, *root_arguments(pod, container, files)], list(container.arguments)
+
+    def _roots(self) -> ImageRoots:
+        """Return what makes roots of real images; prepared with the first one.
+
+        Raises:
+            StartError: a program that it needs is not installed.
+        """
+        if self._image_roots is None:
+            try:
+                self._image_roots = ImageRoots(self._folder, one_user=not self._has_other_users)
+            except SandboxError as error:
+                raise StartError(f"{error}; {error.remedy}") from error
+        return self._image_roots
+
+    def _remove_root(self, container_id: str) -> None:
+        if self._image_roots is not None:
+            self._image_roots.remove(container_id)
+
+    @staticmethod
+    def _shared_files(pod: PodSandbox, container: ContainerOptions) -> list[Bind]:
+        """Return the files of /etc that a pod's containers share, as mounts of one that runs a real image."""
+        mounted = {mount.target for mount in container.mounts}
+        folder = os.path.join(pod.folder, "etc")
+        binds = (Bind(f"{folder}/{name}", f"/etc/{name}", read_only=False) for name in _SHARED_FILES)
+        return [bind for bind in binds if bind.target not in mounted]
 
     def _etc_files(self, pod: PodSandbox, container: ContainerOptions) -> list[tuple[str, str]]:
         shared = os.path.join(pod.folder, "etc")
@@ -213,7 +263,7 @@ class ProcessRuntime:
         _write(os.path.join(own, "passwd"), passwd)
         _write(os.path.join(own, "group"), group_text(image, container.group, has_other_users=others))
         mounted = {mount.target for mount in container.mounts}
-        found = [(f"/etc/{name}", f"{shared}/{name}") for name in ("hosts", "hostname", "resolv.conf", "nsswitch.conf")]
+        found = [(f"/etc/{name}", f"{shared}/{name}") for name in (*_SHARED_FILES, "nsswitch.conf")]
         found += [(f"/etc/{name}", f"{own}/{name}") for name in ("passwd", "group")]
         return [(target, source) for target, source in found if target not in mounted]
 
@@ -248,21 +298,26 @@ class ProcessRuntime:
         try:
             while pidfd is not None and not child.ended:
                 with contextlib.suppress(OSError):
-                    if _identity(f"/proc/{pid}/exe") != self._identity:
+                    if not self._is_before_command(_identity(f"/proc/{pid}/exe")):
                         return _Container(container, child, pid, pidfd, group)
                 await asyncio.sleep(0.002)
             code = await child.wait()
         except asyncio.CancelledError:
             _close(pidfd)
             raise
-        if code == 1:
+        if code:
             words = last_words(stderr)
-            if words.startswith(b"bwrap: "):
+            if words.startswith((b"bwrap: ", b"setpriv: failed to execute")):
                 _close(pidfd)
                 raise StartError(translated(words, container.arguments[0]))
             # It was the command that ended so fast; what it said belongs to the log.
             container.log.write(2, words)
         return _Container(container, child, pid, pidfd, group)
+
+    def _is_before_command(self, identity: tuple[int, int]) -> bool:
+        """Return whether a program is one that builds the container, and not yet its command."""
+        roots = self._image_roots
+        return identity == self._identity or (roots is not None and roots.is_before_command(identity))
 
     @staticmethod
     async def _follow(container: _Container, outputs: dict[int, int], status: int) -> int:

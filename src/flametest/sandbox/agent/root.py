@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox
 from flametest.sandbox.images.image import Bind, Image
 
-__all__ = ["CAPABILITIES", "RootFiles", "group_text", "passwd_text", "root_arguments"]
+__all__ = [
+    "CAPABILITIES",
+    "RootFiles",
+    "capability_arguments",
+    "group_text",
+    "namespace_arguments",
+    "passwd_text",
+    "root_arguments",
+]
 
 # What a container engine leaves to a container's root.
 CAPABILITIES = (
@@ -99,16 +107,11 @@ def root_arguments(pod: PodSandbox, container: ContainerOptions, files: RootFile
     """Return bubblewrap's options for a container, all but the descriptors and the command."""
     container, files = _without_hidden(container, files)
     targets = _targets(container, files)
-    arguments = [
-        *("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--as-pid-1"),
-        *("--hostname", pod.hostname),
-    ]
+    arguments = namespace_arguments(pod)
     if container.user or container.group:
         arguments += ["--unshare-user", "--uid", str(container.user), "--gid", str(container.group)]
     else:
-        arguments += ["--cap-drop", "ALL"]
-        for capability in CAPABILITIES:
-            arguments += ["--cap-add", f"CAP_{capability.upper()}"]
+        arguments += capability_arguments()
     arguments += _system(targets)
     arguments += ["--proc", "/proc", "--dev", "/dev"]
     for folder in ("/run", "/var", "/var/log", "/var/lib", "/var/cache", "/sys", "/root"):
@@ -120,6 +123,20 @@ def root_arguments(pod: PodSandbox, container: ContainerOptions, files: RootFile
     if container.read_only_root:
         arguments += ["--remount-ro", "/"]
     return [*arguments, "--chdir", container.working_directory]
+
+
+def namespace_arguments(pod: PodSandbox) -> list[str]:
+    """Return bubblewrap's options for the namespaces that each container has of its own."""
+    return [
+        *("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--as-pid-1"),
+        *("--hostname", pod.hostname),
+    ]
+
+
+def capability_arguments() -> list[str]:
+    """Return bubblewrap's options that leave root what a container engine leaves it."""
+    added = (("--cap-add", f"CAP_{capability.upper()}") for capability in CAPABILITIES)
+    return ["--cap-drop", "ALL", *(word for pair in added for word in pair)]
 
 
 def _without_hidden(container: ContainerOptions, files: RootFiles) -> tuple[ContainerOptions, RootFiles]:

@@ -60,6 +60,7 @@ class ContainerOptions:
         working_directory: absolute.
         user: numeric user id; 0 is root.
         group: numeric group id.
+        groups: ids of further groups; heeded for real images.
         mounts: volumes, already made.
         read_only_root: whether the container may write to volumes and /dev/shm only.
         limits: what its processes may take together; enforced where the runtime can.
@@ -76,6 +77,7 @@ class ContainerOptions:
     working_directory: str = "/"
     user: int = 0
     group: int = 0
+    groups: tuple[int, ...] = ()
     mounts: tuple[Bind, ...] = field(default=())
     read_only_root: bool = False
     limits: Limits = field(default=Limits())

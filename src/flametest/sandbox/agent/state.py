@@ -79,6 +79,7 @@ class ContainerRecord:
         state: as of now.
         last: how the instance before ended; None before the first restart.
         container_id: of the newest instance; empty before the first.
+        image_id: what the newest instance was made of: a digest, or what stands for an image.
         restarts: instances that were started after the first.
         started: the startup probe has passed, or there is none.
         ready: the readiness probe passes, or there is none.
@@ -97,6 +98,7 @@ class ContainerRecord:
     state: State
     last: Terminated | None = None
     container_id: str = ""
+    image_id: str = ""
     restarts: int = 0
     started: bool = False
     ready: bool = False

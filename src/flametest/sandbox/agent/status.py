@@ -165,7 +165,7 @@ def _container_status(record: ContainerRecord) -> Object:
     if record.container_id:
         status["containerID"] = f"containerd://{record.container_id}"
     status["image"] = image
-    status["imageID"] = f"sandbox://{image}" if record.container_id else ""
+    status["imageID"] = record.image_id if record.container_id else ""
     status["lastState"] = {} if record.last is None else _state(record.last)
     status["name"] = record.name
     done = isinstance(record.state, Terminated) and record.state.exit_code == 0

@@ -1,4 +1,4 @@
-"""The catalogue of images: what `image:` of a container may name, in place of a registry.
+"""The catalogue of images that need no registry: those of the project, and stand-ins for well-known ones.
 
 Three sources, first match wins: images handed over by the caller, the images of the repository's
 ``manifests/images.toml`` (read from their Dockerfile), and the built-in entries for the official images of redis,
@@ -8,19 +8,17 @@ or what they copy have changed.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.images import builtin
 from flametest.sandbox.images.dockerfile import DockerfileError, read_dockerfile
+from flametest.sandbox.images.errors import PullError, PullFailure
 from flametest.sandbox.images.image import Image
+from flametest.sandbox.images.reference import InvalidReferenceError, parse_reference
 
-__all__ = ["Catalogue", "PullError", "normal_reference"]
-
-
-class PullError(Exception):
-    """An image cannot be had; the message is shown in events and in the container's status."""
+__all__ = ["Catalogue", "normal_reference", "not_found"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +32,13 @@ class _Entry:
 def normal_reference(reference: str) -> tuple[str, str]:
     """Return a reference as (name, tag): without the default registry, ``latest`` where there is no tag.
 
-    A digest is not a tag: it is left out, since the sandbox has no registry that could honour it.
+    A digest is not a tag: it is left out, since neither a Dockerfile nor a stand-in has one.
+
+    Raises:
+        InvalidReferenceError: it is no reference.
     """
-    name, _, _digest = reference.partition("@")
-    head, slash, last = name.rpartition("/")
-    last, _, tag = last.partition(":")
-    name = head + slash + last
-    for prefix in ("docker.io/", "index.docker.io/", "registry-1.docker.io/", "library/"):
-        name = name.removeprefix(prefix)
-    return name, tag or "latest"
+    parsed = parse_reference(reference)
+    return parsed.familiar, parsed.tag or "latest"
 
 
 class Catalogue:
@@ -68,22 +64,33 @@ class Catalogue:
         Raises:
             PullError: nothing has that name, or its Dockerfile cannot be used.
         """
-        name = normal_reference(reference)
+        found = self.own(reference) or self.stand_in(reference)
+        if found is None:
+            raise PullError(not_found(reference))
+        return found
+
+    def own(self, reference: str) -> Image | None:
+        """Return an image that the caller or the project brings; None when neither has one of that name.
+
+        Raises:
+            PullError: its Dockerfile cannot be used, or the reference is none.
+        """
+        name = _name(reference)
         if name in self._extra:
             return self._extra[name]
-        if name in self._entries:
-            return self._from_dockerfile(reference, name)
+        return self._from_dockerfile(reference, name) if name in self._entries else None
+
+    def stand_in(self, reference: str) -> Image | None:
+        """Return what stands for a well-known image; None when nothing does.
+
+        Raises:
+            PullError: the reference is none.
+        """
+        name = _name(reference)
         if name not in self._built_in:
-            self._built_in[name] = builtin.find(*name)
-        found = self._built_in[name]
-        if found is None:
-            full = f"docker.io/{name[0]}:{name[1]}"
-            raise PullError(
-                f'failed to pull and unpack image "{full}": failed to resolve image: {full}: not found '
-                "(the sandbox runs the images of manifests/images.toml, "
-                f"and {', '.join(builtin.NAMES)} from binaries that are installed)"
-            )
-        return found
+            found = builtin.find(*name)
+            self._built_in[name] = None if found is None else replace(found, is_stand_in=True)
+        return self._built_in[name]
 
     def _from_dockerfile(self, reference: str, name: tuple[str, str]) -> Image:
         entry = self._entries[name]
@@ -95,6 +102,24 @@ class Catalogue:
         except DockerfileError as error:
             raise PullError(f'failed to build image "{reference}" from {entry.dockerfile}: {error}') from error
         return known[1]
+
+
+def not_found(reference: str) -> str:
+    """Return what is said of an image that nothing here has, as containerd puts it."""
+    full = str(parse_reference(reference))
+    return (
+        f'failed to pull and unpack image "{full}": failed to resolve image: {full}: not found '
+        f"(the sandbox runs the images of manifests/images.toml, stand-ins for {', '.join(builtin.NAMES)}, "
+        "and, where skopeo and umoci are installed, what registries have)"
+    )
+
+
+def _name(reference: str) -> tuple[str, str]:
+    try:
+        return normal_reference(reference)
+    except InvalidReferenceError as error:
+        message = f"Failed to apply default image tag {reference!r}: couldn't parse image name: {error}"
+        raise PullError(message, PullFailure.NAME) from error
 
 
 def _changes(dockerfile: Path, image: Image) -> tuple[float, ...]:

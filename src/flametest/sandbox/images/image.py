@@ -1,7 +1,7 @@
-"""What an image is to the sandbox: configuration and the parts of a root folder, with no layers and no registry.
+"""What an image is to the sandbox: its configuration, and a root, whether unpacked or made of parts of the machine.
 
-The catalogue (`images`) makes images out of Dockerfiles and built-in entries; a pod runtime reads them. An image is
-immutable and may be shared by any number of containers; it lives as long as its catalogue.
+The catalogue makes images out of Dockerfiles and built-in entries, `stored` those of the store; a pod runtime reads
+them. An image is immutable and may be shared by any number of containers; it lives as long as its catalogue.
 """
 
 import signal
@@ -74,6 +74,12 @@ class Image:
         files: files that the image brings.
         folders: writable folders.
         notice: how the image differs from the one that its name promises; empty for not at all.
+        groups: further groups of ``user``.
+        volumes: folders of a real image that can be written on a read-only root too.
+        digest: of a real image's manifest; empty for one that has none.
+        root: the folder in which ``rootfs`` is a real image's unpacked file system; empty for one that is made of
+            parts of the machine.
+        is_stand_in: whether it stands for a well-known image of its name.
     """
 
     reference: str
@@ -91,3 +97,8 @@ class Image:
     files: tuple[TextFile, ...] = ()
     folders: tuple[Folder, ...] = ()
     notice: str = ""
+    groups: tuple[int, ...] = ()
+    volumes: tuple[str, ...] = ()
+    digest: str = ""
+    root: str = ""
+    is_stand_in: bool = False

@@ -1,0 +1,88 @@
+"""``flametest images``: the sandbox's own store of real images."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from flametest.clusters.protocol import ClusterError
+from flametest.run.exitcodes import ExitCode
+from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.images import ImageStore, PullError, StoredImage
+from flametest.sandbox.images.copying import load_archive, pull
+from flametest.sandbox.images.reference import InvalidReferenceError, parse_reference
+from flametest.sandbox.launch import default_home, image_store
+
+__all__ = ["list_images", "load", "prune", "pull_images"]
+
+
+def list_images() -> int:
+    """Print a line for each image: its name, digest and size."""
+    with _explained():
+        images = _store().images()
+    width = max((len(image.name) for image in images), default=0)
+    for image in images:
+        click.echo(f"{image.name:{width}}  {image.digest[:19]}  {_size(image.size_bytes)}")
+    if not images:
+        click.echo("no images; `flametest images pull NAME` or `flametest images load ARCHIVE` adds some")
+    return ExitCode.PASSED
+
+
+def load(archives: tuple[Path, ...], name: str) -> int:
+    """Copy the images of archives into the store.
+
+    Raises:
+        ClusterError: one cannot be loaded; those before it are.
+    """
+    with _explained():
+        for archive in archives:
+            _tell("loaded", load_archive(_store(), archive.absolute(), name))
+    return ExitCode.PASSED
+
+
+def pull_images(references: tuple[str, ...]) -> int:
+    """Copy images from their registries into the store, with the credentials of ``docker login`` or ``skopeo login``.
+
+    Raises:
+        ClusterError: one cannot be pulled; those before it are.
+    """
+    with _explained():
+        for reference in references:
+            _tell("pulled", (pull(_store(), parse_reference(reference), {}),))
+    return ExitCode.PASSED
+
+
+def prune(everything: bool) -> int:
+    """Remove what no name stands for, or every image that no sandbox runs."""
+    with _explained():
+        freed, gone = _store().prune(names=everything)
+    for name in gone:
+        click.echo(f"removed {name}")
+    click.echo(f"freed {_size(freed)}")
+    return ExitCode.PASSED
+
+
+def _store() -> ImageStore:
+    return ImageStore(image_store(default_home()))
+
+
+def _tell(done: str, images: tuple[StoredImage, ...]) -> None:
+    for image in images:
+        click.echo(f"{done} {image.name}  {image.digest[:19]}  {_size(image.size_bytes)}")
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn the sandbox's errors into those that the command line prints."""
+    try:
+        yield
+    except SandboxError as error:
+        raise ClusterError(str(error), error.remedy) from error
+    except (PullError, InvalidReferenceError) as error:
+        remedy = "name the image as registry/repository:tag, and log in if it needs that"
+        raise ClusterError(str(error), remedy) from error
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e6:,.1f} MB"

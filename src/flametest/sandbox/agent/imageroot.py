@@ -1,0 +1,165 @@
+"""The root of a container that runs a real image: an overlay over the image's unpacked file system.
+
+Each instance has a layer of its own on the sandbox's disk, which goes with it; the image itself is never written.
+The overlays are mounted in the sandbox's own mount namespace, so none outlives it. bubblewrap makes the places that it
+mounts to, and follows links out of the root on the way. So these are made here beforehand, with links resolved inside
+the root, while nothing runs in it that could change them.
+"""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from flametest.sandbox import namespaces
+from flametest.sandbox.agent.root import capability_arguments, namespace_arguments
+from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox, StartError
+from flametest.sandbox.agent.stepdown import PLACE, StepDown
+from flametest.sandbox.images import Bind
+from flametest.sandbox.images.rootfs import make_place, resolved
+from flametest.sandbox.images.store import remove_tree
+
+__all__ = ["ImageRoots"]
+
+_FRESH = ("/dev", "/proc")  # made by bubblewrap itself: nothing of the image is in them
+
+
+class ImageRoots:
+    """Makes and removes roots for a runtime, and knows how commands in one start. Lives as long as the runtime."""
+
+    def __init__(self, folder: str, *, one_user: bool) -> None:
+        """Take a folder of the runtime's own.
+
+        Args:
+            folder: for what all roots share.
+            one_user: there is one user id only: another user of a container is that one under another number.
+
+        Raises:
+            SandboxError: a program that is needed is not installed.
+        """
+        self._one_user = one_user
+        self._step_down = None if one_user else StepDown(Path(folder, "step-down"))
+        self._bases: dict[str, str] = {}
+
+    def is_before_command(self, identity: tuple[int, int]) -> bool:
+        """Return whether a program, named by device and inode, comes before the container's command."""
+        return self._step_down is not None and identity == self._step_down.identity()
+
+    def arguments(self, pod: PodSandbox, container: ContainerOptions, files: Sequence[Bind]) -> list[str]:
+        """Make a container's root and return bubblewrap's options for it, all but the descriptors and the command.
+
+        Args:
+            pod: the pod.
+            container: the instance.
+            files: of the pod, to be seen in /etc.
+
+        Raises:
+            StartError: the kernel refuses the overlay, or the image has something where a mount has to be.
+        """
+        base = os.path.join(pod.folder, "roots", container.id)
+        self._bases[container.id] = base
+        try:
+            merged = self._mount(base, container)
+            mounts = [*files, *container.mounts]
+            if container.read_only_root:
+                mounts = [*self._image_volumes(base, merged, container), *mounts]
+            binds = list(_placed(merged, sorted(mounts, key=_depth)))
+            directory = _place(merged, container.working_directory, binds, folder=True)
+            for fresh in (*_FRESH, "/sys"):
+                make_place(Path(merged), fresh, folder=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise StartError(f"the root of container {container.name} cannot be made: {error}") from error
+        arguments = [*namespace_arguments(pod), *self._users(container), "--bind", merged, "/"]
+        arguments += ["--proc", "/proc", "--dev", "/dev"]
+        if self._step_down is not None:
+            arguments += ["--ro-bind", str(self._step_down.folder), PLACE]
+        if container.read_only_root:
+            arguments += ["--remount-ro", "/"]
+        for bind in binds:
+            arguments += ["--ro-bind" if bind.read_only else "--bind", bind.source, bind.target]
+        return [*arguments, "--chdir", directory]
+
+    def command(self, container: ContainerOptions) -> list[str]:
+        """Return the command line of a container's process 1."""
+        return [*self.within(container), *container.arguments]
+
+    def within(self, container: ContainerOptions) -> list[str]:
+        """Return the words before a command in a container's namespaces."""
+        if self._step_down is None:
+            return []
+        return StepDown.command(container.user, container.group, container.groups)
+
+    def remove(self, container_id: str) -> None:
+        """Remove the root of a container that has ended, if it had one."""
+        base = self._bases.pop(container_id, None)
+        if base is None:
+            return
+        with contextlib.suppress(OSError):  # where making it failed, nothing is mounted
+            namespaces.unmount(os.path.join(base, "root"))
+        remove_tree(Path(base))
+
+    def _users(self, container: ContainerOptions) -> list[str]:
+        if self._one_user and (container.user or container.group):
+            return ["--unshare-user", "--uid", str(container.user), "--gid", str(container.group)]
+        return capability_arguments()
+
+    def _mount(self, base: str, container: ContainerOptions) -> str:
+        lower = os.path.join(container.image.root, "rootfs")
+        upper, work, merged = (os.path.join(base, name) for name in ("layer", "work", "root"))
+        for folder in (upper, work, merged):
+            os.makedirs(folder)
+        # The root of the overlay has the attributes of the upper layer's.
+        found = os.stat(lower)
+        os.chown(upper, found.st_uid, found.st_gid)
+        os.chmod(upper, found.st_mode & 0o7777)
+        options = f"lowerdir={_escaped(lower)},upperdir={_escaped(upper)},workdir={_escaped(work)}"
+        flags = namespaces.MountFlag.NOSUID | namespaces.MountFlag.NODEV
+        namespaces.mount("overlay", merged, "overlay", flags, options + (",userxattr" if self._one_user else ""))
+        return merged
+
+    @staticmethod
+    def _image_volumes(base: str, merged: str, container: ContainerOptions) -> Iterator[Bind]:
+        """Yield the image's volumes, which can be written on a read-only root too, with what the image has there."""
+        for number, path in enumerate(container.image.volumes):
+            target = make_place(Path(merged), path, folder=True)
+            source = os.path.join(base, "volumes", str(number))
+            os.makedirs(os.path.dirname(source), exist_ok=True)
+            subprocess.run(["cp", "-a", "--", merged + target, source], check=True, capture_output=True)
+            yield Bind(source, target, read_only=False)
+
+
+def _placed(merged: str, mounts: Sequence[Bind]) -> Iterator[Bind]:
+    """Yield mounts with their targets free of links, outer ones first, and a place for each."""
+    done: list[Bind] = []
+    for mount in mounts:
+        target = _place(merged, mount.target, done, folder=os.path.isdir(mount.source))
+        done.append(Bind(mount.source, target, mount.read_only))
+        yield done[-1]
+
+
+def _place(merged: str, path: str, mounts: Sequence[Bind], *, folder: bool) -> str:
+    """Make a place in the root, or in what is mounted there already, and return its path in the container."""
+    target = resolved(Path(merged), path)
+    if any(target == fresh or target.startswith(fresh + "/") for fresh in _FRESH):
+        return target
+    covers = [mount for mount in mounts if target == mount.target or target.startswith(mount.target + "/")]
+    if not covers:
+        return make_place(Path(merged), target, folder=folder)
+    cover = max(covers, key=lambda mount: len(mount.target))
+    below = target[len(cover.target) :]
+    if not below:
+        return target
+    inside = (
+        resolved(Path(cover.source), below) if cover.read_only else make_place(Path(cover.source), below, folder=folder)
+    )
+    return cover.target + inside
+
+
+def _depth(mount: Bind) -> int:
+    return os.path.normpath(mount.target).count("/")
+
+
+def _escaped(path: str) -> str:
+    """Return a path as an option of an overlay, in which commas and colons have a meaning."""
+    return "".join(f"\\{letter}" if letter in "\\,:" else letter for letter in path)

@@ -1,0 +1,142 @@
+"""Where the agent gets its images from: the project, the store, stand-ins, registries, in this order.
+
+The agent sees `Images.obtain` only. A stand-in is used where the store has no real image of its name: a run must not
+depend on a registry that may be out of reach, and ``flametest images pull`` says that the real one is wanted.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.images.catalogue import Catalogue, not_found
+from flametest.sandbox.images.errors import PullError, PullFailure
+from flametest.sandbox.images.image import Image
+from flametest.sandbox.images.reference import Reference, parse_reference
+from flametest.sandbox.images.store import ImageStore, StoredImage
+from flametest.sandbox.images.stored import image_of
+from flametest.sandbox.images.unpacking import unpack
+
+__all__ = ["Fetch", "Images", "Obtained"]
+
+Fetch = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+"""Copies the image of a full name into the store, with credentials for its registry; raises PullError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Obtained:
+    """An image, and whether a registry was asked for it: then also how long that took."""
+
+    image: Image
+    pulled: bool = False
+    seconds: float = 0.0
+    size_bytes: int = 0
+
+
+class Images:
+    """Finds images for the agent; lives as long as it."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        store: ImageStore | None = None,
+        fetch: Fetch | None = None,
+        *,
+        one_user: bool = False,
+    ) -> None:
+        """Take where to look.
+
+        Args:
+            catalogue: the project's images and stand-ins.
+            store: of real images; None where there are none.
+            fetch: asks registries; None where none is to be asked.
+            one_user: the machine lets files belong to one user only.
+        """
+        self._catalogue = catalogue
+        self._store = store
+        self._fetch = fetch
+        self._one_user = one_user
+        self._fetching: dict[str, asyncio.Task[None]] = {}
+        self._unpacking = asyncio.Lock()
+        self._held = contextlib.ExitStack()
+        self._roots: dict[str, Path] = {}
+
+    async def obtain(self, reference: str, policy: str, credentials: Mapping[str, Any]) -> Obtained:
+        """Return the image of a reference.
+
+        Args:
+            reference: as in a pod's spec.
+            policy: Always, IfNotPresent or Never.
+            credentials: ``auths`` as in Docker's config.json, of the pod's imagePullSecrets.
+
+        Raises:
+            PullError: it cannot be had.
+        """
+        own = self._own(reference, policy)
+        if own is not None:
+            return Obtained(own)
+        parsed = parse_reference(reference)
+        stored = None if self._store is None else self._store.find(parsed)
+        if stored is not None and policy != "Always":
+            return Obtained(await self._unpacked(reference, stored))
+        stand_in = None if stored is not None else self._catalogue.stand_in(reference)
+        if stand_in is not None:
+            return Obtained(stand_in)
+        if policy == "Never":
+            raise _absent(reference, "it is not in the image store")
+        if self._fetch is None or self._store is None:
+            raise PullError(not_found(reference))
+        begin = time.monotonic()
+        await self._fetched(parsed, credentials)
+        seconds = time.monotonic() - begin
+        stored = self._store.find(parsed)
+        if stored is None:
+            raise PullError(f'failed to pull and unpack image "{parsed}": it was removed from the store meanwhile')
+        return Obtained(await self._unpacked(reference, stored), True, seconds, stored.size_bytes)
+
+    def close(self) -> None:
+        """Let go of the roots: from now on they may be removed from the store."""
+        self._held.close()
+
+    def _own(self, reference: str, policy: str) -> Image | None:
+        try:
+            return self._catalogue.own(reference)
+        except PullError as error:
+            if policy == "Never" and error.failure is PullFailure.PULL:
+                raise _absent(reference, str(error)) from error
+            raise
+
+    async def _fetched(self, reference: Reference, credentials: Mapping[str, Any]) -> None:
+        """Have an image copied into the store; those who want the same at the same time wait for one copy."""
+        assert self._fetch is not None
+        key = json.dumps([str(reference), credentials], sort_keys=True)
+        task = self._fetching.get(key)
+        if task is None:
+            task = asyncio.ensure_future(self._fetch(str(reference), credentials))
+            self._fetching[key] = task
+            task.add_done_callback(lambda _: self._fetching.pop(key, None))
+        await asyncio.shield(task)
+
+    async def _unpacked(self, reference: str, stored: StoredImage) -> Image:
+        """Return an image with its root, unpacked now if it was not: one image at a time, as it fills the disk."""
+        assert self._store is not None
+        try:
+            async with self._unpacking:
+                root = self._roots.get(stored.digest)
+                if root is None or not root.is_dir():
+                    root = await asyncio.to_thread(unpack, self._store, stored, one_user=self._one_user)
+                    self._held.enter_context(self._store.using(root))
+                    self._roots[stored.digest] = root
+        except (SandboxError, OSError) as error:
+            raise PullError(f'failed to pull and unpack image "{parse_reference(reference)}": {error}') from error
+        return image_of(reference, stored, root)
+
+
+def _absent(reference: str, cause: str) -> PullError:
+    message = f'Container image "{reference}" is not present with pull policy of Never'
+    return PullError(f"{message}: {cause}", PullFailure.NEVER)

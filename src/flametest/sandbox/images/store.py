@@ -1,0 +1,306 @@
+"""The store of real images: by digest, below one folder, shared by all sandboxes of a user.
+
+    blobs/sha256/...      layers, configurations and manifests, each once
+    images/HEX/           an OCI layout that names one manifest; its blobs are a link to those of all
+    roots/HEX/rootfs      the unpacked file system, made when it is first used; beside it ``image.json``
+    references.json       which digest a name stands for
+    partial/NAME/         what is being made; left behind by a process that was killed, removed by the next
+    lock                  held while references.json or partial/ changes
+
+Everything appears whole, by a rename, or not at all. Whoever runs from a root holds ``roots/HEX/lock``, so that it is
+not removed meanwhile. OCI layout: https://github.com/opencontainers/image-spec/blob/main/image-layout.md
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.images.reference import Reference
+
+__all__ = ["ImageStore", "StoredImage", "remove_tree"]
+
+_ALGORITHM = "sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image of the store.
+
+    Attributes:
+        name: the full name that it was found by.
+        digest: of its manifest, with the algorithm.
+        size_bytes: of its compressed layers.
+        created: when it was built, as its configuration tells; empty when that does not.
+        configuration: the ``config`` of the image's configuration: Env, Entrypoint, Cmd, User, ...
+    """
+
+    name: str
+    digest: str
+    size_bytes: int
+    created: str
+    configuration: Mapping[str, Any]
+
+    @property
+    def hexadecimal(self) -> str:
+        """Return the digest without the algorithm, which names files."""
+        return self.digest.partition(":")[2]
+
+
+class ImageStore:
+    """The images below one folder; every method may be called by several processes at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def blobs(self) -> Path:
+        """Return the folder that all layouts share."""
+        return self.folder / "blobs"
+
+    def layout(self, image: StoredImage) -> Path:
+        """Return the OCI layout of an image."""
+        return self.folder / "images" / image.hexadecimal
+
+    def root(self, image: StoredImage) -> Path:
+        """Return where the image's file system is once it is unpacked."""
+        return self.folder / "roots" / image.hexadecimal
+
+    def images(self) -> tuple[StoredImage, ...]:
+        """Return every name with the image that it stands for, sorted by name."""
+        found = (self._read(name, digest) for name, digest in sorted(self._references().items()))
+        return tuple(image for image in found if image is not None)
+
+    def find(self, reference: Reference) -> StoredImage | None:
+        """Return the image of a name, or None; by digest whatever name it came under."""
+        references = self._references()
+        digest = references.get(str(reference)) or references.get(reference.fetched)
+        if digest is None and reference.digest and reference.digest in references.values():
+            digest = reference.digest
+        return None if digest is None else self._read(str(reference), digest)
+
+    @contextlib.contextmanager
+    def partial(self) -> Iterator[Path]:
+        """Yield a new folder for what is being made; it is removed afterwards, unless it was moved to its place.
+
+        Raises:
+            SandboxError: the store cannot be written.
+        """
+        try:
+            self._prepare()
+            with self._locked():
+                self._remove_abandoned()
+                folder = Path(tempfile.mkdtemp(prefix="", dir=self.folder / "partial"))
+                owner = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+                fcntl.flock(owner, fcntl.LOCK_EX)
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+        try:
+            yield folder
+        finally:
+            remove_tree(folder)
+            os.close(owner)
+
+    def adopt(self, layout: Path, names: tuple[str, ...]) -> tuple[StoredImage, ...]:
+        """Take a finished OCI layout, whose blobs are in `blobs` already, under each of ``names``.
+
+        Raises:
+            SandboxError: the layout is not whole, or the store cannot be written.
+        """
+        try:
+            digest = str(json.loads((layout / "index.json").read_text())["manifests"][0]["digest"])
+            algorithm, _, number = digest.partition(":")
+            if algorithm != _ALGORITHM or not (self.blobs / algorithm / number).is_file():
+                raise ValueError(f"its manifest {digest} is not there")
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise SandboxError(f"the copied image is not whole: {error}", "try again") from error
+        place = self.folder / "images" / number
+        try:
+            with self._locked():
+                if not place.exists():
+                    shutil.rmtree(layout / "blobs", ignore_errors=True)
+                    (layout / "blobs").symlink_to("../../blobs")
+                    layout.rename(place)
+                self._write_references(self._references() | dict.fromkeys(names, digest))
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+        found = (self._read(name, digest) for name in names)
+        return tuple(image for image in found if image is not None)
+
+    def put_root(self, unpacked: Path, image: StoredImage) -> Path:
+        """Move an unpacked file system to its place and return that; of two that were made at once the first stays."""
+        place = self.root(image)
+        with self._locked():
+            if not place.exists():
+                (unpacked / "lock").touch()
+                unpacked.rename(place)
+        return place
+
+    @contextlib.contextmanager
+    def using(self, root: Path) -> Iterator[None]:
+        """Keep a root from being removed while the block runs."""
+        descriptor = os.open(root / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def forget(self, reference: Reference) -> bool:
+        """Forget a name and return whether it was there; `prune` removes what no name stands for."""
+        with self._locked():
+            references = self._references()
+            if references.pop(str(reference), None) is None:
+                return False
+            self._write_references(references)
+            return True
+
+    def prune(self, *, names: bool) -> tuple[int, tuple[str, ...]]:
+        """Remove what is not used, and return how many bytes were freed and which names are gone.
+
+        Args:
+            names: also forget the names of images that no sandbox runs; else remove only what no name stands for.
+        """
+        if not self.folder.is_dir():
+            return 0, ()
+        before = _bytes_below(self.folder)
+        with self._locked():
+            being_made = self._remove_abandoned()
+            references = self._references()
+            kept = {digest for digest in references.values() if not names or self._in_use(digest)}
+            gone = tuple(sorted(name for name, digest in references.items() if digest not in kept))
+            self._write_references({name: digest for name, digest in references.items() if digest in kept})
+            numbers = {digest.partition(":")[2] for digest in kept}
+            for place in (*_entries(self.folder / "images"), *_entries(self.folder / "roots")):
+                digest = f"{_ALGORITHM}:{place.name}"
+                if place.name not in numbers and not self._in_use(digest):
+                    remove_tree(place)
+                elif place.name not in numbers:
+                    numbers.add(place.name)
+            needed = set().union(*(self._blobs_of(number) for number in numbers))
+            for blob in _entries(self.blobs / _ALGORITHM):
+                # What is being copied now has blobs that no manifest names yet.
+                if blob.name not in needed and not being_made:
+                    blob.unlink(missing_ok=True)
+        return before - _bytes_below(self.folder), gone
+
+    def _read(self, name: str, digest: str) -> StoredImage | None:
+        try:
+            manifest = self._blob(digest)
+            configuration = self._blob(manifest["config"]["digest"])
+            size = sum(int(layer["size"]) for layer in manifest["layers"])
+            created = str(configuration.get("created") or "")
+            return StoredImage(name, digest, size, created, configuration.get("config") or {})
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return None  # not whole, as after a file was removed by hand: as if it were not there
+
+    def _blob(self, digest: str) -> Any:
+        return json.loads((self.blobs / _ALGORITHM / digest.partition(":")[2]).read_text())
+
+    def _blobs_of(self, number: str) -> set[str]:
+        """Return the names of all blobs of a manifest, itself included."""
+        try:
+            manifest = self._blob(f"{_ALGORITHM}:{number}")
+            digests = [manifest["config"]["digest"], *(layer["digest"] for layer in manifest["layers"])]
+        except (OSError, ValueError, LookupError, TypeError):
+            return {number}
+        return {number, *(str(digest).partition(":")[2] for digest in digests)}
+
+    def _in_use(self, digest: str) -> bool:
+        lock = self.folder / "roots" / digest.partition(":")[2] / "lock"
+        try:
+            with lock.open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def _references(self) -> dict[str, str]:
+        try:
+            found = json.loads((self.folder / "references.json").read_text())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise _unusable(self.folder, error) from error
+        return {str(name): str(digest) for name, digest in found.items()}
+
+    def _write_references(self, references: Mapping[str, str]) -> None:
+        draft = self.folder / "references.draft"
+        draft.write_text(json.dumps(dict(sorted(references.items())), indent=1))
+        draft.replace(self.folder / "references.json")
+
+    def _prepare(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in ("blobs/sha256", "images", "roots", "partial"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the store alone, for moments only: nothing is fetched or unpacked meanwhile."""
+        self._prepare()
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _remove_abandoned(self) -> bool:
+        """Remove what processes have left behind that were killed; return whether others are at work."""
+        at_work = False
+        for folder in _entries(self.folder / "partial"):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                at_work = True
+            else:
+                remove_tree(folder)
+            finally:
+                os.close(descriptor)
+        return at_work
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with everything below it, folders that their owner may not enter included."""
+
+    def open_up(_function: object, path: str, _error: object) -> None:
+        parent = os.path.dirname(path)
+        for one in (parent, path):
+            with contextlib.suppress(OSError):
+                if stat.S_ISDIR(os.lstat(one).st_mode):
+                    os.chmod(one, stat.S_IRWXU)
+        with contextlib.suppress(OSError):
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                os.unlink(path)
+
+    shutil.rmtree(folder, onerror=open_up)
+
+
+def _entries(folder: Path) -> tuple[Path, ...]:
+    return tuple(folder.iterdir()) if folder.is_dir() else ()
+
+
+def _bytes_below(folder: Path) -> int:
+    """Return what the files below a folder take on the disk."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
+    return total
+
+
+def _unusable(folder: Path, error: Exception) -> SandboxError:
+    return SandboxError(
+        f"the image store {folder} cannot be used: {error}", "make room there and make it yours, or set FLAMETEST_HOME"
+    )

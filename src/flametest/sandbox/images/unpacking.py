@@ -1,0 +1,85 @@
+"""Unpacks stored images by umoci: layer upon layer, white-outs applied, nothing followed out of the root.
+
+The process that unpacks is the cluster's, whose process namespace ends umoci with it.
+
+As a user who has one id only, every file belongs to that one. umoci resolves each path inside the new root, so a
+layer with ``..`` or with links that point elsewhere writes nothing outside of it.
+"""
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.images.store import ImageStore, StoredImage
+
+__all__ = ["FREE_BYTES_MIN", "UMOCI", "unpack"]
+
+UMOCI = "umoci"
+FREE_BYTES_MIN = 1 << 30
+"""What unpacking leaves free on the disk: an image larger than what is left is given up."""
+
+_LOOK_SECONDS = 0.2
+
+
+def unpack(store: ImageStore, image: StoredImage, *, one_user: bool, free_bytes_min: int = FREE_BYTES_MIN) -> Path:
+    """Return the folder in which ``rootfs`` is the image's file system, unpacked now unless it was before.
+
+    Args:
+        store: where the image is.
+        image: of the store.
+        one_user: files can belong to the calling user only.
+        free_bytes_min: give up before less than this is free.
+
+    Raises:
+        SandboxError: it cannot be unpacked, or the disk is full; nothing is left of it.
+    """
+    place = store.root(image)
+    if place.is_dir():
+        return place
+    program = shutil.which(UMOCI)
+    if program is None:
+        raise SandboxError("the program umoci, which unpacks images, is not installed", "install the package umoci")
+    with store.partial() as folder:
+        unpacked = folder / "root"
+        unpacked.mkdir()
+        options = ["--rootless"] if one_user else []
+        command = [
+            program,
+            "raw",
+            "unpack",
+            *options,
+            "--image",
+            f"{store.layout(image)}:image",
+            str(unpacked / "rootfs"),
+        ]
+        _run(command, image, folder, free_bytes_min)
+        (unpacked / "image.json").write_text(json.dumps({"digest": image.digest, "config": dict(image.configuration)}))
+        return store.put_root(unpacked, image)
+
+
+def _run(command: list[str], image: StoredImage, folder: Path, free_bytes_min: int) -> None:
+    _check_room(folder, image, free_bytes_min)
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        while process.poll() is None:
+            _check_room(folder, image, free_bytes_min)
+            time.sleep(_LOOK_SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+    if process.returncode != 0:
+        words = log.read_text(errors="replace").strip().splitlines()
+        raise SandboxError(f"image {image.name} cannot be unpacked: {words[-1] if words else 'umoci was ended'}")
+
+
+def _check_room(folder: Path, image: StoredImage, free_bytes_min: int) -> None:
+    if shutil.disk_usage(folder).free < free_bytes_min:
+        raise SandboxError(
+            f"image {image.name} does not fit: less than {free_bytes_min >> 20} MiB are free on the disk",
+            "make room, or `flametest images prune`",
+        )

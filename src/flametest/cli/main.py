@@ -268,6 +268,16 @@ def init(where: Where, **options: Any) -> int:
     return initialise(where, **options)
 
 
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--force", is_flag=True, help="Write though files differ; former versions are kept as NAME.~1~.")
+def new(folder: Path, force: bool) -> int:
+    """Write the system that Flametest ships, with its experiments, as a project of your own."""
+    from flametest.cli.starting import begin  # noqa: PLC0415
+
+    return begin(folder, force=force)
+
+
 @main.group()
 def job() -> None:
     """Run a suite as a Job inside the cluster, with the rights that it needs and no others."""

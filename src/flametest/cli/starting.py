@@ -1,5 +1,9 @@
-"""``flametest init``: tell what a system consists of and where it is weak, and write what tests it."""
+"""``flametest init`` and ``new``: a folder that tests a system of one's own, and one that holds a system to begin with.
 
+`init` tells what a system consists of and where it is weak, and writes what tests it.
+"""
+
+import shlex
 import sys
 from collections import Counter
 from pathlib import Path
@@ -11,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+import flametest
 from flametest.cli.commands import find_cluster
 from flametest.cli.where import Where
 from flametest.clusters import ClusterError
@@ -31,10 +36,11 @@ from flametest.starter import (
     project_files,
     read_folder,
     read_namespace,
+    shipped_files,
     write_project,
 )
 
-__all__ = ["initialise"]
+__all__ = ["begin", "initialise"]
 
 DEFAULT_URL = "http://127.0.0.1:30080"
 PLAIN_WIDTH = 110  # where there is no terminal whose width could be asked
@@ -64,6 +70,17 @@ def initialise(
     weaknesses = find_weaknesses(topology)
     _tell(plan, weaknesses)
     _tell_written(out, write_project(out, project_files(plan, weaknesses, where.cluster), force=force), plan)
+    return ExitCode.PASSED
+
+
+def begin(folder: Path, *, force: bool) -> int:
+    """Write the system that Flametest ships as a project."""
+    files = shipped_files(Path(flametest.__file__).parent)
+    written = write_project(folder, files, force=force, elsewhere="name another DIR")
+    for path in written.kept:
+        click.echo(f"kept  {path}, as it was before")
+    click.echo(f"wrote {len(written.files)} files to {folder}" if written.files else f"{folder} is up to date")
+    click.echo(f"next:  cd {shlex.quote(str(folder))} && flametest run; README.md there names more commands")
     return ExitCode.PASSED
 
 

@@ -11,6 +11,7 @@ rules        weaknesses, a pure function each
 experiments  which experiments suit a system, and their limits
 documents    an experiment as Chaos Toolkit reads it
 project      the folder's texts, and writing them without losing anything
+shipped      the shipped system as the files of a project, for `flametest new`
 entry        which paths of the entry answer
 visitors     the load test that is written, as it is
 errors       what can go wrong
@@ -21,6 +22,7 @@ from flametest.starter.errors import StarterError
 from flametest.starter.experiments import Plan, make_plan
 from flametest.starter.project import Written, project_files, write_project
 from flametest.starter.rules import Severity, Weakness, find_weaknesses
+from flametest.starter.shipped import shipped_files
 from flametest.starter.sources import read_folder, read_namespace
 from flametest.starter.system import System, Workload
 from flametest.starter.topology import Topology, make_topology
@@ -41,5 +43,6 @@ __all__ = [
     "project_files",
     "read_folder",
     "read_namespace",
+    "shipped_files",
     "write_project",
 ]

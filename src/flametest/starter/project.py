@@ -50,10 +50,13 @@ def project_files(plan: Plan, weaknesses: Iterable[Weakness], cluster: str) -> d
     }
 
 
-def write_project(folder: Path, files: Mapping[str, str], *, force: bool) -> Written:
+def write_project(
+    folder: Path, files: Mapping[str, str], *, force: bool, elsewhere: str = "name another folder by --out"
+) -> Written:
     """Write the texts below ``folder``; a file that has its text already is left alone.
 
     With ``force`` a file that differs is kept under a numbered name beside the new one, as in ``limits.toml.~1~``.
+    ``elsewhere`` is how users name another folder.
 
     Raises:
         StarterError: files differ, without ``force``; then nothing was written. Or the folder cannot be written.
@@ -65,16 +68,14 @@ def write_project(folder: Path, files: Mapping[str, str], *, force: bool) -> Wri
             raise StarterError(
                 f"{folder} holds other versions of {', '.join(present[:3])}"
                 f"{f' and {len(present) - 3} files more' if len(present) > 3 else ''}; nothing was written",
-                "name another folder by --out, or add --force, which keeps them as NAME.~1~",
+                f"{elsewhere}, or add --force, which keeps them as NAME.~1~",
             )
         kept = [_set_aside(folder / name) for name in present]
         for name, text in changed.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise StarterError(
-            f"{error.filename or folder} cannot be written: {error.strerror}", "name another folder by --out"
-        ) from error
+        raise StarterError(f"{error.filename or folder} cannot be written: {error.strerror}", elsewhere) from error
     return Written(tuple(changed), tuple(kept))
 
 

@@ -4,6 +4,7 @@ Stock ``chaos run`` records and judges each by its own pods; draws hit live pods
 nobody will go on with a rollout.
 """
 
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,16 @@ import pytest
 from flametest.faults.waiting import wait_for
 from flametest.kube import KubeClient, connect
 from flametest.kube.api import MERGE
-from flametest.kube.resources import DEPLOYMENTS, NAMESPACES, PODS, SERVICES, STATEFUL_SETS, Object, Resource
+from flametest.kube.resources import (
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    PODS,
+    SERVICES,
+    STATEFUL_SETS,
+    Object,
+    Resource,
+)
 from flametest.measure.pods import workload_view
 from flametest.measure.samples import read_samples
 from flametest.measure.scenario import ScenarioSpec, measure_scenario
@@ -108,14 +118,14 @@ class Experiment:
 def experiment(cluster: Cluster, tmp_path: Path) -> Iterator[Any]:
     runs: list[ChaosRun] = []
 
-    def make(namespace: str, workload: str, port: int, *method: Object) -> Experiment:
+    def make(namespace: str, workload: str, port: int, *method: Object, **radius: Any) -> Experiment:
         run = ChaosRun(tmp_path, f"http://{NODE_PORT_ADDRESS}:{port}")
         run.environment |= {
             "KUBECONFIG": str(cluster.sandbox.kubeconfig),
             "KUBERNETES_CONTEXT": cluster.sandbox.context,
             "FLAMETEST_NAMESPACE": namespace,
         }
-        arguments = {"scenario": workload, "workload": workload}
+        arguments = {"scenario": workload, "workload": workload} | radius
         recorder = {"type": "python", "module": "flametest.chaos.controls", "arguments": arguments}
         run.document = {
             "title": f"{workload} comes back",
@@ -275,3 +285,55 @@ def test_a_rollout_that_waits_for_somebody_is_not_waited_for(cluster: Cluster) -
     pods = cluster.client.api.get(PODS.path("waiting"))["items"]
     revised = {pod["metadata"]["name"] for pod in pods if "revision" in (pod["metadata"].get("annotations") or {})}
     assert revised == {"in-part-1"}
+
+
+@pytest.fixture(scope="module")
+def neighbours(cluster: Cluster) -> str:
+    """Return a node on which pods of a system, of kube-system and of a DaemonSet stand."""
+    cluster.namespace("drained")
+    labels = {"name": "web"}
+    cluster.create(DEPLOYMENTS, "drained", "web", spec=workload(labels, template(labels, container("main", SERVE)), 1))
+    entry(cluster, "drained", labels, PORT + 2)
+    cluster.client.wait_ready("drained", READY_SECONDS)
+    (pod,) = cluster.client.api.get(PODS.path("drained"))["items"]
+    node = str(pod["spec"]["nodeName"])
+    for resource, name in ((DEPLOYMENTS, "dns"), (DAEMON_SETS, "agent")):
+        labels = {"name": name}
+        pods = template(labels, container("main", "exec sleep 600"))
+        pods["spec"]["nodeSelector"] = {"kubernetes.io/hostname": node}
+        spec = workload(labels, pods, 1)
+        if resource is DAEMON_SETS:
+            del spec["replicas"]
+        cluster.create(resource, "kube-system", name, spec=spec)
+    cluster.client.wait_ready("kube-system", READY_SECONDS)
+    return node
+
+
+@pytest.mark.parametrize(
+    ("named", "label", "refusal"),
+    [
+        ([], "allowed", r"namespace 'kube-system' is not one of drained \(Pod dns-\S+\)"),
+        (["kube-system"], None, r"namespace 'kube-system' does not carry the label \S+ \(Pod dns-\S+\)"),
+        (["kube-system"], "allowed", ""),
+    ],
+)
+def test_a_drain_evicts_pods_of_another_namespace_only_by_both_consents_and_leaves_daemon_sets(
+    cluster: Cluster, neighbours: str, experiment: Any, named: list[str], label: str | None, refusal: str
+) -> None:
+    labels = {"metadata": {"labels": {"flametest.dev/faults": label}}}
+    cluster.client.api.send("PATCH", NAMESPACES.path(name="kube-system"), labels, content_type=MERGE)
+    before = {pod["metadata"]["name"] for pod in cluster.client.api.get(PODS.path("kube-system"))["items"]}
+    drain = action("inject_node_drain", node=neighbours)
+    radius = {"nodes_max": 1, "pods_share_max": 1, "namespaces": named}
+    tested = experiment("drained", "web", PORT + 2, drain, action("heal_faults"), **radius)
+    output = " ".join(tested.run.finish().split())
+    after = {pod["metadata"]["name"] for pod in cluster.client.api.get(PODS.path("kube-system"))["items"]}
+    if refusal:
+        assert tested.run.exit_code != 0
+        assert re.search(refusal, output), output
+        assert before == after
+        return
+    assert tested.run.exit_code == 0, output
+    (proof,) = tested.run.history().of(FaultProved)
+    assert "all 2 pods have left" in proof.evidence
+    assert {name for name in before if name.startswith("agent-")} == before & after

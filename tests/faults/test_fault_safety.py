@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flametest.chaos.radius import read_limits
 from flametest.faults.errors import BlastRadiusError
 from flametest.faults.safety import Radius, Surroundings, check, refusals
 from flametest.faults.survey import survey
@@ -36,13 +37,36 @@ def test_a_fault_that_selects_nothing_is_stopped() -> None:
 def test_a_namespace_that_is_not_on_the_list_is_stopped_though_it_consents() -> None:
     consent = Surroundings({"kube-system": CONSENT["flametest"]}, {}, {})
     (reason, *_) = refusals(pods(1, "kube-system"), RADIUS, consent)
-    assert reason == "namespace 'kube-system' is not one of flametest"
+    assert reason == "namespace 'kube-system' is not one of flametest (Pod api-0)"
+
+
+def test_pods_of_another_namespace_are_named_with_the_remedy() -> None:
+    system = (*pods(1), *pods(7, "kube-system"))
+    with pytest.raises(BlastRadiusError, match=r"\(Pod api-0, .*, Pod api-4 and 2 more\)") as raised:
+        check("drain node n", system, RADIUS, around(3))
+    assert "namespaces of the recorder control" in raised.value.remedy
+    assert "flametest.dev/faults=allowed" in raised.value.remedy
+
+
+@pytest.mark.parametrize(("named", "consents"), [(True, True), (True, False), (False, True)])
+def test_another_namespace_is_hit_only_where_it_is_named_and_consents(named: bool, consents: bool) -> None:
+    arguments = {"namespaces": ["kube-system"]} if named else {}
+    radius = read_limits(arguments).radius("flametest")
+    labels = CONSENT | {"kube-system": CONSENT["flametest"] if consents else {}}
+    found = refusals(pods(1, "kube-system"), radius, Surroundings(labels, {"uid-0": "owner"}, {"owner": 2}))
+    assert (found == ()) == (named and consents)
+
+
+@pytest.mark.parametrize("value", ["kube-system", [""], [1], {"kube-system": 1}])
+def test_namespaces_are_a_list_of_names(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"namespaces is .*: expected a list of the names of namespaces"):
+        read_limits({"namespaces": value})
 
 
 @pytest.mark.parametrize("labels", [{}, {"flametest.dev/faults": "yes"}, {"flametest.dev/faults": ""}])
 def test_a_namespace_without_the_label_is_stopped_though_it_is_on_the_list(labels: dict[str, str]) -> None:
     (reason, *_) = refusals(pods(1), RADIUS, Surroundings({"flametest": labels}, {"uid-0": "owner"}, {"owner": 3}))
-    assert reason == "namespace 'flametest' does not carry the label flametest.dev/faults=allowed"
+    assert reason == "namespace 'flametest' does not carry the label flametest.dev/faults=allowed (Pod api-0)"
 
 
 def test_a_namespace_that_does_not_exist_is_told() -> None:

@@ -1,5 +1,6 @@
 """Which pods and nodes a fault acts on: selective, bounded, and drawn so that a seed repeats the draw."""
 
+import copy
 import random
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.errors import FaultError
+from flametest.faults.node_drain import NodeDrain
 from flametest.faults.nodes import NodeSelection
 from flametest.faults.scaling import Scaling
 from flametest.faults.selection import PodSelection, foretold
@@ -181,3 +183,61 @@ def test_pods_and_endpoints_of_a_workload_are_those_that_it_owns(client: Any) ->
     labels = {"kubernetes.io/service-name": "api"}
     client.api.put(ENDPOINT_SLICES, {"metadata": {"name": "api-1", "labels": labels}, "endpoints": endpoints})
     assert ready_endpoints(client, found) == {"api": 2}
+
+
+class Reviewed:
+    """What the API answers when it is asked whether pods may be evicted."""
+
+    def __init__(self, client: Any, allowed: bool) -> None:
+        self.asked: list[str] = []
+        send = client.api.send
+
+        def sending(method: str, path: str, body: Any = None, **options: Any) -> Any:
+            if body is None or body.get("kind") != "SelfSubjectAccessReview":
+                return send(method, path, body, **options)
+            self.asked.append(body["spec"]["resourceAttributes"]["namespace"])
+            return {"status": {"allowed": allowed}}
+
+        client.api.send = sending
+
+
+def test_a_drain_moves_neither_pods_of_daemon_sets_nor_static_ones(client: Any) -> None:
+    client.api.put(NODES, {"metadata": {"name": "node-1"}, "spec": {}})
+    agent, static = pod("agent", "agent"), pod("static", "static")
+    agent["metadata"]["ownerReferences"][0]["kind"] = "DaemonSet"
+    static["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "1"}
+    for one in (agent, static):
+        client.api.put(PODS, one)
+    client.api.get = every_namespace(client)
+    found = NodeDrain(NodeSelection(NS, "node-1")).targets(client)
+    assert [one.name for one in found] == ["node-1", "api-0", "api-1", "api-2"]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_whether_pods_of_other_namespaces_may_be_evicted_is_asked_before_the_drain(client: Any, allowed: bool) -> None:
+    client.api.put(NODES, {"metadata": {"name": "node-1"}, "spec": {}})
+    client.api.put(PODS, pod("dns-0", "dns", "rs-dns"), "kube-system")
+    client.api.get = every_namespace(client)
+    reviewed = Reviewed(client, allowed)
+    drain = NodeDrain(NodeSelection(NS, "node-1"))
+    targets = drain.targets(client)
+    assert {one.namespace for one in targets} == {"", NS, "kube-system"}
+    if allowed:
+        assert drain.record(client, targets)["node"] == "node-1"
+    else:
+        with pytest.raises(FaultError, match="may not evict pods of namespace 'kube-system'"):
+            drain.record(client, targets)
+    assert reviewed.asked == ["kube-system"]
+
+
+def every_namespace(client: Any) -> Any:
+    """Return a way to get that lists the pods of all namespaces where none is named."""
+    get = client.api.get
+
+    def getting(path: str, query: dict[str, str] | None = None) -> Any:
+        if path != PODS.path():
+            return get(path, query)
+        found = [copy.deepcopy(obj) for where, obj in sorted(client.api.objects.items()) if "/pods/" in where]
+        return {"items": found, "metadata": {}}
+
+    return getting

@@ -6,8 +6,8 @@
 
 It also guards every activity, those of other extensions too: what they would hit is resolved, shown and gated before
 they run, how to take it back is on disk before they run, and it is taken back on every way out. Further arguments
-widen the blast radius: ``targets_max``, ``pods_share_max``, ``nodes_max``, ``replicas_max``, ``unguarded``; see
-`Limits`. Chaos Toolkit runs some things before any control; `gatekeeper` stands before these.
+widen the blast radius: ``targets_max``, ``pods_share_max``, ``nodes_max``, ``replicas_max``, ``namespaces``,
+``unguarded``; see `Limits`. Chaos Toolkit runs some things before any control; `gatekeeper` stands before these.
 
 What Chaos Toolkit does with controls shapes this module: it swallows every exception of theirs but
 InterruptExecution, and so all are turned into that one; it calls the end of a control also after its beginning

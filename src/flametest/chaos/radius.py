@@ -16,6 +16,8 @@ class Limits:
     Attributes:
         targets_max, pods_share_max, nodes_max, replicas_max: see `Radius`.
         unguarded: names of activities and controls that may run though nobody knows what they would hit.
+        namespaces: in which something may be hit besides that of the system under test, such as kube-system, of whose
+            pods a drain would evict some; each has to consent as well.
     """
 
     targets_max: int = 5
@@ -23,10 +25,12 @@ class Limits:
     nodes_max: int = 0
     unguarded: frozenset[str] = frozenset()
     replicas_max: int = 10
+    namespaces: frozenset[str] = frozenset()
 
     def radius(self, namespace: str) -> Radius:
-        """Return the radius in a namespace."""
-        return Radius(frozenset({namespace}), self.targets_max, self.pods_share_max, self.nodes_max, self.replicas_max)
+        """Return the radius around a system in a namespace."""
+        namespaces = self.namespaces | {namespace}
+        return Radius(namespaces, self.targets_max, self.pods_share_max, self.nodes_max, self.replicas_max)
 
 
 def read_limits(arguments: Mapping[str, Any]) -> Limits:
@@ -42,16 +46,21 @@ def read_limits(arguments: Mapping[str, Any]) -> Limits:
     share = _number(arguments, "pods_share_max", defaults.pods_share_max)
     if not 0 < share <= 1:
         raise ValueError(f"pods_share_max is {share!r}: expected a share between 0 and 1")
-    unguarded = arguments.get("unguarded") or []
-    if not isinstance(unguarded, list) or not all(isinstance(name, str) for name in unguarded):
-        raise ValueError(f"unguarded is {unguarded!r}: expected a list of the names of activities")
     return Limits(
         targets_max=int(_number(arguments, "targets_max", defaults.targets_max)),
         pods_share_max=share,
         nodes_max=int(_number(arguments, "nodes_max", defaults.nodes_max)),
-        unguarded=frozenset(unguarded),
+        unguarded=_names(arguments, "unguarded", "activities"),
         replicas_max=int(_number(arguments, "replicas_max", defaults.replicas_max)),
+        namespaces=_names(arguments, "namespaces", "namespaces"),
     )
+
+
+def _names(arguments: Mapping[str, Any], name: str, kind: str) -> frozenset[str]:
+    value = arguments.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise ValueError(f"{name} is {value!r}: expected a list of the names of {kind}")
+    return frozenset(value)
 
 
 def _number(arguments: Mapping[str, Any], name: str, default: float) -> float:

@@ -1,7 +1,8 @@
 """Drain a node: no new pod comes to it, and its pods are evicted one by one, as budgets allow; heals by uncordoning.
 
 chaostoolkit-kubernetes' ``drain_nodes`` gives up at the first eviction that a budget puts off, and looks every ten
-seconds only. This one tries again, as ``kubectl drain`` does.
+seconds only. This one tries again, as ``kubectl drain`` does. Pods of DaemonSets and those that the node itself started
+stay. Pods of other namespaces than the system's leave only where the experiment names their namespace, and it consents.
 """
 
 import time
@@ -18,6 +19,7 @@ from flametest.kube import KubeClient
 from flametest.kube.api import MERGE
 from flametest.kube.errors import ApiRejectedError, NotFoundError
 from flametest.kube.resources import NODES, PODS, Object
+from flametest.kube.rights import lacking, rights
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
 
@@ -25,6 +27,7 @@ __all__ = ["NodeDrain"]
 
 UNTAINTED_SECONDS_MAX = 15.0
 TAINT = "node.kubernetes.io/unschedulable"
+_EVICTING = rights(PODS, "create", subresource="eviction")
 TOO_MANY_REQUESTS = 429  # a budget does not allow this eviction now
 
 
@@ -48,7 +51,19 @@ class NodeDrain:
         return self.selection.targets(client)
 
     def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
-        """Return whether it was cordoned already."""
+        """Return whether it was cordoned already.
+
+        Raises:
+            FaultError: pods of another namespace would have to leave, and may not be evicted.
+        """
+        for namespace in sorted({target.namespace for target in targets if target.kind == PODS.kind}):
+            # The preflight asks for the system's own namespace only.
+            if namespace != self.selection.namespace and lacking(client.api, _EVICTING, namespace):
+                raise FaultError(
+                    f"the user of this context may not evict pods of namespace {namespace!r}, and some are on node "
+                    f"{node_of(targets)}",
+                    "have the right granted (create pods/eviction there), or drain another node",
+                )
         node = existing(client, NODES, "", node_of(targets))
         return {"node": node_of(targets), "uid": node["metadata"]["uid"], "cordoned": is_cordoned(node)}
 

@@ -16,6 +16,7 @@ __all__ = ["OPT_IN_LABEL", "OPT_IN_VALUE", "Hit", "Radius", "Surroundings", "che
 
 OPT_IN_LABEL = "flametest.dev/faults"
 OPT_IN_VALUE = "allowed"
+_NAMED_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,11 @@ def refusals(
     """Return why the targets may not be hit, a reason each; empty when they may."""
     if not targets:
         return ("it selects nothing",)
-    reasons = [reason for namespace in _namespaces(targets) if (reason := _foreign(namespace, radius, around))]
+    reasons = [
+        f"{reason} ({_listed(targets, namespace)})"
+        for namespace in _namespaces(targets)
+        if (reason := _foreign(namespace, radius, around))
+    ]
     # An object without a namespace is everybody's; nodes have a limit of their own.
     reasons += [
         f"{one.kind} {one.name} is in no namespace" for one in targets if not one.namespace and one.kind != "Node"
@@ -141,6 +146,13 @@ def _namespaces(targets: Sequence[Target]) -> list[str]:
     return sorted({target.namespace for target in targets if target.namespace})
 
 
+def _listed(targets: Sequence[Target], namespace: str) -> str:
+    """Return the targets in a namespace, such as ``Pod dns-1, Pod dns-2``."""
+    names = [f"{target.kind} {target.name}" for target in targets if target.namespace == namespace]
+    more = len(names) - _NAMED_MAX
+    return ", ".join(names[:_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
+
+
 def _foreign(namespace: str, radius: Radius, around: Surroundings) -> str:
     if namespace not in radius.namespaces:
         return f"namespace {namespace!r} is not one of {', '.join(sorted(radius.namespaces))}"
@@ -168,6 +180,7 @@ def _too_many_pods(targets: Sequence[Target], radius: Radius, around: Surroundin
 
 def _remedy() -> str:
     return (
-        "narrow the selector; or widen the radius on purpose by targets_max, pods_share_max, nodes_max or replicas_max "
-        f"of the recorder control; a namespace gives its consent by the label {OPT_IN_LABEL}={OPT_IN_VALUE}"
+        "narrow the selector; or widen the radius on purpose by targets_max, pods_share_max, nodes_max, replicas_max "
+        "or namespaces of the recorder control; a namespace gives its consent by the label "
+        f"{OPT_IN_LABEL}={OPT_IN_VALUE}"
     )

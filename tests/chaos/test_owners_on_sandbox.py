@@ -310,16 +310,17 @@ def neighbours(cluster: Cluster) -> str:
 
 
 @pytest.mark.parametrize(
-    ("named", "label", "refusal"),
+    ("consents", "refusal"),
     [
-        ([], "allowed", r"namespace 'kube-system' is not one of drained \(Pod dns-\S+\)"),
-        (["kube-system"], None, r"namespace 'kube-system' does not carry the label \S+ \(Pod dns-\S+\)"),
-        (["kube-system"], "allowed", ""),
+        (([], "allowed"), r"namespace 'kube-system' is not one of drained \(Pod dns-\S+\)"),
+        ((["kube-system"], None), r"namespace 'kube-system' does not carry the label \S+ \(Pod dns-\S+\)"),
+        ((["kube-system"], "allowed"), ""),
     ],
 )
 def test_a_drain_evicts_pods_of_another_namespace_only_by_both_consents_and_leaves_daemon_sets(
-    cluster: Cluster, neighbours: str, experiment: Any, named: list[str], label: str | None, refusal: str
+    cluster: Cluster, neighbours: str, experiment: Any, consents: tuple[list[str], str | None], refusal: str
 ) -> None:
+    named, label = consents
     labels = {"metadata": {"labels": {"flametest.dev/faults": label}}}
     cluster.client.api.send("PATCH", NAMESPACES.path(name="kube-system"), labels, content_type=MERGE)
     before = {pod["metadata"]["name"] for pod in cluster.client.api.get(PODS.path("kube-system"))["items"]}

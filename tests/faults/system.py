@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,11 +77,13 @@ class System:
         )
 
     @contextmanager
-    def stopped(self, fault: str, home: Path | None = None) -> Iterator["subprocess.Popen[bytes]"]:
+    def stopped(
+        self, fault: str, home: Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> Iterator["subprocess.Popen[bytes]"]:
         """Run a driver until it has injected, and stop it there: it lives, and does nothing any more."""
         with subprocess.Popen(
             [sys.executable, str(DRIVER), fault, "injected", "SIGSTOP"],
-            env=self.environment | ({"FLAMETEST_HOME": str(home)} if home else {}),
+            env=self.environment | dict(environment or {}) | ({"FLAMETEST_HOME": str(home)} if home else {}),
             stdout=subprocess.PIPE,
         ) as driver:
             try:

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from flametest.faults.healing import heal_all
+from flametest.faults.undo import UndoJournal
+from flametest.kube.api import MERGE
+from flametest.kube.resources import SERVICES
 from tests.faults.system import DRIVER, ROOT, System, wait_until
 
 pytestmark = pytest.mark.sandbox
@@ -193,6 +197,30 @@ def test_a_cluster_that_is_another_one_is_left_alone(system: System) -> None:
     assert "another cluster answers in the place" in system.flametest("undo").stdout
     file.write_text(text)
     assert system.flametest("undo").returncode == 0
+    assert system.specifications() == before
+
+
+def test_a_service_that_stays_in_deletion_is_not_healed_until_it_is_gone(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, path = system.whole(), SERVICES.path("flametest", "logic")
+
+    def held_by(finalizers: list[str]) -> None:
+        system.client.api.send("PATCH", path, {"metadata": {"finalizers": finalizers}}, content_type=MERGE)
+
+    held_by(["service.kubernetes.io/load-balancer-cleanup"])
+    system.abandoned("service-removal")
+    monkeypatch.setattr("flametest.faults.readback.ENDING_SECONDS_MAX", 1.0)
+    journal = UndoJournal(system.home)
+    (healing,) = heal_all(journal, journal.records()[0])
+    assert not healing.healed
+    assert "is being deleted, and is still there" in healing.evidence
+    assert system.left() == 1
+    held_by([])
+    done = system.flametest("undo")
+    assert done.returncode == 0, done.stdout
+    assert "Service logic was created again as it was" in done.stdout
+    held_by([])
     assert system.specifications() == before
 
 

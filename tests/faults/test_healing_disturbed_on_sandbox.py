@@ -25,15 +25,16 @@ from flametest.faults.owner import Owner, ProcessName, own_name
 from flametest.faults.protocol import Fault, Prepares
 from flametest.faults.undo import Place, UndoJournal, UndoRecord, identifier
 from flametest.kube import KubeClient
-from flametest.kube.resources import NAMESPACES
+from flametest.kube.resources import NAMESPACES, NODES
 from flametest.model.events import Target
 from tests.faults.disturbing import ALL_WAYS, CONTEXT, KILLING, Disturbing, Request, Way, disturbing
 from tests.faults.driver import FAULTS
-from tests.faults.system import ROOT, System
+from tests.faults.system import ROOT, System, wait_until
 
 pytestmark = pytest.mark.sandbox
 
 API_SECONDS = "2"  # how long the API may stay silent here
+GUARDIAN_SECONDS = 60.0
 OCCURRENCES_MAX = 2  # healing polls; what is asked again and again is disturbed the first times
 OWN = "flametest-matrix"
 LASTING = [name for name, fault in FAULTS.items() if fault.lasts]
@@ -77,10 +78,10 @@ class Injection:
 
 
 def _without_draws(fault: Fault, client: KubeClient) -> Fault:
-    """Return a fault of a node with the name of the node."""
+    """Return a fault of a node with the name of one, since each request is known by its path."""
     if not isinstance(fault, NodeDrain | NodeLoss):
         return fault
-    name = next(one.name for one in fault.targets(client) if one.kind == "Node")
+    name = min(one["metadata"]["name"] for one in client.api.get(NODES.path())["items"])
     return type(fault)(NodeSelection("flametest", name))
 
 
@@ -138,7 +139,9 @@ def walk(inject: Injection, ways: list[Way], before: str) -> int:
             inject.disturbed.disturb(request, way)
             said = healed(inject, record)
             struck = inject.disturbed.struck
-            check(inject, record, before, said=said, case=f"{inject.name}: {request}: {way}")
+            case = f"{inject.name}: {request}: {way}"
+            assert struck or request.occurrence > 1, f"{case}: not asked"
+            check(inject, record, before, said=said, case=case)
             cases += struck
     return cases
 
@@ -162,6 +165,24 @@ def test_every_request_of_every_healing_disturbed_in_every_way(
 
 def test_the_matrix_has_every_fault_that_lasts() -> None:
     assert {FAULTS[name].name for name in LASTING} == set(HEALERS)
+
+
+def test_the_guardian_tries_again_until_the_api_answers(system: System, disturbed: Disturbing, tmp_path: Path) -> None:
+    before, journal = system.whole(), UndoJournal(tmp_path)
+    environment = {"KUBECONFIG": str(disturbed.kubeconfig), "KUBERNETES_CONTEXT": CONTEXT}
+    disturbed.calm()
+    with system.stopped("scaling", tmp_path, environment) as driver:
+        lasting = system.specifications()
+        assert lasting != before
+        disturbed.disturb(Request("GET", NAMESPACES.path(name="kube-system"), 1), Way("503", 503, lasting=True))
+        driver.kill()
+        log = tmp_path / "guardian.log"
+        wait_until(lambda: "NOT healed: scale Deployment api" in log.read_text(), GUARDIAN_SECONDS)
+        assert journal.records()[0]
+        assert system.specifications() == lasting
+        disturbed.calm()
+        wait_until(lambda: not journal.records()[0], GUARDIAN_SECONDS)
+    assert system.specifications() == before
 
 
 def undo(system: System, inject: Injection) -> "subprocess.Popen[str]":

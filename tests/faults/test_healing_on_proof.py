@@ -1,5 +1,6 @@
 """An error is never an answer: what cannot be asked stays unhealed, and its record stays."""
 
+import json
 import threading
 import time
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from flametest.faults.connection import Vantage
+from flametest.faults.errors import FaultError
 from flametest.faults.healing import Bounds, cluster_uid, heal_all
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.nodes import NodeSelection
@@ -18,7 +20,7 @@ from flametest.faults.scaling import Scaling
 from flametest.faults.service_removal import ServiceRemoval
 from flametest.faults.undo import Place, UndoJournal, UndoRecord
 from flametest.kube.errors import ApiRejectedError, ApiUnreachableError, KubeError, NotFoundError, rejection
-from flametest.kube.resources import DEPLOYMENTS, NAMESPACES, NODES, SERVICES
+from flametest.kube.resources import DEPLOYMENTS, NAMESPACES, NETWORK_POLICIES, NODES, SERVICES
 from flametest.model.events import Target
 from tests.faults.conftest import NAMESPACE, absent
 
@@ -336,3 +338,46 @@ def test_an_older_fault_on_the_same_object_waits_until_the_later_one_is_healed(
     found = heal_all(journal, journal.records()[0], lambda *_: client)
     assert [one.healed for one in found] == [True, True]
     assert replicas(client) == 3
+
+
+def test_nothing_is_injected_into_what_somebody_else_is_deleting(client: Any) -> None:
+    labels = {"metadata": {"labels": {"app": "api"}}}
+    metadata = {"name": "api", "finalizers": ["a/b"], "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    client.api.put(DEPLOYMENTS, {"metadata": metadata, "spec": {"replicas": 3, "template": labels}})
+    with pytest.raises(FaultError, match="Deployment api is being deleted by somebody else"):
+        Scaling(NAMESPACE, "api", 1).targets(client)
+
+
+OLDER: dict[str, tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "bad_rollout": (
+        DEPLOYMENTS,
+        {"template": {"spec": {"containers": [{"name": "api", "image": "bad:0"}, {"name": "b", "image": "b:1"}]}}},
+        {"containers": [{"name": "api", "image": "api:1"}, {"name": "b", "image": "b:1"}], "image": "bad:0"},
+        {"template": {"spec": {"containers": [{"name": "api", "image": "api:1"}, {"name": "b", "image": "b:1"}]}}},
+    ),
+    "network_partition": (
+        NETWORK_POLICIES,
+        {"podSelector": {}, "ingress": []},
+        {"app": "api", "rules": {"one": [{"ports": [{"port": 80}]}]}},
+        {"podSelector": {}, "ingress": [{"ports": [{"port": 80}]}]},
+    ),
+    "node_drain": (NODES, {"unschedulable": True}, {"node": "one", "cordoned": False}, {}),
+    "scaling": (DEPLOYMENTS, {"replicas": 0}, {"kind": "Deployment", "before": 3, "injected": 0}, {"replicas": 3}),
+}
+
+
+@pytest.mark.parametrize("fault", OLDER)
+def test_a_record_of_an_older_version_is_healed(client: Any, tmp_path: Path, fault: str) -> None:
+    resource, spec, state, expected = OLDER[fault]
+    obj = client.api.put(resource, {"metadata": {"name": "one"}, "spec": spec})
+    place = {"namespace": NAMESPACE, "name": "one", "uid": obj["metadata"]["uid"]}
+    target = Target(resource.kind, NAMESPACE if resource.namespaced else "", "one", obj["metadata"]["uid"])
+    journal = UndoJournal(tmp_path)
+    journal.write(recorded(fault, place | state, (target,), ""))
+    (file,) = journal.folder.glob("*.json")
+    document = json.loads(file.read_text())
+    del document["namespaces"]
+    file.write_text(json.dumps(document))
+    (healing,) = heal_all(journal, journal.records()[0], lambda *_: client)
+    assert healing.healed, healing.evidence
+    assert client.api.objects[resource.path(target.namespace, "one")]["spec"] == expected

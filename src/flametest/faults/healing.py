@@ -24,7 +24,7 @@ from flametest.kube.resources import NAMESPACES
 from flametest.kube.snapshots import find
 from flametest.model.errors import FlametestError
 
-__all__ = ["BOUNDS", "Bounds", "Healing", "cluster_uid", "heal", "heal_all", "place_of"]
+__all__ = ["BOUNDS", "Bounds", "Healing", "cluster_uid", "heal_all", "place_of"]
 
 SYSTEM_NAMESPACE = "kube-system"
 FORBIDDEN = "Forbidden"
@@ -99,20 +99,6 @@ def _cluster_uid(client: KubeClient) -> str:
     return str(found["metadata"]["uid"]) if found else ""
 
 
-def heal(client: KubeClient, record: UndoRecord) -> str:
-    """Take one fault back and return what was done, in a sentence.
-
-    That its cluster or its namespace is gone needs proof: another uid that was read, or the API's own 404. A record of
-    a user who could not read the uid of the cluster is healed by the uids of its namespaces and objects; one with that
-    uid is not, as long as the uid cannot be read again.
-
-    Raises:
-        HealError: it could not be taken back.
-        KubeError: the API is unreachable or refused.
-    """
-    return _gone(client, record) or _healed(client, record)
-
-
 def _healed(client: KubeClient, record: UndoRecord) -> str:
     healer = _HEALERS.get(record.fault)
     if healer is None:
@@ -124,6 +110,9 @@ def _healed(client: KubeClient, record: UndoRecord) -> str:
 
 def _gone(client: KubeClient, record: UndoRecord) -> str:
     """Return that something has taken the fault along, and what; empty when nothing has.
+
+    That takes proof: another uid that was read, or the API's own 404. A record of a user who could not read the uid of
+    the cluster goes by the uids of its namespaces and objects; one that has it waits until it can be read again.
 
     Raises:
         HealError: the cluster does not say which one it is, or a namespace is still being deleted.

@@ -18,7 +18,7 @@ from flametest.faults.workloads import existing, target_of
 from flametest.kube import KubeClient
 from flametest.kube.errors import ConflictError
 from flametest.kube.resources import SERVICES, Object
-from flametest.kube.snapshots import differences, find, is_ending, restore, snapshot
+from flametest.kube.snapshots import differences, find, restore, snapshot
 from flametest.model.events import Target
 
 __all__ = ["ServiceRemoval"]
@@ -120,8 +120,6 @@ class ServiceRemoval:
 
 def _check_comes_back(service: Object) -> None:
     name, spec = service["metadata"]["name"], service["spec"]
-    if is_ending(service):
-        raise FaultError(f"Service {name} is being deleted by somebody else", "deploy it again")
     balancer = [one.get("ip") or one.get("hostname") for one in _ingress(service)]
     if spec.get("type") == "LoadBalancer" and balancer:
         raise FaultError(

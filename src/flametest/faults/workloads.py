@@ -14,7 +14,7 @@ from flametest.kube.resources import (
     Object,
     Resource,
 )
-from flametest.kube.snapshots import find
+from flametest.kube.snapshots import find, is_ending
 from flametest.model.events import Target
 
 __all__ = ["WORKLOADS", "existing", "pods_of", "ready_endpoints", "replicas_of", "selects", "set_replicas", "target_of"]
@@ -26,7 +26,8 @@ def existing(client: KubeClient, resource: Resource, namespace: str, name: str) 
     """Return an object.
 
     Raises:
-        FaultError: its name is empty, or there is none of that name; the message tells those there are.
+        FaultError: its name is empty, it is being deleted, or there is none of that name; the message tells those
+            there are.
         KubeError: the API is unreachable or refused.
     """
     if not name:
@@ -37,6 +38,10 @@ def existing(client: KubeClient, resource: Resource, namespace: str, name: str) 
         place = f"namespace {namespace!r}" if resource.namespaced else "the cluster"
         raise FaultError(
             f"{place} holds no {resource.kind} {name!r}", f"use one of: {', '.join(there) or 'there is none'}"
+        )
+    if is_ending(found):
+        raise FaultError(
+            f"{resource.kind} {name} is being deleted by somebody else", "wait until it is gone, deploy it"
         )
     return found | {"kind": resource.kind, "apiVersion": resource.api_version}
 

@@ -25,9 +25,9 @@ from flametest.faults.protocol import Fault, Prepares, Proof, State
 from flametest.faults.safety import Hit, Radius
 from flametest.faults.signals import shielded, terminable
 from flametest.faults.undo import Place, UndoJournal, UndoRecord, identifier
+from flametest.faults.workloads import existing
 from flametest.kube import KubeClient
 from flametest.kube.resources import NAMESPACES
-from flametest.kube.snapshots import find
 from flametest.kube.stamps import Mutation, stamp_mutations
 from flametest.model.events import Target
 
@@ -243,9 +243,14 @@ class Injector:
 
 
 def _namespaces(client: KubeClient, targets: tuple[Target, ...]) -> dict[str, str]:
-    """Return the uids of the targets' namespaces, by which they are told from successors of the same names."""
-    found = {name: find(client.api, NAMESPACES, "", name) for name in {one.namespace for one in targets} - {""}}
-    return {name: str(one["metadata"]["uid"]) for name, one in found.items() if one is not None}
+    """Return the uids of the targets' namespaces, by which they are told from successors of the same names.
+
+    Raises:
+        FaultError: one is gone, or is being deleted.
+        KubeError: the API is unreachable or refused.
+    """
+    names = sorted({one.namespace for one in targets} - {""})
+    return {name: str(existing(client, NAMESPACES, "", name)["metadata"]["uid"]) for name in names}
 
 
 @contextmanager

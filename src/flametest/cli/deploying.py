@@ -21,6 +21,9 @@ from flametest.cli.commands import (
 from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
 from flametest.clusters import Access, Cluster, ClusterError, running
+from flametest.kube import KubeClient
+from flametest.kube.pods import controller_of, is_live, is_ready
+from flametest.kube.resources import PODS, Object
 from flametest.model.homes import state_home
 from flametest.run.exitcodes import ExitCode
 from flametest.run.interrupt import interruptible
@@ -104,12 +107,19 @@ def show_status(where: Where) -> int:
     if (memory := provider.memory_bytes()) is not None:
         click.echo(f"memory     {memory / 1e6:.0f} MB for the {provider.name} itself, pods excluded")
     with connect(access.kubeconfig, access.context) as client:
-        workloads = client.readiness(access.namespace)
-    for workload in workloads:
-        click.echo(f"{'ready' if workload.complete else 'NOT READY':10} {workload}")
+        parts = {str(one): one.complete for one in client.readiness(access.namespace)}
+        parts |= {f"pod {pod['metadata']['name']}": is_ready(pod) for pod in _lone_pods(client, access.namespace)}
+    for part, is_complete in parts.items():
+        click.echo(f"{'ready' if is_complete else 'NOT READY':10} {part}")
     if unhealed:
         return ExitCode.NOT_HEALED
-    return ExitCode.PASSED if workloads and all(one.complete for one in workloads) else ExitCode.INCONCLUSIVE
+    return ExitCode.PASSED if parts and all(parts.values()) else ExitCode.INCONCLUSIVE
+
+
+def _lone_pods(client: KubeClient, namespace: str) -> list[Object]:
+    """Return the pods that no workload looks after, and that have not done their work."""
+    pods = client.api.get(PODS.path(namespace)).get("items", [])
+    return [pod for pod in pods if not controller_of(pod) and is_live(pod)]
 
 
 def print_environment(where: Where) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import yaml
 
-from flametest.cli.commands import find_cluster, find_files, tell
+from flametest.cli.commands import find_cluster, find_files, state_files, tell
 from flametest.cli.ending import NotHealedError
 from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
@@ -112,7 +112,7 @@ def _take_report(client: KubeClient, code: int, out: Path, progress: Progress) -
 def fetch_report(where: Where, out: Path | None) -> int:
     """Fetch the report of a Job that has run."""
     folder = _new_folder(out)
-    access = running(find_cluster(where, find_files()))
+    access = running(find_cluster(where, state_files()))
     with connect(access.kubeconfig, access.context) as client:
         click.echo(f"report: {fetch(client, folder) / 'report.html'}")
     return ExitCode.PASSED
@@ -120,7 +120,7 @@ def fetch_report(where: Where, out: Path | None) -> int:
 
 def remove_job(where: Where, **options: Any) -> int:
     """Remove a Job and its rights."""
-    access = running(find_cluster(where, find_files()))
+    access = running(find_cluster(where, state_files()))
     with connect(access.kubeconfig, access.context) as client:
         click.echo(remove(client, _plan(where, **options).manifests))
     return ExitCode.PASSED
@@ -132,7 +132,7 @@ def _new_folder(out: Path | None) -> Path:
     Raises:
         ProjectError: it holds something already.
     """
-    folder = out or find_files().reports / time.strftime("%Y-%m-%dT%H-%M-%S")
+    folder = out or state_files().reports / time.strftime("%Y-%m-%dT%H-%M-%S")
     if folder.exists() and any(folder.iterdir()):
         raise ProjectError(f"the folder {folder} is not empty", "name a new folder with --out")
     return folder

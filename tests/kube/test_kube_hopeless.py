@@ -109,3 +109,25 @@ def test_a_pod_belongs_to_the_workload_that_people_know() -> None:
     assert part_of(pod()) == "Deployment web"
     owned = alone(ownerReferences=[{"kind": "StatefulSet", "name": "db", "controller": True}])
     assert part_of(owned) == "StatefulSet db"
+
+
+@pytest.mark.parametrize(
+    ("message", "is_final"),
+    [
+        ('Failed to pull image "web:1": docker.io/library/web:1: not found', True),
+        ('Failed to pull image "web:1": unauthorized: authentication required', True),
+        ('Failed to pull image "web:1": no match for platform in manifest', True),
+        ('Failed to pull image "web:1": dial tcp 127.0.0.1:5000: connection refused', False),
+    ],
+)
+def test_what_a_registry_says_tells_whether_another_attempt_may_succeed(message: str, is_final: bool) -> None:
+    event = {"reason": "Failed", "message": message, "involvedObject": {"uid": "p"}}
+    assert [one.reason for one in faults_of_events([event], [waiting("ImagePullBackOff")])] == [message] * is_final
+    assert not list(faults_of_events([event], [waiting("PodInitializing")])), "an image that has come is no fault"
+
+
+def test_a_volume_that_came_in_the_end_is_no_fault() -> None:
+    mount = {"reason": "FailedMount", "message": 'secret "a" not found', "involvedObject": {"uid": "p"}}
+    running = pod(containerStatuses=[{"name": "main", "state": {"running": {"startedAt": "now"}}}])
+    assert len(list(faults_of_events([mount], [waiting("ContainerCreating")]))) == 1
+    assert not list(faults_of_events([mount], [running]))

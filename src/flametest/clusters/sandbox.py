@@ -1,10 +1,13 @@
 """The embedded sandbox as a cluster provider."""
 
+import shutil
 from pathlib import Path
 
 from flametest.clusters.protocol import Access, ClusterError, ClusterOptions
 from flametest.sandbox import launch
 from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.images.copying import SKOPEO
+from flametest.sandbox.images.unpacking import UMOCI
 
 __all__ = ["SandboxCluster"]
 
@@ -15,7 +18,6 @@ class SandboxCluster:
     name = "sandbox"
     is_own = True
     forgets = True
-    pulls_images = False
 
     def __init__(self, options: ClusterOptions) -> None:
         self._options = options
@@ -24,6 +26,11 @@ class SandboxCluster:
             node_port_address=options.node_port_address,
             namespace=options.namespace,
         )
+
+    @property
+    def pulls_images(self) -> bool:
+        """Return whether the programs that fetch images from registries are installed."""
+        return bool(shutil.which(SKOPEO) and shutil.which(UMOCI))
 
     @property
     def note(self) -> str:

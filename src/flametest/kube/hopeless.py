@@ -6,6 +6,7 @@ else is still on its way. How the kubelet words the reasons:
 https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/kubelet/images/types.go and kuberuntime/util
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,10 @@ _IMPOSSIBLE_IMAGES = ("ErrImageNeverPull", "InvalidImageName", "ErrInvalidImageN
 _PULLS = ("ErrImagePull", "ImagePullBackOff")
 _STARTS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError")
 _CRASHED = "CrashLoopBackOff"
+_FINAL = re.compile(
+    r"not found|no such host|manifest unknown|unauthorized|denied|no match for platform|invalid reference"
+)
+"""In what registries and runtimes say, the words for what no further attempt changes."""
 _CREATORS = ("ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController")
 
 
@@ -90,7 +95,7 @@ def faults_of_pod(pod: Object, setting: Setting) -> Iterator[Fault]:
             yield replace(
                 place, reason=f"no node takes it: {condition.get('message')}", patience_seconds=PATIENCE_SECONDS
             )
-    containers = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    containers = _containers(pod)
     for container in containers:
         yield from _faults_of_container(place, container, setting)
     if status.get("phase") == "Failed" and not containers:
@@ -104,12 +109,33 @@ def faults_of_events(events: Iterable[Object], pods: Iterable[Object]) -> Iterat
     for event in events:
         involved, message = event.get("involvedObject") or {}, str(event.get("message", ""))
         pod = unready.get(str(involved.get("uid", "")))
-        if pod is not None and event.get("reason") == "FailedMount" and "not found" in message:
+        if pod is not None and _lasts(pod, str(event.get("reason")), message):
             yield replace(_place(pod), reason=message, patience_seconds=PATIENCE_SECONDS)
         elif event.get("reason") == "FailedCreate" and involved.get("kind") in _CREATORS:
             part = f"{involved.get('kind')} {involved.get('name')}"
             reason = f"its pods are not admitted: {message}"
             yield Fault(part, reason, str(involved.get("namespace", "")), patience_seconds=PATIENCE_SECONDS)
+
+
+def _containers(pod: Object) -> list[Object]:
+    status = pod.get("status", {})
+    return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+
+
+def _lasts(pod: Object, reason: str, message: str) -> bool:
+    """Return whether an event tells of what no further attempt changes, and the pod is still at that."""
+    if reason == "FailedMount":
+        return "not found" in message and not _has_begun(pod)
+    return message.startswith("Failed to pull image") and bool(_FINAL.search(message)) and _pulls(pod)
+
+
+def _has_begun(pod: Object) -> bool:
+    return any(not (one.get("state") or {}).get("waiting") for one in _containers(pod) if one.get("state"))
+
+
+def _pulls(pod: Object) -> bool:
+    waiting = ((one.get("state") or {}).get("waiting") or {} for one in _containers(pod))
+    return any(one.get("reason") in _PULLS for one in waiting)
 
 
 def _place(pod: Object) -> Fault:

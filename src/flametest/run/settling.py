@@ -93,10 +93,8 @@ def await_settled(
         memory.hopeless_since = (memory.hopeless_since or now) if hopeless else None
         if now >= end or (hopeless and _is_over(seen, memory, hopeless, steady, now)):
             seen = replace(seen, events=_events(client, namespaces))
-            known = {one.key for one in hopeless}
-            found = _faults(seen, replace(patience.setting, crashes_max=1))
-            sure = [one for one in found if one.key in known or one.container]
-            raise not_ready(client, _unready(seen, sure, 0 if hopeless else patience.seconds_max))
+            found = _faults(seen, replace(patience.setting, crashes_max=1))  # whatever may still pass is told as well
+            raise not_ready(client, _unready(seen, found, 0 if hopeless else patience.seconds_max))
         pause(POLL_SECONDS)
 
 

@@ -124,7 +124,7 @@ def _check_control(control: Document, recorder: str, unguarded: frozenset[str]) 
             f"control {name!r} would take the place of the recorder control {recorder!r}",
             "give it a name of its own, without ref",
         )
-    if name not in unguarded:
+    if not isinstance(name, str) or name not in unguarded:
         raise UnsafeExperimentError(
             f"control {name!r} runs code of {_module(control)!r}, of which nobody can tell beforehand what it would do",
             "remove it; or name it in unguarded of the recorder control, at your own risk",

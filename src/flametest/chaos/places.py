@@ -62,7 +62,7 @@ def activities_of(experiment: Document) -> Iterator[Step]:
     known = _by_name(experiment)
     for place, activity in _written(experiment):
         reference = activity.get("ref")
-        if reference and reference not in known:
+        if reference and (not isinstance(reference, str) or reference not in known):
             raise MalformedExperimentError(f"{place} refers to the activity {reference!r}, which does not exist")
         yield _step(place, known[reference] if reference else activity)
 

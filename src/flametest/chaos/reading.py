@@ -18,6 +18,8 @@ _HTTP_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HTTP_HEADERS_THAT_ACT = frozenset({"upgrade", "x-http-method", "x-http-method-override", "x-method-override"})
 
 EXTENSION_PROBES: Mapping[str, frozenset[str]] = {
+    "chaosk8s.chaosmesh.network.probes": frozenset({"get_network_fault", "get_network_faults"}),
+    "chaosk8s.chaosmesh.stress.probes": frozenset({"get_stressor", "get_stressors"}),
     "chaosk8s.crd.probes": frozenset(
         {"get_cluster_custom_object", "get_custom_object", "list_cluster_custom_objects", "list_custom_objects"}
     ),

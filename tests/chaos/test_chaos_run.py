@@ -206,3 +206,62 @@ def test_a_selector_that_matches_no_pod_is_a_failure(cluster: Any, chaos_run: An
     assert chaos_run.exit_code == 1
     assert "no pod of namespace 'flametest' has '^nobody$'" in output
     assert chaos_run.journal["status"] == "interrupted"
+
+
+def deletion_of(pod: str) -> dict[str, Any]:
+    """Return an action that deletes one pod by its name."""
+    arguments = {"ns": "flametest", "name_pattern": f"^{pod}$"}
+    provider = {"type": "python", "module": "chaosk8s.pod.actions", "func": "terminate_pods", "arguments": arguments}
+    return {"type": "action", "name": f"delete-{pod}", "provider": provider}
+
+
+def test_three_deletions_of_one_pod_each_exceed_the_share_together(cluster: Any, chaos_run: Any) -> None:
+    baseline, _, recovery = chaos_run.document["method"]
+    chaos_run.document["method"] = [baseline, *map(deletion_of, cluster.ready_pods()), recovery]
+    output = chaos_run.finish()
+    assert chaos_run.exit_code == 1
+    assert "with the faults before it, it hits 2 of 3 pods of one controller" in output
+    assert cluster.deleted == []
+
+
+def test_a_second_fault_waits_for_the_recovery_from_the_first(cluster: Any, chaos_run: Any) -> None:
+    """The method waits for it, so beforehand nothing speaks against it; but the pod does not come back."""
+    cluster.replaces = False
+    baseline, _, recovery = chaos_run.document["method"]
+    recovery["provider"]["arguments"] = {"timeout_seconds": 1, "hold_seconds": 0.1}
+    first, second, _ = cluster.ready_pods()
+    chaos_run.document["method"] = [baseline, deletion_of(first), recovery, deletion_of(second)]
+    output = chaos_run.finish()
+    assert chaos_run.exit_code == 1
+    assert "with the faults before it, it hits 2 of 3 pods of one controller" in output
+    assert cluster.deleted == [first]
+    assert chaos_run.journal["status"] == "interrupted"
+
+
+def test_a_second_fault_comes_after_the_recovery_from_the_first(cluster: Any, chaos_run: Any) -> None:
+    baseline, _, recovery = chaos_run.document["method"]
+    first, second, _ = cluster.ready_pods()
+    chaos_run.document["method"] = [baseline, deletion_of(first), recovery, deletion_of(second), recovery]
+    assert chaos_run.finish()
+    assert cluster.deleted == [first, second]
+
+
+def test_a_context_that_is_not_allowed_is_asked_nothing(cluster: Any, chaos_run: Any) -> None:
+    (chaos_run.folder / "home" / "allowed-contexts.toml").unlink()
+    asked = cluster.requests
+    output = chaos_run.finish()
+    assert chaos_run.exit_code == 1
+    assert "context 'pretended'" in output
+    assert "is not allowed; nothing was asked of it" in output
+    assert "export FLAMETEST_KNOWN_CONTEXT=pretended" in output
+    assert "Traceback" not in output
+    assert cluster.requests == asked
+    assert cluster.deleted == []
+
+
+def test_a_context_is_allowed_for_this_once_by_repeating_its_name(cluster: Any, chaos_run: Any) -> None:
+    (chaos_run.folder / "home" / "allowed-contexts.toml").unlink()
+    chaos_run.environment["FLAMETEST_KNOWN_CONTEXT"] = "pretended"
+    output = chaos_run.finish()
+    assert chaos_run.exit_code == 0, output
+    assert len(cluster.deleted) == 1

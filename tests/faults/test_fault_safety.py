@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flametest.chaos.radius import read_limits
 from flametest.faults.errors import BlastRadiusError
-from flametest.faults.safety import Radius, Surroundings, check, refusals
+from flametest.faults.safety import Hit, Radius, Surroundings, check, refusals
 from flametest.faults.survey import survey
 from flametest.model.events import Target
 
@@ -113,3 +113,60 @@ def test_the_survey_counts_the_pods_that_stay(client: Any) -> None:
     assert found.populations["uid-of-rs"] == 2
     assert found.controllers[uid] == "uid-of-rs"
     assert found.labels["flametest"] == {"flametest.dev/faults": "allowed"}
+
+
+def hit(*numbers: int, gone: bool = False, namespace: str = "flametest") -> Hit:
+    targets = tuple(Target("Pod", namespace, f"api-{number}", f"uid-{number}") for number in numbers)
+    return Hit(targets, around(3), gone)
+
+
+def test_three_small_faults_are_one_large_one() -> None:
+    (first, second, _) = pods(3)
+    assert refusals((second,), RADIUS, around(3), [hit(0)]) == (
+        "with the faults before it, it hits 2 of 3 pods of one controller, more than the share of 50% that is allowed",
+    )
+    assert refusals((second,), RADIUS, around(4), [hit(0)]) == ()
+    # The same pod is one pod, unless it is gone by then and another one is drawn.
+    assert refusals((first,), RADIUS, around(3), [hit(0)]) == ()
+    assert refusals((first,), RADIUS, around(3), [hit(0, gone=True)]) != ()
+
+
+def test_a_share_is_that_of_the_pods_that_there_were_before_the_first_fault() -> None:
+    """Two of four are half of them, though the first one's replacement is not there yet."""
+    left = Surroundings(CONSENT, {"uid-1": "owner", "uid-2": "owner", "uid-3": "owner"}, {"owner": 3})
+    before = Hit(pods(1), around(4))
+    assert refusals((pods(2)[1],), RADIUS, left, [before]) == ()
+    assert refusals(pods(3)[1:], RADIUS, left, [before]) != ()
+
+
+def test_targets_and_nodes_are_counted_over_all_faults() -> None:
+    services = [Hit((Target("Service", "flametest", name, name),), Surroundings(CONSENT)) for name in ("a", "b", "c")]
+    one = (Target("Service", "flametest", "d", "d"),)
+    assert refusals(one, RADIUS, around(3), services[:2]) == ()
+    assert "it hits 4 objects, more than the 3" in refusals(one, RADIUS, around(3), services)[0]
+    node = (Target("Node", "", "node-2", "uid-2"),)
+    wide = Radius(frozenset({"flametest"}), nodes_max=1)
+    other = Hit((Target("Node", "", "node-1", "uid-1"),), Surroundings())
+    assert "2 nodes, more than the 1" in refusals(node, wide, Surroundings(), [other])[0]
+
+
+def test_replicas_are_bounded() -> None:
+    workload = (Target("Deployment", "flametest", "api", "uid"),)
+    check("scale", workload, RADIUS, around(3), replicas=10)
+    with pytest.raises(BlastRadiusError, match="it scales to 5000 replicas, more than the 10") as raised:
+        check("scale", workload, RADIUS, around(3), replicas=5000)
+    assert "replicas_max" in raised.value.remedy
+
+
+@given(counts=st.lists(st.integers(1, 3), min_size=1, max_size=6), population=st.integers(1, 12))
+def test_no_sequence_of_faults_exceeds_the_share(counts: list[int], population: int) -> None:
+    """Whatever is let through, one fault after the other without recovery, stays inside the radius together."""
+    radius = Radius(frozenset({"flametest"}), targets_max=100, pods_share_max=0.5)
+    hits: list[Hit] = []
+    every = pods(sum(counts))
+    for count in counts:
+        begin = sum(len(one.targets) for one in hits)
+        targets = every[begin : begin + count]
+        if not refusals(targets, radius, around(population), hits):
+            hits.append(Hit(targets, around(population)))
+    assert sum(len(one.targets) for one in hits) <= 0.5 * population

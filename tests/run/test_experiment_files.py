@@ -1,13 +1,15 @@
 """Experiment files: what a run takes from them, and how it says that one cannot be used."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from flametest.model.verdict import Bound, Limit
-from flametest.run.experiment import ExperimentError, load_experiment, read_limits, suite_files
+from flametest.run.experiment import ExperimentError, load_experiment, read_limits, refuse_equal_names, suite_files
 from flametest.run.project import Project
 
 
@@ -69,6 +71,70 @@ def test_a_file_that_does_not_parse_is_named_with_the_place(tmp_path: Path) -> N
 
     with pytest.raises(ExperimentError, match=r"broken\.json is no JSON.*line 1 column 11"):
         load_experiment(path)
+
+
+@pytest.mark.parametrize("suffix", [".yaml", ".yml"])
+def test_an_experiment_in_yaml_is_read_as_one_in_json(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"one{suffix}"
+    path.write_text(yaml.safe_dump(document()))
+
+    assert load_experiment(path) == replace(
+        load_experiment(written(tmp_path, document())),
+        path=path,
+        limits=(
+            Limit("outage_seconds", Bound.AT_MOST, 3.0, f"experiments/one{suffix}"),
+            Limit("availability", Bound.AT_LEAST, 0.99, f"experiments/one{suffix}"),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("a.yaml", "title: [", r"a\.yaml is no YAML"),
+        ("a.yaml", "- title", "holds no YAML object"),
+        ("a.yaml", "!!python/object/apply:os.system [x]", r"a\.yaml is no YAML"),
+        ("a.json", "[" * 100_000, r"a\.json is no JSON"),
+        ("a.toml", "title = 1", r"is not called \*\.json, \*\.yaml or \*\.yml"),
+        ("a", "{}", r"is not called \*\.json"),
+        ("a\n.json", "{}", "is not printable"),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_a_line(tmp_path: Path, name: str, text: str, complaint: str) -> None:
+    (tmp_path / name).write_text(text)
+
+    with pytest.raises(ExperimentError, match=complaint) as caught:
+        load_experiment(tmp_path / name)
+    assert "\n" not in caught.value.message
+    assert caught.value.remedy
+
+
+def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"\xff\xfe{}")
+
+    with pytest.raises(ExperimentError, match="is no UTF-8"):
+        load_experiment(tmp_path / "a.json")
+
+
+def test_two_experiments_of_one_name_are_refused(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    first, second = (load_experiment(written(tmp_path / folder, document())) for folder in ("a", "b"))
+    refuse_equal_names([first])
+
+    with pytest.raises(ExperimentError, match=r"two experiments are called 'one': .*a/one\.json and .*b/one\.json"):
+        refuse_equal_names([first, second])
+    with pytest.raises(ExperimentError):
+        refuse_equal_names([first, first])
+
+
+def test_a_suite_names_experiments_in_either_format(tmp_path: Path) -> None:
+    (tmp_path / "experiments").mkdir()
+    for name in ("a.yaml", "b.json", "c.yml"):
+        (tmp_path / "experiments" / name).touch()
+    (tmp_path / "experiments" / "suites.toml").write_text('[core]\nexperiments = ["c", "b", "a"]\n')
+
+    assert [path.name for path in suite_files(Project(tmp_path), "core")] == ["c.yml", "b.json", "a.yaml"]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

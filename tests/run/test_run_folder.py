@@ -1,5 +1,6 @@
 """The folder of a run: nothing that was recorded is lost, and what is read back is what was written."""
 
+import csv
 import gzip
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def test_samples_come_back_by_scenario(folder: RunFolder) -> None:
     assert moments(folder, "two") == [3, 9]
     assert moments(folder, "none") == []
     assert folder.samples().problem("none") == ""
+
+
+@pytest.mark.parametrize("name", ["with, comma", 'a "quoted" one', '"', "a b", ",", '","'])
+def test_samples_come_back_by_scenario_whatever_its_name(folder: RunFolder, name: str) -> None:
+    for one in ("before", name, "behind"):
+        (folder.scenario(one) / "samples-load.csv").write_text(HEADER + row(1) + row(9))
+        folder.fold(one)
+
+    assert [moments(folder, one) for one in ("before", name, "behind")] == [[1, 9]] * 3
+    with gzip.open(folder.path / "samples.csv.gz", "rt", newline="") as lines:
+        assert [line[0] for line in csv.reader(lines)][1:] == ["before"] * 2 + [name] * 2 + ["behind"] * 2
 
 
 def test_events_of_a_trial_get_its_name(folder: RunFolder) -> None:

@@ -3,6 +3,7 @@
 ``eval "$(flametest env)"`` sets the cluster's variables; ``flametest run`` sets all of them.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ class Settings:
     """FLAMETEST_LIMITS_FILE; None for the limits.toml beside the experiment."""
 
     limits: tuple[str, ...] = ()
-    """FLAMETEST_LIMITS; those of the command line, separated by spaces."""
+    """FLAMETEST_LIMITS; those of the command line, as words of a shell."""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -74,8 +75,16 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         seed=int(seed) if seed else None,
         extra_baseline_seconds=_seconds(environment, "FLAMETEST_EXTRA_BASELINE_SECONDS"),
         limits_file=Path(limits_file) if (limits_file := environment.get("FLAMETEST_LIMITS_FILE")) else None,
-        limits=tuple(environment.get("FLAMETEST_LIMITS", "").split()),
+        limits=_words(environment, "FLAMETEST_LIMITS"),
     )
+
+
+def _words(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    text = environment.get(name, "")
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise RecorderError(f"{name} is {text!r}: {error}", "quote it as for a shell") from error
 
 
 def _seconds(environment: Mapping[str, str], name: str) -> float:

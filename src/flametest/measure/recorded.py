@@ -4,6 +4,7 @@ A run may hold a million samples, so the usual rows (no quotes, every field ther
 thousand; anything else goes through the reader of CSV, which names the line that is broken.
 """
 
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ __all__ = ["RecordedSamples", "read_scenario_samples"]
 _CHUNK_LINES = 50_000
 _FIELDS = len(SAMPLE_COLUMNS) + 1  # the scenario stands first
 _HEADER = ",".join(SAMPLE_COLUMNS) + "\n"
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,10 @@ def read_scenario_samples(lines: Iterable[str], source: str) -> RecordedSamples:
     rows = _Breaking(lines)
     scenario = ""
     for chunk in rows.chunks():
-        for scenario, group in groupby(chunk, key=_scenario_of):
+        for written, group in groupby(chunk, key=_scenario_field):
+            scenario, found_lines = _unquoted(written, list(group))
             try:
-                _add(builders.setdefault(scenario, SampleBuilder()), scenario, list(group), source)
+                _add(builders.setdefault(scenario, SampleBuilder()), scenario, found_lines, source)
             except SamplesError as error:
                 problems.setdefault(scenario, error.message)
     cut_off = f"{source} is cut off: {rows.broken}" if rows.broken else ""
@@ -93,8 +96,17 @@ class _Breaking:
         yield chunk
 
 
-def _scenario_of(line: str) -> str:
-    return line[: line.find(",")]
+def _scenario_field(line: str) -> str:
+    """Return a line's first field as it is written: in quotes where the scenario's name has a comma or a quote."""
+    quoted = _QUOTED.match(line)
+    return quoted.group() if quoted else line[: line.find(",")]
+
+
+def _unquoted(written: str, lines: list[str]) -> tuple[str, list[str]]:
+    """Return a scenario's name, and its lines without quotes around it."""
+    if not _QUOTED.fullmatch(written):
+        return written, lines
+    return written[1:-1].replace('""', '"'), [line[len(written) :] for line in lines]
 
 
 def _add(builder: SampleBuilder, scenario: str, lines: list[str], source: str) -> None:
@@ -112,4 +124,5 @@ def _add(builder: SampleBuilder, scenario: str, lines: list[str], source: str) -
             pass  # the slow way says which line it is
         else:
             return
-    read_into(builder, chain((_HEADER,), (line[len(scenario) + 1 :] for line in lines)), f"{source}, {scenario}")
+    rows = (line[line.find(",") + 1 :] for line in lines)
+    read_into(builder, chain((_HEADER,), rows), f"{source}, {scenario}")

@@ -72,6 +72,8 @@ def load_experiment(path: Path) -> Experiment:
     Raises:
         ExperimentError: it cannot be read, holds no object, or lacks what a measured run needs.
     """
+    if not path.stem.isprintable():
+        raise ExperimentError(f"the name of the experiment {str(path)!r} is not printable", "rename the file")
     document = read_document(path)
     arguments = recorder_arguments(path, document)
     workload = arguments.get("workload")

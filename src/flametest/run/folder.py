@@ -168,7 +168,7 @@ class RunFolder:
             with gzip.open(self._samples, "at", newline="", compresslevel=6) as target:
                 if fresh:
                     target.write(f"scenario,{_HEADER}")
-                target.writelines(f"{name},{line}" for line in _rows(samples))
+                target.writelines(f"{_field(name)},{line}" for line in _rows(samples))
             samples.unlink()
 
     def history(self) -> History:
@@ -270,6 +270,11 @@ def _renamed(line: str, name: str) -> str:
 def _whole_lines(path: Path) -> Iterator[str]:
     with path.open() as lines:
         yield from (line for line in lines if line.endswith("\n"))
+
+
+def _field(name: str) -> str:
+    """Return a name as a field of CSV, see RFC 4180."""
+    return '"' + name.replace('"', '""') + '"' if any(one in name for one in ',"') else name
 
 
 def _rows(path: Path) -> Iterator[str]:

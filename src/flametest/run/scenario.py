@@ -1,6 +1,7 @@
 """One scenario of a run: the load and the ledger of writes, and beside them one experiment by stock Chaos Toolkit."""
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def run_scenario(
         "FLAMETEST_SEED": str(repeat.seed),
         "FLAMETEST_EXTRA_BASELINE_SECONDS": str(repeat.extra_baseline_seconds),
         "FLAMETEST_LIMITS_FILE": str(scene.project.limits_file),
-        "FLAMETEST_LIMITS": " ".join(scene.limits),
+        "FLAMETEST_LIMITS": shlex.join(scene.limits),
         RUNNER_VARIABLE: str(own_name()),
     }
     saw(f"bringing up {scene.load.offered_per_second:g} requests a second")

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, ClassVar
 
+import gevent.ssl
 from gevent.pool import Pool
 from locust import FastHttpUser, events
 
@@ -69,11 +70,18 @@ def _tasks(path: str) -> dict[Callable[["Visitor"], None], int]:
     }
 
 
+def _tls_context(cafile: str | None = None) -> Any:
+    """Return how an https entry is trusted: by the authorities of FLAMETEST_CA_FILE, if it is set."""
+    return gevent.ssl.create_default_context(cafile=os.environ.get("FLAMETEST_CA_FILE") or cafile)
+
+
 class Visitor(FastHttpUser):  # type: ignore[misc]  # Locust has no types
     """A user who looks in, is counted, now and then leaves a visit, and looks through the ticket shop's events."""
 
     connection_timeout = CONNECT_SECONDS_MAX
     network_timeout = ANSWER_SECONDS_MAX
+    insecure = os.environ.get("FLAMETEST_INSECURE") == "true"
+    ssl_context_factory = staticmethod(_tls_context)
     tasks: ClassVar[Any] = _tasks(os.environ.get("FLAMETEST_LOAD_PATH", "/"))
 
     def __init__(self, environment: Any) -> None:

@@ -239,6 +239,7 @@ def _options(project: Project, where: Where | None = None) -> ClusterOptions:
         node_port_address=os.environ.get("FLAMETEST_NODE_PORT_ADDRESS", "127.0.0.1"),
         namespace=named.namespace,
         url=named.url,
+        trust=named.trust,
         kubeconfig=os.environ.get("KUBECONFIG", ""),
         allow_list=config_home(os.environ) / "allowed-contexts.toml",
         known_context=named.known,
@@ -254,4 +255,6 @@ def cluster_option(where: Where) -> str:
     """Return what to add to other commands so that they mean the same system."""
     options = [("--cluster", where.cluster, "sandbox"), ("--namespace", where.namespace, DEFAULT_NAMESPACE)]
     options += [("--url", where.url, ""), ("--i-know-this-cluster", where.known, "")]
-    return "".join(f" {option} {shlex.quote(value)}" for option, value, default in options if value != default)
+    options += [("--ca-file", where.trust.ca_file, "")]
+    named = "".join(f" {option} {shlex.quote(value)}" for option, value, default in options if value != default)
+    return f"{named} --insecure" if where.trust.insecure else named

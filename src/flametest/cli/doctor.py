@@ -1,5 +1,6 @@
 """``flametest doctor``: what this machine, or a cluster of the user's, has, what is missing, and what that prevents."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -10,7 +11,9 @@ import click
 from flametest.cli.commands import find_cluster, find_files
 from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
-from flametest.clusters import Cluster
+from flametest.clusters import Access, Cluster
+from flametest.clusters.entry import ask_entry
+from flametest.model.proxies import without_secret
 from flametest.run.exitcodes import ExitCode
 from flametest.run.interrupt import interruptible
 from flametest.run.project import Project
@@ -18,6 +21,7 @@ from flametest.sandbox import controlgroups, requirements
 
 __all__ = ["diagnose"]
 
+ENTRY_SECONDS = 5.0
 _OPTIONAL_PROGRAMS = (
     ("kubectl", "look into a running system by hand; Flametest itself does not use it"),
     ("minikube", "deploy to Minikube (`--cluster minikube`), with a driver such as Docker"),
@@ -62,7 +66,23 @@ def _diagnose_cluster(cluster: Cluster, project: Project, suite: str, skip: tupl
         step.saw(str(access.kubeconfig))
     with connect(access.kubeconfig, access.context) as client:
         preflight(client, access, placed(project.read(), access.namespace).manifests, Plan(experiments), progress)
+    if access.is_url_named:
+        with progress.step("ask the entry") as step:
+            step.saw(_entry(access))
     click.echo(f"the suite {suite} can be deployed to {cluster.name} and run there; nothing was changed")
+
+
+def _entry(access: Access) -> str:
+    """Return what the entry answers, in words; that it does not is no fault as long as the system is not there.
+
+    Raises:
+        ClusterError: its certificate is not to be trusted, or a proxy answers in its place.
+    """
+    route = access.route(os.environ)
+    answer = ask_entry(access.url, route, ENTRY_SECONDS)
+    way = f" through the proxy {without_secret(route.proxy)}" if route.proxy else ""
+    told = "does not answer, which it has to once the system is there" if answer is None else f"answers {answer.status}"
+    return f"{access.url} {told}{way}"
 
 
 def _diagnose_machine() -> int:

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
 from flametest.clusters.protocol import DEFAULT_NAMESPACE
+from flametest.model.routes import CA_FILE, INSECURE, TRUSTED_HERE, Trust
 
 __all__ = ["Where", "at_cluster", "making_minikube"]
 
@@ -25,6 +27,7 @@ class Where:
         images: ready images that Minikube loads instead of building them.
         driver: what Minikube runs its nodes on; empty for its own choice.
         delete: whether Minikube's profile is removed instead of being stopped.
+        trust: whose certificates the entry may show.
         is_namespace_named: whether the user has named the namespace, so that no other one is meant.
     """
 
@@ -37,12 +40,29 @@ class Where:
     driver: str = ""
     delete: bool = False
     is_namespace_named: bool = False
+    trust: Trust = TRUSTED_HERE
 
     @property
     def options_of_minikube(self) -> tuple[str, ...]:
         """Return the options that were given and mean nothing for another cluster."""
         values = {"--nodes": self.nodes, "--images": self.images, "--driver": self.driver, "--delete": self.delete}
         return tuple(option for option, value in values.items() if value)
+
+
+def _url(_: click.Context, __: click.Parameter, text: str) -> str:
+    """Return a URL without the slash at its end.
+
+    Raises:
+        click.BadParameter: it is none that users could enter by.
+    """
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if text and not usable:
+        raise click.BadParameter(f"expected an http or https URL such as https://shop.example, found {text!r}")
+    return text.rstrip("/")
 
 
 def at_cluster(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,7 +78,15 @@ def at_cluster(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--namespace", metavar="NAME", help="Namespace of the system [that of its manifests, else flametest]."
     )
-    @click.option("--url", default="", metavar="URL", help="Where users enter the system [found].")
+    @click.option("--url", default="", metavar="URL", callback=_url, help="Where users enter the system [found].")
+    @click.option(
+        "--ca-file",
+        default="",
+        metavar="FILE",
+        envvar=CA_FILE,
+        help="Trust the authorities in this file (PEM) with the certificate of an https entry [this machine's].",
+    )
+    @click.option("--insecure", is_flag=True, envvar=INSECURE, help="Trust whatever certificate an https entry shows.")
     @click.option(
         "--i-know-this-cluster",
         "known",
@@ -67,9 +95,23 @@ def at_cluster(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Repeat the name of a context that is not in allowed-contexts.toml.",
     )
     @wraps(command)
-    def with_where(*args: Any, cluster: str, namespace: str | None, url: str, known: str, **options: Any) -> Any:
+    def with_where(
+        *args: Any,
+        cluster: str,
+        namespace: str | None,
+        url: str,
+        known: str,
+        ca_file: str,
+        insecure: bool,
+        **options: Any,
+    ) -> Any:
         where = Where(
-            cluster, namespace or DEFAULT_NAMESPACE, url.rstrip("/"), known, is_namespace_named=bool(namespace)
+            cluster,
+            namespace or DEFAULT_NAMESPACE,
+            url,
+            known,
+            is_namespace_named=bool(namespace),
+            trust=Trust(ca_file, insecure),
         )
         return command(*args, where=where, **options)
 

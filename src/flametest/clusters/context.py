@@ -108,7 +108,7 @@ class ContextCluster:
         copy = self.folder / "kubeconfig"
         _write_private(copy, json.dumps(entry.document(self._options.namespace), indent=2, ensure_ascii=False) + "\n")
         known = bool(self._options.known_context)
-        return Access(copy, self._context, self._options.url, self._options.namespace, known)
+        return Access(copy, self._context, self._options.url, known=known, **self._options.asked)
 
     @property
     def folder(self) -> Path:

@@ -6,22 +6,32 @@ loopback is shared by all clusters of a machine, so that anything may answer the
 this very namespace as the one that served, as the header X-Served-By does. For other systems the user names the URL.
 """
 
+import http.client
 import socket
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from flametest.clusters.protocol import ClusterError
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError
 from flametest.kube.resources import NODES, PODS, SERVICES, Object
+from flametest.model.certificates import tls_problem
+from flametest.model.proxies import without_secret
+from flametest.model.routes import Route, RouteError, said_by_proxy
 
-__all__ = ["Candidate", "StayHandler", "candidates", "entry_service", "find_entry"]
+__all__ = ["Candidate", "EntryAnswer", "ask_entry", "candidates", "entry_service", "find_entry"]
 
 CONNECT_SECONDS = 1.0
 NODES_TRIED_MAX = 3  # a port is open on all of them; more that do not answer only cost time
 SERVED_BY = "X-Served-By"
+_REMEDIES = {
+    "authority": "name a file with the authority that signed it by --ca-file, or trust anybody by --insecure",
+    "name": "name by --url a host that the certificate is for, or trust anybody by --insecure",
+    "date": "have it renewed, and see that this machine's clock is right; or trust anybody by --insecure",
+    "client": "users without a client certificate do not get in; name another entry by --url",
+    "protocol": "is it spoken to in the clear? name it as http://... by --url",
+}
 _LOOPBACK = ("127.", "localhost", "[::1]", "::1")
 
 
@@ -33,11 +43,54 @@ class Candidate:
     surely: bool
 
 
-class StayHandler(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect, but raises HTTPError for it: what a redirect leads to may be another system."""
+@dataclass(frozen=True, slots=True)
+class EntryAnswer:
+    """What an entry answered: its status, the pod that served if it says so, and where a redirect leads to."""
 
-    def redirect_request(self, *_: object) -> None:
-        """Ask for nothing more."""
+    status: int
+    served_by: str
+    location: str
+
+
+def ask_entry(url: str, route: Route, seconds: float) -> EntryAnswer | None:
+    """Return what the entry itself answers to one request, or None when it does not; no redirect is followed.
+
+    Args:
+        url: the entry.
+        route: how it is reached.
+        seconds: how long each part of the exchange may take.
+
+    Raises:
+        ClusterError: its certificate is not to be trusted, or a proxy refuses in its place: waiting will not help.
+    """
+    try:
+        connection, target = route.connection(url, seconds)
+    except RouteError as error:
+        raise ClusterError(error.message, error.remedy) from error
+    try:
+        connection.request("GET", target, headers={"User-Agent": "flametest", "Connection": "close"})
+        answer = connection.getresponse()
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        problem = tls_problem(error)
+        if problem is not None:
+            raise ClusterError(f"the entry {url} cannot be trusted: {problem.told}", _REMEDIES[problem.kind]) from error
+        if route.proxy and "Tunnel connection failed" in str(error):
+            raise _refused_by(route.proxy, url, str(error).partition(": ")[2]) from error
+        return None
+    finally:
+        connection.close()
+    if said_by_proxy(answer.status, headers):
+        raise _refused_by(route.proxy, url, f"{answer.status} {answer.reason}")
+    return EntryAnswer(answer.status, headers.get(SERVED_BY.lower(), ""), headers.get("location", ""))
+
+
+def _refused_by(proxy: str, url: str, told: str) -> ClusterError:
+    name = f"the proxy {without_secret(proxy)}" if proxy else "a proxy"
+    return ClusterError(
+        f"{name} answers in place of the entry {url}: {told}",
+        "except the entry's host by NO_PROXY, or have the proxy let it through",
+    )
 
 
 def find_entry(client: KubeClient, namespace: str, entry_port: int) -> str:
@@ -113,18 +166,11 @@ def _answers(candidate: Candidate, is_pod: Callable[[str], bool]) -> bool:
     try:
         with socket.create_connection((parts.hostname or "", parts.port or 80), CONNECT_SECONDS):
             pass
-        served_by = _served_by(candidate.url)
-    except (OSError, urllib.error.URLError):
+    except OSError:
         return False
+    answer = ask_entry(candidate.url, Route(), CONNECT_SECONDS * 2)
+    if answer is None:
+        return False
+    served_by = answer.served_by
     # A pod by another name is another system's, wherever it answers.
     return is_pod(served_by) if served_by else candidate.surely
-
-
-def _served_by(url: str) -> str:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), StayHandler)
-    try:
-        with opener.open(url, timeout=CONNECT_SECONDS * 2) as answer:
-            return str(answer.headers.get(SERVED_BY, ""))
-    except urllib.error.HTTPError as error:
-        with error:
-            return str(error.headers.get(SERVED_BY, ""))

@@ -62,7 +62,7 @@ class InClusterCluster(ContextCluster):
                 f"kubeconfig {path} cannot be written: {error.strerror}", "name another folder by FLAMETEST_HOME"
             ) from error
         # Who made the Job has allowed the cluster.
-        return Access(path, IN_CLUSTER, options.url, options.namespace, known=True)
+        return Access(path, IN_CLUSTER, options.url, known=True, **options.asked)
 
 
 def kubeconfig_document(host: str, port: str, account: Path, namespace: str) -> dict[str, object]:

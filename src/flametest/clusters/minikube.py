@@ -216,7 +216,7 @@ class MinikubeCluster:
         address = tool.ask("ip", seconds_max=_ASK_SECONDS_MAX).text.strip()
         server = _server(tool.kubeconfig)
         url = self._options.url or self._entry_url(address, server)
-        return Access(tool.kubeconfig, PROFILE, url, self._options.namespace, known=True)
+        return Access(tool.kubeconfig, PROFILE, url, known=True, **self._options.asked)
 
     def _entry_url(self, address: str, server: str) -> str:
         """Return the entry's URL.

@@ -6,10 +6,12 @@ Implementers must not touch the user's own kubeconfig or current context, and mu
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypedDict
 from urllib.parse import urlsplit
 
 from flametest.model.errors import FlametestError
+from flametest.model.proxies import proxy_for
+from flametest.model.routes import TRUSTED_HERE, Route, Trust
 
 __all__ = ["DEFAULT_NAMESPACE", "KNOWN_CONTEXT", "Access", "Cluster", "ClusterError", "ClusterOptions", "running"]
 
@@ -22,6 +24,12 @@ class ClusterError(FlametestError):
     """A cluster cannot be started, found or ended."""
 
 
+class _Asked(TypedDict):
+    namespace: str
+    trust: Trust
+    is_url_named: bool
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterOptions:
     """How to reach or start a cluster.
@@ -32,6 +40,7 @@ class ClusterOptions:
         entry_port: node port of the entry Service.
         namespace: where the system under test lives.
         url: entry of the system as the user gave it; empty to have it found.
+        trust: whose certificates the entry may show.
         kubeconfig: the user's own file or files, as in KUBECONFIG; read for the provider `context` only.
         allow_list: file of the contexts that may be used; see `flametest.clusters.allowed`.
         known_context: name of a context that the user has repeated to allow it for this once.
@@ -47,6 +56,7 @@ class ClusterOptions:
     entry_port: int = 30080
     namespace: str = DEFAULT_NAMESPACE
     url: str = ""
+    trust: Trust = TRUSTED_HERE
     kubeconfig: str = ""
     allow_list: Path | None = None
     known_context: str = ""
@@ -55,6 +65,11 @@ class ClusterOptions:
     images: tuple[str, ...] = ()
     driver: str = ""
     delete: bool = False
+
+    @property
+    def asked(self) -> _Asked:
+        """Return what of these options an `Access` keeps."""
+        return {"namespace": self.namespace, "trust": self.trust, "is_url_named": bool(self.url)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,8 @@ class Access:
         url: entry of the system under test, such as ``http://127.0.0.1:30080``; empty while it is not known.
         namespace: where the system under test lives.
         known: whether the cluster is Flametest's own, or the user has repeated its name to allow it for this once.
+        trust: whose certificates the entry may show.
+        is_url_named: whether the user has named the URL; one that was found is known to be reached without a proxy.
     """
 
     kubeconfig: Path
@@ -74,15 +91,26 @@ class Access:
     url: str
     namespace: str = DEFAULT_NAMESPACE
     known: bool = False
+    trust: Trust = TRUSTED_HERE
+    is_url_named: bool = False
+
+    def route(self, inherited: Mapping[str, str]) -> Route:
+        """Return how the entry is reached; ``inherited`` is the present environment, which may name a proxy."""
+        try:
+            proxy = proxy_for(self.url, inherited) if self.is_url_named else ""
+        except ValueError as error:
+            raise ClusterError(f"entry {self.url!r} is no URL: {error}", "mend --url") from error
+        return Route(self.trust, proxy)
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """Return the variables that point kubectl, Chaos Toolkit, Locust and the recorder at the cluster.
 
         Args:
             inherited: the present environment; where it names a proxy, the cluster's loopback addresses are taken
-                from it, since no proxy can reach them.
+                from it, since no proxy can reach them, and an entry that was found without it.
         """
-        loopback = {"127.0.0.1", "localhost", urlsplit(self.url).hostname or ""}
+        route = self.route(inherited)
+        loopback = {"127.0.0.1", "localhost", "" if route.proxy else urlsplit(self.url).hostname or ""}
         exempt = {name for name in inherited.get("NO_PROXY", inherited.get("no_proxy", "")).split(",") if name}
         without_proxy = ",".join(sorted((exempt | loopback) - {""}))
         return {
@@ -93,6 +121,7 @@ class Access:
             KNOWN_CONTEXT: self.context if self.known else "",
             "NO_PROXY": without_proxy,
             "no_proxy": without_proxy,
+            **route.variables(),
         }
 
 

@@ -86,4 +86,4 @@ class SandboxCluster:
 
     def _access(self, sandbox: launch.Sandbox) -> Access:
         url = self._options.url or f"http://{sandbox.node_port_address}:{self._options.entry_port}"
-        return Access(sandbox.kubeconfig, sandbox.context, url, self._options.namespace, known=True)
+        return Access(sandbox.kubeconfig, sandbox.context, url, known=True, **self._options.asked)

@@ -8,12 +8,13 @@ import http.client
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 from flametest.load.errors import LoadError
-from flametest.load.exchange import Entry
+from flametest.load.exchange import Entry, route_of
+from flametest.load.process import NOTHING_MORE
 from flametest.model.writes import Audit, Book, StoredOrder
 
 __all__ = ["Auditor", "ShopMissingError"]
@@ -43,8 +44,11 @@ class Auditor:
         url: str,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        environment: Mapping[str, str] = NOTHING_MORE,
     ) -> None:
-        self._entry = Entry.from_url(url)
+        self._url = url
+        self._route = route_of(url, environment)
+        Entry.from_url(url, self._route)
         self._clock = clock
         self._sleep = sleep
         self._known: dict[int, str] | None = None
@@ -139,9 +143,9 @@ class Auditor:
             raise LoadError(f"the shop's books lack {error}", "the shop is of another version") from error
 
     def _get(self, path: str) -> Any:
-        connection = http.client.HTTPConnection(self._entry.host, self._entry.port, timeout=_REQUEST_SECONDS)
+        connection, target = self._route.connection(urljoin(self._url, path), _REQUEST_SECONDS)
         try:
-            connection.request("GET", path, headers={"Connection": "close"})
+            connection.request("GET", target, headers={"Connection": "close"})
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:

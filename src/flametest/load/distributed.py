@@ -21,9 +21,10 @@ from flametest.load.locust_runner import LOAD_SAMPLES_FILE
 from flametest.load.rate import ACHIEVED_MIN, AchievedRate
 from flametest.load.samplefile import SampleFile
 from flametest.load.worker_pods import CONTAINER, MASTER, PodLoad
+from flametest.model.routes import Trust
 from flametest.model.samples import Sample
 
-__all__ = ["DistributedLocust", "inside_url"]
+__all__ = ["DistributedLocust", "inside_url", "refuse_unverified"]
 
 ANSWERING_SECONDS_MAX = 180.0  # images may have to be pulled
 ACCOUNT_SECONDS_MAX = 10.0  # a new namespace has its service account, without which no pod is made, a little later
@@ -210,6 +211,20 @@ def inside_url(client: KubeClient, namespace: str, url: str) -> str:
         f"no Service of namespace {namespace!r} has node port {parts.port}, so pods do not know where to enter",
         "name the entry's address inside the cluster by --load-url, such as http://nginx.flametest.svc",
     )
+
+
+def refuse_unverified(url: str, trust: Trust) -> None:
+    """Return if pods may enter by ``url``: there they have neither this machine's authorities nor a file of it.
+
+    Raises:
+        LoadError: its certificate would have to be verified.
+    """
+    if urlsplit(url).scheme == "https" and not trust.insecure:
+        raise LoadError(
+            f"load workers in pods would enter by {url}, and cannot verify its certificate there",
+            "send the load from this machine (without --load-workers), name an http entry inside the cluster by "
+            "--load-url, or trust anybody by --insecure",
+        )
 
 
 def _phase(pod: Object) -> str:

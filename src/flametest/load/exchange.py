@@ -4,13 +4,21 @@ An answer counts when it is whole: one that breaks off in the middle is as usele
 """
 
 import asyncio
-from dataclasses import dataclass
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from flametest.load.errors import LoadError
+from flametest.model.routes import Route, RouteError
 
-__all__ = ["Answer", "Entry", "MalformedAnswerError", "read_answer"]
+__all__ = ["DIRECT", "Answer", "Entry", "MalformedAnswerError", "read_answer", "read_head", "route_of"]
 
+DIRECT = Route()
+
+_PORTS = {"http": 80, "https": 443}
 _HEADERS_MAX = 100
 _BODY_BYTES_MAX = 4 * 1024 * 1024
 
@@ -40,46 +48,88 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where requests go: host, port, and the target of the request."""
+    """Where requests go.
+
+    Attributes:
+        host: the entry's host, as its certificate and the header Host name it.
+        port: its port.
+        target: what requests ask for.
+        tls: TLS settings; None for an entry that is spoken to in the clear.
+        proxy: host and port of the proxy through which it is reached; None for none.
+    """
 
     host: str
     port: int
     target: str
+    tls: ssl.SSLContext | None = field(default=None, compare=False)
+    proxy: tuple[str, int] | None = None
 
     @classmethod
-    def from_url(cls, url: str) -> "Entry":
-        """Return the entry of an ``http`` URL.
+    def from_url(cls, url: str, route: Route = DIRECT) -> "Entry":
+        """Return the entry of an ``http`` or ``https`` URL that is reached by ``route``.
 
         Raises:
-            LoadError: it is none.
+            LoadError: it is none, or the route cannot be used.
         """
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname, parts.port or 80
+            host, port = parts.hostname, parts.port or _PORTS.get(parts.scheme, 0)
         except ValueError as error:
             raise LoadError(f"entry {url!r} is no URL: {error}", "name one such as http://127.0.0.1:30080") from error
-        if parts.scheme != "http" or not host or not url.isascii() or any(character <= " " for character in url):
-            raise LoadError(f"entry {url!r}: expected an http URL", "name one such as http://127.0.0.1:30080")
-        return cls(host, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+        if not port or not host or not url.isascii() or any(character <= " " for character in url):
+            raise LoadError(f"entry {url!r}: expected an http or https URL", "name one such as http://127.0.0.1:30080")
+        try:
+            tls = route.trust.tls_context() if parts.scheme == "https" else None
+            proxy = route.proxy_address
+        except RouteError as error:
+            raise LoadError(error.message, error.remedy) from error
+        return cls(host, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), tls, proxy)
 
     def request(self, connection: str) -> bytes:
         """Return a GET request; ``connection`` is ``close`` or ``keep-alive``."""
         return (
-            f"GET {self.target} HTTP/1.1\r\nHost: {self._authority}\r\nUser-Agent: flametest-prober\r\n"
+            f"GET {self._asked} HTTP/1.1\r\nHost: {self._authority}\r\nUser-Agent: flametest-prober\r\n"
             f"Accept: */*\r\nConnection: {connection}\r\n\r\n"
         ).encode("ascii")
 
     def post(self, body: bytes, idempotency_key: str) -> bytes:
         """Return a POST of JSON under an Idempotency-Key, on a connection that is closed afterwards."""
         return (
-            f"POST {self.target} HTTP/1.1\r\nHost: {self._authority}\r\nUser-Agent: flametest-ledger\r\n"
+            f"POST {self._asked} HTTP/1.1\r\nHost: {self._authority}\r\nUser-Agent: flametest-ledger\r\n"
             f"Accept: application/json\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             f"Idempotency-Key: {idempotency_key}\r\nConnection: close\r\n\r\n"
         ).encode("ascii") + body
 
+    def tunnel(self) -> bytes:
+        """Return what a proxy is asked to connect this side with the entry by, RFC 9110 9.3.6."""
+        host = f"{self._name}:{self.port}"
+        return f"CONNECT {host} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: flametest-prober\r\n\r\n".encode("ascii")
+
+    @property
+    def _asked(self) -> str:
+        """The target as a request names it: to a proxy that passes it on itself, with the entry's address."""
+        return f"http://{self._name}:{self.port}{self.target}" if self.proxy and self.tls is None else self.target
+
     @property
     def _authority(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        # As browsers do, an https entry is named without the port that it has anyway; some tell their sites by this.
+        return self._name if self.tls is not None and self.port == _PORTS["https"] else f"{self._name}:{self.port}"
+
+    @property
+    def _name(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+
+def route_of(url: str, added: Mapping[str, str] = MappingProxyType({})) -> Route:
+    """Return how the environment, with what is ``added`` to it, says that ``url`` is reached.
+
+    Raises:
+        LoadError: it cannot be understood.
+    """
+    try:
+        return Route.of({**os.environ, **added}, url)
+    except RouteError as error:
+        raise LoadError(error.message, error.remedy) from error
 
 
 async def read_answer(reader: asyncio.StreamReader) -> Answer:
@@ -90,16 +140,17 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
         OSError: the connection broke.
         MalformedAnswerError: it is not HTTP, or too long.
     """
-    status, version, headers = await _head(reader)
+    status, version, headers = await read_head(reader)
     while 100 <= status < 200:
-        status, version, headers = await _head(reader)
+        status, version, headers = await read_head(reader)
     connection = headers.get("connection", "").lower()
     keeps = "close" not in connection and (version == "HTTP/1.1" or "keep-alive" in connection)
     body, delimited = await _body(reader, status, headers)
     return Answer(status, headers.get("x-served-by", ""), keeps and delimited, body, headers.get("location", ""))
 
 
-async def _head(reader: asyncio.StreamReader) -> tuple[int, str, dict[str, str]]:
+async def read_head(reader: asyncio.StreamReader) -> tuple[int, str, dict[str, str]]:
+    """Return status, version and headers (names in small letters) of an answer; raises as `read_answer` does."""
     line = await _line(reader)
     version, _, rest = line.partition(" ")
     code = rest[:3]

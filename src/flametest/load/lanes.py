@@ -8,12 +8,13 @@ request that was on it, and the requests behind it are sent at their time, each 
 import asyncio
 import contextlib
 import select
+import ssl
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, SupportsIndex
 
-from flametest.load.exchange import Answer, Entry, MalformedAnswerError, read_answer
+from flametest.load.exchange import Answer, Entry, MalformedAnswerError, read_answer, read_head
 from flametest.model.samples import Lane, Outcome, Sample
 
 __all__ = ["FreshLane", "KeepAliveLane", "Progress", "Sender", "ask", "probe", "send_freshly"]
@@ -54,7 +55,10 @@ class _Connection:
         return bool(waiting.poll(0))
 
     def close(self) -> None:
-        self.writer.close()
+        if self.writer.get_extra_info("ssl_object") is not None:
+            self.writer.transport.abort()  # without waiting until the other side, which may be dead, says goodbye
+        else:
+            self.writer.close()
 
 
 @dataclass(slots=True)
@@ -195,8 +199,34 @@ async def _connect(entry: Entry) -> _Connection:
     loop = asyncio.get_running_loop()
     reader = _HearingReader()
     protocol = asyncio.StreamReaderProtocol(reader)
-    transport, _ = await loop.create_connection(lambda: protocol, entry.host, entry.port)
-    return _Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+    if entry.tls is not None and entry.proxy is None:
+        # The handshake is a part of what a user waits for. It has no time limit of its own but the request's.
+        transport, _ = await loop.create_connection(
+            lambda: protocol,
+            entry.host,
+            entry.port,
+            ssl=entry.tls,
+            server_hostname=entry.host,
+        )
+    else:
+        transport, _ = await loop.create_connection(lambda: protocol, *(entry.proxy or (entry.host, entry.port)))
+    connection = _Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+    if entry.tls is not None and entry.proxy is not None:
+        await _tunnel(connection, entry, entry.tls)
+    return connection
+
+
+async def _tunnel(connection: _Connection, entry: Entry, tls: ssl.SSLContext) -> None:
+    """Have the proxy connect this side with the entry, and speak TLS to that."""
+    try:
+        connection.writer.write(entry.tunnel())
+        status, _, _ = await read_head(connection.reader)
+        if not 200 <= status < 300:
+            raise MalformedAnswerError(f"the proxy answered CONNECT with status {status}")
+        await connection.writer.start_tls(tls, server_hostname=entry.host)
+    except BaseException:
+        connection.close()
+        raise
 
 
 async def _exchange(connection: _Connection, request: bytes, progress: Progress) -> Answer:

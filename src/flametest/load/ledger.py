@@ -1,11 +1,11 @@
 """The handle by which a run starts, checks and ends the ledger of writes, which is a process of its own."""
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from flametest.load.exchange import Entry
+from flametest.load.exchange import Entry, route_of
 from flametest.load.orders import REPEAT_DELAYS_SECONDS, OrderMix
 from flametest.load.process import Recording, RecordingProcess
 
@@ -26,6 +26,7 @@ class LedgerOptions:
         seed: of the mix.
         orders_per_second: orders a second, repeats excluded; few enough to leave the other figures alone.
         seconds_max: the ledger ends by itself after so long, should nobody end it.
+        environment: how the entry is reached; see `flametest.model.routes`.
     """
 
     url: str
@@ -33,6 +34,7 @@ class LedgerOptions:
     seed: str
     orders_per_second: float = 10.0
     seconds_max: float = 3600.0
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Ledger(RecordingProcess[LedgerSummary]):
     )
 
     def __init__(self, options: LedgerOptions, record_folder: Path) -> None:
-        super().__init__(record_folder)
+        super().__init__(record_folder, options.environment)
         self.prefix = f"ledger-{uuid.uuid4().hex[:12]}-"
         self._options = options
 
@@ -71,7 +73,7 @@ class Ledger(RecordingProcess[LedgerSummary]):
     def _arguments(self) -> Sequence[object]:
         options, mix = self._options, self._options.mix
         url = options.url.rstrip("/") + ORDERS_PATH
-        Entry.from_url(url)
+        Entry.from_url(url, route_of(url, options.environment))
         return (
             *(url, "--prefix", self.prefix, "--customer", self.prefix.strip("-"), "--seed", options.seed),
             *("--event", mix.event_id, "--scarce-event", mix.scarce_event_id),

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flametest.load.exchange import Entry
+from flametest.load.exchange import Entry, route_of
 from flametest.load.lanes import Progress, ask, send_freshly
 from flametest.load.ledgerfile import LedgerFile
 from flametest.load.orders import REPEAT_DELAYS_SECONDS, OrderMix, OrderPlan, outcome_of, plan_order
@@ -52,7 +52,7 @@ class _Ledger:
 
     def __init__(self, options: _Options, file: LedgerFile) -> None:
         self._options = options
-        self._entry = Entry.from_url(options.url)
+        self._entry = Entry.from_url(options.url, route_of(options.url))
         self._file = file
         self._draws = random.Random(options.seed)  # noqa: S311  # a mix of orders, not secrets
         self._stop = Stop(options.parent)

@@ -5,12 +5,14 @@ Locust is a process of its own, started as anybody would start it, with `locust_
 
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
 from flametest.load.child import Child
 from flametest.load.errors import LoadError
+from flametest.load.exchange import Entry, route_of
 from flametest.load.rate import ACHIEVED_MIN, AchievedRate
 
 __all__ = ["LOAD_SAMPLES_FILE", "LoadOptions", "Locust"]
@@ -33,6 +35,7 @@ class LoadOptions:
         locustfile: the load test.
         seconds_max: Locust ends by itself after so long, should nobody end it.
         path: the only path that is asked for; ``/`` stands for the load test's own mixture.
+        environment: how the entry is reached; see `flametest.model.routes`.
     """
 
     users: int
@@ -41,6 +44,7 @@ class LoadOptions:
     locustfile: Path
     seconds_max: float = 3600.0
     path: str = "/"
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def offered_per_second(self) -> float:
@@ -80,10 +84,12 @@ class Locust:
         if self._samples.exists():
             raise LoadError(f"{self._samples} exists already", "record into a new folder")
         environment = {
+            **self._options.environment,
             _SAMPLES_VARIABLE: str(self._samples),
             "FLAMETEST_RATE_PER_USER": repr(self._options.rate_per_user),
             "FLAMETEST_LOAD_PATH": self._options.path,
         }
+        Entry.from_url(self._options.url, route_of(self._options.url, environment))
         self._child = Child("locust", self._command(), self._log, environment)
 
     def check(self) -> None:
@@ -122,9 +128,9 @@ class Locust:
 
     def _command(self) -> list[str]:
         options = self._options
-        export = Path(__file__).with_name("locust_export.py")
-        # One -f with both files: Locust takes users from either. All users come at once, and spread out by themselves.
-        command = [sys.executable, "-m", "locust", "-f", f"{options.locustfile},{export}", "--headless"]
+        extensions = ",".join(str(Path(__file__).with_name(f"locust_{name}.py")) for name in ("export", "route"))
+        # One -f with all files: Locust takes users from either. All users come at once, and spread out by themselves.
+        command = [sys.executable, "-m", "locust", "-f", f"{options.locustfile},{extensions}", "--headless"]
         command += ["--host", options.url, "-u", str(options.users), "-r", str(options.users)]
         command += ["-t", f"{max(1, round(options.seconds_max))}s", "--only-summary", "--exit-code-on-error", "0"]
         return command

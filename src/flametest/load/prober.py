@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flametest.load.errors import LoadError
-from flametest.load.exchange import Entry
+from flametest.load.exchange import Entry, route_of
 from flametest.load.process import Recording, RecordingProcess
 
 __all__ = ["PROBER_SAMPLES_FILE", "Prober", "ProberSummary"]
@@ -81,7 +81,7 @@ class Prober(RecordingProcess[ProberSummary]):
         return self._timeout_ms / 1000
 
     def _arguments(self) -> Sequence[object]:
-        Entry.from_url(self._url)
+        Entry.from_url(self._url, route_of(self._url))
         return (
             *(self._url, "--interval-ms", self._interval_ms, "--timeout-ms", self._timeout_ms),
             *("--seconds-max", self._seconds_max),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flametest.load import resolving
-from flametest.load.exchange import Entry
+from flametest.load.exchange import Entry, route_of
 from flametest.load.lanes import FreshLane, KeepAliveLane, Progress, Sender, probe
 from flametest.load.priority import go_first
 from flametest.load.program import add_common_arguments, positive, record
@@ -45,7 +45,7 @@ class _Prober:
         self._timeout_seconds = options.timeout_ms / 1000
         self._interval_ns = round(options.interval_ms * 1e6)
         self._file = file
-        entry = Entry.from_url(options.url)
+        entry = Entry.from_url(options.url, route_of(options.url))
         self._name = f"GET {entry.target}"
         self._senders: tuple[Sender, ...] = (FreshLane(entry), KeepAliveLane(entry))
         self._stop = Stop(options.parent)

@@ -8,16 +8,18 @@ import json
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
 
 from flametest.load.child import Child
 from flametest.load.errors import LoadError
 
 __all__ = ["Recording", "RecordingProcess"]
+
+NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 
 _STOP_MARGIN_SECONDS = 5.0
 
@@ -36,7 +38,7 @@ class Recording:
 
 
 class RecordingProcess(ABC, Generic[Summary]):
-    """A process that records into ``folder``, which exists.
+    """A process that records into ``folder``, which exists; ``environment`` is added to this process' own.
 
     As a context manager it starts on entry, if it was not started before, and ends on every way out. `stop` returns
     what it says of itself.
@@ -44,9 +46,10 @@ class RecordingProcess(ABC, Generic[Summary]):
 
     recording: ClassVar[Recording]
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] = NOTHING_MORE) -> None:
         self.records_file = folder / self.recording.records
         self._folder = folder
+        self._environment = environment
         self._log = folder / self.recording.log
         self._child: Child | None = None
 
@@ -85,7 +88,7 @@ class RecordingProcess(ABC, Generic[Summary]):
             raise LoadError(f"{self.records_file} exists already", "record into a new folder")
         files = (self.records_file, "--summary", self._folder / self.recording.summary, "--parent", os.getpid())
         command = [sys.executable, "-m", self.recording.module, *map(str, arguments), *map(str, files)]
-        self._child = Child(self.recording.title, command, self._log)
+        self._child = Child(self.recording.title, command, self._log, self._environment)
 
     def check(self) -> None:
         """Do nothing while it records.

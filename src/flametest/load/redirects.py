@@ -5,11 +5,13 @@ experiment knows. Locust follows them, so the two would measure different things
 """
 
 import asyncio
+from collections.abc import Mapping
 from urllib.parse import urljoin, urlsplit
 
 from flametest.load.errors import LoadError
-from flametest.load.exchange import Entry
+from flametest.load.exchange import Entry, route_of
 from flametest.load.lanes import Progress, ask, send_freshly
+from flametest.load.process import NOTHING_MORE
 
 __all__ = ["redirection", "refuse_redirect"]
 
@@ -27,15 +29,15 @@ def redirection(url: str, status: int, location: str) -> str:
     return f"it answers with status {status}, a redirect that leads to {target}, {away}"
 
 
-def refuse_redirect(url: str) -> None:
+def refuse_redirect(url: str, environment: Mapping[str, str] = NOTHING_MORE) -> None:
     """Ask ``url`` once, and return unless it answers with a redirect, also when it does not answer at all.
 
-    Must not be called in an event loop.
+    ``environment``, added to this process' own, says how it is reached. Must not be called in an event loop.
 
     Raises:
         LoadError: it redirects; the message says where to.
     """
-    entry = Entry.from_url(url)
+    entry = Entry.from_url(url, route_of(url, environment))
     answer, _ = asyncio.run(ask(send_freshly(entry, entry.request("close"), Progress()), _ANSWER_SECONDS_MAX))
     told = redirection(url, answer.status, answer.location) if answer is not None else ""
     if told:

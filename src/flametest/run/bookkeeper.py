@@ -4,11 +4,12 @@ A system without a ticket shop has nothing to keep a ledger of; that is said, an
 for. Nothing that goes wrong here ends a scenario: its other figures stand, and its writes are told to be unjudged.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from flametest.load import Auditor, Ledger, LedgerOptions, LoadError, OrderMix, ShopMissingError
+from flametest.load.process import NOTHING_MORE
 from flametest.model.events import LedgerEnded, LedgerOmitted, LedgerStarted
 from flametest.model.writes import Audit, Book
 from flametest.run.folder import append_event, stamp
@@ -25,13 +26,15 @@ class Bookkeeper:
 
     Args:
         url: the entry of the system under test.
+        environment: how it is reached, beside this process' own environment.
         wanted: True asks for a ledger, False for none; None keeps one where there is a shop.
     """
 
-    def __init__(self, url: str, wanted: bool | None) -> None:
+    def __init__(self, url: str, wanted: bool | None, environment: Mapping[str, str] = NOTHING_MORE) -> None:
         self._url = url
         self._wanted = wanted
-        self._auditor = Auditor(url)
+        self._environment = environment
+        self._auditor = Auditor(url, environment=environment)
         self._prefix = ""
 
     @contextmanager
@@ -73,7 +76,7 @@ class Bookkeeper:
             return LedgerOmitted(stamp(), name, "the system has no ticket shop", asked_for=bool(self._wanted))
         except LoadError:  # there may be a shop that is ill: its orders tell
             mix = OrderMix(_DEFAULT_EVENT)
-        ledger = Ledger(LedgerOptions(self._url, mix, f"{seed} {name}"), folder)
+        ledger = Ledger(LedgerOptions(self._url, mix, f"{seed} {name}", environment=self._environment), folder)
         try:
             ledger.start()
         except LoadError as error:

@@ -5,15 +5,13 @@ the system as the one that served, or when the listener is known to be the clust
 entry is taken, and it is said that nobody has made sure of it.
 """
 
+import os
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
-from http.client import HTTPException
 from urllib.parse import urlsplit
 
 from flametest.clusters import Access, Cluster, ClusterError, running
-from flametest.clusters.entry import SERVED_BY, StayHandler, entry_service
+from flametest.clusters.entry import ask_entry, entry_service
 from flametest.kube import KubeClient
 from flametest.kube.resources import PODS, SERVICES, Object
 from flametest.load.redirects import redirection
@@ -35,13 +33,6 @@ class Entry:
 
     def __str__(self) -> str:
         return f"{self.url} ({self.note})" if self.url and self.note else self.url or self.note
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    served_by: str
-    location: str
 
 
 def located(cluster: Cluster) -> Access:
@@ -91,11 +82,11 @@ def await_entry(client: KubeClient, cluster: Cluster, access: Access, *, needed:
     Raises:
         ClusterError: it does not, with what the cluster says about its Services; or another program has its port.
     """
-    end, port = time.monotonic() + ENTRY_SECONDS, urlsplit(access.url).port or 80
-    pods = {str(pod["metadata"]["name"]) for pod in client.api.get(PODS.path(access.namespace)).get("items", [])}
-    foreign = ""
+    end, port = time.monotonic() + ENTRY_SECONDS, _port(access.url)
+    pods = {str(pod["metadata"]["name"]) for pod in client.api.listed(PODS.path(access.namespace)).items}
+    foreign, route = "", access.route(os.environ)
     while True:
-        answer, own = _ask(access.url), cluster.listens(port)
+        answer, own = ask_entry(access.url, route, ENTRY_SECONDS), cluster.listens(port)
         if answer is not None and answer.status < 500:
             led = redirection(access.url, answer.status, answer.location)
             if answer.served_by in pods:
@@ -111,6 +102,11 @@ def await_entry(client: KubeClient, cluster: Cluster, access: Access, *, needed:
                 return "it answers no HTTP request"
             raise _no_entry(access, foreign, said)
         time.sleep(POLL_SECONDS)
+
+
+def _port(url: str) -> int:
+    parts = urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _no_entry(access: Access, foreign: str, said: str) -> ClusterError:
@@ -130,14 +126,3 @@ def _at(url: str, port: int) -> str:
     """Return the URL of another port of the same host; the same URL where it stands for the entry's port already."""
     parts = urlsplit(url)
     return url if port == ENTRY_PORT else f"{parts.scheme}://{parts.hostname}:{port}"
-
-
-def _ask(url: str) -> _Answer | None:
-    try:
-        with urllib.request.build_opener(StayHandler).open(url, timeout=ENTRY_SECONDS) as answer:
-            return _Answer(answer.status, str(answer.headers.get(SERVED_BY, "")), "")
-    except urllib.error.HTTPError as error:
-        with error:
-            return _Answer(error.code, *(str(error.headers.get(name, "")) for name in (SERVED_BY, "Location")))
-    except (OSError, HTTPException):
-        return None

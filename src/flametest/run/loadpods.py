@@ -23,7 +23,7 @@ from flametest.faults.undo import UndoJournal, UndoRecord, identifier, state_hom
 from flametest.kube import KubeClient, KubeError, connect
 from flametest.kube.resources import NAMESPACES
 from flametest.load import LoadError, LoadOptions
-from flametest.load.distributed import DistributedLocust, inside_url
+from flametest.load.distributed import DistributedLocust, inside_url, refuse_unverified
 from flametest.load.worker_pods import PodLoad
 from flametest.model.events import LoadEnded, LoadStarted, LoadWorkerEnded, Noted, Target
 from flametest.run.folder import append_event, stamp
@@ -89,6 +89,7 @@ def loaded_from_pods(
         _namespace(client, access, load.seconds_max) as namespace,
     ):
         entry = options.entry or inside_url(client, access.namespace, access.url)
+        refuse_unverified(entry, access.trust)
         inside = PodLoad(replace(load, url=entry), options.workers, namespace, secrets.token_urlsafe(16))
         client.api.send("POST", NAMESPACES.path(), inside.namespace_object(MARK))
         locust = DistributedLocust(inside, client, folder)

@@ -41,7 +41,7 @@ def ask_entries(access: Access, experiments: Iterable[Experiment]) -> None:
         LoadError: one is answered with a redirect.
     """
     for path in dict.fromkeys(experiment.entry_path for experiment in experiments):
-        refuse_redirect(access.url.rstrip("/") + path)
+        refuse_redirect(access.url.rstrip("/") + path, access.environment(os.environ))
 
 
 def aim_all(client: KubeClient, access: Access, experiments: Iterable[Experiment]) -> dict[str, tuple[Aimed, ...]]:

@@ -112,7 +112,7 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
         _deployed(options, project, cluster, progress, experiments) as access,
         connect(access.kubeconfig, access.context) as client,
     ):
-        bookkeeper = Bookkeeper(access.url, options.ledger)
+        bookkeeper = Bookkeeper(access.url, options.ledger, access.environment(os.environ))
         stage = _Stage(options, project, cluster, progress, access, client, bookkeeper)
         ask_entries(access, experiments)
         _warn_of_few_requests(options.load, progress)

@@ -81,7 +81,12 @@ def run_scenario(
 def _loaded(experiment: Experiment, scene: Scene, folder: Path, saw: Callable[[str], None]) -> Iterator[None]:
     name, history, load = experiment.name, folder / "history.jsonl", scene.load
     options = LoadOptions(
-        load.users, load.rate_per_user, scene.access.url, scene.project.locustfile, path=experiment.entry_path
+        load.users,
+        load.rate_per_user,
+        scene.access.url,
+        scene.project.locustfile,
+        path=experiment.entry_path,
+        environment=scene.access.environment(os.environ),
     )
     if load.workers:
         pods = PodLoadOptions(options, load.workers, load.entry)

@@ -14,6 +14,7 @@ import random
 import time
 from typing import Any, ClassVar
 
+import gevent.ssl
 from gevent.pool import Pool
 from locust import FastHttpUser, events
 
@@ -42,11 +43,18 @@ def visit(user: "Visitor") -> None:
     user.ask(_path())
 
 
+def _tls_context(cafile: str | None = None) -> Any:
+    """Return how an https entry is trusted: by the authorities of FLAMETEST_CA_FILE, if it is set."""
+    return gevent.ssl.create_default_context(cafile=os.environ.get("FLAMETEST_CA_FILE") or cafile)
+
+
 class Visitor(FastHttpUser):  # type: ignore[misc]  # Locust has no types
     """A user who asks for paths, one after another, at a constant rate."""
 
     connection_timeout = CONNECT_SECONDS_MAX
     network_timeout = ANSWER_SECONDS_MAX
+    insecure = os.environ.get("FLAMETEST_INSECURE") == "true"
+    ssl_context_factory = staticmethod(_tls_context)
     tasks: ClassVar[Any] = [visit]
 
     def __init__(self, environment: Any) -> None:

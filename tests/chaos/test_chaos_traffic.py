@@ -38,7 +38,7 @@ class Metrics(BaseHTTPRequestHandler):
     asked: set[str]
 
     def do_GET(self) -> None:
-        self.asked.add(self.path)
+        self.asked.add(self.path.partition("?")[0])
         asks = {"prometheus.io/scrape": "true"}
         pods = [
             pod("counts", annotations=asks),
@@ -51,7 +51,7 @@ class Metrics(BaseHTTPRequestHandler):
             "/api/v1/namespaces/flametest/pods": json.dumps({"items": pods}),
             PROXY.format("counts"): text,
         }
-        body = bodies.get(self.path, "").encode()
+        body = bodies.get(self.path.partition("?")[0], "").encode()
         self.send_response(200 if body else 503)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from flametest.clusters.entry import candidates, entry_service, find_entry
 from flametest.kube import KubeClient
+from flametest.kube.pages import Listing, whole_list
 from tests.clusters.recording import answering
 
 
@@ -29,6 +30,9 @@ class StandInApi:
 
     def get(self, path: str) -> dict[str, Any]:
         return {"items": self._lists.get(path.rsplit("/", 1)[1], [])}
+
+    def listed(self, path: str) -> Listing:
+        return whole_list(lambda _: self.get(path), {})
 
 
 def found(server: str, **lists: list[dict[str, Any]]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flametest.kube.errors import ConflictError, NotFoundError
+from flametest.kube.pages import Listing, whole_list
 from flametest.kube.resources import (
     DEPLOYMENTS,
     ENDPOINT_SLICES,
@@ -63,6 +64,10 @@ class FakeApi:
             below = [obj for where, obj in sorted(self.objects.items()) if where.rsplit("/", 1)[0] == path]
             return {"items": [copy.deepcopy(one) for one in below if selected(one, query or {})]}
         raise absent("GET", path)
+
+    def listed(self, path: str, query: dict[str, str] | None = None) -> Listing:
+        """Return the list at a path."""
+        return whole_list(lambda _: self.get(path, query), {})
 
     def send(self, method: str, path: str, body: Any = None, **_: Any) -> Object:
         """Create, merge into, or delete an object."""

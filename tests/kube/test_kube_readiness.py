@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flametest.kube.errors import NotReadyError
+from flametest.kube.pages import Listing, whole_list
 from flametest.kube.readiness import explain, readiness, wait_ready
 
 
@@ -140,6 +141,9 @@ class Cluster:
         if kind == "deployments":
             return {"items": self.turns.pop(0) if len(self.turns) > 1 else self.turns[0]}
         return {"items": {"pods": self.pods, "events": self.events}.get(kind, [])}
+
+    def listed(self, path: str) -> Listing:
+        return whole_list(lambda _: self.get(path), {})
 
     def pause(self, seconds: float) -> None:
         self.now += seconds

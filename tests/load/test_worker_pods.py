@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from flametest.kube.pages import Listing, whole_list
 from flametest.kube.resources import PODS, Object
 from flametest.load import LoadError, LoadOptions
 from flametest.load.distributed import inside_url
@@ -29,6 +30,9 @@ class Client:
     def get(self, path: str) -> Object:
         assert path == "/api/v1/namespaces/flametest/services"
         return {"items": self._services}
+
+    def listed(self, path: str) -> Listing:
+        return whole_list(lambda _: self.get(path), {})
 
 
 def service(name: str, port: int, node_port: int | None = None) -> Object:

@@ -8,6 +8,7 @@ import pytest
 
 from flametest.clusters import Access, Cluster
 from flametest.kube import KubeClient
+from flametest.kube.pages import Listing, whole_list
 from flametest.run.entering import await_entry
 from tests.clusters.recording import answering
 
@@ -23,6 +24,10 @@ class StandInClient:
     def get(self, path: str) -> dict[str, Any]:
         """Return the pods."""
         return {"items": [{"metadata": {"name": "nginx-1"}}] if path.endswith("/pods") else []}
+
+    def listed(self, path: str) -> Listing:
+        """Return the same as a whole list."""
+        return whole_list(lambda _: self.get(path), {})
 
     def warnings(self, namespace: str, kind: str) -> tuple[()]:
         """Return none."""

@@ -8,6 +8,7 @@ import pytest
 
 from flametest.kube.errors import NotFoundError, NotReadyError
 from flametest.kube.hopeless import Setting
+from flametest.kube.pages import Listing, whole_list
 from flametest.kube.readiness import Readiness
 from flametest.run.settling import RESTARTED_SECONDS, UNPROBED_SECONDS, Patience, await_settled
 
@@ -58,6 +59,9 @@ class PretendedCluster:
 
     def get(self, path: str) -> Object:
         return {"items": self.pods(self.seconds) if path.endswith("pods") else self.events}
+
+    def listed(self, path: str) -> Listing:
+        return whole_list(lambda _: self.get(path), {})
 
     def text(self, path: str, query: dict[str, str]) -> str:
         if not self.logs:

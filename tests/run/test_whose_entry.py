@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from flametest.clusters import Access, ClusterError
+from flametest.kube.pages import Listing, whole_list
 from flametest.kube.warnings import Warned
 from flametest.run import entering
 from flametest.run.entering import await_entry, own_entry
@@ -35,6 +36,9 @@ class Pretended:
 
     def get(self, path: str) -> dict[str, Any]:
         return {"items": self.services if path.endswith("services") else [{"metadata": {"name": "web-1"}}]}
+
+    def listed(self, path: str) -> Listing:
+        return whole_list(lambda _: self.get(path), {})
 
     def warnings(self, namespace: str, kind: str) -> tuple[Warned, ...]:
         return self.warned

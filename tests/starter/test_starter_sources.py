@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flametest.kube.errors import ApiRejectedError, NotFoundError
+from flametest.kube.pages import Listing, whole_list
 from flametest.manifests import ManifestError
 from flametest.starter.errors import StarterError
 from flametest.starter.rules import find_weaknesses
@@ -38,6 +39,9 @@ class PretendedApi:
         if found is None:
             raise ApiRejectedError(f"GET {path}", code=403)
         return {"items": [{key: value for key, value in one.items() if key != "kind"} for one in found]}
+
+    def listed(self, path: str) -> Listing:
+        return whole_list(lambda _: self.get(path), {})
 
 
 class PretendedClient:

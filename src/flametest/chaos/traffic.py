@@ -97,7 +97,7 @@ class TrafficReader:
 
     def _read_all(self, readers: ThreadPoolExecutor) -> None:
         try:
-            pods = self._client.api.get(PODS.path(self._namespace)).get("items", [])
+            pods = self._client.api.listed(PODS.path(self._namespace)).items
         except KubeError:  # the watches tell of an API server that does not answer
             return
         annotated = [pod for pod in pods if _is_annotated(pod)][:_PODS_MAX]

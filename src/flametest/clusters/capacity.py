@@ -9,12 +9,14 @@ from typing import Any
 
 from flametest.clusters.protocol import ClusterError
 from flametest.kube import KubeClient
-from flametest.kube.errors import ApiRejectedError
+from flametest.kube.errors import ApiRejectedError, KubeError
 from flametest.kube.resources import NODES, PODS, Object
 from flametest.manifests import Manifest
 
 __all__ = ["Amount", "Capacity", "measure_capacity", "requested_by", "requested_by_pod"]
 
+_FORBIDDEN = 403
+_PAGE_SECONDS = 15.0  # nobody waits for long for a figure that no run depends on
 _WORKLOADS = ("Deployment", "StatefulSet", "ReplicaSet")
 
 
@@ -48,11 +50,15 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a system asks for, what all nodes have, and what others leave of it; None where one may not ask."""
+    """What a system asks for, what all nodes have, and what others leave of it; None where that could not be asked.
+
+    ``unknown`` says why not.
+    """
 
     asked: Amount
     allocatable: Amount | None
     free: Amount | None
+    unknown: str = "this user may not see"
 
     def checked(self) -> str:
         """Return a sentence for people, which warns where it will be tight.
@@ -61,7 +67,7 @@ class Capacity:
             ClusterError: not even empty nodes have room.
         """
         if self.allocatable is None:
-            return f"{self.asked} are asked for; what the nodes have, this user may not see"
+            return f"{self.asked} are asked for; what the nodes have, {self.unknown}"
         if not self.asked.fits(self.allocatable):
             raise ClusterError(
                 f"the manifests ask for {self.asked}, and all nodes together have {self.allocatable}; "
@@ -69,7 +75,7 @@ class Capacity:
                 "add nodes, or lower requests and replicas in the manifests",
             )
         if self.free is None:
-            return f"{self.asked} are asked for, of {self.allocatable}; what others use, this user may not see"
+            return f"{self.asked} are asked for, of {self.allocatable}; what others use, {self.unknown}"
         warning = "" if self.asked.fits(self.free) else "WARNING: pods may have to wait for room: "
         return f"{warning}{self.asked} are asked for, {self.free} are free"
 
@@ -77,18 +83,19 @@ class Capacity:
 def measure_capacity(client: KubeClient, namespace: str, manifests: Iterable[Manifest]) -> Capacity:
     """Return what manifests ask for and what there is; what is in ``namespace`` already counts as room for it.
 
-    Raises:
-        KubeError: the API is unreachable.
+    It is a figure that no run depends on: a list that is refused, or takes long, leaves it unknown.
     """
     asked = requested_by(manifests)
-    nodes = _listed(client, NODES.path())
-    if nodes is None:
-        return Capacity(asked, None, None)
+    try:
+        nodes = client.api.listed(NODES.path(), seconds=_PAGE_SECONDS).items
+    except KubeError as error:
+        return Capacity(asked, None, None, _why(error))
     usable = [node for node in nodes if not node.get("spec", {}).get("unschedulable")]
     allocatable = sum((_amount(node.get("status", {}).get("allocatable") or {}) for node in usable), Amount())
-    pods = _listed(client, PODS.path())
-    if pods is None:
-        return Capacity(asked, allocatable, None)
+    try:
+        pods = client.api.listed(PODS.path(), seconds=_PAGE_SECONDS).items
+    except KubeError as error:
+        return Capacity(asked, allocatable, None, _why(error))
     names = {node["metadata"]["name"] for node in usable}
     used = (
         requested_by_pod(pod["spec"])
@@ -129,9 +136,6 @@ def _amount(quantities: Mapping[str, Any]) -> Amount:
     return Amount(float(parse_quantity(quantities.get("cpu", 0))), float(parse_quantity(quantities.get("memory", 0))))
 
 
-def _listed(client: KubeClient, path: str) -> list[Object] | None:
-    """Return a list, or None where this user may not see it."""
-    try:
-        return list(client.api.get(path).get("items", []))
-    except ApiRejectedError:
-        return None
+def _why(error: KubeError) -> str:
+    is_forbidden = isinstance(error, ApiRejectedError) and error.code == _FORBIDDEN
+    return "this user may not see" if is_forbidden else f"is not known: {error.message}"

@@ -99,11 +99,11 @@ def find_entry(client: KubeClient, namespace: str, entry_port: int) -> str:
     Raises:
         KubeError: the API is unreachable or refused.
     """
-    service = entry_service(client.api.get(SERVICES.path(namespace)).get("items", []), entry_port)
+    service = entry_service(client.api.listed(SERVICES.path(namespace)).items, entry_port)
     if service is None:
         return ""
     nodes = _nodes(client) if _is_node_port(service) else []
-    pods = {str(pod["metadata"]["name"]) for pod in client.api.get(PODS.path(namespace)).get("items", [])}
+    pods = {str(pod["metadata"]["name"]) for pod in client.api.listed(PODS.path(namespace)).items}
     for candidate in candidates(service, nodes, client.api.server, entry_port):
         if _answers(candidate, pods.__contains__):
             return candidate.url
@@ -140,7 +140,7 @@ def candidates(service: Object, nodes: Iterable[Object], server: str, entry_port
 
 def _nodes(client: KubeClient) -> list[Object]:
     try:
-        return list(client.api.get(NODES.path()).get("items", []))
+        return client.api.listed(NODES.path()).items
     except ApiRejectedError:  # not everybody may see nodes
         return []
 

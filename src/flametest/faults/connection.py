@@ -101,7 +101,7 @@ def ready_pods(client: KubeClient, namespace: str) -> list[Object]:
     Raises:
         KubeError: the API is unreachable or refused.
     """
-    pods = client.api.get(PODS.path(namespace)).get("items", [])
+    pods = client.api.listed(PODS.path(namespace)).items
     return [pod for pod in pods if is_ready(pod) and is_live(pod)]
 
 

@@ -24,7 +24,7 @@ from flametest.kube import KubeClient
 from flametest.kube.api import MERGE
 from flametest.kube.errors import ConflictError
 from flametest.kube.resources import DEPLOYMENTS, ENDPOINT_SLICES, NETWORK_POLICIES, PODS, SERVICES, Object, Resource
-from flametest.kube.snapshots import differences, find, items, snapshot
+from flametest.kube.snapshots import differences, find, snapshot
 from flametest.model.events import Target
 
 __all__ = ["FaultProxy"]
@@ -221,12 +221,12 @@ def _lead_back(client: KubeClient, front: Front, kept: Object, uid: str) -> str:
 
 
 def _pods(client: KubeClient, namespace: str, selector: Object | None) -> list[Object]:
-    pods = client.api.get(PODS.path(namespace)).get("items", [])
+    pods = client.api.listed(PODS.path(namespace)).items
     return switches.running([pod for pod in pods if selects(selector, pod["metadata"].get("labels"))])
 
 
 def _pods_of_proxy(client: KubeClient, front: Front) -> list[Object]:
-    return items(client.api, PODS.path(front.namespace), {"labelSelector": f"app={front.proxy}"})
+    return client.api.listed(PODS.path(front.namespace), {"labelSelector": f"app={front.proxy}"}).items
 
 
 def _ready(client: KubeClient, front: Front) -> str:
@@ -240,7 +240,7 @@ def _ready(client: KubeClient, front: Front) -> str:
 def _leads_to_proxy(client: KubeClient, front: Front, *, only: bool) -> bool:
     """Return whether the endpoints of the Service are the proxy's: some of them, or with ``only`` none but them."""
     query = {"labelSelector": f"kubernetes.io/service-name={front.service}"}
-    pieces = items(client.api, ENDPOINT_SLICES.path(front.namespace), query)
+    pieces = client.api.listed(ENDPOINT_SLICES.path(front.namespace), query).items
     names = [
         str((endpoint.get("targetRef") or {}).get("name", ""))
         for one in pieces

@@ -133,7 +133,7 @@ class Intrusion:
 
     def _workload(self, client: KubeClient, app: str) -> Object:
         for resource in WORKLOADS.values():
-            for one in client.api.get(resource.path(self.namespace)).get("items", []):
+            for one in client.api.listed(resource.path(self.namespace)).items:
                 if selects({"app": app}, one["spec"]["template"]["metadata"].get("labels")):
                     found: Object = one | {"kind": resource.kind}
                     return found

@@ -105,7 +105,7 @@ class NetworkPartition:
         wanted = {"app": self.app}
         found = []
         for resource in WORKLOADS.values():
-            for one in client.api.get(resource.path(self.namespace)).get("items", []):
+            for one in client.api.listed(resource.path(self.namespace)).items:
                 if selects(wanted, one["spec"]["template"]["metadata"].get("labels")):
                     found.append(one | {"kind": resource.kind})
         return found

@@ -40,7 +40,7 @@ class NodeSelection:
         if not self.app.strip():
             raise FaultError("neither a node nor an app is named, so any node would do", "name one of them")
         query = {"labelSelector": f"app={self.app}"}
-        pods = client.api.get(PODS.path(self.namespace), query).get("items", [])
+        pods = client.api.listed(PODS.path(self.namespace), query).items
         nodes = sorted({str(pod["spec"]["nodeName"]) for pod in pods if is_live(pod) and pod["spec"].get("nodeName")})
         if not nodes:
             raise FaultError(
@@ -64,7 +64,7 @@ def pods_on(client: KubeClient, node: Object) -> list[Object]:
         KubeError: the API is unreachable or refused.
     """
     query = {"fieldSelector": f"spec.nodeName={node['metadata']['name']}"}
-    return [pod for pod in client.api.get(PODS.path(), query).get("items", []) if _moves(pod)]
+    return [pod for pod in client.api.listed(PODS.path(), query).items if _moves(pod)]
 
 
 def is_ready(node: Object) -> bool:

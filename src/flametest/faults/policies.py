@@ -32,7 +32,7 @@ def admitting(client: KubeClient, namespace: str, pods: AbstractSet[str]) -> lis
         KubeError: the API is unreachable or refused.
     """
     found = []
-    for policy in client.api.get(NETWORK_POLICIES.path(namespace)).get("items", []):
+    for policy in client.api.listed(NETWORK_POLICIES.path(namespace)).items:
         spec = policy["spec"]
         selected = _selected(client, namespace, spec.get("podSelector") or {}) if spec.get("ingress") else frozenset()
         if not selected & pods:
@@ -56,7 +56,7 @@ def isolating(
         KubeError: the API is unreachable or refused.
     """
     found = []
-    for policy in client.api.get(NETWORK_POLICIES.path(namespace)).get("items", []):
+    for policy in client.api.listed(NETWORK_POLICIES.path(namespace)).items:
         spec = policy["spec"]
         directions = spec.get("policyTypes") or (["Ingress", "Egress"] if spec.get("egress") else ["Ingress"])
         selected = (
@@ -134,7 +134,7 @@ def _rules_back(client: KubeClient, place: tuple[str, str], ingress: list[Object
 def _selected(client: KubeClient, namespace: str, selector: Object) -> frozenset[str]:
     """Return the uids of the live pods that a label selector selects, as the API itself reads it."""
     query = {"labelSelector": text} if (text := _as_text(selector)) else None
-    pods = client.api.get(PODS.path(namespace), query).get("items", [])
+    pods = client.api.listed(PODS.path(namespace), query).items
     return frozenset(str(pod["metadata"]["uid"]) for pod in pods if is_live(pod))
 
 

@@ -18,7 +18,6 @@ from flametest.faults.workloads import WORKLOADS, existing, pods_of, selects, ta
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError
 from flametest.kube.resources import PODS, Object
-from flametest.kube.snapshots import items
 from flametest.model.events import Target
 
 __all__ = ["RandomErrors"]
@@ -104,7 +103,7 @@ class RandomErrors:
         follower = _followers.pop(_key(client, namespace, kind, workload), None)
         if follower is not None:
             follower.stop()
-        pods = items(client.api, PODS.path(namespace))
+        pods = client.api.listed(PODS.path(namespace)).items
         # Those that are terminating included: they still answer.
         ours = [pod for pod in pods if selects(state["labels"], pod["metadata"].get("labels"))]
         told = [

@@ -104,7 +104,7 @@ class PodSelection:
                 'add a label selector, such as "app=api"',
             )
         query = {"labelSelector": self.label_selector} if self.label_selector else None
-        listed = client.api.get(PODS.path(self.namespace), query).get("items", [])
+        listed = client.api.listed(PODS.path(self.namespace), query).items
         try:
             pattern = re.compile(self.name_pattern)
         except re.error as error:

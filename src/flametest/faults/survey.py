@@ -27,7 +27,7 @@ def survey(client: KubeClient, targets: Sequence[Target]) -> Surroundings:
     controllers: dict[str, str] = {}
     populations: Counter[str] = Counter()
     for namespace in sorted({target.namespace for target in targets if target.kind == "Pod"}):
-        pods = client.api.get(PODS.path(namespace)).get("items", [])
+        pods = client.api.listed(PODS.path(namespace)).items
         controllers |= {str(pod["metadata"]["uid"]): controller_uid(pod) for pod in pods}
         populations.update(controller_uid(pod) for pod in pods if is_live(pod))
     return Surroundings(labels, controllers, populations)
@@ -45,7 +45,7 @@ def outstanding(client: KubeClient, hits: Sequence[Hit]) -> list[Hit]:
     pods = [target for hit in hits for target in hit.targets if target.kind == "Pod"]
     ready: Counter[str] = Counter()
     for namespace in sorted({target.namespace for target in pods}):
-        for pod in client.api.get(PODS.path(namespace)).get("items", []):
+        for pod in client.api.listed(PODS.path(namespace)).items:
             if is_live(pod) and is_ready(pod):
                 ready[controller_uid(pod) or str(pod["metadata"]["uid"])] += 1
     return [hit for hit in hits if not all(_is_back(target, hit.around, ready) for target in hit.targets)]

@@ -34,7 +34,7 @@ def existing(client: KubeClient, resource: Resource, namespace: str, name: str) 
         raise FaultError(f"the {resource.kind} has no name, so it selects nothing", "name one")
     found = find(client.api, resource, namespace, name)
     if found is None:
-        there = [one["metadata"]["name"] for one in client.api.get(resource.path(namespace)).get("items", [])]
+        there = [one["metadata"]["name"] for one in client.api.listed(resource.path(namespace)).items]
         place = f"namespace {namespace!r}" if resource.namespaced else "the cluster"
         raise FaultError(
             f"{place} holds no {resource.kind} {name!r}", f"use one of: {', '.join(there) or 'there is none'}"
@@ -79,7 +79,7 @@ def pods_of(client: KubeClient, workload: Object) -> list[Object]:
         KubeError: the API is unreachable or refused.
     """
     owners = _owner_uids(client, workload)
-    pods = client.api.get(PODS.path(workload["metadata"]["namespace"])).get("items", [])
+    pods = client.api.listed(PODS.path(workload["metadata"]["namespace"])).items
     return [pod for pod in pods if controller_uid(pod) in owners]
 
 
@@ -88,7 +88,7 @@ def _owner_uids(client: KubeClient, workload: Object) -> frozenset[str]:
     uid = str(workload["metadata"]["uid"])
     if workload.get("kind") != DEPLOYMENTS.kind:
         return frozenset((uid,))
-    sets = client.api.get(REPLICA_SETS.path(workload["metadata"]["namespace"])).get("items", [])
+    sets = client.api.listed(REPLICA_SETS.path(workload["metadata"]["namespace"])).items
     return frozenset((uid, *(str(one["metadata"]["uid"]) for one in sets if controller_uid(one) == uid)))
 
 
@@ -103,11 +103,11 @@ def ready_endpoints(client: KubeClient, workload: Object) -> dict[str, int]:
     namespace = workload["metadata"]["namespace"]
     labels = workload["spec"]["template"]["metadata"].get("labels")
     owners = _owner_uids(client, workload)
-    pods = client.api.get(PODS.path(namespace)).get("items", [])
+    pods = client.api.listed(PODS.path(namespace)).items
     others = {str(pod["metadata"]["uid"]) for pod in pods if controller_uid(pod) not in owners}
-    services = client.api.get(SERVICES.path(namespace)).get("items", [])
+    services = client.api.listed(SERVICES.path(namespace)).items
     counts = {one["metadata"]["name"]: 0 for one in services if selects(one["spec"].get("selector"), labels)}
-    for piece in client.api.get(ENDPOINT_SLICES.path(namespace)).get("items", []):
+    for piece in client.api.listed(ENDPOINT_SLICES.path(namespace)).items:
         service = (piece["metadata"].get("labels") or {}).get("kubernetes.io/service-name", "")
         if service in counts:
             ready = [

@@ -167,7 +167,7 @@ def _pod_of_job(client: KubeClient) -> Object | None:
     Raises:
         KubeError: the API is unreachable or refused.
     """
-    found = client.api.get(PODS.path(RUNNER_NAMESPACE), {"labelSelector": f"job-name={JOB}"}).get("items", [])
+    found = client.api.listed(PODS.path(RUNNER_NAMESPACE), {"labelSelector": f"job-name={JOB}"}).items
     return max(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
 
 

@@ -13,6 +13,7 @@ connection   how an API server is reached: certificates, proxy, credentials
 websockets   exec and port forwards of the official package on that connection
 timelimits   how long is waited for what
 explanations why there was no answer, in words
+pages        whole lists, page by page
 resources    kinds, their plurals and paths
 served       which kinds of manifests a cluster serves
 hopeless     what will not get ready by itself; pure

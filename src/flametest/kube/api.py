@@ -23,6 +23,7 @@ from flametest.kube.connection import Connection
 from flametest.kube.errors import ApiRejectedError, ApiUnreachableError, ContextError, rejection
 from flametest.kube.explanations import refused, unreachable
 from flametest.kube.kubeconfigs import kubeconfig_files, read_context
+from flametest.kube.pages import Listing, whole_list
 from flametest.kube.resources import Object
 from flametest.kube.stamps import stamped
 from flametest.kube.timelimits import TimeLimits
@@ -33,6 +34,8 @@ __all__ = ["APPLY", "JSON", "MERGE", "Api", "open_api"]
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+
+_LIST_PAGES = 5  # a list may take as long as so many of its pages
 
 logger = logging.getLogger("flametest")
 _WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
@@ -130,6 +133,26 @@ class Api:
             KubeError: the API is unreachable or refused; `NotFoundError` for what does not exist.
         """
         return self._object(_Request("GET", path, query, seconds=seconds))
+
+    def listed(self, path: str, query: Mapping[str, str] | None = None, *, seconds: float | None = None) -> Listing:
+        """Return the whole list at ``path``, each page within ``seconds``, or the time limit of lists.
+
+        Raises:
+            KubeError: the API is unreachable or refused, or the pages together take too long.
+        """
+        each = self.limits.list if seconds is None else seconds
+        deadline = time.monotonic() + _LIST_PAGES * each
+
+        def page(asked: Mapping[str, str]) -> Object:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise ApiUnreachableError(
+                    f"the list {path} of context {self.context!r} does not end within {_LIST_PAGES * each:g} s",
+                    "FLAMETEST_LIST_SECONDS gives each page longer",
+                )
+            return self.get(path, asked, seconds=min(each, left))
+
+        return whole_list(page, query or {})
 
     def send(
         self,

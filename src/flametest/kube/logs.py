@@ -23,7 +23,7 @@ def collect_logs(api: Api, namespace: str, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
-    for pod in api.get(PODS.path(namespace)).get("items", []):
+    for pod in api.listed(PODS.path(namespace)).items:
         path = PODS.path(namespace, pod["metadata"]["name"]) + "/log"
         for container, previous in _containers(pod):
             query = {"container": container, "tailLines": str(LINES_MAX), "timestamps": "true"}

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from flametest.kube.errors import NotReadyError
+from flametest.kube.pages import Lister
 from flametest.kube.pods import is_ready
-from flametest.kube.resources import DAEMON_SETS, DEPLOYMENTS, EVENTS, PODS, STATEFUL_SETS, Object, Reader
+from flametest.kube.resources import DAEMON_SETS, DEPLOYMENTS, EVENTS, PODS, STATEFUL_SETS, Object
 
 __all__ = ["Readiness", "explain", "readiness", "wait_ready", "workloads_of"]
 
@@ -128,7 +129,7 @@ def _is_on_delete(workload: Object) -> bool:
 
 
 def wait_ready(
-    api: Reader,
+    api: Lister,
     namespace: str,
     timeout_seconds: float,
     saw: Callable[[str], None] | None = None,
@@ -184,7 +185,7 @@ def explain(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
     return lines
 
 
-def workloads_of(api: Reader, namespace: str) -> tuple[Readiness, ...]:
+def workloads_of(api: Lister, namespace: str) -> tuple[Readiness, ...]:
     """Return how each Deployment, StatefulSet and DaemonSet of ``namespace`` stands now.
 
     Raises:
@@ -194,18 +195,18 @@ def workloads_of(api: Reader, namespace: str) -> tuple[Readiness, ...]:
     return tuple(
         readiness(item | {"kind": resource.kind})
         for resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
-        for item in api.get(resource.path(namespace)).get("items", [])
+        for item in api.listed(resource.path(namespace)).items
     )
 
 
-def _not_ready(api: Reader, namespace: str, timeout_seconds: float, workloads: Sequence[Readiness]) -> NotReadyError:
+def _not_ready(api: Lister, namespace: str, timeout_seconds: float, workloads: Sequence[Readiness]) -> NotReadyError:
     if not workloads:
         return NotReadyError(
             f"namespace {namespace!r} holds no Deployment, StatefulSet or DaemonSet after {timeout_seconds:g} s",
             "apply the manifests first",
         )
-    pods = api.get(PODS.path(namespace)).get("items", [])
-    reasons = explain(pods, api.get(EVENTS.path(namespace)).get("items", []))
+    pods = api.listed(PODS.path(namespace)).items
+    reasons = explain(pods, api.listed(EVENTS.path(namespace)).items)
     if len(reasons) > REASONS_MAX:
         reasons[REASONS_MAX:] = [f"and {len(reasons) - REASONS_MAX} pods more"]
     late = ", ".join(f"{one.kind} {one}" for one in workloads if not one.complete)

@@ -9,10 +9,10 @@ from copy import deepcopy
 from typing import Any
 
 from flametest.kube.api import Api
-from flametest.kube.errors import ApiRejectedError, ApiUnreachableError, NotFoundError
+from flametest.kube.errors import ApiRejectedError, NotFoundError
 from flametest.kube.resources import Object, Resource
 
-__all__ = ["differences", "find", "is_ending", "items", "restore", "snapshot"]
+__all__ = ["differences", "find", "is_ending", "restore", "snapshot"]
 
 _SERVER_WRITTEN = (
     *("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "managedFields"),
@@ -40,18 +40,6 @@ def find(api: Api, resource: Resource, namespace: str, name: str) -> Object | No
             code=error.code,
             told=error.told,
         ) from error
-
-
-def items(api: Api, path: str, query: dict[str, str] | None = None) -> list[Object]:
-    """Return the objects of a list.
-
-    Raises:
-        KubeError: the API is unreachable or refused, or answered with something that is no list.
-    """
-    listed = api.get(path, query)
-    if "items" not in listed:
-        raise ApiUnreachableError(f"GET {path} was answered with no list", "is there a Kubernetes API at that address?")
-    return list(listed["items"] or [])
 
 
 def is_ending(obj: Object) -> bool:

@@ -24,8 +24,8 @@ def warnings_of(api: Api, namespace: str, kind: str) -> tuple[Warned, ...]:
     Raises:
         KubeError: the API is unreachable or refused.
     """
-    events = api.get(EVENTS.path(namespace), {"fieldSelector": f"type=Warning,involvedObject.kind={kind}"})
+    events = api.listed(EVENTS.path(namespace), {"fieldSelector": f"type=Warning,involvedObject.kind={kind}"})
     return tuple(
         Warned(kind, str(event["involvedObject"].get("name", "")), str(event.get("reason", "")), str(event["message"]))
-        for event in events.get("items", [])
+        for event in events.items
     )

@@ -151,7 +151,7 @@ class Watch:
             KubeError: the list was refused or the API is unreachable.
         """
         heard_ns, before = self._heard_ns, self._shown.objects()
-        listed = self._api.get(self._path).get("items", [])
+        listed = self._api.listed(self._path).items
         at = _now()
         return Comparison(at, len(listed), self._shown.unseen(before, listed, LAG_SECONDS_MAX), heard_ns)
 
@@ -179,7 +179,7 @@ class Watch:
         """Return what a watch missed that fell silent; it goes on where it was, so that nothing is left out."""
         since_ns, objects, missed = self._heard_ns, 0, 0
         with suppress(KubeError):  # that the API does not answer at all is told by what comes next
-            before, listed = self._shown.objects(), self._api.get(self._path).get("items", [])
+            before, listed = self._shown.objects(), self._api.listed(self._path).items
             objects, missed = len(listed), len(self._shown.unseen(before, listed, 0))
         seconds = (time.monotonic_ns() - since_ns) / 1e9
         return Interruption(f"it fell silent: nothing was heard for {seconds:.1f} s", since_ns, objects, missed)
@@ -191,16 +191,16 @@ class Watch:
             self._take(line, at)
 
     def _list(self) -> None:
-        listed = self._api.get(self._path)
+        listed = self._api.listed(self._path)
         at = _now()
         self._heard_ns = at.monotonic_ns
-        found = {str(item["metadata"]["uid"]): item for item in listed.get("items", [])}
+        found = {str(item["metadata"]["uid"]): item for item in listed.items}
         for item in self._shown.objects():
             if str(item["metadata"]["uid"]) not in found:
                 self._tell(Change(at, ChangeKind.DELETED, item))
         for item in found.values():
             self._tell(Change(at, ChangeKind.LISTED, item))
-        self._version = str(listed["metadata"]["resourceVersion"])
+        self._version = listed.version
 
     def _lines(self) -> Iterator[tuple[bytes, Stamp]]:
         query = {

@@ -18,6 +18,7 @@ redirects      whether an entry serves, or says where else to ask
 locust_runner  the handle by which a run starts stock Locust, waits for its rate, and ends it
 locust_export  what Locust loads beside the load test, to write samples
 locust_sample  what Locust says of a request, as a sample; pure
+locust_route   what Locust loads beside the load test, to reach an https entry or one behind a proxy
 locust_serve   what Locust loads beside these in a pod, to be asked for its samples
 distributed    the handle by which a run starts, waits for and ends Locust as master and workers in the cluster
 worker_pods    what these are deployed as; pure
@@ -32,8 +33,8 @@ samplefile     the CSV file of samples, written while they come
 child          a child process with a log, ended for certain
 errors         the error tree
 
-Handles are safe to import anywhere: this package's own needs the standard library only. Only `locust_export` and
-`locust_serve` import Locust; `distributed`, `worker_pods` and `collector` need `flametest.kube`.
+Handles are safe to import anywhere: this package's own needs the standard library only. Only `locust_export`,
+`locust_route` and `locust_serve` import Locust; `distributed`, `worker_pods` and `collector` need `flametest.kube`.
 """
 
 from flametest.load.audit import Auditor, ShopMissingError

@@ -203,7 +203,7 @@ def inside_url(client: KubeClient, namespace: str, url: str) -> str:
     labels = (parts.hostname or "").split(".")
     if "svc" in labels:
         return url
-    for service in client.api.get(SERVICES.path(namespace)).get("items", []):
+    for service in client.api.listed(SERVICES.path(namespace)).items:
         for port in service["spec"].get("ports") or []:
             if port.get("nodePort") == parts.port:
                 return f"{parts.scheme}://{service['metadata']['name']}.{namespace}.svc:{port['port']}"

@@ -58,7 +58,7 @@ def own_entry(client: KubeClient, access: Access) -> Entry:
     Raises:
         KubeError: the API is unreachable or refused.
     """
-    services = client.api.get(SERVICES.path(access.namespace)).get("items", [])
+    services = client.api.listed(SERVICES.path(access.namespace)).items
     service = entry_service(services, ENTRY_PORT)
     if service is not None:
         ports = _node_ports(service)

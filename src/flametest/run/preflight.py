@@ -127,10 +127,14 @@ def _check_consent(client: KubeClient, access: Access, plan: Plan) -> None:
 
 
 def _richer(client: KubeClient, access: Access) -> tuple[str, str]:
-    counts = "may" if not lacking(client.api, WISHED, access.namespace) else f"may not ({WISHED[0]} is not granted)"
+    try:
+        granted = not lacking(client.api, WISHED, access.namespace)
+        counts = "may be read" if granted else f"may not be read ({WISHED[0]} is not granted)"
+    except KubeError as error:
+        counts = f"may perhaps be read, which is not known: {error.message}"
     try:
         client.api.get(_METRICS)
         metrics = "the metrics API is served"
     except KubeError:
         metrics = "there is no metrics API, which no figure needs"
-    return f"the pods' own counts of requests {counts} be read", metrics
+    return f"the pods' own counts of requests {counts}", metrics

@@ -111,7 +111,7 @@ def _events(client: KubeClient, namespaces: Sequence[str]) -> tuple[Object, ...]
 
 
 def _listed(client: KubeClient, paths: Iterable[str]) -> tuple[Object, ...]:
-    return tuple(one for path in paths for one in client.api.get(path).get("items", []))
+    return tuple(one for path in paths for one in client.api.listed(path).items)
 
 
 def _counts(pod: Object) -> bool:

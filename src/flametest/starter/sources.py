@@ -136,7 +136,7 @@ def _other_pods(objects: Objects) -> Iterator[Mapping[str, str]]:
 
 
 def _listed(client: KubeClient, resource: Resource, namespace: str) -> list[Object]:
-    return list(client.api.get(resource.path(namespace)).get("items", []))
+    return client.api.listed(resource.path(namespace)).items
 
 
 def _consent(client: KubeClient, namespace: str) -> bool | None:

@@ -70,7 +70,7 @@ def test_a_list_that_never_ends_is_given_up(
     scripted_api.handlers = [lambda exchange: exchange.answer(page)] * 100_000
     with (
         connect(tmp_path / "kubeconfig", "scripted") as client,
-        pytest.raises(ApiUnreachableError, match="not end|timed out"),
+        pytest.raises(ApiUnreachableError, match=r"not end|timed out"),
     ):
         client.api.listed(PODS.path())
 

@@ -1,5 +1,6 @@
 """Stock ``chaos run`` with the recorder: what is recorded, and that nothing is left running on any way out."""
 
+import json
 import os
 import random
 import signal
@@ -96,6 +97,18 @@ def test_a_limit_of_the_command_line_replaces_that_of_the_file(cluster: Any, cha
     chaos_run.environment["FLAMETEST_LIMITS"] = "recovery_seconds=5 pod-delete-api:outage_seconds=1"
     output = chaos_run.finish()
     assert chaos_run.exit_code == 0, output
+
+
+def test_each_of_two_faults_of_one_kind_has_its_own_proof(cluster: Any, chaos_run: Any) -> None:
+    _, fault, waited = chaos_run.document["method"]
+    chaos_run.document["method"] += [json.loads(json.dumps(fault)), json.loads(json.dumps(waited))]
+    output = chaos_run.finish()
+    assert chaos_run.exit_code == 0, output
+    history = chaos_run.history()
+    assert [one.injection for one in history.of(FaultInjected)] == [1, 2]
+    assert [(one.injection, one.proved) for one in history.of(FaultProved)] == [(1, True), (2, True)]
+    for injected, proof in zip(history.of(FaultInjected), history.of(FaultProved), strict=True):
+        assert injected.targets[0].name in proof.evidence
 
 
 def assert_whole(history: History, deleted: list[str]) -> None:

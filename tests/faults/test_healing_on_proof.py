@@ -11,16 +11,19 @@ import pytest
 
 from flametest.faults.connection import Vantage
 from flametest.faults.errors import FaultError
+from flametest.faults.fault_proxy import FaultProxy
 from flametest.faults.healing import Bounds, cluster_uid, heal_all
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.nodes import NodeSelection
 from flametest.faults.owner import Owner, own_name
+from flametest.faults.proxy_parts import Front
 from flametest.faults.readback import standing
 from flametest.faults.scaling import Scaling
 from flametest.faults.service_removal import ServiceRemoval
 from flametest.faults.undo import Place, UndoJournal, UndoRecord
 from flametest.kube.errors import ApiRejectedError, ApiUnreachableError, KubeError, NotFoundError, rejection
 from flametest.kube.resources import DEPLOYMENTS, NAMESPACES, NETWORK_POLICIES, NODES, SERVICES
+from flametest.kube.snapshots import snapshot
 from flametest.model.events import Target
 from tests.faults.conftest import NAMESPACE, absent
 
@@ -381,3 +384,13 @@ def test_a_record_of_an_older_version_is_healed(client: Any, tmp_path: Path, fau
     (healing,) = heal_all(journal, journal.records()[0], lambda *_: client)
     assert healing.healed, healing.evidence
     assert client.api.objects[resource.path(target.namespace, "one")]["spec"] == expected
+
+
+def test_a_service_that_was_removed_while_it_led_to_the_fault_proxy_leads_back(client: Any) -> None:
+    spec = {"clusterIP": "10.96.0.7", "selector": {"app": "logic"}, "ports": [{"port": 80, "targetPort": 8080}]}
+    kept = client.api.put(SERVICES, {"metadata": {"name": "logic"}, "spec": spec})
+    state = {"namespace": NAMESPACE, "service": snapshot(kept), "uid": kept["metadata"]["uid"]}
+    leading = Front(NAMESPACE, "logic").labels
+    client.api.put(SERVICES, {"metadata": {"name": "logic"}, "spec": spec | {"selector": dict(leading)}})
+    assert FaultProxy.heal(client, state).startswith("Service logic leads to its own pods again; ")
+    assert client.api.objects[SERVICES.path(NAMESPACE, "logic")]["spec"] == spec

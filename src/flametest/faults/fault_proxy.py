@@ -202,8 +202,11 @@ class FaultProxy:
 def _lead_back(client: KubeClient, front: Front, kept: Object, uid: str) -> str:
     title = f"Service {front.service}"
     found = standing(client, SERVICES, front.namespace, front.service)
-    if found is None or not same(found, uid):
-        return f"{title} {'is gone' if found is None else 'was recreated by somebody else meanwhile, and is left so'}"
+    if found is None:
+        return f"{title} is gone"
+    # One that was removed and created again by a later fault leads to the proxy still, under another uid.
+    if not same(found, uid) and not front.leads(found):
+        return f"{title} was recreated by somebody else meanwhile, and is left so"
     if found["spec"] == kept["spec"]:
         return f"{title} leads to where it did"
     if not front.leads(found):

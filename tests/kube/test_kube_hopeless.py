@@ -94,14 +94,14 @@ def test_volumes_that_name_what_is_not_there_and_pods_that_are_not_admitted_are_
     mount = {"reason": "FailedMount", "message": 'configmap "a" not found', "involvedObject": {"uid": "p"}}
     create = {
         "reason": "FailedCreate",
-        "message": "forbidden",
-        "involvedObject": {"kind": "ReplicaSet", "name": "web-5"},
+        "message": 'pods "web-5d9c8f7b6-x2z4q" is forbidden',
+        "involvedObject": {"kind": "ReplicaSet", "name": "web-5d9c8f7b6"},
     }
     other = {"reason": "FailedMount", "message": "timed out", "involvedObject": {"uid": "p"}}
     found = list(faults_of_events([mount, create, other], [pod()]))
     assert [(one.part, one.reason) for one in found] == [
         ("Deployment web", 'configmap "a" not found'),
-        ("ReplicaSet web-5", "its pods are not admitted: forbidden"),
+        ("Deployment web", 'its pods are not admitted: pods "POD" is forbidden'),
     ]
 
 

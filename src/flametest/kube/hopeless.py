@@ -27,6 +27,8 @@ _FINAL = re.compile(
     r"not found|no such host|manifest unknown|unauthorized|denied|no match for platform|invalid reference"
 )
 """In what registries and runtimes say, the words for what no further attempt changes."""
+_REVISION = re.compile(r"(.+)-[a-z0-9]{6,10}")  # how a Deployment names its ReplicaSets
+_POD_NAME = re.compile(r"NAME-[a-z0-9]{5}\b")
 _CREATORS = ("ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController")
 
 
@@ -112,9 +114,10 @@ def faults_of_events(events: Iterable[Object], pods: Iterable[Object]) -> Iterat
         if pod is not None and _lasts(pod, str(event.get("reason")), message):
             yield replace(_place(pod), reason=message, patience_seconds=PATIENCE_SECONDS)
         elif event.get("reason") == "FailedCreate" and involved.get("kind") in _CREATORS:
-            part = f"{involved.get('kind')} {involved.get('name')}"
-            reason = f"its pods are not admitted: {message}"
-            yield Fault(part, reason, str(involved.get("namespace", "")), patience_seconds=PATIENCE_SECONDS)
+            told = _POD_NAME.sub("POD", message.replace(str(involved.get("name")), "NAME"))
+            reason = f"its pods are not admitted: {told}"
+            namespace = str(involved.get("namespace", ""))
+            yield Fault(_maker(involved), reason, namespace, patience_seconds=PATIENCE_SECONDS)
 
 
 def _containers(pod: Object) -> list[Object]:
@@ -136,6 +139,13 @@ def _has_begun(pod: Object) -> bool:
 def _pulls(pod: Object) -> bool:
     waiting = ((one.get("state") or {}).get("waiting") or {} for one in _containers(pod))
     return any(one.get("reason") in _PULLS for one in waiting)
+
+
+def _maker(involved: Object) -> str:
+    """Return the workload that makes pods, by the name that people know."""
+    kind, name = str(involved.get("kind")), str(involved.get("name"))
+    revision = _REVISION.fullmatch(name) if kind == "ReplicaSet" else None
+    return f"Deployment {revision[1]}" if revision else f"{kind} {name}"
 
 
 def _place(pod: Object) -> Fault:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -42,13 +43,20 @@ def raising(error: BaseException) -> Callable[[], int]:
     return command
 
 
-def run(*arguments: object, **options: object) -> "subprocess.CompletedProcess[bytes]":
+def run(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[bytes]":
     """Run a command of the checked out project; ``options`` are those of `subprocess.run`."""
-    settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": REPOSITORY, "timeout": 60} | options
-    return subprocess.run([*FLAMETEST, *map(str, arguments)], check=False, **settings)  # type: ignore[call-overload, no-any-return]
+    command = [*FLAMETEST, *(one if isinstance(one, bytes) else str(one) for one in arguments)]
+    settings: dict[str, Any] = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "cwd": REPOSITORY,
+        "timeout": 60,
+    } | options
+    done: subprocess.CompletedProcess[bytes] = subprocess.run(command, check=False, **settings)
+    return done
 
 
-def into_a_closed_pipe(*arguments: object, **options: object) -> "subprocess.CompletedProcess[bytes]":
+def into_a_closed_pipe(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[bytes]":
     """Run a command whose reader has gone before it writes anything."""
     reading, writing = os.pipe()
     os.close(reading)
@@ -170,6 +178,30 @@ def test_a_reader_that_has_gone_ends_what_writes_files_too(finished: RunFolder, 
 def test_both_outputs_may_be_gone() -> None:
     assert into_a_closed_pipe("--help", stderr=subprocess.STDOUT).returncode == 141
     assert into_a_closed_pipe("run", "--suite", "none", stderr=subprocess.STDOUT).returncode == 2
+
+
+def test_a_thread_that_writes_ends_the_command_too() -> None:
+    waiting = (
+        "import threading, time; from flametest.cli.ending import guarded\n"
+        "def command():\n"
+        "    threading.Thread(target=lambda: print('x' * 100000, flush=True), daemon=True).start()\n"
+        "    time.sleep(60)\n"
+        "raise SystemExit(guarded(command))\n"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", waiting], stdout=writing, stderr=subprocess.PIPE, check=False, timeout=50
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_path_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    done = run("report", os.fsencode(tmp_path) + b"/\xff")
+    assert done.returncode == 2
+    assert b"is no text in UTF-8" in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_output_that_finds_no_room_is_a_fault_of_the_surroundings() -> None:

@@ -50,3 +50,9 @@ def test_an_unknown_name_is_refused_with_those_that_there_are(project: Project) 
 def test_leaving_out_everything_is_refused(project: Project) -> None:
     with pytest.raises(ExperimentError, match="--skip leaves out every experiment of suite 'core'"):
         choose(project, "core", skipped=NAMES)
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "no text \udcff"])
+def test_a_name_that_no_report_can_hold_is_refused(project: Project, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ExperimentError, match="the name of experiment"):
+        choose(project, "core", (tmp_path / f"{name}.json",))

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from flametest.model.events import Noted, Stamp
 from flametest.model.history import History, encode
 from flametest.model.samples import SAMPLE_COLUMNS
-from flametest.run.folder import RunFolder, RunInputs
+from flametest.run.folder import RunFolder, RunInputs, append_event
 from flametest.run.project import ProjectError
 
 HEADER = ",".join(SAMPLE_COLUMNS) + "\n"
@@ -74,6 +75,41 @@ def test_samples_come_back_by_scenario_whatever_its_name(folder: RunFolder, name
     assert [moments(folder, one) for one in ("before", name, "behind")] == [[1, 9]] * 3
     with gzip.open(folder.path / "samples.csv.gz", "rt", newline="") as lines:
         assert [line[0] for line in csv.reader(lines)][1:] == ["before"] * 2 + [name] * 2 + ["behind"] * 2
+
+
+@pytest.mark.parametrize(
+    "name", ["a,b", 'a "b"', 'a",b', "a b ü", "a\u2028b", "a%s", "'; x", '"', ",", 'a""', "-x", "a\x85b", "a\x0cb"]
+)
+def test_a_scenario_of_any_name_gets_its_own_samples_and_events_back(folder: RunFolder, name: str) -> None:
+    for one in ("one", name):
+        (folder.scenario(one) / "samples-load.csv").write_text(HEADER + row(len(one)) + row(99))
+        (folder.scenario(one) / "history.jsonl").write_text(encode(noted(2, "seen\u2028\x85", one)) + "\n")
+        folder.fold(one)
+    assert moments(folder, name) == [len(name), 99]
+    assert moments(folder, "one") == [3, 99]
+    assert folder.samples().problem(name) == ""
+    assert [event.scenario for event in folder.history()] == ["one", name]
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda path: path.write_text("file"), "is no folder"),
+        (lambda path: (path.mkdir(), (path / "x").touch()), "is not empty"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_told_before_anything_is_started(
+    tmp_path: Path, make: Callable[[Path], object], told: str
+) -> None:
+    make(tmp_path / "out")
+    with pytest.raises(ProjectError, match=told):
+        RunFolder.check(tmp_path / "out")
+    RunFolder.check(tmp_path / "new" / "run")
+
+
+def test_a_history_on_a_full_disk_is_told_by_its_path() -> None:
+    with pytest.raises(ProjectError, match="/dev/full cannot be written: No space left on device"):
+        append_event(Path("/dev/full"), noted(1, "x"))
 
 
 def test_events_of_a_trial_get_its_name(folder: RunFolder) -> None:

@@ -4,6 +4,7 @@
 events of several threads, and of a load generator in another process, do not mix.
 """
 
+import errno
 import os
 from contextlib import ExitStack
 from datetime import datetime
@@ -44,7 +45,9 @@ class Record:
         Raises:
             OSError: the file cannot be written to, such as on a full disk.
         """
-        os.write(self._descriptor, f"{encode(event)}\n".encode())
+        line = f"{encode(event)}\n".encode()
+        if os.write(self._descriptor, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         """Close the history; nothing can be appended any more."""

@@ -66,7 +66,7 @@ def run_suite(where: Where, **options: Any) -> int:
         margin_ratio=options["margin_ratio"],
         keep=options["keep"],
         deploying=not options["no_deploy"],
-        command=["flametest", *sys.argv[1:]],
+        command=["flametest", *(one.encode(errors="backslashreplace").decode() for one in sys.argv[1:])],
         url=where.url,
     )
     where = recalled(where) if options["no_deploy"] else in_namespace_of(where, project)

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from flametest.cli.streams import OutputClosed, one_line, standard_streams
+from flametest.cli.streams import OutputClosed, one_line, output_is_gone, standard_streams
 from flametest.model.errors import FlametestError
 from flametest.model.homes import state_home
 from flametest.run.exitcodes import ExitCode
@@ -68,7 +68,7 @@ def _ended(command: Callable[[], int | None]) -> int:
 def _told(error: BaseException) -> int:
     """Tell what ended a command, and return the exit code that stands for it."""
     match _as_ours(error):
-        case OutputClosed():
+        case KeyboardInterrupt() as interruption if isinstance(interruption, OutputClosed) or output_is_gone():
             return ExitCode.OUTPUT_CLOSED
         case KeyboardInterrupt():
             return _say("interrupted; everything that was started has been ended", ExitCode.INTERRUPTED)

@@ -16,13 +16,28 @@ from flametest.cli.where import Where, at_cluster, making_minikube
 
 __all__ = ["main"]
 
+
+class _Path(click.Path):
+    """A path that can be written into reports."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; one with bytes that are no text is refused."""
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            self.fail(f"{str(value)!a} is no text in UTF-8, as names in reports have to be", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_PATH = _Path(path_type=Path)
+
 _SUITE = click.option("--suite", default="core", show_default=True, help="Suite of experiments/suites.toml.")
 
 _EXPERIMENTS = click.option(
     "--experiment",
     "experiments",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=_PATH,
     metavar="FILE",
     help="Run this experiment instead of a suite; may be repeated.",
 )
@@ -85,7 +100,7 @@ def main() -> None:
 @_SUITE
 @_EXPERIMENTS
 @_SKIP
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run [reports/DATE-TIME].")
+@click.option("--out", type=_PATH, metavar="DIR", help="Folder of the run [reports/DATE-TIME].")
 @click.option(
     "--limit",
     "limits",
@@ -121,7 +136,7 @@ def main() -> None:
 )
 @click.option(
     "--baseline",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     metavar="DIR",
     help="Compare with an earlier run; a regression beyond the margin exits with 1.",
 )
@@ -137,10 +152,8 @@ def run(where: Where, **options: Any) -> int:
 
 
 @main.command()
-@click.argument("sources", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR | FILE]...")
-@click.option(
-    "-k", "--kustomize", "kustomization", type=click.Path(path_type=Path), metavar="DIR", help="Deploy a kustomization."
-)
+@click.argument("sources", nargs=-1, type=_PATH, metavar="[DIR | FILE]...")
+@click.option("-k", "--kustomize", "kustomization", type=_PATH, metavar="DIR", help="Deploy a kustomization.")
 @click.option("--bare", is_flag=True, help="Deploy nothing: an empty cluster for kubectl.")
 @click.option("--strict", is_flag=True, help="Refuse manifests with kinds that the cluster does not serve.")
 @at_cluster
@@ -199,7 +212,7 @@ def env(where: Where) -> int:
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("folder", type=_PATH, metavar="DIR")
 def report(folder: Path) -> int:
     """Render the report of an earlier run again; a run that crashed is analysed first."""
     from flametest.cli.commands import render_again  # noqa: PLC0415
@@ -210,7 +223,7 @@ def report(folder: Path) -> int:
 @main.command()
 @click.option("--short", is_flag=True, help="Only what runs before each run, in a few seconds.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the random phases [drawn and printed].")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to save selftest.json [reports].")
+@click.option("--out", type=_PATH, metavar="DIR", help="Where to save selftest.json [reports].")
 def selftest(short: bool, seed: int | None, out: Path | None) -> int:
     """Test the measurement itself against outages of known length; 0 when it meets its targets, else 3."""
     from flametest.cli.measurement import test_measurement  # noqa: PLC0415
@@ -219,8 +232,8 @@ def selftest(short: bool, seed: int | None, out: Path | None) -> int:
 
 
 @main.command()
-@click.argument("base", type=click.Path(path_type=Path), metavar="BASE")
-@click.argument("new", type=click.Path(path_type=Path), metavar="NEW")
+@click.argument("base", type=_PATH, metavar="BASE")
+@click.argument("new", type=_PATH, metavar="NEW")
 @_MARGIN
 def compare(base: Path, new: Path, margin_ratio: float) -> int:
     """Compare two runs; 1 when NEW is worse beyond the margin, 3 when the trials are too few to tell anything."""
@@ -230,7 +243,7 @@ def compare(base: Path, new: Path, margin_ratio: float) -> int:
 
 
 @main.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
+@click.argument("folder", required=False, type=_PATH, metavar="[DIR]")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port on 127.0.0.1 [any free one].")
 def watch(folder: Path | None, port: int) -> int:
     """Serve the report of a run in progress to a browser, and keep it fresh; without DIR of the newest run."""
@@ -241,9 +254,7 @@ def watch(folder: Path | None, port: int) -> int:
 
 @main.command()
 @at_cluster
-@click.option(
-    "--manifests", type=click.Path(path_type=Path), metavar="DIR", help="Look at a folder of manifests, not a cluster."
-)
+@click.option("--manifests", type=_PATH, metavar="DIR", help="Look at a folder of manifests, not a cluster.")
 @click.option("--entry", default="", metavar="SERVICE", help="The Service where users enter [the likeliest].")
 @click.option(
     "--path",
@@ -256,7 +267,7 @@ def watch(folder: Path | None, port: int) -> int:
     "--out",
     default=Path("flametest"),
     show_default=True,
-    type=click.Path(path_type=Path),
+    type=_PATH,
     metavar="DIR",
     help="Where to write.",
 )
@@ -292,9 +303,7 @@ def _what_job(command: Callable[..., int]) -> Callable[..., int]:
     return at_cluster(_SUITE(_EXPERIMENTS(image(arguments(command)))))
 
 
-_JOB_OUT = click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="New folder for the report [reports/DATE-TIME]."
-)
+_JOB_OUT = click.option("--out", type=_PATH, metavar="DIR", help="New folder for the report [reports/DATE-TIME].")
 
 
 @job.command("print")

@@ -5,18 +5,20 @@ healed and sandboxes ended, may say what it does without failing of it. Characte
 not have, and bytes of file names that are no text, are written as escapes.
 """
 
+import _thread
 import errno
 import io
 import os
 import select
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
 from flametest.model.errors import FlametestError
 
-__all__ = ["OutputClosed", "OutputError", "one_line", "standard_streams"]
+__all__ = ["OutputClosed", "OutputError", "one_line", "output_is_gone", "standard_streams"]
 
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.EIO)  # EIO: the terminal has been closed
 _REMEDY = "make room for it, or send it elsewhere"
@@ -31,11 +33,16 @@ class OutputError(FlametestError):
 
 
 class _Output(io.RawIOBase):
-    """A file descriptor; ``telling`` says whether what cannot be written is raised, or only dropped."""
+    """A file descriptor; ``telling`` says whether what cannot be written is raised, or only dropped.
+
+    ``gone`` is true when whoever read it has gone. A thread, such as one that shows progress, only interrupts the main
+    thread then: an error of its own would end nothing.
+    """
 
     def __init__(self, descriptor: int, *, telling: bool) -> None:
         self._descriptor = descriptor
         self._telling = telling
+        self.gone = False
 
     def fileno(self) -> int:
         return self._descriptor
@@ -56,7 +63,11 @@ class _Output(io.RawIOBase):
                 _discard(self._descriptor)
                 if not self._telling:
                     continue
-                if error.errno in _GONE:
+                self.gone = error.errno in _GONE
+                if threading.current_thread() is not threading.main_thread():
+                    _thread.interrupt_main()
+                    continue
+                if self.gone:
                     raise OutputClosed from error
                 raise OutputError(f"the output cannot be written: {error.strerror}", _REMEDY) from error
 
@@ -82,6 +93,12 @@ def standard_streams() -> Iterator[None]:
     finally:
         sys.stderr.flush()
         sys.stdout, sys.stderr = before
+
+
+def output_is_gone() -> bool:
+    """Return whether whoever read the standard output has gone."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return isinstance(raw, _Output) and raw.gone
 
 
 def one_line(text: str) -> str:

@@ -18,6 +18,25 @@ class Choice:
     left_out: tuple[str, ...] = ()
 
 
+def _check_names(files: Sequence[Path]) -> None:
+    """Make sure that what an experiment is called can be written into reports.
+
+    Raises:
+        ExperimentError: a name has a line's end, or bytes that are no text.
+    """
+    for file in files:
+        if any(ending in file.stem for ending in "\r\n"):
+            raise ExperimentError(
+                f"the name of experiment {file.name!a} has a line's end", "give the file another name"
+            )
+        try:
+            file.stem.encode()
+        except UnicodeEncodeError as error:
+            raise ExperimentError(
+                f"the name of experiment {file.name!a} is no text in UTF-8", "give the file another name"
+            ) from error
+
+
 def choose(project: Project, suite: str, named: Sequence[Path] = (), skipped: Sequence[str] = ()) -> Choice:
     """Return which experiments are to be run; a file that is left out is not read.
 
@@ -33,6 +52,7 @@ def choose(project: Project, suite: str, named: Sequence[Path] = (), skipped: Se
     files = tuple(named) or tuple(suite_files(project, suite))
     names = [file.stem for file in files]
     of = "those that are named" if named else f"suite {suite!r}"
+    _check_names(files)
     out = tuple(dict.fromkeys(name.removesuffix(".json") for name in skipped))
     unknown = [name for name in out if name not in names]
     if unknown:

@@ -74,6 +74,7 @@ _INPUTS: TypeAdapter[RunInputs] = TypeAdapter(RunInputs)
 _RESULT: TypeAdapter[Result] = TypeAdapter(Result)
 _AUDIT: TypeAdapter[Audit] = TypeAdapter(Audit)
 _AUDIT_FILE = "audit.json"
+_ROOM = "make room on that disk, or name another folder by --out"
 _HEADER = ",".join(SAMPLE_COLUMNS) + "\n"
 
 
@@ -100,6 +101,23 @@ class RunFolder:
         self.path = path
         self._history = path / "history.jsonl"
         self._samples = path / "samples.csv.gz"
+
+    @staticmethod
+    def check(path: Path) -> None:
+        """Make sure, as far as can be told without making anything, that `create` will do.
+
+        Raises:
+            ProjectError: it exists and holds something, or the folder that it would be in is not to be written to.
+        """
+        there = next(one for one in (path, *path.parents) if os.path.lexists(one))
+        if not there.is_dir():
+            raise ProjectError(f"the folder {path} cannot be made: {there} is no folder", "name another by --out")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise ProjectError(
+                f"the folder {path} cannot be made: {there} cannot be written to", "name another by --out"
+            )
+        if there == path and any(path.iterdir()):
+            raise ProjectError(f"the folder {path} is not empty", "name a new folder with --out")
 
     @classmethod
     def create(cls, path: Path, inputs: RunInputs) -> "RunFolder":
@@ -160,12 +178,12 @@ class RunFolder:
         folder = self.scenario(name)
         raw = folder / "history.jsonl"
         if raw.exists():
-            with self._history.open("a") as target:
+            with self._history.open("a", encoding="utf-8") as target:
                 target.writelines(_renamed(line, name) for line in _whole_lines(raw))
             raw.unlink()
         for samples in sorted(folder.glob("samples-*.csv")):
             fresh = not self._samples.exists()
-            with gzip.open(self._samples, "at", newline="", compresslevel=6) as target:
+            with gzip.open(self._samples, "at", newline="", compresslevel=6, encoding="utf-8") as target:
                 if fresh:
                     target.write(f"scenario,{_HEADER}")
                 target.writelines(f"{_field(name)},{line}" for line in _rows(samples))
@@ -178,7 +196,7 @@ class RunFolder:
             ProjectError: a line cannot be read.
         """
         try:
-            with self._history.open() as lines:
+            with self._history.open(encoding="utf-8") as lines:
                 return History.from_lines(lines)
         except FileNotFoundError:
             return History()
@@ -188,7 +206,7 @@ class RunFolder:
     def samples(self) -> RecordedSamples:
         """Return the samples of all scenarios, as far as they can be read; what cannot is told there."""
         try:
-            with gzip.open(self._samples, "rt", newline="") as lines:
+            with gzip.open(self._samples, "rt", newline="", encoding="utf-8", errors="replace") as lines:
                 return read_scenario_samples(lines, self._samples.name)
         except FileNotFoundError:
             return RecordedSamples({}, {}, "")
@@ -250,12 +268,22 @@ def stamp() -> Stamp:
 
 
 def append_event(path: Path, event: Event) -> None:
-    """Append an event to a history file; one write, so that lines of several processes do not mix."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    """Append an event to a history file; one write, so that lines of several processes do not mix.
+
+    Raises:
+        ProjectError: it cannot be written, such as on a full disk.
+    """
+    line = f"{encode(event)}\n".encode()
     try:
-        os.write(descriptor, f"{encode(event)}\n".encode())
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            written = os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise ProjectError(f"{path} cannot be written: {error.strerror}", _ROOM) from error
+    if written < len(line):
+        raise ProjectError(f"{path} cannot be written: there is no more room", _ROOM)
 
 
 def _renamed(line: str, name: str) -> str:
@@ -268,7 +296,7 @@ def _renamed(line: str, name: str) -> str:
 
 
 def _whole_lines(path: Path) -> Iterator[str]:
-    with path.open() as lines:
+    with path.open(encoding="utf-8") as lines:
         yield from (line for line in lines if line.endswith("\n"))
 
 

@@ -4,12 +4,13 @@ Whatever happens on the way, what was recorded is kept: logs are fetched and raw
 `flametest report` can analyse a run that was interrupted.
 """
 
+import errno
 import os
 import random
 import shlex
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from flametest.run.leftovers import heal_leftovers, refuse_other_runs
 from flametest.run.needs import Plan
 from flametest.run.preflight import check_enforcement
 from flametest.run.progress import Progress, RememberingProgress
-from flametest.run.project import Project
+from flametest.run.project import Project, ProjectError
 from flametest.run.rehearsal import aim_all, ask_entries, check_all
 from flametest.run.repeats import Repeat, repeats
 from flametest.run.scenario import LoadSize, Scene, run_scenario
@@ -108,7 +109,9 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
     progress = RememberingProgress(progress)
     experiments = _experiments(options, project, progress)
     path = (options.out or project.reports / time.strftime("%Y-%m-%dT%H-%M-%S")).absolute()
+    RunFolder.check(path)
     with (
+        _naming(path),
         _deployed(options, project, cluster, progress, experiments) as access,
         connect(access.kubeconfig, access.context) as client,
     ):
@@ -126,6 +129,20 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
         folder.point_latest(project.reports)
         step.saw(f"{len(result.scenarios)} scenarios")
     return result, folder.path
+
+
+@contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Name the run's folder where a disk is full, which the error of a write does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or error.filename:
+            raise
+        raise ProjectError(
+            f"the folder {folder} cannot be written to: {error.strerror}",
+            "make room on that disk, or name another folder by --out",
+        ) from error
 
 
 def _experiments(options: RunOptions, project: Project, progress: Progress) -> list[Experiment]:

@@ -24,7 +24,9 @@ def context_of(objects: Any, *volumes: dict[str, Any]) -> PodContext:
 
 @pytest.fixture
 def volumes(tmp_path: Path) -> Volumes:
-    return Volumes(str(tmp_path / "pod"), str(tmp_path / "claims"), tokens=TOKENS, certificate="PEM")
+    return Volumes(
+        str(tmp_path / "pod"), str(tmp_path / "claims"), str(tmp_path / "node"), tokens=TOKENS, certificate="PEM"
+    )
 
 
 def config_map(name: str, **data: str) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def test_a_claim_has_a_folder_that_is_the_same_for_every_pod(
         volumes.make(context)
     stand_in_objects.update_status("persistentvolumeclaims", {**claim, "status": {"phase": "Bound"}})
     volumes.make(context)
-    other = Volumes(str(tmp_path / "other"), str(tmp_path / "claims"))
+    other = Volumes(str(tmp_path / "other"), str(tmp_path / "claims"), str(tmp_path / "node"))
     other.make(context)
     assert volumes.made["v"] == other.made["v"]
     assert os.path.basename(volumes.made["v"].folder) == "c1"
@@ -100,7 +102,7 @@ def test_a_claim_has_a_folder_that_is_the_same_for_every_pod(
         ({"configMap": {"name": "gone"}}, 'configmap "gone" not found'),
         ({"secret": {"secretName": "gone"}}, 'secret "gone" not found'),
         ({"persistentVolumeClaim": {"claimName": "gone"}}, 'persistentvolumeclaim "gone" not found'),
-        ({"hostPath": {"path": "/"}}, "hostPath is not offered"),
+        ({"hostPath": {"path": "/var/run/docker.sock", "type": "Socket"}}, "hostPath type Socket is not offered"),
         ({"nfs": {"server": "x"}}, "no volumes of kind nfs"),
         ({"configMap": {"name": "settings", "items": [{"key": "a", "path": "../a"}]}}, "leads out"),
         ({"configMap": {"name": "settings", "items": [{"key": "z", "path": "z"}]}}, "non-existent config key: z"),
@@ -118,3 +120,19 @@ def test_what_cannot_be_mounted_is_named(
 def test_a_source_that_is_optional_may_be_missing(stand_in_objects: Any, volumes: Volumes) -> None:
     volumes.make(context_of(stand_in_objects, {"name": "v", "configMap": {"name": "gone", "optional": True}}))
     assert [name for name in os.listdir(volumes.made["v"].folder) if not name.startswith("..")] == []
+
+
+@pytest.mark.parametrize("kind", [None, "", "Directory", "DirectoryOrCreate"])
+@pytest.mark.parametrize("path", ["/var/data", "/../../etc", "//x/./y/.."])
+def test_a_path_of_the_host_is_a_folder_of_the_node(
+    stand_in_objects: Any, volumes: Volumes, tmp_path: Path, path: str, kind: str | None
+) -> None:
+    source = {"path": path} if kind is None else {"path": path, "type": kind}
+    context = context_of(stand_in_objects, {"name": "v", "hostPath": source})
+    volumes.make(context)
+    folder = Path(volumes.made["v"].folder)
+    assert folder.is_relative_to(tmp_path / "node")
+    (folder / "kept").write_text("kept")
+    other = Volumes(str(tmp_path / "other"), str(tmp_path / "claims"), str(tmp_path / "node"))
+    other.make(context)
+    assert (Path(other.made["v"].folder) / "kept").read_text() == "kept"

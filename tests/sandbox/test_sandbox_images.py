@@ -127,6 +127,9 @@ def test_root_has_the_capabilities_of_a_container_and_no_more(api: Api) -> None:
     facts = dict(line.split() for line in text.splitlines()[:3])
     assert facts == {"CapEff:": "00000000a80425fb", "CapBnd:": "00000000a80425fb", "NoNewPrivs:": "1"}
     assert text.splitlines()[3] == "sh"
+    context = {"securityContext": {"capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE", "SYS_ADMIN"]}}}
+    text = printed(api, "less", "test/root:1", "grep -E 'CapEff|CapBnd' /proc/self/status", container=context)
+    assert {line.split()[1] for line in text.splitlines()} == {f"{1 << 10:016x}"}
 
 
 def test_commands_are_executed_as_the_user_in_the_root(api: Api, sandbox: Sandbox) -> None:

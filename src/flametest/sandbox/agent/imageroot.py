@@ -22,6 +22,8 @@ from flametest.sandbox.images.store import remove_tree
 
 __all__ = ["ImageRoots"]
 
+# What it takes to become another user with other capabilities; gone when the command runs.
+_STEPPING_DOWN = ("setgid", "setpcap", "setuid")
 _FRESH = ("/dev", "/proc")  # made by bubblewrap itself: nothing of the image is in them
 
 
@@ -88,7 +90,7 @@ class ImageRoots:
         """Return the words before a command in a container's namespaces."""
         if self._step_down is None:
             return []
-        return StepDown.command(container.user, container.group, container.groups)
+        return StepDown.command(container)
 
     def remove(self, container_id: str) -> None:
         """Remove the root of a container that has ended, if it had one."""
@@ -102,7 +104,7 @@ class ImageRoots:
     def _users(self, container: ContainerOptions) -> list[str]:
         if self._one_user and (container.user or container.group):
             return ["--unshare-user", "--uid", str(container.user), "--gid", str(container.group)]
-        return capability_arguments()
+        return capability_arguments(tuple({*container.capabilities, *_STEPPING_DOWN}))
 
     def _mount(self, base: str, container: ContainerOptions) -> str:
         lower = os.path.join(container.image.root, "rootfs")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from flametest.sandbox.agent.capabilities import capabilities_of
 from flametest.sandbox.agent.environment import ConfigError, PodContext, command_line, environment_of, expand
 from flametest.sandbox.agent.logs import LogFile
 from flametest.sandbox.agent.runtime import ContainerOptions
@@ -83,6 +84,7 @@ class InstanceMaker:
             user=user.user,
             group=user.group,
             groups=user.groups,
+            capabilities=capabilities_of(container),
             mounts=mounts,
             read_only_root=read_only,
             limits=_limits(container),

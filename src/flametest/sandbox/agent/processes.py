@@ -19,7 +19,7 @@ from flametest.sandbox.agent.bubblewrap import child_pid, last_words, translated
 from flametest.sandbox.agent.children import Child
 from flametest.sandbox.agent.execs import Command
 from flametest.sandbox.agent.imageroot import ImageRoots
-from flametest.sandbox.agent.root import CAPABILITIES, RootFiles, group_text, passwd_text, root_arguments
+from flametest.sandbox.agent.root import RootFiles, group_text, passwd_text, root_arguments
 from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox, StartError
 from flametest.sandbox.cgroupfs import ControlGroup, ControlGroups, enter_command
 from flametest.sandbox.errors import SandboxError
@@ -184,7 +184,7 @@ class ProcessRuntime:
         if self._setpriv is not None:
             enter += [self._setpriv, "--pdeathsig", "KILL"]
             if not options.user and not options.group:
-                bounding = ",".join(["-all", *(f"+{name}" for name in CAPABILITIES)])
+                bounding = ",".join(["-all", *(f"+{name}" for name in options.capabilities)])
                 enter += ["--bounding-set", bounding]
             enter.append("--")
         return enter

@@ -13,7 +13,6 @@ from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox
 from flametest.sandbox.images.image import Bind, Image
 
 __all__ = [
-    "CAPABILITIES",
     "RootFiles",
     "capability_arguments",
     "group_text",
@@ -22,23 +21,6 @@ __all__ = [
     "root_arguments",
 ]
 
-# What a container engine leaves to a container's root.
-CAPABILITIES = (
-    "chown",
-    "dac_override",
-    "fowner",
-    "fsetid",
-    "kill",
-    "mknod",
-    "net_bind_service",
-    "net_raw",
-    "setfcap",
-    "setgid",
-    "setpcap",
-    "setuid",
-    "sys_chroot",
-    "audit_write",
-)
 
 # What every image has that is made from a distribution.
 _PASSWD = (
@@ -111,7 +93,7 @@ def root_arguments(pod: PodSandbox, container: ContainerOptions, files: RootFile
     if container.user or container.group:
         arguments += ["--unshare-user", "--uid", str(container.user), "--gid", str(container.group)]
     else:
-        arguments += capability_arguments()
+        arguments += capability_arguments(container.capabilities)
     arguments += _system(targets)
     arguments += ["--proc", "/proc", "--dev", "/dev"]
     for folder in ("/run", "/var", "/var/log", "/var/lib", "/var/cache", "/sys", "/root"):
@@ -133,9 +115,9 @@ def namespace_arguments(pod: PodSandbox) -> list[str]:
     ]
 
 
-def capability_arguments() -> list[str]:
-    """Return bubblewrap's options that leave root what a container engine leaves it."""
-    added = (("--cap-add", f"CAP_{capability.upper()}") for capability in CAPABILITIES)
+def capability_arguments(capabilities: tuple[str, ...]) -> list[str]:
+    """Return bubblewrap's options that leave root these capabilities and no others."""
+    added = (("--cap-add", f"CAP_{capability.upper()}") for capability in capabilities)
     return ["--cap-drop", "ALL", *(word for pair in added for word in pair)]
 
 

@@ -9,6 +9,7 @@ not decide anything (restarts, probes, phases are the worker's), must not touch 
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from flametest.sandbox.agent.capabilities import CAPABILITIES
 from flametest.sandbox.agent.logs import LogFile
 from flametest.sandbox.cgroupfs import Limits
 from flametest.sandbox.images.image import Bind, Image
@@ -61,6 +62,7 @@ class ContainerOptions:
         user: numeric user id; 0 is root.
         group: numeric group id.
         groups: ids of further groups; heeded for real images.
+        capabilities: what its root has.
         mounts: volumes, already made.
         read_only_root: whether the container may write to volumes and /dev/shm only.
         limits: what its processes may take together; enforced where the runtime can.
@@ -78,6 +80,7 @@ class ContainerOptions:
     user: int = 0
     group: int = 0
     groups: tuple[int, ...] = ()
+    capabilities: tuple[str, ...] = CAPABILITIES
     mounts: tuple[Bind, ...] = field(default=())
     read_only_root: bool = False
     limits: Limits = field(default=Limits())

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from flametest.sandbox.agent.root import CAPABILITIES
+from flametest.sandbox.agent.runtime import ContainerOptions
 from flametest.sandbox.errors import SandboxError
 
 __all__ = ["PLACE", "StepDown"]
@@ -52,18 +52,12 @@ class StepDown:
         return found.st_dev, found.st_ino
 
     @staticmethod
-    def command(user: int, group: int, groups: tuple[int, ...]) -> list[str]:
-        """Return the words before a command that is to run as a user, with the capabilities of a container at most.
-
-        Args:
-            user: numeric id.
-            group: numeric id of its group.
-            groups: of further groups.
-        """
-        more = ["--groups", ",".join(map(str, groups))] if groups else ["--clear-groups"]
-        bounding = ",".join(["-all", *(f"+{name}" for name in CAPABILITIES)])
+    def command(container: ContainerOptions) -> list[str]:
+        """Return the words before a command that is to run as a container's user, with its capabilities at most."""
+        more = ["--groups", ",".join(map(str, container.groups))] if container.groups else ["--clear-groups"]
+        bounding = ",".join(["-all", *(f"+{name}" for name in container.capabilities)])
         words = [f"{PLACE}/{_LOADER}", "--library-path", PLACE, f"{PLACE}/{_PROGRAM}"]
-        words += ["--reuid", str(user), "--regid", str(group), *more, "--no-new-privs"]
+        words += ["--reuid", str(container.user), "--regid", str(container.group), *more, "--no-new-privs"]
         # Set again, since the kernel forgets it with a change of user: the command ends with the agent.
         words += ["--bounding-set", bounding, "--inh-caps", "-all", "--pdeathsig", "KILL"]
         return [*words, "--"]

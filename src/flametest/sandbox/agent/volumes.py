@@ -20,6 +20,10 @@ from flametest.sandbox.tokens import ServiceAccountTokens, TokenOwner
 __all__ = ["Volume", "VolumeError", "Volumes", "payload_of", "write_atomically"]
 
 
+# A node's disk is empty at first, so a folder that has to be there is made like one that may be made.
+_FOLDER_TYPES = ("", "Directory", "DirectoryOrCreate")
+
+
 class VolumeError(Exception):
     """A volume cannot be made yet; the pod waits with a FailedMount event."""
 
@@ -45,12 +49,14 @@ class Volumes:
     Attributes:
         folder: of the pod, on the machine.
         claims_folder: where all claims of the sandbox are.
+        node_folder: what stands for the disk of the pod's node: paths of hostPath volumes lie below it.
         tokens: issues projected service account tokens; None where no pod asks for any.
         certificate: of the API server.
     """
 
     folder: str
     claims_folder: str
+    node_folder: str
     tokens: ServiceAccountTokens | None = None
     certificate: str = ""
     made: dict[str, Volume] = field(default_factory=dict)
@@ -79,13 +85,24 @@ class Volumes:
             os.chmod(folder, 0o777)  # noqa: S103 - as the kubelet makes it
             self.made[name] = Volume(folder, False)
         elif "hostPath" in volume:
-            raise VolumeError("hostPath is not offered by the sandbox; use an emptyDir or a claim")
+            self.made[name] = self._host_path(volume["hostPath"])
         else:
             payload = payload_of(context, volume, self._token_of(context), self.certificate)
             if self._payloads.get(name) != payload:
                 write_atomically(folder, payload)
                 self._payloads[name] = payload
             self.made[name] = Volume(folder, True)
+
+    def _host_path(self, source: Object) -> Volume:
+        """Return a folder of the simulated node; nothing of this machine is shown to a pod."""
+        kind = str(source.get("type") or "")
+        if kind not in _FOLDER_TYPES:
+            raise VolumeError(f"hostPath type {kind} is not offered by the sandbox, whose nodes have folders only")
+        folder = os.path.join(self.node_folder, os.path.normpath(f"/{source['path']}").lstrip("/"))
+        if not os.path.isdir(folder):
+            os.makedirs(folder)
+            os.chmod(folder, 0o777)  # noqa: S103 - for whatever user the pod runs as
+        return Volume(folder, False)
 
     def _token_of(self, context: PodContext) -> Callable[[], str]:
         """Return what gives the token of the pod's service account: the same one for as long as the pod lives."""

@@ -46,8 +46,9 @@ class PodWorker:
         self._tools = tools
         self._namespace, self._name = str(pod["metadata"]["namespace"]), str(pod["metadata"]["name"])
         claims = os.path.join(settings.state_folder, "claims")
+        disk = os.path.join(settings.state_folder, "nodes", node.name)
         folder = self._state.folder
-        self._volumes = Volumes(folder, claims, settings.tokens, settings.api_certificate)
+        self._volumes = Volumes(folder, claims, disk, settings.tokens, settings.api_certificate)
         self._instances = InstanceMaker(folder, self._volumes, tools.now, settings.log_bytes_max)
         self._containers = ContainerKeeper(self._state, self._instances)
         self._progress = PodProgress(node.address, tools.now())

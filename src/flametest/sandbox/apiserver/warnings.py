@@ -25,7 +25,7 @@ _CONTAINER_FIELDS = {
     "securityContext.seLinuxOptions": "SELinux is left as the machine has it",
     "securityContext.appArmorProfile": "AppArmor is left as the machine has it",
     "securityContext.procMount": "the default is used",
-    "securityContext.capabilities.add": "no capability is added",
+    "securityContext.capabilities.add": "none is added to those that a container has by default",
     "securityContext.seccompProfile": "system calls are not filtered",
 }
 
@@ -44,7 +44,7 @@ POD_FIELDS = {
     "securityContext.fsGroup": "volumes can be written by every user of the pod",
     "securityContext.seLinuxOptions": "SELinux is left as the machine has it",
     "securityContext.seccompProfile": "system calls are not filtered",
-    "securityContext.supplementalGroups": "a container has one group",
+    "securityContext.supplementalGroups": "only containers of real images have more than one group",
     "securityContext.sysctls": "the kernel's settings stay as they are",
     **{f"containers.*.{path}": reason for path, reason in _CONTAINER_FIELDS.items()},
     **{f"initContainers.*.{path}": reason for path, reason in _CONTAINER_FIELDS.items()},
@@ -64,6 +64,8 @@ LIMITS = {
 SUPPORTED_VOLUMES = frozenset(
     ("configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret", "name")
 )
+
+_VOLUMES = {"hostPath": "a folder of the simulated node, empty at first; nothing of this machine is shown"}
 
 KIND_NOTES = {
     "Ingress": "no controller serves ingresses here",
@@ -161,7 +163,8 @@ def _of_pod(spec: Object, prefix: str, more: Mapping[str, str]) -> Iterator[str]
     for volume in spec.get("volumes", ()):
         for kind in volume.keys() - SUPPORTED_VOLUMES:
             name = volume.get("name", "")
-            yield f"{prefix}.volumes[{name}].{kind}: volumes of this kind are not supported by the sandbox"
+            reason = _VOLUMES.get(kind, "volumes of this kind are not supported by the sandbox")
+            yield f"{prefix}.volumes[{name}].{kind}: {reason}"
 
 
 def _fractional_bytes(resources: Object, path: str) -> Iterator[str]:

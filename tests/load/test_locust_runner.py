@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +32,11 @@ def recorded(folder: Path) -> Samples:
 
 
 def achieved_per_second(samples: Samples) -> float:
-    """Return the rate between the first second and the last."""
-    sent = samples.sent_ns
-    low, high = sent[0] + 500_000_000, sent[-1] - 500_000_000
-    return float(((sent >= low) & (sent < high)).sum() / ((high - low) / 1e9))
+    """Return the rate between the first second and the last, of what was meant for that time and was sent."""
+    # When it was sent depends on how busy this machine is; whether it was, on the load test.
+    meant = np.sort(samples.intended_ns)
+    low, high = meant[0] + 500_000_000, meant[-1] - 500_000_000
+    return float(((meant >= low) & (meant < high)).sum() / ((high - low) / 1e9))
 
 
 def test_the_offered_rate_is_reached_and_kept_with_every_request_exported(
@@ -68,7 +71,8 @@ def test_a_slow_system_is_asked_as_often_as_a_quick_one(target: Any, tmp_path: P
         threading.Event().wait(1.0)
     samples = recorded(tmp_path)
     assert achieved_per_second(samples) == pytest.approx(USERS * RATE_PER_USER, rel=0.06)
-    assert samples.send_lag_seconds_max < 0.5
+    # A loop that waits for answers would be late by ever more; a busy machine is now and then.
+    assert np.median(samples.sent_ns - samples.intended_ns) < 0.5e9
     assert samples.latency_ms.min() >= 900
 
 
@@ -92,11 +96,16 @@ def test_a_load_test_that_cannot_be_read_is_explained(target: Any, tmp_path: Pat
 
 def test_a_load_that_ended_by_itself_is_noticed(target: Any, tmp_path: Path, locustfile: Path) -> None:
     short = options(target, locustfile, seconds_max=1, rate_per_user=0.1)
-    with Locust(short, tmp_path) as locust, pytest.raises(LoadError, match="ended by itself with code 0"):
+    with (
+        Locust(short, tmp_path) as locust,
+        pytest.raises(LoadError, match=r"ended by itself before .*: its run time was over"),
+    ):
         locust.wait_until_offered()
 
 
-def test_a_load_test_that_does_not_reach_its_rate_is_said_to(target: Any, tmp_path: Path) -> None:
+def test_a_load_test_that_does_not_reach_its_rate_is_said_to(
+    target: Any, tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
     lazy = tmp_path / "lazy.py"
     lazy.write_text(
         "from locust import FastHttpUser, constant\n"
@@ -104,11 +113,10 @@ def test_a_load_test_that_does_not_reach_its_rate_is_said_to(target: Any, tmp_pa
         "    wait_time = constant(0.4)\n"
         "    tasks = [lambda user: user.client.get('/, and so on')]\n"
     )
-    with (
-        Locust(options(target, lazy, users=2), tmp_path) as locust,
-        pytest.raises(LoadError, match=r"did not offer 10 requests a second within 3 s, but [1-9]"),
-    ):
-        locust.wait_until_offered(timeout_seconds=3)
+    with Locust(options(target, lazy, users=2), tmp_path) as locust:
+        wait_until(lambda: len(target.requests) >= 8, 50)
+        with pytest.raises(LoadError, match=r"did not offer 10 requests a second within 1 s, but \d"):
+            locust.wait_until_offered(timeout_seconds=1)
     samples = recorded(tmp_path)
     assert samples.names == ("GET /, and so on",)
     assert (samples.intended_ns == samples.sent_ns).all()
@@ -120,7 +128,7 @@ def test_a_load_test_that_is_missing_is_named(target: Any, tmp_path: Path) -> No
 
 
 def test_the_load_test_runs_with_stock_locust_and_knows_nothing_of_flametest(
-    target: Any, tmp_path: Path, locustfile: Path
+    target: Any, tmp_path: Path, locustfile: Path, wait_until: Callable[..., None]
 ) -> None:
     modules = {
         name.name.split(".")[0]
@@ -130,12 +138,16 @@ def test_the_load_test_runs_with_stock_locust_and_knows_nothing_of_flametest(
     }
     assert "flametest" not in modules
     command = [sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "--host", target.url]
-    command += ["-u", "2", "-r", "2", "-t", "2s", "--rate-per-user", "10"]
+    command += ["-u", "2", "-r", "2", "-t", "60s", "--rate-per-user", "10"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FLAMETEST_")}
-    outcome = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert outcome.returncode == 0, outcome.stderr
-    assert "Aggregated" in outcome.stdout + outcome.stderr
-    assert 10 <= len(target.requests) <= 42
+    begun = time.monotonic()
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as locust:
+        wait_until(lambda: len(target.requests) >= 20, 50)
+        locust.terminate()
+        said, _ = locust.communicate(timeout=30)
+    assert locust.returncode == 0, said
+    assert "Aggregated" in said
+    assert len(target.requests) <= 2 * (10 * (time.monotonic() - begun) + 1)
     assert not list(tmp_path.iterdir())

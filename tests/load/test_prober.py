@@ -1,6 +1,7 @@
 """The prober as the recorder uses it: a real process, against outages of known length."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 from flametest.load import LoadError, Prober
 from flametest.measure.samples import Samples, read_samples
-from flametest.model.samples import Lane
+from flametest.model.samples import Lane, Outcome
 from tests.load.recording_process import process_recording
 
 INTERVAL_MS = 20.0
@@ -186,3 +187,26 @@ def test_samples_of_an_earlier_recording_are_not_overwritten(target: Any, tmp_pa
 def test_a_prober_that_was_not_started_cannot_be_stopped(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match="not started"):
         Prober("http://127.0.0.1:1", tmp_path).stop()
+
+
+def test_a_prober_without_descriptors_says_so_and_blames_nobody_else(
+    target: Any, tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
+    # Two hundred requests hang at once, more than a process may open that was started under this limit.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 16, hard))
+    try:
+        prober = Prober(target.url, tmp_path, interval_ms=10)
+        prober.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with prober:
+        prober.wait_first_samples()
+        target.mode = "hang"
+        wait_until(lambda: "generator: EMFILE" in recorded(tmp_path).errors)
+        target.mode = "ok"
+        prober.stop()
+    samples = recorded(tmp_path)
+    own = samples.error_code == samples.errors.index("generator: EMFILE")
+    assert {Outcome.FAILED} == {samples.row(index).outcome for index in own.nonzero()[0]}
+    assert set(samples.errors) <= {"", "timeout", "reset", "generator: EMFILE"}

@@ -27,6 +27,7 @@ from flametest.run.systems import recall
 if TYPE_CHECKING:
     from flametest.chaos.preview import Aimed
     from flametest.run.leftovers import Leftovers
+    from flametest.run.scenario import LoadSize
 
 __all__ = [
     "cluster_option",
@@ -49,7 +50,6 @@ _OWN_CLUSTERS = ("sandbox", "minikube")
 def run_suite(where: Where, **options: Any) -> int:
     """Carry out a run and print its verdict."""
     from flametest.run.run import RunOptions, execute, rehearse  # noqa: PLC0415 (imports the official client)
-    from flametest.run.scenario import LoadSize  # noqa: PLC0415
 
     project = find_files()
     wanted = RunOptions(
@@ -58,7 +58,7 @@ def run_suite(where: Where, **options: Any) -> int:
         skip=options["skip"],
         out=options["out"],
         limits=options["limits"],
-        load=LoadSize(options["users"], options["rate"], options["load_workers"], options["load_url"]),
+        load=_load_size(project, options),
         ledger=options["ledger"],
         seed=options["seed"],
         trials=options["trials"],
@@ -85,6 +85,26 @@ def run_suite(where: Where, **options: Any) -> int:
             raise
     tell(result, folder)
     return ExitCode.NOT_HEALED if heal_first(cluster, project) else _code(result)
+
+
+def _load_size(project: Project, options: Mapping[str, Any]) -> "LoadSize":
+    """Return how much load is offered, by which load test.
+
+    Raises:
+        LoadError: the load test cannot be read, or an option of Locust's cannot be taken.
+    """
+    from flametest.run.loadtest import chosen_rate, parse_load_options, read_load_test  # noqa: PLC0415
+    from flametest.run.scenario import LoadSize  # noqa: PLC0415
+
+    load_test = (options["load_test"] or project.locustfile).absolute()
+    return LoadSize(
+        users=options["users"],
+        rate_per_user=chosen_rate(options["rate"], read_load_test(load_test)),
+        workers=options["load_workers"],
+        entry=options["load_url"],
+        load_test=load_test,
+        arguments=parse_load_options(options["load_options"]),
+    )
 
 
 def undo(where: Where, *, forgetting: bool) -> int:

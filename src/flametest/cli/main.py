@@ -12,6 +12,7 @@ import click
 
 from flametest import __version__
 from flametest.cli.ending import guarded
+from flametest.cli.ratetype import RateType
 from flametest.cli.where import Where, at_cluster, making_minikube
 
 __all__ = ["main"]
@@ -110,7 +111,20 @@ def main() -> None:
 )
 @click.option("--users", default=20, show_default=True, type=click.IntRange(1, 1000), help="Users of the load.")
 @click.option(
-    "--rate", default=5.0, show_default=True, type=click.FloatRange(0.1, 100), help="Requests a second of each user."
+    "--rate",
+    type=RateType(),
+    metavar="NUMBER|reached",
+    help="Requests a second of each user; reached: whatever the load test reaches before the fault, which is then what "
+    "it has to keep [5; reached where the load test never asks for FLAMETEST_RATE_PER_USER].",
+)
+@click.option(
+    "--load-test",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Any Locust file [loadtests/locustfile.py].",
+)
+@click.option(
+    "--load-options", default="", metavar="TEXT", help='Further options of Locust, such as "--tags checkout".'
 )
 @click.option(
     "--load-workers",

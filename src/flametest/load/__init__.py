@@ -16,9 +16,12 @@ schedule       when the next request is due; pure
 exchange       one HTTP request on a connection, and the answer to it
 redirects      whether an entry serves, or says where else to ask
 locust_runner  the handle by which a run starts stock Locust, waits for its rate, and ends it
-locust_export  what Locust loads beside the load test, to write samples
+locust_export  what Locust loads before the load test, to write samples
 locust_sample  what Locust says of a request, as a sample; pure
 locust_route   what Locust loads beside the load test, to reach an https entry or one behind a proxy
+locust_watch   what Locust does not say of itself: errors of listeners, tasks and greenlets, users that are missing
+generator      a load generator's account of itself, as it is kept and read; pure
+exhaustion     when it is the sending machine that could not send
 locust_serve   what Locust loads beside these in a pod, to be asked for its samples
 distributed    the handle by which a run starts, waits for and ends Locust as master and workers in the cluster
 worker_pods    what these are deployed as; pure
@@ -33,8 +36,9 @@ samplefile     the CSV file of samples, written while they come
 child          a child process with a log, ended for certain
 errors         the error tree
 
-Handles are safe to import anywhere: this package's own needs the standard library only. Only `locust_export`,
-`locust_route` and `locust_serve` import Locust; `distributed`, `worker_pods` and `collector` need `flametest.kube`.
+Handles are safe to import anywhere: this package's own needs the standard library only. Only those called `locust_`
+and loaded by Locust import it (`export`, `route`, `serve`, `watch`); `distributed`, `worker_pods` and `collector` need
+`flametest.kube`.
 """
 
 from flametest.load.audit import Auditor, ShopMissingError

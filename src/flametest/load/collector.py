@@ -19,6 +19,7 @@ from flametest.kube.resources import PODS
 from flametest.load.clockname import clock_name
 from flametest.load.clocks import ClockEstimate, ClockOffset
 from flametest.load.errors import LoadError
+from flametest.load.generator import NO_REPORT, GeneratorReport, parse_report
 from flametest.load.worker_pods import CONTROL_PORT
 from flametest.model.samples import Lane, Outcome, Sample
 
@@ -30,22 +31,30 @@ SILENT_SECONDS_MAX = 10.0  # as long as an API server that is being restarted ma
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a worker answered: its clock, how much it has written, whether that is all, and rows from an offset on."""
+    """What a worker answered: its clock, how much it has written, whether that is all, and rows from an offset on.
+
+    ``generator`` is what it said of itself.
+    """
 
     monotonic_ns: int
     clock: str
     size: int
     ended: bool
     rows: str
+    generator: GeneratorReport = NO_REPORT
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSummary:
-    """What came of one worker: its pod, how many requests of it are recorded, and how its clock was reckoned with."""
+    """What came of one worker: its pod, how many requests of it are recorded, and how its clock was reckoned with.
+
+    ``generator`` is what it said of itself, on its own clock.
+    """
 
     pod: str
     requests: int
     clock: ClockOffset
+    generator: GeneratorReport = NO_REPORT
 
 
 def control_path(namespace: str, pod: str, key: str, what: str) -> str:
@@ -62,7 +71,14 @@ def parse_answer(text: str) -> Answer:
     head, _, rows = text.partition("\n")
     told = json.loads(head)
     try:
-        return Answer(int(told["monotonic_ns"]), str(told["clock"]), int(told["size"]), bool(told["ended"]), rows)
+        return Answer(
+            int(told["monotonic_ns"]),
+            str(told["clock"]),
+            int(told["size"]),
+            bool(told["ended"]),
+            rows,
+            parse_report(told.get("generator")),
+        )
     except (KeyError, TypeError) as error:
         raise ValueError(f"no answer of a load worker: {head[:100]!r}") from error
 
@@ -107,6 +123,7 @@ class Collector:
         poll_seconds: float = POLL_SECONDS_MIN,
     ) -> None:
         self.pod = pod
+        self.generator = NO_REPORT
         self._api = api
         self._path = path
         self._keep = keep
@@ -151,8 +168,12 @@ class Collector:
         self.check()
         if not self._whole:
             raise LoadError(f"the last samples of {self.pod} did not come within {timeout_seconds:g} s")
+        return self.summary()
+
+    def summary(self) -> WorkerSummary:
+        """Return what came of the worker until now; it has answered."""
         assert self._clock is not None
-        return WorkerSummary(self.pod, self._requests, self._clock.at(time.monotonic_ns()))
+        return WorkerSummary(self.pod, self._requests, self._clock.at(time.monotonic_ns()), self.generator)
 
     def stop(self) -> None:
         """End the thread; a second call does nothing."""
@@ -179,6 +200,7 @@ class Collector:
         text = self._api.text(self._path, {"from": str(self._offset_bytes)})
         answered_ns = time.monotonic_ns()
         answer = parse_answer(text)
+        self.generator = answer.generator
         if self._clock is None:
             self._clock = ClockEstimate(shared=bool(answer.clock) and answer.clock == clock_name())
         self._clock.take(asked_ns, answer.monotonic_ns, answered_ns)

@@ -17,8 +17,8 @@ from flametest.kube.errors import ApiRejectedError, KubeError
 from flametest.kube.resources import PODS, SERVICES, Object
 from flametest.load.collector import POLL_SECONDS_MIN, Collector, WorkerSummary, control_path
 from flametest.load.errors import LoadError
-from flametest.load.locust_runner import LOAD_SAMPLES_FILE
-from flametest.load.rate import ACHIEVED_MIN, AchievedRate
+from flametest.load.locust_runner import LOAD_SAMPLES_FILE, is_offered, wanted_words
+from flametest.load.rate import AchievedRate
 from flametest.load.samplefile import SampleFile
 from flametest.load.worker_pods import CONTAINER, MASTER, PodLoad
 from flametest.model.routes import Trust
@@ -98,17 +98,31 @@ class DistributedLocust:
             LoadError: one died, or they did not reach the rate in time.
         """
         achieved = AchievedRate(self._path, round((_ROWS_LATE_SECONDS + self._poll_seconds) * 1e9))
-        offered = self._options.load.offered_per_second
+        load = self._options.load
         deadline = time.monotonic() + timeout_seconds
-        while (found := achieved.per_second()) < ACHIEVED_MIN * offered:
+        while not is_offered(load, found := achieved.per_second(), [one.generator for one in self._collectors]):
             self.check()
+            if ended_by := self.ended_by():
+                raise LoadError(
+                    f"the load ended by itself before it was at its rate: {ended_by}", "have it last longer"
+                )
             if time.monotonic() >= deadline:
                 raise LoadError(
-                    f"{self._options.workers} load workers did not offer {offered:g} requests a second within "
-                    f"{timeout_seconds:g} s, but {found:g}",
+                    f"{self._options.workers} load workers did not {wanted_words(load)} within {timeout_seconds:g} s, "
+                    f"but {found:g}",
                     "ask for more workers by --load-workers, or lower the rate",
                 )
             time.sleep(_POLL_SECONDS)
+
+    def ended_by(self) -> str:
+        """Return what of the load test has ended it already, in order; empty while nothing has."""
+        master = self.master()
+        return master.generator.ended_by if master is not None else ""
+
+    def master(self) -> WorkerSummary | None:
+        """Return what came of the master, which sends no request itself; None where it does not answer."""
+        master = Collector(self._api, self._control(MASTER, "samples"), MASTER, lambda _: None)
+        return master.summary() if master.answers() else None
 
     def stop(self) -> tuple[WorkerSummary, ...]:
         """End the load, and return what came of each worker once every sample of all of them is in the file.

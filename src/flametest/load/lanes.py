@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, SupportsIndex
 
 from flametest.load.exchange import Answer, Entry, MalformedAnswerError, read_answer, read_head
+from flametest.load.exhaustion import exhaustion
 from flametest.model.samples import Lane, Outcome, Sample
 
 __all__ = ["FreshLane", "KeepAliveLane", "Progress", "Sender", "ask", "probe", "send_freshly"]
@@ -176,8 +177,8 @@ async def ask(sending: Coroutine[Any, Any, Answer], timeout_seconds: float) -> t
         return None, "refused"
     except (ConnectionError, asyncio.IncompleteReadError):
         return None, "reset"
-    except (OSError, MalformedAnswerError):
-        return None, "other"
+    except (OSError, MalformedAnswerError) as error:
+        return None, exhaustion([error]) or "other"
 
 
 async def send_freshly(entry: Entry, request: bytes, progress: Progress) -> Answer:

@@ -86,7 +86,7 @@ class PodLoad:
         load = self.load
         seconds = max(1, round(load.seconds_max))
         users = ["-u", str(load.users), "-r", str(load.users), "-t", f"{seconds}s", "--host", load.url]
-        return ["--master", "--headless", "--only-summary", "--expect-workers", str(self.workers), *users]
+        return ["--master", "--headless", "--only-summary", "--expect-workers", str(self.workers), *users, *load.ending]
 
     def _service(self) -> Object:
         # Workers look for the master from their start on, and go on when it is not there yet.
@@ -124,16 +124,15 @@ class PodLoad:
     def _container(self, role: str, arguments: list[str]) -> Object:
         variables = {
             "FLAMETEST_LOAD_KEY": self.key,
-            "FLAMETEST_LOAD_PATH": self.load.path,
+            **self.load.variables,
             "FLAMETEST_LOAD_PORT": str(CONTROL_PORT),
             "FLAMETEST_LOAD_SAMPLES": _SAMPLES,
-            "FLAMETEST_RATE_PER_USER": repr(self.load.rate_per_user),
         }
         return {
             "name": CONTAINER,
             "image": self.image,
             "imagePullPolicy": "IfNotPresent",
-            "args": ["-f", ",".join((_LOCUSTFILE, *_EXTENSIONS)), *arguments],
+            "args": ["-f", ",".join((*_EXTENSIONS, _LOCUSTFILE)), *arguments, *self.load.arguments],
             "env": [{"name": name, "value": value} for name, value in variables.items()],
             "ports": [{"name": "control", "containerPort": CONTROL_PORT}],
             "resources": _RESOURCES[role],

@@ -35,7 +35,7 @@ def availability(demand: Demand, objectives: Objectives, *, from_ns: int, affect
         good=good,
         bad=valid - good,
         ratio=good / valid if valid else None,
-        lost_area_seconds=_lost_area_seconds(samples, demand.offered_per_second, objectives, from_ns),
+        lost_area_seconds=_lost_area_seconds(samples, demand, objectives, from_ns),
         error_budget_used=(valid - good) / budget if valid and budget > 0 else None,
         objective=objectives.slo,
     )
@@ -47,20 +47,21 @@ def error_budget_requests(demand: Demand, objectives: Objectives) -> float:
 
 
 def offered_per_bin(
-    counted: NDArray[np.int64], seconds: NDArray[np.float64], offered_per_second: float, objectives: Objectives
+    counted: NDArray[np.int64], seconds: NDArray[np.float64], demand: Demand, objectives: Objectives
 ) -> NDArray[np.float64]:
     """Return the requests offered in each bin, from those ``counted`` in it by intended start.
 
     A generator that stands still offers less than it meant to, and the missing requests were lost to users too: a
     bin that is short of the meant rate by more than the tolerance counts as offered in full. Within the tolerance
-    the count stands, since the jitter of single requests at a bin's edge is no loss.
+    the count stands, since the jitter of single requests at a bin's edge is no loss, nor is the chance of a rate that
+    was only reached.
     """
-    meant = offered_per_second * seconds
-    achieved = counted >= objectives.achieved_ratio_min * meant - 1.0
+    meant = demand.offered_per_second * seconds
+    achieved = counted >= objectives.achieved_ratio_min * meant - np.maximum(1.0, demand.chance(seconds))
     return np.where(achieved, counted.astype(np.float64), meant)
 
 
-def _lost_area_seconds(samples: Samples, offered_per_second: float, objectives: Objectives, from_ns: int) -> float:
+def _lost_area_seconds(samples: Samples, demand: Demand, objectives: Objectives, from_ns: int) -> float:
     after = samples.where(samples.intended_ns >= from_ns)
     if not len(after):
         return 0.0
@@ -70,6 +71,6 @@ def _lost_area_seconds(samples: Samples, offered_per_second: float, objectives: 
     seconds = np.diff(edges) / 1e9
     counted = np.histogram(ages, edges)[0].astype(np.int64)
     good = np.histogram(ages[after.good], edges)[0]
-    offered = offered_per_bin(counted, seconds, offered_per_second, objectives)
+    offered = offered_per_bin(counted, seconds, demand, objectives)
     served = np.divide(good, offered, out=np.ones_like(offered), where=offered > 0)
     return float(np.sum((1.0 - np.minimum(1.0, served)) * seconds))

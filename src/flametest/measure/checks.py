@@ -11,6 +11,7 @@ import numpy as np
 
 from flametest.measure.contradictions import answers_known, views_agree, watches_current
 from flametest.measure.figures import Figures
+from flametest.measure.load import generator_able, generator_sound, load_achieved, load_exceeded, of_workers
 from flametest.measure.objectives import Objectives
 from flametest.measure.samples import Samples
 from flametest.measure.steady import UNDERLOADED, steady_state
@@ -20,10 +21,6 @@ from flametest.model.events import (
     FaultHealed,
     FaultInjected,
     FaultProved,
-    LoadEnded,
-    LoadStarted,
-    LoadWorkerEnded,
-    Phase,
     PodObserved,
     ProberEnded,
     ScenarioEnded,
@@ -39,8 +36,6 @@ __all__ = ["checks", "clock_steady", "prober_punctual", "stopping_reason"]
 _Finding = tuple[Verdict, str]
 _Rule = tuple[str, str, Callable[[], _Finding]]
 _NS = 1e9
-# How long a load generator may have been silent when its end was noted: its slowest request, and its own ending.
-_SILENCE_SECONDS_MAX = 2.0
 
 
 def stopping_reason(history: History) -> str:
@@ -55,13 +50,16 @@ def checks(
     """Return every check of one scenario's whole record."""
     judged = tuple(criteria)
     rules: tuple[_Rule, ...] = (
+        *generator_able(samples),  # first: whatever else is in doubt may follow from it
         ("fault_proven", "The fault took effect", lambda: _fault(history)),
         ("experiment_completed", "The experiment ran to its end", lambda: _completed(history)),
         ("hypothesis_held", "The experiment's hypothesis held after the fault", lambda: _hypothesis(history, judged)),
         ("healthy_before", "The system was healthy before the fault", lambda: _healthy(measured, objectives)),
         ("steady_again", "The system was steady again after healing", lambda: _healed(history, measured, objectives)),
-        ("load_achieved", "The offered load was sent", lambda: _load(history, measured, objectives)),
-        *_of_workers(history, samples, objectives),
+        ("load_achieved", "The offered load was sent", lambda: load_achieved(history, measured, objectives)),
+        *load_exceeded(history, measured, objectives),
+        *of_workers(history, samples, objectives),
+        *generator_sound(history),
         ("prober_punctual", "The prober kept its schedule", lambda: prober_punctual(history, samples, objectives)),
         ("clock_steady", "The clock was not set", lambda: clock_steady(history, objectives)),
         ("watches_whole", "The watches saw everything", lambda: _watches(history, measured)),
@@ -159,69 +157,6 @@ def _healed(history: History, measured: Figures, objectives: Objectives) -> _Fin
         return Verdict.INCONCLUSIVE, f"after the last healing it was {steady.reason}"
     doubtful = steady.reason == UNDERLOADED
     return (Verdict.INCONCLUSIVE if doubtful else Verdict.FAILED), f"after the last healing: {steady.reason}"
-
-
-def _load(history: History, measured: Figures, objectives: Objectives) -> _Finding:
-    """Compare achieved with offered outside the fault, from the load's first full second on."""
-    started, ended = history.of(LoadStarted), history.of(LoadEnded)
-    if measured.demand.lane is not Lane.LOAD:
-        if started:
-            return Verdict.INCONCLUSIVE, "load was started, and none of its requests was recorded"
-        return Verdict.PASSED, "no load was asked for; the prober's own requests are judged"
-    broken = [event.reason for event in ended if event.reason != "stopped"]
-    if broken:
-        return Verdict.INCONCLUSIVE, f"the load ended early: {broken[0]}"
-    samples, offered = measured.demand.samples, measured.demand.offered_per_second
-    silence = (ended[-1].at.monotonic_ns - int(samples.sent_ns[-1])) / _NS if ended else 0.0
-    if silence > _SILENCE_SECONDS_MAX:
-        return Verdict.INCONCLUSIVE, f"the load sent nothing in its last {silence:.1f} s"
-    ratio = _achieved_ratio(measured, started[-1].at.monotonic_ns)
-    if ratio is None:
-        return Verdict.INCONCLUSIVE, "the record is too short to compare achieved with offered"
-    detail = f"{ratio:.1%} of {offered:g} requests a second; at least {objectives.achieved_ratio_min:.0%} are needed"
-    return (Verdict.PASSED if ratio >= objectives.achieved_ratio_min else Verdict.INCONCLUSIVE), detail
-
-
-def _of_workers(history: History, samples: Samples, objectives: Objectives) -> tuple[_Rule, ...]:
-    """Return the check of load that pods of the cluster sent; none where one process on this machine did."""
-    workers = history.of(LoadWorkerEnded)
-    if not workers:
-        return ()
-    title = "All load workers' requests are recorded, on one clock"
-    return (("load_workers", title, lambda: _workers(workers, samples, objectives)),)
-
-
-def _workers(workers: Sequence[LoadWorkerEnded], samples: Samples, objectives: Objectives) -> _Finding:
-    recorded, sent = len(samples.lane(Lane.LOAD)), sum(one.requests for one in workers)
-    told = ", ".join(f"{one.pod} {one.requests}" for one in workers)
-    vaguest = max(workers, key=lambda one: one.clock_uncertainty_ns)
-    uncertainty = vaguest.clock_uncertainty_ns / _NS
-    if recorded < sent:
-        return Verdict.INCONCLUSIVE, f"{recorded} requests are in the record, and the workers sent {told}"
-    if uncertainty > objectives.clock_uncertainty_seconds_max:
-        limit_ms = objectives.clock_uncertainty_seconds_max * 1e3
-        return (
-            Verdict.INCONCLUSIVE,
-            f"the clock of {vaguest.pod} is known to ± {uncertainty * 1e3:.0f} ms; ± {limit_ms:.0f} ms are believed",
-        )
-    apart = max(abs(one.clock_offset_ns) for one in workers) / _NS
-    clocks = "they read this machine's clock"
-    if uncertainty:
-        clocks = f"their clocks are up to {apart:.3f} s from this machine's, known to ± {uncertainty * 1e3:.2f} ms"
-    return Verdict.PASSED, f"requests of {told}; {clocks}"
-
-
-def _achieved_ratio(measured: Figures, started_ns: int) -> float | None:
-    """Return requests sent over requests meant in whole seconds outside the fault; None without one."""
-    samples, sent, meant = measured.demand.samples, 0, 0.0
-    last_ns = int(samples.sent_ns[-1])
-    for phase, start, end in measured.phases:
-        low, high = max(start, started_ns), min(end, last_ns)
-        if phase is Phase.FAULT or high - low < _NS:
-            continue
-        sent += len(samples.sent_between(low, high))
-        meant += measured.demand.offered_per_second * (high - low) / _NS
-    return sent / meant if meant else None
 
 
 def prober_punctual(history: History, samples: Samples, objectives: Objectives) -> tuple[Verdict, str]:

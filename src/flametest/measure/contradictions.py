@@ -6,9 +6,10 @@ scenario is inconclusive then, whatever its figures are, also if a limit seems t
 are stated in docs/measurement.md.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +26,22 @@ from flametest.model.verdict import Criterion, Verdict
 
 __all__ = ["CONTRADICTIONS", "answers_known", "unless_contradicted", "views_agree", "watches_current"]
 
-CONTRADICTIONS = frozenset({"watches_current", "answers_known", "views_agree"})
-"""Names of the checks whose doubt outweighs a limit that was missed."""
+_CONTRADICTS = "not believed, since the record contradicts itself"
+
+CONTRADICTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "watches_current": _CONTRADICTS,
+        "answers_known": _CONTRADICTS,
+        "views_agree": _CONTRADICTS,
+        "load_exceeded": "not believed, since more load was sent than was meant",
+        "generator_able": "not believed, since the machine that sends was at its own limits",
+    }
+)
+"""Names of the checks whose doubt outweighs a limit that was missed, and what is said of such a limit then."""
 
 _Finding = tuple[Verdict, str]
 _NS = 1_000_000_000
 _NAMED_MAX = 3
-_NOT_BELIEVED = "not believed, since the record contradicts itself"
 
 
 def unless_contradicted(
@@ -39,17 +49,18 @@ def unless_contradicted(
 ) -> tuple[tuple[Criterion, ...], tuple[Check, ...]]:
     """Return criteria and checks; where a check found a contradiction, with none of them failed, but in doubt."""
     criteria, checks = tuple(criteria), tuple(checks)
-    if not any(one.name in CONTRADICTIONS and one.verdict is Verdict.INCONCLUSIVE for one in checks):
+    found = [CONTRADICTIONS[one.name] for one in checks if one.name in CONTRADICTIONS and _is_doubt(one)]
+    if not found:
         return criteria, checks
     return (
         tuple(
-            replace(one, verdict=Verdict.INCONCLUSIVE, reason=f"{one.reason}; {_NOT_BELIEVED}")
+            replace(one, verdict=Verdict.INCONCLUSIVE, reason=f"{one.reason}; {found[0]}")
             if one.verdict is Verdict.FAILED
             else one
             for one in criteria
         ),
         tuple(
-            replace(one, verdict=Verdict.INCONCLUSIVE, detail=f"{one.detail}; {_NOT_BELIEVED}")
+            replace(one, verdict=Verdict.INCONCLUSIVE, detail=f"{one.detail}; {found[0]}")
             if one.verdict is Verdict.FAILED
             else one
             for one in checks
@@ -96,6 +107,10 @@ def watches_current(history: History, measured: Figures) -> _Finding:
     if not compared:
         return Verdict.PASSED, "no list was compared with them"
     return Verdict.PASSED, f"lists of {len(latest)} kinds, at the end too, were as the watches had shown them"
+
+
+def _is_doubt(check: Check) -> bool:
+    return check.verdict is Verdict.INCONCLUSIVE
 
 
 def answers_known(history: History, samples: Samples) -> _Finding:

@@ -41,7 +41,7 @@ def series(measured: Figures, objectives: Objectives) -> Series | None:
     wanted = (samples.intended_ns - axis.origin_ns) / 1e9
     counted, good = (np.histogram(chosen, edges)[0].astype(np.int64) for chosen in (wanted, wanted[samples.good]))
     covered = _covered_seconds(edges, measured)
-    offered = offered_per_bin(counted, covered, measured.demand.offered_per_second, objectives)
+    offered = offered_per_bin(counted, covered, measured.demand, objectives)
     lasting = np.maximum(covered, width * _COVERED_RATIO_MIN)
     p50, p95, p99 = _latency_bins(samples, wanted, edges)
     start, end = float(edges[0]), float(edges[-1])

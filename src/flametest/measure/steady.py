@@ -91,7 +91,7 @@ def _judge_windows(
     return starts, _Windows(
         available=(valid > 0) & (good >= objectives.slo * valid - _COUNT_SLACK),
         quick=(good > 0) & (good - _within(slow, first, last) >= 0.95 * good - _COUNT_SLACK),
-        loaded=valid >= objectives.achieved_ratio_min * meant - _COUNT_SLACK,
+        loaded=valid >= objectives.achieved_ratio_min * meant - demand.chance(window_ns / 1e9) - _COUNT_SLACK,
     )
 
 

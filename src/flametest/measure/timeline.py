@@ -6,6 +6,7 @@ Every measure counts seconds from `Timeline.origin_ns`, so that charts, stages a
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flametest.measure.objectives import Objectives
 from flametest.measure.samples import Samples
@@ -59,19 +60,41 @@ class Timeline:
         return max(0.0, self.seconds(moment_ns))
 
 
+_CHANCE_LOG = 13.9  # ln(10^6): what is put down to chance is exceeded by it in one case of a million
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """The requests by which the service level is judged.
 
     Attributes:
         samples: the load's; the prober's fresh lane where no load was recorded.
-        offered_per_second: the rate that its source meant to send.
+        offered_per_second: the rate that its source meant to send, or reached in the baseline where none was asked for.
         lane: whose they are.
+        reached_seconds: through how much of the baseline that rate was reached; 0 where it was asked for.
     """
 
     samples: Samples
     offered_per_second: float
     lane: Lane
+    reached_seconds: float = 0.0
+
+    @property
+    def is_reached(self) -> bool:
+        """Return whether the rate is what was reached in the baseline; users who think for a random time keep none."""
+        return self.reached_seconds > 0
+
+    def chance(self, seconds: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return by how many requests chance alone may bring their count in so many seconds from what is due.
+
+        Counts of a rate that was only reached scatter, at most as those of a Poisson process do, and so does what the
+        baseline tells of that rate. Bernstein's inequality bounds that: √(2vL) + L/3 is exceeded with a probability of
+        e^(−L) for the variance v = rt(1 + t/b), with b seconds of baseline. 0 where the rate was asked for.
+        """
+        if not self.is_reached:
+            return np.zeros_like(seconds, dtype=np.float64)
+        variance = self.offered_per_second * np.asarray(seconds) * (1 + np.asarray(seconds) / self.reached_seconds)
+        return np.asarray(np.sqrt(2 * variance * _CHANCE_LOG) + _CHANCE_LOG / 3)
 
 
 def timeline(history: History, samples: Samples) -> Timeline:
@@ -135,11 +158,26 @@ def prober_interval_seconds(fresh: Samples, objectives: Objectives) -> float:
     return interval if interval > 0 else objectives.prober_interval_seconds
 
 
+def _reached(history: History, load: Samples) -> Demand | None:
+    """Return the demand of a load that was asked for no rate; None while too little of it is known."""
+    started = [event.at.monotonic_ns for event in history.of(LoadStarted) if event.is_reached]
+    if not started:
+        return None
+    begun = [event.at.monotonic_ns for event in history.of(PhaseStarted) if event.phase is Phase.BASELINE]
+    faults = [fault.sent_ns for fault in history.of(FaultInjected)]
+    low, high = max([started[-1], *begun]), min([int(load.sent_ns[-1]), *faults])
+    seconds = (high - low) / 1e9
+    count = len(load.sent_between(low, high))
+    return Demand(load, count / seconds, Lane.LOAD, seconds) if seconds > 0 and count else None
+
+
 def demand(history: History, samples: Samples, objectives: Objectives) -> Demand:
     """Return the requests by which the service level is judged, with the rate that was meant."""
     load = samples.lane(Lane.LOAD)
     started = [event for event in history.of(LoadStarted) if event.offered_per_second > 0]
     if len(load) and started:
         return Demand(load, started[-1].offered_per_second, Lane.LOAD)
+    if len(load) and (reached := _reached(history, load)) is not None:
+        return reached
     fresh = samples.lane(Lane.FRESH)
     return Demand(fresh, 1.0 / prober_interval_seconds(fresh, objectives), Lane.FRESH)

@@ -23,6 +23,8 @@ __all__ = [
     "LedgerStarted",
     "LoadEnded",
     "LoadStarted",
+    "LoadTrouble",
+    "LoadTroubled",
     "LoadWorkerEnded",
     "Noted",
     "OwnerObserved",
@@ -363,17 +365,53 @@ class WatchCompared(Event):
 
 @dataclass(frozen=True, slots=True)
 class LoadStarted(Event):
-    """The load generator began to offer requests."""
+    """The load generator began to offer requests.
+
+    ``is_reached`` when no rate was asked for: the one that it reaches in the baseline is then what it offers, and
+    ``offered_per_second`` is 0.
+    """
 
     users: int
     offered_per_second: float
+    is_reached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LoadEnded(Event):
-    """The load generator ended; ``reason`` is ``stopped`` or what went wrong."""
+    """The load generator ended; ``reason`` is ``stopped`` or what went wrong.
+
+    ``by_itself`` when the load test ended it, in order: everything that it had sent until then is recorded.
+    """
 
     reason: str
+    by_itself: bool = False
+
+
+class LoadTrouble(StrEnum):
+    """What can go wrong in the load generator itself."""
+
+    UNRECORDED = "unrecorded"  # a request was told of that is no sample: it may have failed, and counts nowhere
+    LISTENER = "listener"  # a listener of the load test raised
+    TASK = "task"  # a task, or what a user does at its start or end, raised
+    DIED = "died"  # a greenlet ended by an exception, and with it a user, or what the load test does beside them
+    MISSING = "missing"  # fewer users ran than were to
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTroubled(Event):
+    """Something went wrong in the load generator itself; ``at`` is when it first did.
+
+    Attributes:
+        trouble: what.
+        where: the listener's event, the task or class; the pod before it where pods send the load. May be empty.
+        count: how often; for missing users how many at most.
+        cause: the first error, in one line.
+    """
+
+    trouble: LoadTrouble
+    where: str
+    count: int
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,10 @@ contract between those writers and `flametest.measure.samples`, which reads them
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["SAMPLE_COLUMNS", "Lane", "Outcome", "Sample"]
+__all__ = ["OWN_ERROR", "SAMPLE_COLUMNS", "Lane", "Outcome", "Sample"]
+
+OWN_ERROR = "generator:"
+"""What the error of a request begins with that never left, because the machine that sends was at its own limits."""
 
 
 class Outcome(StrEnum):
@@ -42,7 +45,7 @@ class Sample(NamedTuple):
         outcome: ok for a status under 300, and of the load for what its load test counts as a success.
         status: HTTP status; 0 when there was no answer.
         served_by: the pod that answered, from the header X-Served-By; empty when unknown.
-        error: a short class such as ``refused``, ``reset``, ``timeout``; empty when ok.
+        error: a short class such as ``refused``, ``reset``, ``timeout``, or ``generator: EMFILE``; empty when ok.
     """
 
     lane: Lane

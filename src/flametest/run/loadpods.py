@@ -23,10 +23,12 @@ from flametest.faults.undo import UndoJournal, UndoRecord, identifier, state_hom
 from flametest.kube import KubeClient, KubeError, connect
 from flametest.kube.resources import NAMESPACES
 from flametest.load import LoadError, LoadOptions
+from flametest.load.collector import WorkerSummary
 from flametest.load.distributed import DistributedLocust, inside_url, refuse_unverified
 from flametest.load.worker_pods import PodLoad
-from flametest.model.events import LoadEnded, LoadStarted, LoadWorkerEnded, Noted, Target
+from flametest.model.events import LoadEnded, LoadWorkerEnded, Noted, Target
 from flametest.run.folder import append_event, stamp
+from flametest.run.loadnotes import Told, load_started, note_generators
 
 __all__ = ["Load", "PodLoadOptions", "loaded_from_pods", "wait_until_offered"]
 
@@ -42,9 +44,12 @@ class Load(Protocol):
     def wait_until_offered(self, timeout_seconds: float) -> None:
         """Return once it offers its rate; raise LoadError when it does not in time."""
 
+    def ended_by(self) -> str:
+        """Return what of the load test has ended it already, in order: that is judged, and no error."""
+
 
 def wait_until_offered(load: Load, name: str, history: Path) -> None:
-    """Wait until a load is at its rate; one that lives and does not reach it goes on, and leaves a doubt.
+    """Wait until a load is at its rate; one that does not reach it, or has ended itself, leaves a doubt.
 
     Raises:
         LoadError: it died.
@@ -52,7 +57,8 @@ def wait_until_offered(load: Load, name: str, history: Path) -> None:
     try:
         load.wait_until_offered(OFFERED_SECONDS_MAX)
     except LoadError as error:
-        load.check()
+        if not load.ended_by():
+            load.check()
         append_event(history, Noted(stamp(), name, error.message))
 
 
@@ -98,7 +104,7 @@ def loaded_from_pods(
             saw(f"starting {options.workers} load workers that enter by {entry}")
             locust.start()
             wait_until_offered(locust, name, history)
-            append_event(history, LoadStarted(stamp(), name, load.users, load.offered_per_second))
+            append_event(history, load_started(name, load))
             try:
                 yield
                 reason = _ended_early(locust)
@@ -106,10 +112,9 @@ def loaded_from_pods(
                 reason = str(error) or type(error).__name__
                 raise
             finally:
-                ended = stamp()
+                ended = LoadEnded(stamp(), name, reason)
                 with shielded():
-                    missing = _finish(locust, name, history)
-                append_event(history, LoadEnded(ended, name, reason if reason != "stopped" else missing or reason))
+                    _finish(locust, ended, history)
         finally:
             locust.close()
 
@@ -148,13 +153,19 @@ def _ended_early(locust: DistributedLocust) -> str:
     return "stopped"
 
 
-def _finish(locust: DistributedLocust, name: str, history: Path) -> str:
-    """End the load, note what came of each worker, and return what is missing; empty for nothing."""
+def _finish(locust: DistributedLocust, ended: LoadEnded, history: Path) -> None:
+    """End the load, and note what came of each worker, what went wrong in it, and how the load ended."""
+    name, master = ended.scenario, locust.master()
+    missing = ""
+    workers: tuple[WorkerSummary, ...] = ()
     try:
-        summaries = locust.stop()
+        workers = locust.stop()
     except (LoadError, KubeError) as error:
-        return error.message
-    for one in summaries:
+        missing = error.message
+    for one in workers:
         offset_ns, uncertainty_ns = one.clock.offset_ns, one.clock.uncertainty_ns
         append_event(history, LoadWorkerEnded(stamp(), name, one.pod, one.requests, offset_ns, uncertainty_ns))
-    return ""
+    if ended.reason == "stopped" and missing:
+        ended = replace(ended, reason=missing)
+    told = [Told(one.generator, one.pod, one.clock.offset_ns) for one in (*workers, *([master] if master else []))]
+    note_generators(history, ended, told)

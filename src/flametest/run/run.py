@@ -210,7 +210,9 @@ def _rehearse(stage: _Stage, experiments: list[Experiment]) -> None:
 
 
 def _warn_of_few_requests(load: LoadSize, progress: Progress) -> None:
-    """Say beforehand that the time to steady state cannot be told at this rate."""
+    """Say beforehand that the time to steady state cannot be told at this rate, where one is asked for."""
+    if load.rate_per_user is None:
+        return
     hold = needed_hold(0.0, load.offered_per_second, Objectives())
     if not hold.suffices:
         progress.say(

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from flametest.clusters import Access
 from flametest.faults.owner import RUNNER_VARIABLE, own_name
-from flametest.load import LoadOptions, Locust
-from flametest.model.events import LoadEnded, LoadStarted
+from flametest.load import LoadError, LoadOptions, Locust
+from flametest.model.events import LoadEnded
 from flametest.run.bookkeeper import Bookkeeper
 from flametest.run.chaostoolkit import ChaosOutcome, run_chaos
 from flametest.run.experiment import Experiment
 from flametest.run.folder import append_event, stamp
+from flametest.run.loadnotes import Told, load_started, note_generators
 from flametest.run.loadpods import PodLoadOptions, loaded_from_pods, wait_until_offered
 from flametest.run.project import Project
 from flametest.run.repeats import Repeat
@@ -28,20 +29,31 @@ class LoadSize:
 
     Attributes:
         users: Locust's users.
-        rate_per_user: requests a second of each.
+        rate_per_user: requests a second of each; None for the rate that they reach.
         workers: pods that send it; 0 for one process on this machine.
         entry: the entry's address as those pods have it; empty to have it found.
+        load_test: the Locust file; None for the project's own.
+        arguments: further arguments of Locust's command line.
     """
 
     users: int
-    rate_per_user: float
+    rate_per_user: float | None
     workers: int = 0
     entry: str = ""
+    load_test: Path | None = None
+    arguments: tuple[str, ...] = ()
 
     @property
     def offered_per_second(self) -> float:
-        """Return the rate of all users together."""
-        return self.users * self.rate_per_user
+        """Return the rate of all users together; 0 where none is asked for."""
+        return self.users * (self.rate_per_user or 0.0)
+
+    @property
+    def words(self) -> str:
+        """Return how much is offered."""
+        if self.rate_per_user is None:
+            return f"{self.users} users, at the rate that they reach"
+        return f"{self.offered_per_second:g} requests a second"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +73,7 @@ def run_scenario(
     """Run one trial of an experiment under load and writes; everything recorded lies in ``folder`` afterwards.
 
     Raises:
-        LoadError: the load could not be started, or died.
+        LoadError: the load could not be started.
     """
     environment = {
         **scene.access.environment(os.environ),
@@ -72,7 +84,7 @@ def run_scenario(
         "FLAMETEST_LIMITS": shlex.join(scene.limits),
         RUNNER_VARIABLE: str(own_name()),
     }
-    saw(f"bringing up {scene.load.offered_per_second:g} requests a second")
+    saw(f"bringing up {scene.load.words}")
     with _loaded(experiment, scene, folder, saw), scene.bookkeeper.writing(experiment.name, repeat.seed, folder):
         return run_chaos(experiment.path, folder / "journal.json", environment, saw)
 
@@ -84,9 +96,10 @@ def _loaded(experiment: Experiment, scene: Scene, folder: Path, saw: Callable[[s
         load.users,
         load.rate_per_user,
         scene.access.url,
-        scene.project.locustfile,
+        load.load_test or scene.project.locustfile,
         path=experiment.entry_path,
         environment=scene.access.environment(os.environ),
+        arguments=load.arguments,
     )
     if load.workers:
         pods = PodLoadOptions(options, load.workers, load.entry)
@@ -96,12 +109,23 @@ def _loaded(experiment: Experiment, scene: Scene, folder: Path, saw: Callable[[s
     reason = "stopped"
     with Locust(options, folder) as locust:
         wait_until_offered(locust, name, history)
-        append_event(history, LoadStarted(stamp(), name, load.users, load.offered_per_second))
+        append_event(history, load_started(name, options, locust.report().users))
         try:
             yield
-            locust.check()
+            reason = _died(locust)
         except BaseException as error:
             reason = str(error) or type(error).__name__
             raise
         finally:
-            append_event(history, LoadEnded(stamp(), name, reason))
+            ended = LoadEnded(stamp(), name, reason)
+            locust.stop()
+            note_generators(history, ended, [Told(locust.report())])
+
+
+def _died(locust: Locust) -> str:
+    """Return how a load died, which the analysis judges; "stopped" while it lives."""
+    try:
+        locust.check()
+    except LoadError as error:
+        return error.message
+    return "stopped"

@@ -152,7 +152,7 @@ class _Api:
     def __init__(self, code: int) -> None:
         self.code = code
 
-    def get(self, path: str) -> Object:
+    def listed(self, path: str) -> Object:
         raise ApiRejectedError("refused", code=self.code)
 
 

@@ -17,7 +17,7 @@ from kubernetes import client as official
 from flametest.kube import KubeClient, connect
 from flametest.kube.errors import ApiRejectedError, ApiUnreachableError, ContextError, CredentialsError
 from flametest.kube.execute import execute
-from tests.apiserver.serving import self_signed
+from tests.apiserver.serving import TOKEN, ServerThread, self_signed
 from tests.certificates import Authority
 from tests.kube.serving import TlsApi, context_file, encoded, serving
 from tests.proxying import HttpProxy, SocksProxy
@@ -93,6 +93,24 @@ def test_a_command_in_a_pod_is_run_as_the_user_of_the_context(plain_api: TlsApi,
         execute(client.api, ("shop", "api-1"), ["true"], container="api")
     assert plain_api.paths[-1].startswith("/api/v1/namespaces/shop/pods/api-1/exec?")
     assert acting_headers(plain_api) == EXPECTED
+
+
+def test_the_sandboxs_own_api_refuses_what_the_user_of_the_context_may_not(tmp_path: Path) -> None:
+    user = {"token": TOKEN, "as": "system:serviceaccount:default:viewer"}
+    refusal = 'User "system:serviceaccount:default:viewer" cannot'
+    with ServerThread() as server, opened(tmp_path, server.url, user) as client:
+        for ask in (
+            lambda: client.api.get("/api/v1/nodes"),
+            lambda: client.api.listed("/api/v1/nodes"),
+            lambda: client.api.send("DELETE", "/api/v1/namespaces/default/pods/api-1"),
+            lambda: client.api.stream("/api/v1/namespaces/default/pods", {"watch": "true"}, 5),
+        ):
+            with pytest.raises(ApiRejectedError, match=refusal):
+                ask()
+        with pytest.raises(ApiRejectedError, match="403"):
+            execute(client.api, ("default", "api-1"), ["true"], container="main")
+        with pytest.raises(official.ApiException, match=r"default:viewer.* cannot list"):
+            official.CoreV1Api(client.api.official_client()).list_namespaced_pod("default")
 
 
 @pytest.mark.parametrize(

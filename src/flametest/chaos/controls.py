@@ -26,6 +26,7 @@ from typing import Any
 from chaoslib.exceptions import InterruptExecution, InvalidControl
 
 from flametest.chaos import session
+from flametest.chaos.entryprobes import trust_entry
 from flametest.chaos.extension import pin_extension
 from flametest.chaos.gate import check_experiment
 from flametest.chaos.gatekeeper import check_cluster, install
@@ -164,6 +165,7 @@ def before_activity_control(
         return
     values = Values(configuration or {}, secrets or {}, context=os.environ.get("KUBERNETES_CONTEXT", ""))
     refuse_other_cluster(context, values)
+    trust_entry(context, values, os.environ)
     fault = guarded_fault(context, values.fill(provider.get("arguments") or {}) or {}, read_limits(limits).unguarded)
     if context.get("type") != "action" or provider.get("module") == OWN_ACTIONS:
         return

@@ -232,7 +232,7 @@ def _listed(client: KubeClient, path: str) -> tuple[Object, ...] | None:
         KubeError: the API cannot answer.
     """
     try:
-        return tuple(client.api.get(path).get("items") or ())
+        return tuple(client.api.listed(path).items)
     except ApiRejectedError as error:
         if error.code in (403, 404):
             return None

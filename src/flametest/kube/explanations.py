@@ -1,5 +1,6 @@
 """Why an API server gave no answer, or accepted nobody, in words, and what to do about it."""
 
+import re
 import time
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from flametest.model.proxies import without_secret
 __all__ = ["refused", "unreachable"]
 
 _UNAUTHORIZED = 401
+_CLASS = re.compile(r"^\w+\(host='[^']*', port=\d+\): ")
 _RENEW = "have it renewed, and put it into the kubeconfig"
 _REMEDIES = {
     "authority": "have certificate-authority-data of its cluster in the kubeconfig name the authority that signed it",
@@ -27,7 +29,7 @@ def unreachable(connection: Connection, error: Exception) -> ApiUnreachableError
     problem = tls_problem(error)
     if problem is not None and problem.kind != "client":
         return ApiUnreachableError(f"{who} cannot be trusted: {problem.told}", _REMEDIES[problem.kind])
-    reason = problem.told if problem else " ".join(str(getattr(error, "reason", None) or error).split())
+    reason = problem.told if problem else _plain(error)
     expired = _expired(connection)
     if expired or problem:
         told = expired or f"it refuses the connection: {reason}"
@@ -40,6 +42,11 @@ def unreachable(connection: Connection, error: Exception) -> ApiUnreachableError
             "excepts servers from the latter",
         )
     return ApiUnreachableError(f"{who} does not answer: {reason}", "is the cluster running? `flametest status` tells")
+
+
+def _plain(error: Exception) -> str:
+    """Return the reason that a library gives, in a line and without the name of its class that gives it."""
+    return _CLASS.sub("", " ".join(str(getattr(error, "reason", None) or error).split()))
 
 
 def refused(connection: Connection, error: ApiRejectedError) -> ApiRejectedError:

@@ -1,6 +1,7 @@
 """Which requests make a fault, what it hit, and when it is proved."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -212,3 +213,14 @@ def test_each_injection_carries_its_number_into_its_proof() -> None:
     proof = first.proof(seen, at(112))
     assert proof is not None
     assert (proof.injection, second.proof(seen, at(112)), second.unproved(at(113)).injection) == (1, None, 2)
+
+
+@pytest.mark.parametrize("how", [{"terminating": True}, {"phase": "Succeeded"}, {"phase": "Failed"}])
+def test_the_end_of_a_pod_that_had_ended_before_the_fault_proves_nothing(how: dict[str, Any]) -> None:
+    seen = view(replace(pod("api-1", "u1", 50), **how))
+    found = injection("terminate_pods", [deletion("api-1", 100)], seen, at(110), "s")
+    assert found is not None
+    seen.take(pod("api-1", "u1", 112, terminating=True, change=ChangeKind.DELETED))
+    proof = found.proof(seen, at(112))
+    assert proof is not None
+    assert (proof.proved, proof.evidence) == (False, "api-1 had ended, or was on its way out, before the fault")

@@ -25,8 +25,11 @@ class Injection:
     deletion: bool
 
     def proof(self, view: View, at: Stamp) -> FaultProved | None:
-        """Return the proof that the watches give, or None as long as they give none."""
+        """Return the proof that the watches give, or that there can be none; None as long as they give neither."""
         targets = self.event.targets
+        dead = [target.name for target in targets if self.deletion and view.had_ended(target.uid, self.event.sent_ns)]
+        if dead:
+            return self._proved(at, False, f"{', '.join(dead)} had ended, or was on its way out, before the fault")
         if not self.deletion or not all(target.uid and view.pod_is_down(target.uid) for target in targets):
             return None
         waited_ms = (at.monotonic_ns - self.event.acknowledged_ns) / 1e6

@@ -11,6 +11,8 @@ from flametest.model.events import ChangeKind, Event, PodObserved, WorkloadObser
 
 __all__ = ["View"]
 
+_ENDED_PHASES = ("Succeeded", "Failed")
+
 
 class View:
     """The newest state of every pod and workload, and which uids have had which name since when."""
@@ -19,6 +21,7 @@ class View:
         self._pods: dict[str, PodObserved] = {}
         self._owners = Owners()
         self._gone: dict[str, PodObserved] = {}
+        self._ended_ns: dict[str, int] = {}
         self._uids: dict[tuple[str, str], list[tuple[int, str]]] = {}
 
     def take(self, event: Event) -> None:
@@ -27,6 +30,8 @@ class View:
         if isinstance(event, PodObserved):
             self._remember("Pod", event.name, event.uid, event.at.monotonic_ns)
             self._pods[event.uid] = event
+            if event.terminating or event.phase in _ENDED_PHASES or event.change is ChangeKind.DELETED:
+                self._ended_ns.setdefault(event.uid, event.at.monotonic_ns)
             if event.change is ChangeKind.DELETED:
                 self._gone[event.uid] = self._pods.pop(event.uid)
         elif isinstance(event, WorkloadObserved):
@@ -42,6 +47,10 @@ class View:
         """Return whether a pod was seen to terminate, or to be gone."""
         pod = self._pods.get(uid)
         return uid in self._gone or (pod is not None and pod.terminating)
+
+    def had_ended(self, uid: str, moment_ns: int) -> bool:
+        """Return whether a pod was seen before a moment to have ended, or to be on its way out."""
+        return self._ended_ns.get(uid, moment_ns) < moment_ns
 
     def workload_of(self, uid: str) -> str:
         """Return the name of the workload that a pod belongs to, or did; empty for one of none, or that nobody saw."""

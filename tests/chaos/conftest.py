@@ -128,10 +128,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer({}, served_by=pods[next(self.server.requests) % len(pods)])
             return
         cluster.requests += 1
+        if url.path == "/version":
+            self._answer({"major": "1", "minor": "34", "gitVersion": "v1.34.0"})
+            return
         owner, plural = url.path.rsplit("/", 2)[1:]
         query = parse_qs(url.query)
         if owner == "namespaces":
-            self._answer({"metadata": {"name": plural, "uid": plural, "labels": {"flametest.dev/faults": "allowed"}}})
+            labels = {"flametest.dev/faults": "allowed"}
+            self._answer({"metadata": {"name": plural, "uid": plural, "labels": labels}, "status": {"phase": "Active"}})
+            return
+        if owner in cluster.objects:
+            found = cluster.objects[owner].get(plural)
+            missing = {"kind": "Status", "code": 404, "reason": "NotFound", "message": f"there is no {plural}"}
+            self._answer(found or missing, 200 if found else 404)
             return
         if "watch" in query:
             self._watch(plural, int(query["resourceVersion"][0]), float(query["timeoutSeconds"][0]))
@@ -140,6 +149,11 @@ class _Handler(BaseHTTPRequestHandler):
                 version = cluster.log[-1][0]
                 items = [in_namespace(one, owner) for one in cluster.objects.get(plural, {}).values()]
             self._answer({"kind": "List", "metadata": {"resourceVersion": str(version)}, "items": items})
+
+    def do_POST(self) -> None:
+        """Allow whatever somebody asks whether it is allowed."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self._answer(asked | {"status": {"allowed": True}}, 201)
 
     def do_DELETE(self) -> None:
         pod = self.server.cluster.delete(urlsplit(self.path).path.rsplit("/", 1)[1])

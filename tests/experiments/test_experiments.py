@@ -14,6 +14,8 @@ from flametest.chaos.gate import check_experiment
 from flametest.chaos.values import Values
 from flametest.measure.scenario import LIMITABLE
 from flametest.model.limits import parse_limits
+from flametest.run.experiment import load_experiment
+from flametest.run.rehearsal import check_all
 
 FOLDER = Path(__file__).parents[2] / "experiments"
 FILES = sorted(FOLDER.glob("*.json"))
@@ -90,6 +92,10 @@ def test_what_it_calls_exists_and_takes_these_arguments(path: Path) -> None:
 
 def test_everything_in_it_may_run_and_its_faults_are_selective(path: Path) -> None:
     assert not check_experiment(load(path), Values()).unguarded
+
+
+def test_a_run_takes_it(path: Path) -> None:
+    check_all([load_experiment(path)])
 
 
 def test_it_names_no_cluster_or_address_of_its_own(path: Path) -> None:

@@ -10,7 +10,7 @@ healed there, and a preview runs the same action to show its targets. Each retur
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from flametest.chaos import session
 from flametest.chaos.errors import RecorderError
@@ -55,6 +55,7 @@ __all__ = [
 ]
 
 Told = dict[str, Any]
+WorkloadKind = Literal["Deployment", "StatefulSet"]
 
 
 def observe_baseline(seconds: float) -> None:
@@ -142,12 +143,12 @@ def inject_service_removal(service: str, namespace: str = "") -> Told:
     return _inject(ServiceRemoval(_in(namespace), service))
 
 
-def inject_scaling(workload: str, replicas: int, kind: str = "Deployment", namespace: str = "") -> Told:
+def inject_scaling(workload: str, replicas: int, kind: WorkloadKind = "Deployment", namespace: str = "") -> Told:
     """Scale a workload until it is healed; see `Scaling`."""
     return _inject(Scaling(_in(namespace), workload, replicas, kind))
 
 
-def inject_dependency_outage(workload: str, kind: str = "StatefulSet", namespace: str = "") -> Told:
+def inject_dependency_outage(workload: str, kind: WorkloadKind = "StatefulSet", namespace: str = "") -> Told:
     """Take a workload away until it is healed; see `DependencyOutage`."""
     return _inject(DependencyOutage(_in(namespace), workload, kind))
 

@@ -1,7 +1,7 @@
 """What an experiment would hit, resolved on the cluster, without injecting anything."""
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,20 +100,11 @@ def _hand_over(step: Step, values: Values, limits: Limits, faults: Foreseen) -> 
             raise MalformedExperimentError(f"{step.name!r} uses {module}.{name}, which does not exist", "mend its func")
         check_arguments(step.name, function, arguments)
         if is_own_fault(step.provider):
-            _preview_own(step, function, arguments, faults)
+            with session.previewing(faults):
+                function(**arguments)
         elif name in ("heal_faults", "await_recovery") and step.place is not Place.HYPOTHESIS:
             faults.recover(lasting=name == "heal_faults")
         return
     fault = guarded_fault(step.activity, arguments, limits.unguarded)
     if fault is not None:
         faults.inject(fault)
-
-
-def _preview_own(step: Step, function: Callable[..., Any], arguments: Mapping[str, Any], faults: Foreseen) -> None:
-    try:
-        with session.previewing(faults):
-            function(**arguments)
-    except (LookupError, TypeError, ValueError) as error:
-        raise MalformedExperimentError(
-            f"{step.name!r} cannot be run: {type(error).__name__}: {error}", "mend its arguments"
-        ) from error

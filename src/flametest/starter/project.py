@@ -156,7 +156,8 @@ From this folder, with the system running:
 
 `--dry-run` shows what each fault would hit, and injects nothing. The report is `reports/latest/report.html`.
 
-With stock Chaos Toolkit and Locust, and KUBECONFIG and KUBERNETES_CONTEXT naming the cluster:
+With stock Chaos Toolkit and Locust, KUBECONFIG and KUBERNETES_CONTEXT naming the cluster, and that context in
+`allowed-contexts.toml`; `flametest env` prints all of them:
 
     export FLAMETEST_NAMESPACE={system.namespace} FLAMETEST_URL={shlex.quote(plan.url)}
     chaos run experiments/{plan.core[0]}.json

@@ -3,11 +3,15 @@
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flametest.model.routes import Trust
 from flametest.starter.entry import answering_paths
+from tests.certificates import Authority
+from tests.kube.serving import serving
 
 STATUSES = {"/": 200, "/shop": 302, "/shop/all": 200, "/away": 302, "/made": 204, "/broken": 500}
 LOCATIONS = {"/shop": "/shop/all", "/away": "http://127.0.0.1:9/"}
@@ -56,3 +60,12 @@ def test_a_proxy_of_the_environment_is_not_asked_for_loopback(url: str, monkeypa
 @pytest.mark.parametrize("nowhere", ["http://127.0.0.1:9", "shop.example", "http://[", ""])
 def test_where_nobody_answers_no_path_is_kept(nowhere: str) -> None:
     assert answering_paths(nowhere, ("/shop",)) == ()
+
+
+def test_an_https_entry_is_asked_with_the_authorities_that_are_trusted(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with serving(authority.pair("127.0.0.1").serving()) as served:
+        entry = f"https://127.0.0.1:{served.port}"
+        assert answering_paths(entry, ()) == ()
+        assert answering_paths(entry, (), Trust(str(authority.file))) == ("/",)
+        assert answering_paths(entry, (), Trust(insecure=True)) == ("/",)

@@ -20,6 +20,7 @@ from flametest.cli.commands import find_cluster
 from flametest.cli.where import Where
 from flametest.clusters import ClusterError
 from flametest.kube import connect
+from flametest.model.routes import Trust
 from flametest.run.exitcodes import ExitCode
 from flametest.run.project import Project
 from flametest.starter import (
@@ -65,7 +66,7 @@ def initialise(
         system, seen = _look(where)
     topology = make_topology(system, entry)
     url = where.url or _entry_url(topology, seen or "")
-    found = paths or (_paths(url, topology) if where.url or seen is not None else topology.paths)
+    found = paths or (_paths(url, topology, where.trust) if where.url or seen is not None else topology.paths)
     plan = make_plan(topology, url, found)
     weaknesses = find_weaknesses(topology)
     _tell(plan, weaknesses)
@@ -112,9 +113,9 @@ def _entry_url(topology: Topology, expected: str) -> str:
     return f"http://{found.hostname}:{entry.node_ports[0]}" if entry.node_ports else expected or DEFAULT_URL
 
 
-def _paths(url: str, topology: Topology) -> tuple[str, ...]:
+def _paths(url: str, topology: Topology, trust: Trust) -> tuple[str, ...]:
     """Return the paths that the entry answers, or without any those that it should, and say so."""
-    paths = answering_paths(url, topology.paths)
+    paths = answering_paths(url, topology.paths, trust)
     if not paths:
         click.echo(
             f"warning: {url} answers none of {', '.join(topology.paths)} with 200; is it where users enter? "

@@ -22,7 +22,7 @@ from flametest.kube.resources import NAMESPACES, PODS
 from flametest.load import LoadError, LoadOptions, Locust
 from flametest.manifests import parse_manifests
 from flametest.measure.samples import Samples, read_samples
-from flametest.model.events import LoadEnded, LoadStarted, LoadWorkerEnded, Noted
+from flametest.model.events import LoadEnded, LoadStarted, LoadTrouble, LoadTroubled, LoadWorkerEnded, Noted
 from flametest.model.history import History
 from flametest.run.loadpods import PodLoadOptions, loaded_from_pods
 from flametest.sandbox.launch import SandboxOptions, start
@@ -194,6 +194,38 @@ def test_a_load_test_that_does_not_load_is_explained_by_its_own_words(place: Pla
         loaded_from_pods("scenario", place.access, PodLoadOptions(load, 1), tmp_path, lambda _: None),
     ):
         pytest.fail("it did not start")
+    place.wait_until_removed()
+
+
+BROKEN_AND_SHORT = """
+from locust import FastHttpUser, LoadTestShape, between, events
+
+@events.test_start.add_listener
+def prepare(**_):
+    raise RuntimeError("no data")
+
+class Looking(FastHttpUser):
+    wait_time = between(0.05, 0.1)
+    tasks = [lambda user: user.client.get("/")]
+
+class Short(LoadTestShape):
+    def tick(self):
+        return (4, 4) if self.get_run_time() < 6 else None
+"""
+
+
+def test_a_load_that_breaks_and_ends_in_pods_is_told_as_one_on_this_machine(place: Place, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs.py"
+    theirs.write_text(BROKEN_AND_SHORT)
+    load = LoadOptions(4, None, place.access.url, theirs, SECONDS_MAX)
+    with loaded_from_pods("scenario", place.access, PodLoadOptions(load, 2), tmp_path, lambda _: None):
+        threading.Event().wait(8)
+    history, samples = recorded(tmp_path)
+    raised = {one.where for one in history.of(LoadTroubled) if one.trouble is LoadTrouble.LISTENER}
+    assert raised == {f"{pod}: test_start" for pod in ("locust-master", "locust-worker-0", "locust-worker-1")}
+    (ended,) = history.of(LoadEnded)
+    assert (ended.reason, ended.by_itself) == ("its shape ended", True)
+    assert sum(requests_of(history)) == len(samples) > 0
     place.wait_until_removed()
 
 

@@ -294,6 +294,19 @@ def test_errors_of_the_load_tests_own_are_told(
     assert (found.verdict, result.verdict, found.detail) == (Verdict.PASSED, Verdict.PASSED, words)
 
 
+@pytest.mark.parametrize("number", range(20))
+def test_requests_of_which_half_cannot_be_recorded_are_in_doubt_also_where_the_rate_hides_it(
+    lab: Laboratory, whole: Samples, number: int
+) -> None:
+    draw = random.Random(number)
+    half = thinned(whole, lambda _: draw.random() < 0.5)
+    unrecorded = troubled(LoadTrouble.UNRECORDED, "grpc", count=1200, cause="its response_time is None")
+    result = judged([*reached(lab.deletion()), unrecorded], half)
+    assert check(result).verdict is Verdict.PASSED, check(result).detail
+    assert check(result, "generator_sound").verdict is Verdict.INCONCLUSIVE
+    assert result.verdict is Verdict.INCONCLUSIVE
+
+
 def test_what_decides_is_told_first_and_the_rest_is_counted(lab: Laboratory, whole: Samples) -> None:
     told = [troubled(LoadTrouble.TASK, f"Shopper.task_{number}") for number in range(5)]
     found = check(judged([*lab.deletion(), *told, troubled(LoadTrouble.UNRECORDED)], whole), "generator_sound")

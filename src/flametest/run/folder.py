@@ -5,8 +5,9 @@
     samples.csv.gz      every request; the first column is the scenario
     limits.toml         the limits at the time of the run
     selftest.json       what the self-test before the run found
-    scenarios/NAME/     journal and logs of one scenario, its ledger of writes and what was read back of them; while
-                        it runs also its raw history and samples; with several trials a folder each below it
+    scenarios/NAME/     journal and logs of one scenario, its load generator's account of itself, its ledger of writes
+                        and what was read back of them; while it runs also its raw history and samples; with several
+                        trials a folder each below it
     logs/               logs of the pods
     result.json, report.html, junit.xml, summary.md, metrics.prom
 

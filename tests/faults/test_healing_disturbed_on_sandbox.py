@@ -140,8 +140,9 @@ def walk(inject: Injection, ways: list[Way], before: str) -> int:
             said = healed(inject, record)
             struck = inject.disturbed.struck
             case = f"{inject.name}: {request}: {way}"
-            assert struck or request.occurrence > 1, f"{case}: not asked"
             check(inject, record, before, said=said, case=case)
+            # A pod of its own workload may have been replaced meanwhile; what is polled may be asked less often.
+            assert struck or request.occurrence > 1 or "/pods/" in request.path, f"{case}: not asked"
             cases += struck
     return cases
 

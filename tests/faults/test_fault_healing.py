@@ -21,7 +21,7 @@ from flametest.faults.protocol import Fault
 from flametest.faults.scaling import Scaling
 from flametest.faults.service_removal import ServiceRemoval
 from flametest.faults.undo import Place, UndoJournal, UndoRecord
-from flametest.kube.errors import ApiRejectedError
+from flametest.kube.errors import ApiRejectedError, ConflictError
 from flametest.kube.resources import DEPLOYMENTS, NETWORK_POLICIES, NODES, SERVICES
 from flametest.model.events import Target
 
@@ -125,6 +125,20 @@ def test_a_workload_that_was_made_anew_meanwhile_is_left_alone(client: Any) -> N
     found["metadata"]["uid"] = "uid-of-another"
     assert "was recreated by somebody else" in Scaling.heal(client, state)
     assert found["spec"]["replicas"] == 0
+
+
+def test_a_rollout_is_tried_again_when_the_deployment_has_changed_since_it_was_read(client: Any) -> None:
+    found, send = deployment(client), client.api.send
+    conflicts = iter([ConflictError("the object has been modified", code=409)] * 2)
+
+    def busy(*arguments: Any, **options: Any) -> Any:
+        if (conflict := next(conflicts, None)) is not None:
+            raise conflict
+        return send(*arguments, **options)
+
+    client.api.send = busy
+    BadRollout(NS, "api").inject(client, ())
+    assert found["spec"]["template"]["spec"]["containers"][0]["image"].startswith("registry.invalid/")
 
 
 def test_an_image_that_somebody_else_has_rolled_out_meanwhile_is_left_so(client: Any) -> None:

@@ -1,5 +1,6 @@
 """Roll out an image that does not exist: whether the old pods go on serving while the new ones cannot start."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,12 +11,14 @@ from flametest.faults.waiting import wait_for
 from flametest.faults.workloads import existing, pods_of, target_of
 from flametest.kube import KubeClient
 from flametest.kube.api import MERGE
+from flametest.kube.errors import ConflictError
 from flametest.kube.resources import DEPLOYMENTS, Object
 from flametest.model.events import Target
 
 __all__ = ["BadRollout"]
 
 PROOF_SECONDS_MAX = 45.0
+TRIES_MAX = 10
 # Names that end in .invalid never resolve: https://www.rfc-editor.org/rfc/rfc2606#section-2
 IMAGE = "registry.invalid/flametest/no-such-image:0"
 _REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
@@ -54,13 +57,16 @@ class BadRollout:
         return place | {"container": first["name"], "before": first.get("image"), "image": self.image}
 
     def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
-        """Change the image."""
-        found = self._found(client)
-        first = _containers(found)[0]["name"]
-        body = _with_image(found, first, self.image) | {
-            "metadata": {"resourceVersion": found["metadata"].get("resourceVersion")}
-        }
-        client.api.send("PATCH", DEPLOYMENTS.path(self.namespace, self.deployment), body, content_type=MERGE)
+        """Change the image, of the very version that was read: the patch names all containers."""
+        path = DEPLOYMENTS.path(self.namespace, self.deployment)
+        for _ in range(TRIES_MAX):
+            found = self._found(client)
+            version = {"metadata": {"resourceVersion": found["metadata"].get("resourceVersion")}}
+            body = _with_image(found, _containers(found)[0]["name"], self.image) | version
+            with suppress(ConflictError):  # its status has changed since
+                client.api.send("PATCH", path, body, content_type=MERGE)
+                return
+        raise FaultError(f"Deployment {self.deployment} changed at each of {TRIES_MAX} tries", "see who changes it")
 
     def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
         """Wait until a new pod cannot get its image, and count the old pods that are ready."""

@@ -202,14 +202,16 @@ def inject_pod_deletion(
     return _inject(PodDeletion(PodSelection(_in(namespace), label_selector, name_pattern, count=count), grace_seconds))
 
 
-def inject_node_drain(node: str = "", app: str = "", timeout_seconds: float = 60, namespace: str = "") -> Told:
-    """Drain a node, or one drawn from those with a pod of ``app``, until it is healed; see `NodeDrain`."""
-    return _inject(NodeDrain(NodeSelection(_in(namespace), node, app), timeout_seconds))
+def inject_node_drain(
+    node: str = "", app: str = "", timeout_seconds: float = 60, namespace: str = "", label_selector: str = ""
+) -> Told:
+    """Drain a node, or one drawn from those with a live pod so selected, until it is healed; see `NodeDrain`."""
+    return _inject(NodeDrain(NodeSelection(_in(namespace), node, app, label_selector), timeout_seconds))
 
 
-def inject_node_loss(node: str = "", app: str = "", namespace: str = "") -> Told:
-    """Stop a node, or one drawn from those with a pod of ``app``, until it is healed; see `NodeLoss`."""
-    return _inject(NodeLoss(NodeSelection(_in(namespace), node, app)))
+def inject_node_loss(node: str = "", app: str = "", namespace: str = "", label_selector: str = "") -> Told:
+    """Stop a node, or one drawn from those with a live pod so selected, until it is healed; see `NodeLoss`."""
+    return _inject(NodeLoss(NodeSelection(_in(namespace), node, app, label_selector)))
 
 
 def inject_random_errors(

@@ -17,14 +17,22 @@ _MIRROR = "kubernetes.io/config.mirror"
 
 @dataclass(frozen=True, slots=True)
 class NodeSelection:
-    """One node: ``node`` by its name, or else one drawn from those with a live pod of ``app`` in ``namespace``."""
+    """One node.
+
+    Attributes:
+        namespace: where the pods are by which it is drawn.
+        node: its name; else one is drawn from those with a live pod that the others select.
+        app: value of the pods' label ``app``.
+        label_selector: any other selector of pods, as the API takes it.
+    """
 
     namespace: str
     node: str = ""
     app: str = ""
+    label_selector: str = ""
 
     def __str__(self) -> str:
-        return self.node or f"with a pod of {self.app}"
+        return self.node or f"with a pod of {self.app or self.label_selector}"
 
     def targets(self, client: KubeClient) -> tuple[Target, ...]:
         """Return the node and every pod that would have to leave it, of whatever namespace.
@@ -37,14 +45,17 @@ class NodeSelection:
         return (target_of(node), *(target_of(pod | {"kind": PODS.kind}) for pod in pods_on(client, node)))
 
     def _drawn(self, client: KubeClient) -> str:
-        if not self.app.strip():
-            raise FaultError("neither a node nor an app is named, so any node would do", "name one of them")
-        query = {"labelSelector": f"app={self.app}"}
-        pods = client.api.listed(PODS.path(self.namespace), query).items
+        parts = [f"app={self.app}"] if self.app.strip() else []
+        selector = ",".join([*parts, *([self.label_selector] if self.label_selector.strip() else [])])
+        if not selector:
+            raise FaultError(
+                "neither a node nor an app nor a label selector is named, so any node would do", "name one of them"
+            )
+        pods = client.api.listed(PODS.path(self.namespace), {"labelSelector": selector}).items
         nodes = sorted({str(pod["spec"]["nodeName"]) for pod in pods if is_live(pod) and pod["spec"].get("nodeName")})
         if not nodes:
             raise FaultError(
-                f"no node has a live pod of app {self.app!r} in namespace {self.namespace!r}", "mend the app"
+                f"no node has a live pod with {selector!r} in namespace {self.namespace!r}", "mend the selector"
             )
         return random.choice(nodes)  # noqa: S311 (not for secrets: repeatable on purpose)
 

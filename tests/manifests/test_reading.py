@@ -119,6 +119,9 @@ def test_files_are_read_in_every_form_that_kubectl_takes(content: bytes, tmp_pat
         ("quoted.yaml", WEB.replace("name: web}", 'name: "{{ name }}"}', 1), "a template"),
         ("kind.yaml", "apiVersion: kind.x-k8s.io/v1alpha4\nkind: Cluster\nnodes: []\n", "without a name"),
         ("config", "", ""),
+        ("tsconfig.json", '{ // comments\n "strict": true}', "neither readable nor like a manifest"),
+        ("package.json", '{"name": "x"}', "no object"),
+        ("playbook.yml", "- hosts: all\n", "a list"),
         ("kubeconfig.yaml", "apiVersion: v1\nkind: Config\nclusters: []\n", "a kubeconfig"),
         ("Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n", "a Helm chart"),
         ("chart/Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n", "a Helm chart"),
@@ -205,6 +208,7 @@ def test_objects_without_a_namespace_go_to_the_one_asked_for_and_others_keep_the
         ("apiVersion: v1\nmetadata: {name: a}", "no kind"),
         ("apiVersion: v1\nkind: Service\nmetadata: {}", "the Service has no metadata.name"),
         ("apiVersion: v1\nkind: Service", "the Service has no metadata.name"),
+        ("apiVersion: v1\nkind: Service\nmetadata: {name: 12}", "the name of the Service is 12, no text"),
         ("apiVersion: v1\nkind: List\nitems: [{kind: Service, metadata: {name: a}}]", "no apiVersion"),
     ],
 )
@@ -215,7 +219,7 @@ def test_a_broken_manifest_names_file_and_document(document: str, says: str, tmp
 
 
 def test_every_broken_file_is_named_at_once(tmp_path: Path) -> None:
-    write(tmp_path, {"a.yaml": "a: [", "b.yaml": WEB, "c.yaml": "kind: Pod\nmetadata: {}", "d.json": "{,}"})
+    write(tmp_path, {"a.yaml": "kind: [", "b.yaml": WEB, "c.yaml": "kind: Pod\nmetadata: {}", "d.json": '{"kind": ]'})
     with pytest.raises(ManifestError) as raised:
         read_manifests(tmp_path)
     assert "3 files" in raised.value.message
@@ -236,6 +240,12 @@ def test_a_folder_without_manifests_says_so_and_what_it_holds_instead(tmp_path: 
         read_manifests(tmp_path)
     with pytest.raises(ManifestError, match="does not exist"):
         read_manifests(tmp_path / "absent")
+
+
+def test_bytes_that_are_no_utf8_are_taken_as_kubectl_takes_them_and_it_is_said(tmp_path: Path) -> None:
+    found = read_manifests(write(tmp_path, {"web.yaml": WEB.encode() + b"# gr\xfcn\n"}))
+    assert names(found) == ["web"]
+    assert found.notes[0].startswith("web.yaml is not all UTF-8")
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:

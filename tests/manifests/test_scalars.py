@@ -126,7 +126,7 @@ def flametest_says(manifest: str) -> Any:
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists((NUMBERS | CASES | NUMERALS | ANY).filter(is_plain), min_size=1, max_size=60))
 @example([text for text, _ in KNOWN])
 def test_plain_scalars_mean_what_kubectl_takes_them_for(texts: list[str]) -> None:
@@ -139,7 +139,7 @@ def test_plain_scalars_mean_what_kubectl_takes_them_for(texts: list[str]) -> Non
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given((NUMBERS | CASES | NUMERALS).filter(is_plain))
 @example(".inf")
 @example("1e6")

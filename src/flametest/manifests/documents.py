@@ -40,14 +40,14 @@ class Document:
 
 
 def decoded(content: bytes, name: str) -> str:
-    """Return a file's text, without a byte order mark.
+    """Return a file's text, without a byte order mark; what is no UTF-8 becomes U+FFFD, as it does for kubectl.
 
     Raises:
-        ManifestError: it is no text.
+        ManifestError: it is broken UTF-16.
     """
     mark, encoding = next(((mark, one) for mark, one in _MARKS if content.startswith(mark)), (b"", "utf-8"))
     try:
-        return content[len(mark) :].decode(encoding)
+        return content[len(mark) :].decode(encoding, "replace" if encoding == "utf-8" else "strict")
     except UnicodeDecodeError as error:
         raise ManifestError(
             f"{name} cannot be read: it is no text in {encoding.upper()} ({error.reason} at byte {error.start})",

@@ -5,13 +5,14 @@ out and named; it must not make the whole folder unusable. But what was meant as
 mistake, which nobody wants to find out from a system that is silently short of it.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from flametest.manifests.errors import ManifestError
 from flametest.manifests.kinds import is_builtin_group
 
-__all__ = ["KUSTOMIZATIONS", "file_reason", "is_chart", "is_list", "is_template", "judge", "patches_of"]
+__all__ = ["KUSTOMIZATIONS", "file_reason", "is_chart", "is_list", "is_meant", "is_template", "judge", "patches_of"]
 
 _EDITORS = (
     (".swp", "an editor's swap file"),
@@ -24,6 +25,7 @@ _EDITORS = (
 )
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _KUSTOMIZE_GROUP = "kustomize.config.k8s.io/"
+_KIND = re.compile(r"\bkind\b[\"']?\s*:")
 _JSON_PATCH_KEYS = {"op", "path"}
 _PATCH_LISTS = ("patches", "patchesStrategicMerge", "patchesJson6902", "replacements", "transformers", "configurations")
 
@@ -75,6 +77,11 @@ def is_chart(value: Any) -> bool:
     )
 
 
+def is_meant(text: str) -> bool:
+    """Return whether a text that could not be read looks as if it were to be a manifest."""
+    return "apiVersion" in text or _KIND.search(text) is not None
+
+
 def is_template(text: str) -> bool:
     """Return whether a text that could not be read looks like a template that has to be rendered first."""
     return "{{" in text or "{%" in text
@@ -106,6 +113,8 @@ def _object_reason(value: dict[str, Any], source: str) -> str:
         return ""
     if not metadata and not is_builtin_group(version):
         return f"a {kind} of {version} without a name: the configuration of a program"
+    if metadata.get("name") is not None and not isinstance(metadata["name"], str):
+        raise ManifestError(f"{source}: the name of the {kind} is {metadata['name']!r}, no text", "put it in quotes")
     raise ManifestError(f"{source}: the {kind} has no metadata.name", "give it a name")
 
 

@@ -6,6 +6,7 @@ to be admitted at all, such as their Namespace, comes before them. Of an object 
 as it would after ``kubectl apply``.
 """
 
+import codecs
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 from flametest.manifests.documents import Document, decoded, documents
 from flametest.manifests.errors import ManifestError
 from flametest.manifests.files import SUFFIXES, LeftOut, find_files
-from flametest.manifests.judging import is_list, is_template, judge
+from flametest.manifests.judging import is_list, is_meant, is_template, judge
 from flametest.manifests.kinds import is_cluster_scoped, precedence
 
 __all__ = ["WORKLOADS", "Manifest", "Object", "Reading", "last_ones", "parse_manifests", "read_manifests", "reading_of"]
@@ -107,7 +108,9 @@ def read_manifests(*sources: Path) -> Reading:
     """
     found = find_files(sources)
     manifests: list[Manifest] = []
-    left_out, mistakes, files = list(found.left_out), [], []
+    left_out, mistakes = list(found.left_out), []
+    files: list[str] = []
+    notes: list[str] = []
     digest = hashlib.sha256()
     for path, name in found.files.items():
         try:
@@ -120,13 +123,17 @@ def read_manifests(*sources: Path) -> Reading:
         if own:
             manifests += own
             files.append(name)
+            if not _is_utf8(content):
+                notes.append(
+                    f"{name} is not all UTF-8: what is not has become \N{REPLACEMENT CHARACTER}, as with kubectl"
+                )
             digest.update(name.encode() + b"\0" + content + b"\0")
     if mistakes:
         raise _joined(mistakes)
     if not manifests:
         raise _nothing(sources, left_out)
-    chosen, notes = last_ones(manifests)
-    return Reading(tuple(chosen), tuple(files), tuple(left_out), tuple(notes), _told(sources), digest.hexdigest())
+    chosen, twice = last_ones(manifests)
+    return Reading(tuple(chosen), tuple(files), tuple(left_out), (*notes, *twice), _told(sources), digest.hexdigest())
 
 
 def parse_manifests(text: str, name: str) -> list[Manifest]:
@@ -158,6 +165,16 @@ def _content(path: Path, name: str) -> bytes:
         raise ManifestError(f"{name} cannot be read: {error.strerror}", "make it readable, or remove it") from error
 
 
+def _is_utf8(content: bytes) -> bool:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _file_objects(content: bytes, name: str) -> tuple[list[Manifest], list[LeftOut]]:
     """Return a file's objects, or why it has none.
 
@@ -170,6 +187,8 @@ def _file_objects(content: bytes, name: str) -> tuple[list[Manifest], list[LeftO
     except ManifestError:
         if is_template(text):
             return [], [LeftOut(name, "a template; render it first")]
+        if not is_meant(text):
+            return [], [LeftOut(name, "neither readable nor like a manifest")]
         raise
     reasons = [judge(one.value, one.source) for one in found if one.value is not None]
     if reasons and all(reasons):

@@ -157,7 +157,7 @@ From this folder, with the system running:
 `--dry-run` shows what each fault would hit, and injects nothing. The report is `reports/latest/report.html`.
 
 With stock Chaos Toolkit and Locust, KUBECONFIG and KUBERNETES_CONTEXT naming the cluster, and that context in
-`allowed-contexts.toml`; `flametest env` prints all of them:
+`allowed-contexts.toml` (`flametest env` prints the variables):
 
     export FLAMETEST_NAMESPACE={system.namespace} FLAMETEST_URL={shlex.quote(plan.url)}
     chaos run experiments/{plan.core[0]}.json

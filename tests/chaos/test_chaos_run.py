@@ -24,6 +24,7 @@ from flametest.model.events import (
     WorkloadObserved,
 )
 from flametest.model.history import History
+from tests.chaos.conftest import meta
 
 WAIT_SECONDS = 30
 
@@ -109,6 +110,18 @@ def test_each_of_two_faults_of_one_kind_has_its_own_proof(cluster: Any, chaos_ru
     assert [(one.injection, one.proved) for one in history.of(FaultProved)] == [(1, True), (2, True)]
     for injected, proof in zip(history.of(FaultInjected), history.of(FaultProved), strict=True):
         assert injected.targets[0].name in proof.evidence
+
+
+def test_a_fault_on_another_workload_has_not_passed_before_that_one_is_back(cluster: Any, chaos_run: Any) -> None:
+    spec = {"replicas": 0, "selector": {"matchLabels": {"app": "idle"}}}
+    cluster._put("deployments", "ADDED", {"metadata": meta("idle"), "spec": spec, "status": {}})
+    cluster.replaces = False
+    del chaos_run.document["steady-state-hypothesis"]
+    (recorder,) = chaos_run.document["controls"]
+    recorder["provider"]["arguments"]["workload"] = "idle"
+    chaos_run.document["method"][2]["provider"]["arguments"]["timeout_seconds"] = 1
+    output = chaos_run.finish()
+    assert chaos_run.journal["run"][2]["output"]["held"] is False, output
 
 
 def assert_whole(history: History, deleted: list[str]) -> None:

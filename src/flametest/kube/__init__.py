@@ -21,6 +21,8 @@ apply        bring the cluster to what manifests say
 namespaces   wait for a namespace, delete one with everything in it
 readiness    wait until every Deployment and StatefulSet is ready, or say why not
 watch        follow a kind, each change stamped on receipt
+pods         which of the pods that are there are alive, and whose they are; pure
+shown        what a watch has shown so far, to be compared with a list
 snapshots    keep an object as it is, and make it again
 execute      run a command in a pod's container
 stamps       when exactly a mutating request was sent and answered

@@ -118,7 +118,7 @@ def show_status(where: Where) -> int:
 
 def _lone_pods(client: KubeClient, namespace: str) -> list[Object]:
     """Return the pods that no workload looks after, and that have not done their work."""
-    pods = client.api.get(PODS.path(namespace)).get("items", [])
+    pods = client.api.listed(PODS.path(namespace)).items
     return [pod for pod in pods if not controller_of(pod) and is_live(pod)]
 
 

@@ -140,9 +140,10 @@ def state_of(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-def wait_until(condition: Callable[[], object], seconds: float) -> float:
+def wait_until(condition: Callable[[], object], seconds: float, told: Callable[[], str] = str) -> float:
+    """Wait for a condition, and return how long that took; ``told`` says what was seen instead."""
     begin = time.monotonic()
     while not condition():
-        assert time.monotonic() - begin < seconds
+        assert time.monotonic() - begin < seconds, told()
         time.sleep(0.05)
     return time.monotonic() - begin

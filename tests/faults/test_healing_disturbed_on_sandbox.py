@@ -35,6 +35,7 @@ pytestmark = pytest.mark.sandbox
 
 API_SECONDS = "2"  # how long the API may stay silent here
 GUARDIAN_SECONDS = 60.0
+WHOLE_SECONDS = 90.0
 OCCURRENCES_MAX = 2  # healing polls; what is asked again and again is disturbed the first times
 OWN = "flametest-matrix"
 LASTING = [name for name, fault in FAULTS.items() if fault.lasts]
@@ -108,11 +109,23 @@ def healed(inject: Injection, record: UndoRecord) -> bool:
     return healing.healed
 
 
+def heal_whole(inject: Injection, record: UndoRecord) -> None:
+    """Heal a record by an API that is not disturbed; on a busy machine that may take longer than this API's limit."""
+    told: list[str] = []
+
+    def done() -> bool:
+        found = heal_all(inject.journal, [record])
+        told.extend(healing.evidence for healing in found if not healing.healed)
+        return all(healing.healed for healing in found)
+
+    wait_until(done, WHOLE_SECONDS, lambda: told[-1])
+
+
 def requests_of(inject: Injection) -> list[Request]:
     """Inject and heal undisturbed, and return the requests of the healing."""
     record = inject()
     inject.disturbed.calm()
-    assert healed(inject, record)
+    heal_whole(inject, record)
     return [one for one in inject.disturbed.asked if one.occurrence <= OCCURRENCES_MAX]
 
 
@@ -124,8 +137,7 @@ def check(inject: Injection, record: UndoRecord, before: str, *, said: bool, cas
         assert not inject.journal.has(record), case
         return
     assert inject.journal.has(record), f"{case}: not healed, and its record is gone"
-    (healing,) = heal_all(inject.journal, [record])
-    assert healing.healed, f"{case}: {healing.evidence}"
+    heal_whole(inject, record)
     assert inject.system.specifications() == before, f"{case}: healed later with a difference"
     assert not inject.journal.has(record), case
 

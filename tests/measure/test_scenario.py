@@ -235,13 +235,14 @@ def test_an_empty_record_is_inconclusive() -> None:
         "the system was not healthy before the fault: probe 'ready': 2 of 3 pods of api are ready",
         "the experiment's method is empty",
         "the undo record cannot be written: No space left on device",
+        "the undo record cannot be written: No space left on device; nothing was injected",
     ],
 )
 def test_why_nothing_was_injected_is_the_first_thing_that_is_said(lab: Laboratory, reason: str) -> None:
     stopped = ExperimentStopped(Stamp(40 * SECOND_NS, 1_000_040.0), "pod-delete-api", reason)
     result = judged(History([*lab.before(), stopped, *lab.ending("failed")]), lab.samples(lambda at: at > 3))
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert result.sentence == f"{reason}; nothing was injected"
+    assert result.sentence == f"{reason.removesuffix('; nothing was injected')}; nothing was injected"
     assert all(one.value is None for one in result.criteria)
 
 

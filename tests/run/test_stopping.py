@@ -53,6 +53,8 @@ def test_what_a_probe_found_is_told_as_its_tolerance_looks_at_it() -> None:
     assert told(output=4.2, tolerance={"type": "range", "range": [0, 3]}).startswith("found 4.2; expected {")
     failed = told(status="failed", output=None, exception=["Traceback\n", "  File\n", "a.b.ActivityFailed: no route\n"])
     assert failed == "failed: no route"
+    nested = ["Traceback\n", "chaoslib.exceptions.ActivityFailed: flametest.faults.errors.UndoError: no room\n"]
+    assert told(status="failed", output=None, exception=nested) == "failed: no room"
 
 
 def test_a_long_answer_does_not_hide_what_was_expected() -> None:

@@ -9,9 +9,10 @@ _EXCEPTION = re.compile(r"[\w.]+(?:Error|Exception|Failed|Execution|Invalid\w+|E
 
 
 def last_line(lines: Iterable[str]) -> str:
-    """Return what a traceback says in its last line, without the name of the exception's class."""
+    """Return what a traceback says in its last line, without the names of exceptions' classes."""
     told = next(
         (line.strip() for line in reversed("".join(f"{one}\n" for one in lines).split("\n")) if line.strip()), ""
     )
-    found = _EXCEPTION.fullmatch(told)
-    return found["message"] if found else told
+    while found := _EXCEPTION.fullmatch(told):  # Chaos Toolkit puts its own class before that of an activity's error
+        told = found["message"]
+    return told

@@ -192,7 +192,9 @@ def _sentence(history: History, measured: Figures, criteria: tuple[Criterion, ..
     """Return the outcome in plain words; a doubt stands before it, and another limit that was missed at its end."""
     if measured.axis.t0_ns is None:
         reason = stopping_reason(history)
-        return f"{reason}; nothing was injected" if reason else "nothing was injected, so nothing was tested"
+        if not reason:
+            return "nothing was injected, so nothing was tested"
+        return reason if reason.endswith("nothing was injected") else f"{reason}; nothing was injected"
     sentence = outcome_sentence(measured, criteria, what_was_done(measured))
     told = {"outage_seconds", "recovery_seconds", WRITES_LIMIT.criterion}
     missed = [one for one in criteria if one.verdict is Verdict.FAILED and one.name not in told]

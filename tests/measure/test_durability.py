@@ -240,3 +240,12 @@ def test_orders_that_were_sold_out_are_refused_and_none_of_them_failed() -> None
         judged, **{name: 2 * getattr(judged, name) for name in ("attempts", "repeated", "acknowledged", "failed")},
         kept=2, refused=4,
     )  # fmt: skip
+
+
+def test_orders_that_a_machine_at_its_own_limits_could_not_send_are_no_failures_of_the_shop() -> None:
+    bought = Attempt(f"{PREFIX}0", 1, 1, 1, 0, 0, 1, ACKNOWLEDGED, 201, 1, "")
+    unsent = Attempt(f"{PREFIX}1", 1, 1, 1, 0, 0, 1, FAILED, 0, 0, "generator: EMFILE")
+    record = WriteRecord((bought, unsent), audit_of([StoredOrder(1, f"{PREFIX}0", 1, 1)]))
+    judged = durability(at(LedgerStarted, PREFIX, 10.0), record)
+    assert judged is not None
+    assert judged.problem == "1 of its orders never left, since the machine that sends was at its own limits (EMFILE)"

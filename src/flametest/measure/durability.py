@@ -15,6 +15,7 @@ from flametest.measure.figures import Figure
 from flametest.model.events import LedgerEnded, LedgerOmitted, LedgerStarted
 from flametest.model.history import History
 from flametest.model.measures import Durability, Offences
+from flametest.model.samples import OWN_ERROR
 from flametest.model.verdict import Bound, Limit
 from flametest.model.writes import Attempt, Audit, Book, StoredOrder, WriteOutcome
 
@@ -61,6 +62,11 @@ def durability(history: History, record: WriteRecord) -> Durability | None:
     broken = [event.reason for event in history.of(LedgerEnded) if event.reason != "stopped"]
     if broken and not judged.problem:
         return replace(judged, problem=f"the ledger ended early: {broken[-1]}")
+    own = Counter(attempt.error for attempt in record.attempts if attempt.error.startswith(OWN_ERROR))
+    if own and not judged.problem:
+        name = own.most_common(1)[0][0].removeprefix(OWN_ERROR).strip()
+        told = f"{own.total():,} of its orders never left, since the machine that sends was at its own limits ({name})"
+        return replace(judged, problem=told)
     return judged
 
 

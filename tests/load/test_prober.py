@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from flametest.load import LoadError, Prober
@@ -89,7 +90,12 @@ def test_without_an_outage_both_lanes_are_punctual_and_good(target: Any, tmp_pat
         intended = samples.lane(lane).intended_ns
         assert len(intended) >= 20
         assert {int(step) % 20_000_000 for step in intended - intended[0]} == {0}
-    assert target.connections == len(samples.lane(Lane.FRESH)) + 1
+    # The kept connection serves all but those that were sent while an answer on it was late, as on a busy machine.
+    kept = samples.lane(Lane.KEEPALIVE)
+    overlapping = sum(
+        sent < earlier for sent, earlier in zip(kept.sent_ns[1:], np.maximum.accumulate(kept.done_ns)[:-1], strict=True)
+    )
+    assert 1 <= target.connections - len(samples.lane(Lane.FRESH)) <= 1 + overlapping
 
 
 def test_a_prober_that_was_stopped_is_flagged_and_reports_no_downtime(

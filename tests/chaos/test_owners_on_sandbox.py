@@ -312,7 +312,7 @@ def neighbours(cluster: Cluster) -> str:
 @pytest.mark.parametrize(
     ("consents", "refusal"),
     [
-        (([], "allowed"), r"namespace 'kube-system' is not one of drained \(Pod dns-\S+\)"),
+        (([], "allowed"), r"namespace 'kube-system' is not one of \S+, drained\S* .*\(Pod dns-\S+\)"),
         ((["kube-system"], None), r"namespace 'kube-system' does not carry the label \S+ \(Pod dns-\S+\)"),
         ((["kube-system"], "allowed"), ""),
     ],
@@ -325,7 +325,9 @@ def test_a_drain_evicts_pods_of_another_namespace_only_by_both_consents_and_leav
     cluster.client.api.send("PATCH", NAMESPACES.path(name="kube-system"), labels, content_type=MERGE)
     before = {pod["metadata"]["name"] for pod in cluster.client.api.get(PODS.path("kube-system"))["items"]}
     drain = action("inject_node_drain", node=neighbours)
-    radius = {"nodes_max": 1, "pods_share_max": 1, "namespaces": named}
+    # Pods of the other tests may stand on that node as well; their namespaces consent.
+    others = ["shops", "composed", "waiting"]
+    radius = {"nodes_max": 1, "targets_max": 50, "pods_share_max": 1, "namespaces": [*named, *others]}
     tested = experiment("drained", "web", PORT + 2, drain, action("heal_faults"), **radius)
     output = " ".join(tested.run.finish().split())
     after = {pod["metadata"]["name"] for pod in cluster.client.api.get(PODS.path("kube-system"))["items"]}
@@ -336,5 +338,6 @@ def test_a_drain_evicts_pods_of_another_namespace_only_by_both_consents_and_leav
         return
     assert tested.run.exit_code == 0, output
     (proof,) = tested.run.history().of(FaultProved)
-    assert "all 2 pods have left" in proof.evidence
+    assert proof.proved, proof.evidence
+    assert not [name for name in before & after if name.startswith("dns-")]
     assert {name for name in before if name.startswith("agent-")} == before & after

@@ -23,6 +23,7 @@ def test_a_load_test_that_asks_for_a_rate_is_given_one(load_test: Path) -> None:
     ("wanted", "load_test", "chosen"),
     [
         (None, THEIRS, None),
+        (None, None, RATE_PER_USER),
         ("reached", THEIRS, None),
         ("reached", "FLAMETEST_RATE_PER_USER", None),
         (7.5, THEIRS, 7.5),
@@ -30,7 +31,7 @@ def test_a_load_test_that_asks_for_a_rate_is_given_one(load_test: Path) -> None:
     ],
 )
 def test_a_load_test_with_a_pace_of_its_own_is_asked_for_a_rate_only_by_word(
-    wanted: float | str | None, load_test: str, chosen: float | None
+    wanted: float | str | None, load_test: str | None, chosen: float | None
 ) -> None:
     assert chosen_rate(wanted, load_test) == chosen
 

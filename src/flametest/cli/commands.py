@@ -97,9 +97,11 @@ def _load_size(project: Project, options: Mapping[str, Any]) -> "LoadSize":
     from flametest.run.scenario import LoadSize  # noqa: PLC0415
 
     load_test = (options["load_test"] or project.locustfile).absolute()
+    # A project without one is told so when load is started; a dry run needs none.
+    text = read_load_test(load_test) if options["load_test"] or load_test.exists() else None
     return LoadSize(
         users=options["users"],
-        rate_per_user=chosen_rate(options["rate"], read_load_test(load_test)),
+        rate_per_user=chosen_rate(options["rate"], text),
         workers=options["load_workers"],
         entry=options["load_url"],
         load_test=load_test,

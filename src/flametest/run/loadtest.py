@@ -36,17 +36,17 @@ def read_load_test(path: Path) -> str:
         raise LoadError(f"load test {path} cannot be read: {why}", "name an existing Locust file") from error
 
 
-def chosen_rate(wanted: float | str | None, load_test: str) -> float | None:
+def chosen_rate(wanted: float | str | None, load_test: str | None) -> float | None:
     """Return the rate of each user that a load test is asked for; None for the one that it reaches.
 
     Args:
         wanted: a number, ``reached``, or None to decide by the load test: one that never asks for a rate
             (FLAMETEST_RATE_PER_USER) has its own pace, and is asked for none.
-        load_test: its text.
+        load_test: its text; None where there is none.
     """
     if isinstance(wanted, float):
         return wanted
-    if wanted is None and _RATE_VARIABLE in load_test:
+    if wanted is None and (load_test is None or _RATE_VARIABLE in load_test):
         return RATE_PER_USER
     return None
 

@@ -42,7 +42,7 @@ def test_load_at_half_of_what_was_offered(tmp_path: Path) -> None:
         return sample.lane is not Lane.LOAD or sample.intended_ns // 25_000_000 % 2 == 0
 
     result = analysed(laboratory_run(tmp_path / "run", keep=halved), tmp_path)
-    doubted(result, "the offered load was sent: 50.")
+    doubted(result, "the offered load was sent: baseline 50.")
     steady = result.scenarios[0].criterion("steady_seconds")
     assert steady is not None
     assert steady.verdict is Verdict.INCONCLUSIVE

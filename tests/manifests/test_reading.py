@@ -263,6 +263,7 @@ def test_a_document_that_was_written_to_exhaust_memory_is_refused() -> None:
         parse_manifests("a: " + "[" * 5000, "deep.yaml")
 
 
+@pytest.mark.measured
 def test_many_workloads_and_a_large_map_are_read_quickly(tmp_path: Path) -> None:
     # 0.15 s here; PyYAML's own loader takes a minute for what `init` once did with the like.
     lines = "\n".join(f"    {number:06d} some text of a line, with: colons and # signs" for number in range(9_000))

@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
+from flametest.measure.samples import Samples
 from flametest.model.events import Event, ProberEnded, RunEnded, RunStarted
 from flametest.model.history import History, encode
 from flametest.model.samples import SAMPLE_COLUMNS, Lane, Sample
@@ -23,6 +24,7 @@ def laboratory_run(
     path: Path,
     *,
     history: History | None = None,
+    samples: Samples | None = None,
     keep: Callable[[Sample], bool] = lambda sample: True,
     limits: str = LIMITS,
     trials: int = 1,
@@ -35,8 +37,8 @@ def laboratory_run(
     folder = RunFolder.create(path, inputs)
     (folder.path / "limits.toml").write_text(limits)
     events = list(lab.deletion() if history is None else history)
-    samples = lab.samples()
-    rows = [row for row in map(samples.row, range(len(samples))) if keep(row)]
+    recorded = lab.samples() if samples is None else samples
+    rows = [row for row in map(recorded.row, range(len(recorded))) if keep(row)]
     folder.note(RunStarted(stamp(0), "", "r", "sandbox", 7, "flametest run"))
     for number in range(1, trials + 1):
         _write(folder, SCENARIO if trials == 1 else f"{SCENARIO}/trial-{number}", events, rows)

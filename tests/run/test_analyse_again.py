@@ -3,8 +3,10 @@
 import dataclasses
 from pathlib import Path
 
+from flametest.measure.samples import Samples
 from flametest.model.events import NO_FAULT, FaultInjected, FaultProved, Noted
 from flametest.model.history import History
+from flametest.model.samples import Lane
 from flametest.model.verdict import Verdict
 from flametest.run.analyse import analyse, render
 from flametest.run.folder import RunFolder
@@ -13,6 +15,7 @@ from tests.measure.conftest import SCENARIO, Laboratory, stamp
 from tests.run.laboratory_run import laboratory_run
 
 RENDERED = ("result.json", "report.html", "junit.xml", "summary.md", "metrics.prom")
+LANES = ((Lane.FRESH, 0.05), (Lane.LOAD, 0.025))
 CONTROL_LIMITS = "[default]\noutage_seconds = 0\nrecovery_seconds = 0\nsteady_seconds = 1\navailability = 0.999\n"
 
 
@@ -22,7 +25,10 @@ def test_a_run_in_which_nothing_is_injected_passes_without_an_outage(tmp_path: P
     proof = FaultProved(stamp(30.03), SCENARIO, NO_FAULT, True, "nothing was done")
     assert isinstance(nothing, FaultInjected)
     history = History([*lab.before(), nothing, proof, *lab.ending()])
-    result = analyse(laboratory_run(tmp_path / "run", history=history, limits=CONTROL_LIMITS), Project(tmp_path))
+    fresh, load = (lab.requests(lane, lambda _: False, interval=seconds) for lane, seconds in LANES)
+    samples = Samples.of(fresh + load)
+    run = laboratory_run(tmp_path / "run", history=history, samples=samples, limits=CONTROL_LIMITS)
+    result = analyse(run, Project(tmp_path))
     assert result.verdict is Verdict.PASSED, result.headline
     assert "a control without a fault was not felt by users" in result.headline
     assert result.scenarios[0].findings == ()

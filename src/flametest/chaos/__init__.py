@@ -22,11 +22,13 @@ extension      chaostoolkit-kubernetes on the recorder's connection
 limits         the limits of the running experiment
 settings       what the environment says: cluster, namespace, entry, record folder
 recorder       owns prober, watches and record while an experiment runs
+watching       the recorder's watches, and whether they have shown what is there
 traffic        how many requests the pods themselves have counted
 record         the record folder: history and samples
 observations   objects of the API as events of the model; pure
 view           what the watches have shown so far; pure
 injection      stamped requests as an injected fault with targets, and its proof; pure
+tracebacks     what the traceback of a failed activity says in the end
 errors         the error tree
 
 Chaos Toolkit swallows every exception of a control but InterruptExecution; see `controls`.

@@ -5,7 +5,11 @@ wrapper       gate, show, journal, inject, prove, heal on every way out
 safety        the gate: whether targets lie inside the blast radius; pure
 survey        asks the cluster what the gate needs
 undo          the journal of what has to be taken back, on disk before it is injected
+account       what the faults of one experiment hit together
+holding       which undo record holds an object that another fault is about to touch
 healing       takes faults back from the journal
+readback      how every heal looks at objects, changes them, and reads back what came of it
+lanes         healing that hangs hangs alone
 guardian      a process that heals when nobody else can
 owner         whose a fault is, and whether that process lives
 signals       heal before a signal ends the process, and let none end the healing

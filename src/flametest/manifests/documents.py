@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 
 from flametest.manifests.errors import ManifestError
 from flametest.manifests.scalars import plain_value
-from flametest.manifests.yamltext import Parsed, YamlError, parse_yaml
 
 __all__ = ["Document", "decoded", "documents"]
 
@@ -71,6 +70,9 @@ def documents(text: str, name: str) -> list[Document]:
 
 
 def _yaml_documents(text: str, name: str) -> Iterator[Document]:
+    # Here, since every experiment imports this room, and few of them read manifests.
+    from flametest.manifests.yamltext import Parsed, YamlError, parse_yaml  # noqa: PLC0415
+
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     for number, (part, first_line) in enumerate(_parts(text, name), 1):
         source = f"{name}, document {number}"
@@ -118,6 +120,8 @@ def _json_documents(text: str, name: str) -> Iterator[Document]:
 
 def _is_flow_yaml(text: str) -> bool:
     """Return whether a text that is no JSON, though it begins with a brace, is YAML."""
+    from flametest.manifests.yamltext import YamlError, parse_yaml  # noqa: PLC0415 (see above)
+
     try:
         parse_yaml(text)
     except YamlError:

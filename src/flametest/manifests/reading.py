@@ -187,7 +187,7 @@ def _file_objects(content: bytes, name: str) -> tuple[list[Manifest], list[LeftO
     except ManifestError:
         if is_template(text):
             return [], [LeftOut(name, "a template; render it first")]
-        if not is_meant(text):
+        if name.endswith(".json") and not is_meant(text):  # such as the settings of a compiler, with comments in them
             return [], [LeftOut(name, "neither readable nor like a manifest")]
         raise
     reasons = [judge(one.value, one.source) for one in found if one.value is not None]

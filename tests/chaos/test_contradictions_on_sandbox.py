@@ -77,6 +77,8 @@ def run(deployed: Sandbox, api: FreezingApi, entry: TakenEntry, tmp_path: Path) 
         "KUBECONFIG": str(api.kubeconfig(tmp_path / "relayed")),
         "KUBERNETES_CONTEXT": deployed.context,
     }
+    allowed = f'[contexts.{deployed.context}]\nserver = "{api.url}"\n'
+    (tmp_path / "home" / "allowed-contexts.toml").write_text(allowed)
     found.document = json.loads((EXPERIMENTS / "redis-outage.json").read_text())
     probes = found.document["steady-state-hypothesis"]["probes"]
     probes[:] = [probe for probe in probes if probe["provider"].get("func") == "workload_ready"]

@@ -265,7 +265,7 @@ def test_a_document_that_was_written_to_exhaust_memory_is_refused() -> None:
 
 @pytest.mark.measured
 def test_many_workloads_and_a_large_map_are_read_quickly(tmp_path: Path) -> None:
-    # 0.15 s here; PyYAML's own loader takes a minute for what `init` once did with the like.
+    # PyYAML's own loader takes a minute for what `init` once did with the like.
     lines = "\n".join(f"    {number:06d} some text of a line, with: colons and # signs" for number in range(9_000))
     write(tmp_path, {"map.yaml": CONFIG_MAP.format(name="big") + "data:\n  text: |\n" + lines + "\n"})
     write(tmp_path, {f"{n}.yaml": WEB.replace("name: web", f"name: web-{n}", 1) for n in range(64)})

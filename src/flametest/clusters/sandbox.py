@@ -40,8 +40,8 @@ class SandboxCluster:
         if sandbox is not None:
             limits = f", limits of memory and CPU are {'' if sandbox.enforces_limits else 'not '}enforced"
         return (
-            "The embedded sandbox runs pods as real processes on one Linux machine. Its nodes are simulated, images "
-            f"are not pulled{limits}; times are those of this machine."
+            "The embedded sandbox runs pods as real processes on one Linux machine. Its nodes are simulated, "
+            f"Dockerfiles are read and not built{limits}; times are those of this machine."
         )
 
     def up(self) -> Access:

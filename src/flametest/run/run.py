@@ -40,6 +40,7 @@ from flametest.run.repeats import Repeat, repeats
 from flametest.run.scenario import LoadSize, Scene, run_scenario
 from flametest.run.selftest import SELF_TEST_FILE, broken_self_test, run_self_test, write_self_test
 from flametest.run.selftest_plan import SHORT
+from flametest.run.standins import stand_ins_note
 from flametest.run.versions import component_versions
 
 __all__ = ["RunOptions", "execute", "rehearse"]
@@ -235,7 +236,7 @@ def _inputs(stage: _Stage, experiments: list[Experiment]) -> RunInputs:
     return RunInputs(
         run_id=time.strftime("%Y-%m-%dT%H-%M-%S"),
         cluster=stage.cluster.name,
-        cluster_note=stage.cluster.note,
+        cluster_note=stage.cluster.note + stand_ins_note(stage.client, stage.access.namespace),
         namespace=stage.access.namespace,
         url=stage.access.url,
         suite="" if options.experiments else options.suite,

@@ -197,6 +197,7 @@ class SmallCluster:
 WATCHED = (
     "pods",
     "replicasets.apps",
+    "replicationcontrollers",
     "deployments.apps",
     "statefulsets.apps",
     "daemonsets.apps",

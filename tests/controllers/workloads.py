@@ -4,7 +4,16 @@ from typing import Any
 
 from flametest.sandbox.objects import Object
 
-__all__ = ["budget", "deployment", "pod", "pod_template", "replica_set", "service", "stateful_set"]
+__all__ = [
+    "budget",
+    "deployment",
+    "pod",
+    "pod_template",
+    "replica_set",
+    "replication_controller",
+    "service",
+    "stateful_set",
+]
 
 
 def pod_template(app: str, grace_seconds: int = 2) -> Object:
@@ -31,6 +40,16 @@ def deployment(name: str = "web", replicas: int = 2, **spec: Any) -> Object:
 def replica_set(name: str = "web", replicas: int = 2, **spec: Any) -> Object:
     """Return a ReplicaSet of nobody."""
     return _workload("ReplicaSet", name, {"replicas": replicas, **spec})
+
+
+def replication_controller(name: str = "web", replicas: int = 2, **spec: Any) -> Object:
+    """Return a ReplicationController."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ReplicationController",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"replicas": replicas, "selector": {"app": name}, "template": pod_template(name), **spec},
+    }
 
 
 def stateful_set(name: str = "db", replicas: int = 2, **spec: Any) -> Object:

@@ -17,12 +17,13 @@ from flametest.sandbox.apiserver.columns import others as other_columns
 from flametest.sandbox.apiserver.columns import rbac as rbac_columns
 from flametest.sandbox.apiserver.columns.basic import Column
 from flametest.sandbox.apiserver.columns.pods import POD
-from flametest.sandbox.apiserver.defaults import apps, batch, core, networking, pods, rbac, services, storage
+from flametest.sandbox.apiserver.defaults import apps, batch, core, networking, pods, policy, rbac, services, storage
 from flametest.sandbox.apiserver.validation import apps as apps_rules
 from flametest.sandbox.apiserver.validation import batch as batch_rules
 from flametest.sandbox.apiserver.validation import core as core_rules
 from flametest.sandbox.apiserver.validation import networking as networking_rules
 from flametest.sandbox.apiserver.validation import pods as pod_rules
+from flametest.sandbox.apiserver.validation import policy as policy_rules
 from flametest.sandbox.apiserver.validation import rbac as rbac_rules
 from flametest.sandbox.apiserver.validation import services as service_rules
 from flametest.sandbox.apiserver.validation import storage as storage_rules
@@ -141,6 +142,13 @@ CATALOGUE: tuple[Resource, ...] = (
         behaviour=Behaviour(default=core.default_event, validate=core_rules.check_event),
     ),
     Resource(
+        plural="limitranges",
+        kind="LimitRange",
+        columns=other_columns.LIMIT_RANGE,
+        short_names=("limits",),
+        behaviour=Behaviour(default=policy.default_limit_range, validate=policy_rules.check_limit_range),
+    ),
+    Resource(
         plural="namespaces",
         kind="Namespace",
         columns=core_columns.NAMESPACE,
@@ -211,6 +219,31 @@ CATALOGUE: tuple[Resource, ...] = (
             validate=pod_rules.check_pod,
             validate_update=pod_rules.check_pod_update,
         ),
+        returns_deleted=True,
+    ),
+    Resource(
+        plural="replicationcontrollers",
+        kind="ReplicationController",
+        columns=apps_columns.REPLICATION_CONTROLLER,
+        short_names=("rc",),
+        categories=("all",),
+        subresources=("scale", "status"),
+        has_generation=True,
+        fields=(*_METADATA_FIELDS, "status.replicas"),
+        behaviour=Behaviour(
+            prepare=apps.prepare_replica_set,
+            default=apps.default_replication_controller,
+            validate=apps_rules.check_replication_controller,
+        ),
+        orphans=True,
+    ),
+    Resource(
+        plural="resourcequotas",
+        kind="ResourceQuota",
+        columns=other_columns.RESOURCE_QUOTA,
+        short_names=("quota",),
+        subresources=("status",),
+        behaviour=Behaviour(prepare=policy.prepare_resource_quota, validate=policy_rules.check_resource_quota),
         returns_deleted=True,
     ),
     Resource(
@@ -374,6 +407,19 @@ CATALOGUE: tuple[Resource, ...] = (
         behaviour=Behaviour(default=core.default_endpoint_slice, validate=core_rules.check_endpoint_slice),
     ),
     Resource(
+        plural="ingressclasses",
+        kind="IngressClass",
+        group="networking.k8s.io",
+        columns=other_columns.INGRESS_CLASS,
+        namespaced=False,
+        has_generation=True,
+        behaviour=Behaviour(
+            default=networking.default_ingress_class,
+            validate=networking_rules.check_ingress_class,
+            validate_update=networking_rules.check_ingress_class_update,
+        ),
+    ),
+    Resource(
         plural="ingresses",
         kind="Ingress",
         group="networking.k8s.io",
@@ -445,6 +491,19 @@ CATALOGUE: tuple[Resource, ...] = (
         columns=rbac_columns.ROLE,
         name_rule=rbac_rules.path_segment,
         behaviour=Behaviour(validate=rbac_rules.check_role),
+    ),
+    Resource(
+        plural="priorityclasses",
+        kind="PriorityClass",
+        group="scheduling.k8s.io",
+        columns=other_columns.PRIORITY_CLASS,
+        namespaced=False,
+        short_names=("pc",),
+        behaviour=Behaviour(
+            default=policy.default_priority_class,
+            validate=policy_rules.check_priority_class,
+            validate_update=policy_rules.check_priority_class_update,
+        ),
     ),
     Resource(
         plural="storageclasses",

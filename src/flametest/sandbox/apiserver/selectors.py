@@ -184,6 +184,12 @@ def matches_selector(selector: Object, labels: Mapping[str, str]) -> bool:
     )
 
 
+def label_selector_of(workload: Object) -> Object:
+    """Return the label selector of a workload; a replication controller has a map of labels for one."""
+    selector: Object = workload["spec"].get("selector", {})
+    return {"matchLabels": selector} if workload.get("kind") == "ReplicationController" else selector
+
+
 def selector_text(selector: Object) -> str:
     """Return a label selector of an object in the grammar of queries, as scales and tables show it."""
     parts = [f"{key}={value}" for key, value in sorted(selector.get("matchLabels", {}).items())]

@@ -9,7 +9,7 @@ from flametest.sandbox.apiserver.outcomes import WriteOptions
 from flametest.sandbox.apiserver.registry import Registry
 from flametest.sandbox.apiserver.resources import BY_NAME, Resource
 from flametest.sandbox.apiserver.schema import normalise, type_of_kind
-from flametest.sandbox.apiserver.selectors import matches_selector, selector_text
+from flametest.sandbox.apiserver.selectors import label_selector_of, matches_selector, selector_text
 from flametest.sandbox.errors import StatusError
 from flametest.sandbox.objects import Object
 from flametest.sandbox.tokens import ISSUER, ServiceAccountTokens, TokenOwner
@@ -34,7 +34,7 @@ def scale_of(obj: Object) -> Object:
         "spec": {"replicas": replicas} if replicas else {},
         "status": {
             "replicas": obj.get("status", {}).get("replicas", 0),
-            "selector": selector_text(obj["spec"].get("selector", {})),
+            "selector": selector_text(label_selector_of(obj)),
         },
     }
 

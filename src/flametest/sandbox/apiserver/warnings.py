@@ -70,6 +70,10 @@ _VOLUMES = {"hostPath": "a folder of the simulated node, empty at first; nothing
 KIND_NOTES = {
     "Ingress": "no controller serves ingresses here",
     "HorizontalPodAutoscaler": "no controller scales here",
+    "IngressClass": "no controller serves ingresses here",
+    "LimitRange": "its defaults and bounds are not applied to pods and claims",
+    "PriorityClass": "nothing is preempted",
+    "ResourceQuota": "nothing is refused for want of quota, and what is used is not counted",
 }
 """Kinds that are stored and checked, and nothing more."""
 
@@ -108,7 +112,7 @@ _TEMPLATES = {
     "Pod": ("spec",),
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
     **dict.fromkeys(
-        ("DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet"),
+        ("DaemonSet", "Deployment", "Job", "ReplicaSet", "ReplicationController", "StatefulSet"),
         ("spec", "template", "spec"),
     ),
 }

@@ -123,7 +123,14 @@ class DisruptionController:
     """Feeds `plan` from the cache."""
 
     name = "disruption-controller"
-    watches = (RESOURCE, "pods", "replicasets.apps", "deployments.apps", "statefulsets.apps")
+    watches = (
+        RESOURCE,
+        "pods",
+        "replicasets.apps",
+        "replicationcontrollers",
+        "deployments.apps",
+        "statefulsets.apps",
+    )
 
     def keys(self, transition: Transition, cache: Cache) -> Iterable[Key]:
         """Return the budget itself, those that select a pod, or all beside a workload whose scale may have changed."""

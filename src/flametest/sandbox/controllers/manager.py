@@ -18,7 +18,7 @@ from flametest.sandbox.controllers.loop import Controller, Loop
 from flametest.sandbox.controllers.nodepods import NodePodsController
 from flametest.sandbox.controllers.nodes import NodeController
 from flametest.sandbox.controllers.podgarbage import PodGarbageController
-from flametest.sandbox.controllers.replicaset import ReplicaSetController
+from flametest.sandbox.controllers.replicaset import ReplicaSetController, ReplicationManager
 from flametest.sandbox.controllers.statefulset import StatefulSetController
 from flametest.sandbox.objects import Objects
 from flametest.sandbox.timestamps import Clock, utc_now
@@ -37,6 +37,7 @@ class ControllerManager:
     def __init__(self, objects: Objects, *, clock: Clock = utc_now) -> None:
         controllers: tuple[Controller, ...] = (
             ReplicaSetController(),
+            ReplicationManager(),
             StatefulSetController(),
             DaemonSetController(),
             JobController(),

@@ -1,7 +1,8 @@
-"""ReplicaSets: so many pods of a template, no more and no fewer.
+"""ReplicaSets and ReplicationControllers: so many pods of a template, no more and no fewer.
 
 `plan` decides as the real controller does: adopt and release by selector, make what lacks, delete what is too much
-in the order of `ranking`, and count. The status counts the pods as they were before this plan's own changes.
+in the order of `ranking`, and count. The status counts the pods as they were before this plan's own changes. A
+ReplicationController differs in two things: its selector is a map of labels, and its status knows no pods that end.
 """
 
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from flametest.sandbox.controllers.metadata import (
     reference_of,
     same_selection_keys,
     with_condition,
+    with_spec,
     with_status,
     without_condition,
 )
@@ -37,9 +39,10 @@ from flametest.sandbox.labels import includes, labels_of
 from flametest.sandbox.objects import Object
 from flametest.sandbox.timestamps import format_time
 
-__all__ = ["Observed", "ReplicaSetController", "plan"]
+__all__ = ["Observed", "ReplicaSetController", "ReplicationManager", "plan"]
 
-RESOURCE = "replicasets.apps"
+_REPLICATION_CONTROLLER = "ReplicationController"
+_RESOURCES = {"ReplicaSet": "replicasets.apps", _REPLICATION_CONTROLLER: "replicationcontrollers"}
 
 # The real controller's bound on what one pass makes or deletes; the next pass goes on.
 _BURST_REPLICAS = 500
@@ -50,7 +53,7 @@ class Observed:
     """What a decision about a ReplicaSet rests on.
 
     Attributes:
-        replica_set: the object.
+        replica_set: the object, which may be a ReplicationController.
         pods: the pods of its namespace that it owns or might adopt.
         related_pods: pods of ReplicaSets with the same controller; how many share a node ranks deletions.
         now: the present time.
@@ -68,15 +71,22 @@ def plan(observed: Observed) -> Plan:
     """Return the changes that bring a ReplicaSet's pods to the number wanted, and its status."""
     owner = observed.replica_set
     terminating = [pod for pod in observed.pods if is_terminating(pod) and _is_owned(pod, owner)]
-    claimed = claim(owner, owner["spec"].get("selector"), "pods", [pod for pod in observed.pods if is_active(pod)])
+    claimed = claim(owner, _selector(owner), "pods", [pod for pod in observed.pods if is_active(pod)])
     pods = claimed.objects
     changes: list[Change] = list(claimed.changes)
     # What failed last time is tried again, but only after the status has said so: a failure ends a plan.
     scaling = () if is_being_deleted(owner) else _scaling(observed, pods)
     status = _status(observed, pods, len(terminating))
-    status_change = [] if status == owner.get("status") else [UpdateStatus(RESOURCE, with_status(owner, status))]
+    status_change = (
+        [] if status == owner.get("status") else [UpdateStatus(_RESOURCES[owner["kind"]], with_status(owner, status))]
+    )
     changes += [*status_change, *scaling] if observed.failure else [*scaling, *status_change]
     return Plan(tuple(changes), soonest_seconds(pods, _min_ready_seconds(owner), observed.now))
+
+
+def _selector(owner: Object) -> Object | None:
+    selector: Object | None = owner["spec"].get("selector")
+    return {"matchLabels": selector or {}} if owner["kind"] == _REPLICATION_CONTROLLER else selector
 
 
 def _is_owned(pod: Object, owner: Object) -> bool:
@@ -136,7 +146,9 @@ def _status(observed: Observed, pods: tuple[Object, ...], terminating: int) -> O
         "readyReplicas": sum(is_ready(pod) for pod in pods),
         "availableReplicas": sum(is_available(pod, _min_ready_seconds(owner), observed.now) for pod in pods),
     }
-    status: Object = {"replicas": len(pods), "terminatingReplicas": terminating}
+    status: Object = {"replicas": len(pods)}
+    if owner["kind"] != _REPLICATION_CONTROLLER:
+        status["terminatingReplicas"] = terminating
     status |= {name: count for name, count in counts.items() if count}
     status["observedGeneration"] = owner["metadata"].get("generation", 1)
     conditions = _conditions(observed)
@@ -164,27 +176,45 @@ class ReplicaSetController:
     """Feeds `plan` from the cache."""
 
     name = "replicaset-controller"
-    watches = (RESOURCE, "pods")
+    kind = "ReplicaSet"
+
+    @property
+    def watches(self) -> tuple[str, ...]:
+        """The resources that it is told about."""
+        return (self._resource, "pods")
+
+    @property
+    def _resource(self) -> str:
+        return _RESOURCES[self.kind]
 
     def keys(self, transition: Transition, cache: Cache) -> Iterable[Key]:
         """Return the set itself, or those that own or may adopt a pod."""
-        if transition.resource == RESOURCE:
+        if transition.resource == self._resource:
             return own_keys(transition)
-        owners = keys_of_controllers(transition, "ReplicaSet")
-        return owners + same_selection_keys(transition, cache.objects_of(RESOURCE, transition.reference.namespace))
+        owners = keys_of_controllers(transition, self.kind)
+        present = cache.objects_of(self._resource, transition.reference.namespace)
+        selecting = (with_spec(each, selector=_selector(each)) for each in present)
+        return owners + same_selection_keys(transition, selecting)
 
     def reconcile(self, key: Key, cache: Cache, now: datetime, failure: Failure | None) -> Plan:
-        """Return the plan for one ReplicaSet; none for one that is gone."""
-        owner = cache.get(RESOURCE, key.namespace, key.name)
+        """Return the plan for one object; none for one that is gone."""
+        owner = cache.get(self._resource, key.namespace, key.name)
         if owner is None:
             return Plan()
         candidates = [pod for pod in cache.objects_of("pods", key.namespace) if may_own(owner, pod)]
         return plan(Observed(owner, tuple(candidates), tuple(_related_pods(owner, cache)), now, failure))
 
 
+class ReplicationManager(ReplicaSetController):
+    """The same for ReplicationControllers."""
+
+    name = "replication-controller"
+    kind = _REPLICATION_CONTROLLER
+
+
 def _related_pods(owner: Object, cache: Cache) -> list[Object]:
     uid = owner["metadata"]["uid"]
     controller = controller_of(owner)
-    families = [owner] if controller is None else cache.owned(RESOURCE, controller["uid"])
+    families = [owner] if controller is None else cache.owned(_RESOURCES[owner["kind"]], controller["uid"])
     uids = {uid, *(family["metadata"]["uid"] for family in families)}
     return [pod for each in sorted(uids) for pod in cache.owned("pods", each) if is_active(pod)]

@@ -14,7 +14,16 @@ from flametest.sandbox.apiserver.columns.basic import (
 )
 from flametest.sandbox.objects import Object
 
-__all__ = ["CONTROLLER_REVISION", "CRON_JOB", "DAEMON_SET", "DEPLOYMENT", "JOB", "REPLICA_SET", "STATEFUL_SET"]
+__all__ = [
+    "CONTROLLER_REVISION",
+    "CRON_JOB",
+    "DAEMON_SET",
+    "DEPLOYMENT",
+    "JOB",
+    "REPLICATION_CONTROLLER",
+    "REPLICA_SET",
+    "STATEFUL_SET",
+]
 
 
 def _template(obj: Object) -> Object:
@@ -97,6 +106,7 @@ REPLICA_SET = (
     ),
     *pod_columns(_template, selector=True),
 )
+REPLICATION_CONTROLLER = REPLICA_SET
 STATEFUL_SET = (*basic_columns(Column("Ready", _ready_of_desired)), *pod_columns(_template, selector=False))
 DAEMON_SET = (
     *basic_columns(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from flametest.sandbox.apiserver.selectors import selector_text
+from flametest.sandbox.apiserver.selectors import label_selector_of, selector_text
 from flametest.sandbox.objects import Object
 
 __all__ = ["AGE", "NAME", "NONE", "Column", "age_text", "basic_columns", "duration_text", "parse_time", "pod_columns"]
@@ -86,5 +86,5 @@ def pod_columns(template: Callable[[Object], Object], *, selector: bool) -> tupl
     columns = (Column("Containers", names, wide=True), Column("Images", images, wide=True))
     if not selector:
         return columns
-    chosen = Column("Selector", lambda obj, _: selector_text(obj["spec"].get("selector", {})) or NONE, wide=True)
+    chosen = Column("Selector", lambda obj, _: selector_text(label_selector_of(obj)) or NONE, wide=True)
     return (*columns, chosen)

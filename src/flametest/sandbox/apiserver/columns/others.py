@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from flametest.sandbox.apiserver.columns.basic import NONE, Column, basic_columns
+from flametest.sandbox.apiserver.columns.basic import AGE, NAME, NONE, Column, basic_columns
 from flametest.sandbox.apiserver.selectors import selector_text
 from flametest.sandbox.objects import Object
 
@@ -10,9 +10,13 @@ __all__ = [
     "AUTOSCALER",
     "DISRUPTION_BUDGET",
     "INGRESS",
+    "INGRESS_CLASS",
+    "LIMIT_RANGE",
     "NETWORK_POLICY",
     "PERSISTENT_VOLUME",
     "PERSISTENT_VOLUME_CLAIM",
+    "PRIORITY_CLASS",
+    "RESOURCE_QUOTA",
     "STORAGE_CLASS",
 ]
 
@@ -51,6 +55,21 @@ def _addresses(ingress: Object, _: datetime) -> str:
 def _reference(autoscaler: Object, _: datetime) -> str:
     target = autoscaler["spec"].get("scaleTargetRef", {})
     return f"{target.get('kind', '')}/{target.get('name', '')}"
+
+
+def _parameters(ingress_class: Object, _: datetime) -> str:
+    parameters = ingress_class.get("spec", {}).get("parameters")
+    if parameters is None:
+        return NONE
+    group = f".{parameters['apiGroup']}" if parameters.get("apiGroup") else ""
+    return f"{parameters.get('kind', '')}{group}/{parameters.get('name', '')}"
+
+
+def _used(quota: Object, *, limits: bool) -> str:
+    status = quota.get("status", {})
+    used, hard = status.get("used", {}), status.get("hard") or quota.get("spec", {}).get("hard", {})
+    names = (name for name in sorted(hard) if name.startswith("limits.") == limits)
+    return ", ".join(f"{name}: {used.get(name, '0')}/{hard[name]}" for name in names)
 
 
 def _limit(title: str, name: str) -> Column:
@@ -95,6 +114,21 @@ INGRESS = basic_columns(
     Column("Hosts", _hosts),
     Column("Address", _addresses),
     Column("Ports", lambda obj, _: "80, 443" if obj.get("spec", {}).get("tls") else "80"),
+)
+INGRESS_CLASS = basic_columns(
+    Column("Controller", lambda obj, _: obj.get("spec", {}).get("controller", "")), Column("Parameters", _parameters)
+)
+LIMIT_RANGE = (NAME, Column("Created At", lambda obj, _: obj["metadata"]["creationTimestamp"]))
+PRIORITY_CLASS = basic_columns(
+    Column("Value", lambda obj, _: obj.get("value", 0), type="integer"),
+    Column("Global-Default", lambda obj, _: obj.get("globalDefault", False), type="boolean"),
+    Column("PreemptionPolicy", lambda obj, _: obj.get("preemptionPolicy", "")),
+)
+RESOURCE_QUOTA = (
+    NAME,
+    Column("Request", lambda obj, _: _used(obj, limits=False)),
+    Column("Limit", lambda obj, _: _used(obj, limits=True)),
+    AGE,
 )
 DISRUPTION_BUDGET = basic_columns(
     _limit("Min Available", "minAvailable"),

@@ -9,6 +9,7 @@ __all__ = [
     "default_daemon_set",
     "default_deployment",
     "default_replica_set",
+    "default_replication_controller",
     "default_stateful_set",
     "prepare_daemon_set",
     "prepare_deployment",
@@ -51,6 +52,16 @@ def default_replica_set(replica_set: Object) -> None:
     spec = replica_set.setdefault("spec", {})
     default_template(spec.setdefault("template", {}))
     spec.setdefault("replicas", 1)
+
+
+def default_replication_controller(controller: Object) -> None:
+    """Fill in a replication controller: its selector and its own labels are its template's labels."""
+    default_replica_set(controller)
+    labels = controller["spec"]["template"]["metadata"].get("labels", {})
+    if labels and not controller["spec"].get("selector"):
+        controller["spec"]["selector"] = dict(labels)
+    if labels and not controller["metadata"].get("labels"):
+        controller["metadata"]["labels"] = dict(labels)
 
 
 def prepare_stateful_set(stateful_set: Object) -> None:

@@ -4,6 +4,7 @@ from flametest.sandbox.objects import Object
 
 __all__ = [
     "default_autoscaler",
+    "default_ingress_class",
     "default_network_policy",
     "prepare_autoscaler",
     "prepare_disruption_budget",
@@ -25,6 +26,13 @@ def default_network_policy(policy: Object) -> None:
 def prepare_ingress(ingress: Object) -> None:
     """Give a new ingress its empty status."""
     ingress["status"] = {"loadBalancer": {}}
+
+
+def default_ingress_class(ingress_class: Object) -> None:
+    """Fill in an ingress class: its parameters are for the whole cluster."""
+    parameters = ingress_class.get("spec", {}).get("parameters")
+    if parameters is not None:
+        parameters.setdefault("scope", "Cluster")
 
 
 def prepare_disruption_budget(budget: Object) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "check_daemon_set",
     "check_deployment",
     "check_replica_set",
+    "check_replication_controller",
     "check_selector_update",
     "check_stateful_set",
     "check_stateful_set_update",
@@ -100,6 +101,14 @@ def check_deployment(deployment: Object) -> list[Cause]:
 def check_replica_set(replica_set: Object) -> list[Cause]:
     """Return the faults of a replica set."""
     return _check_workload(replica_set["spec"])
+
+
+def check_replication_controller(controller: Object) -> list[Cause]:
+    """Return the faults of a replication controller, whose selector is a map of labels."""
+    spec = controller["spec"]
+    if not spec.get("selector"):
+        return [required("spec.selector")]
+    return _check_workload({**spec, "selector": {"matchLabels": spec["selector"]}})
 
 
 def check_daemon_set(daemon_set: Object) -> list[Cause]:

@@ -12,7 +12,14 @@ from flametest.sandbox.apiserver.validation.names import (
 )
 from flametest.sandbox.objects import Object
 
-__all__ = ["check_autoscaler", "check_disruption_budget", "check_ingress", "check_network_policy"]
+__all__ = [
+    "check_autoscaler",
+    "check_disruption_budget",
+    "check_ingress",
+    "check_ingress_class",
+    "check_ingress_class_update",
+    "check_network_policy",
+]
 
 
 def check_network_policy(policy: Object) -> list[Cause]:
@@ -100,6 +107,24 @@ def check_ingress(ingress: Object) -> list[Cause]:
             if path.get("pathType") != "ImplementationSpecific" and not path.get("path", "").startswith("/"):
                 causes.append(bad_value(f"{field}.path", path.get("path", ""), "must be an absolute path"))
     return causes
+
+
+def check_ingress_class(ingress_class: Object) -> list[Cause]:
+    """Return the faults of an ingress class."""
+    parameters = ingress_class.get("spec", {}).get("parameters")
+    if parameters is None:
+        return []
+    causes = [required(f"spec.parameters.{name}") for name in ("kind", "name") if not parameters.get(name)]
+    causes += check_enum(parameters["scope"], "spec.parameters.scope", ("Cluster", "Namespace"))
+    if parameters["scope"] == "Namespace" and not parameters.get("namespace"):
+        causes.append(required("spec.parameters.namespace", "`parameters.scope` is set to 'Namespace'"))
+    return causes
+
+
+def check_ingress_class_update(new: Object, old: Object) -> list[Cause]:
+    """Return the fault of a change of an ingress class's controller."""
+    named = [obj.get("spec", {}).get("controller") for obj in (new, old)]
+    return [] if named[0] == named[1] else [bad_value("spec.controller", named[0], "field is immutable")]
 
 
 def check_disruption_budget(budget: Object) -> list[Cause]:

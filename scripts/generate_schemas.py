@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from flametest.sandbox.apiserver.resources import CATALOGUE
+from flametest.sandbox.apiserver.views import VIEWS
 
 __all__ = ["main"]
 
@@ -126,7 +127,7 @@ class Slice:
 def main(definitions_path: Path) -> None:
     """Write the slice for every kind of the catalogue."""
     taken = Slice(json.loads(definitions_path.read_text())["$defs"])
-    wanted = [(r.group, r.version, r.kind) for r in CATALOGUE] + list(EXTRA_KINDS)
+    wanted = [(r.group, r.version, r.kind) for r in (*CATALOGUE, *VIEWS) if not r.is_read_only] + list(EXTRA_KINDS)
     kinds = {"/".join(one): taken.kind_type(*one) for one in wanted}
     text = json.dumps({"kinds": kinds, "types": taken.types}, sort_keys=True, separators=(",", ":"))
     OUTPUT.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))

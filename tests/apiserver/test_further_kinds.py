@@ -106,3 +106,62 @@ def test_a_limit_range_fills_in_the_defaults_of_containers(client: Client) -> No
     (item,) = created["spec"]["limits"]
     assert item["default"] == {"cpu": "2", "memory": "64Mi"}
     assert item["defaultRequest"] == {"cpu": "2", "memory": "64Mi"}
+
+
+def autoscaler(version: str, **spec: Any) -> dict[str, Any]:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    return {
+        "apiVersion": f"autoscaling/{version}",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web"},
+        "spec": {"scaleTargetRef": target, "maxReplicas": 3, **spec},
+    }
+
+
+AUTOSCALERS = "/apis/autoscaling/{}/namespaces/default/horizontalpodautoscalers"
+OLD, NEW = AUTOSCALERS.format("v1"), AUTOSCALERS.format("v2")
+
+
+def test_an_autoscaler_of_either_version_is_seen_in_both(client: Client) -> None:
+    created = client.post(OLD, autoscaler("v1", targetCPUUtilizationPercentage=50))
+    assert created.status == 201, created.body
+    assert any("no controller scales here" in warning for warning in created.warnings)
+    assert created.body["spec"]["targetCPUUtilizationPercentage"] == 50
+    assert created.body["status"] == {"currentReplicas": 0, "desiredReplicas": 0}
+    newer = client.get(f"{NEW}/web").body
+    assert newer["apiVersion"] == "autoscaling/v2"
+    assert newer["spec"]["metrics"][0]["resource"]["target"] == {"type": "Utilization", "averageUtilization": 50}
+    patched = client.patch(f"{OLD}/web", {"spec": {"maxReplicas": 9}}, "strategic-merge-patch+json").body
+    assert (patched["apiVersion"], patched["spec"]["maxReplicas"]) == ("autoscaling/v1", 9)
+    assert client.get(f"{NEW}/web").body["spec"]["maxReplicas"] == 9
+    listed = client.get(OLD).body
+    assert (listed["apiVersion"], [one["spec"] for one in listed["items"]]) == ("autoscaling/v1", [patched["spec"]])
+    assert client.call("DELETE", f"{OLD}/web").status == 200
+    assert client.get(f"{NEW}/web").status == 404
+
+
+def test_what_the_old_version_of_autoscalers_has_no_field_for_survives_a_change_by_it(client: Client) -> None:
+    target = {"type": "Utilization", "averageUtilization": 70}
+    memory = {"type": "Resource", "resource": {"name": "memory", "target": target}}
+    behavior = {"scaleDown": {"stabilizationWindowSeconds": 60}}
+    created = client.post(NEW, autoscaler("v2", metrics=[memory], behavior=behavior)).body
+    old = client.get(f"{OLD}/web").body
+    assert "targetCPUUtilizationPercentage" not in old["spec"]
+    old["spec"]["maxReplicas"] = 4
+    assert client.call("PUT", f"{OLD}/web", old).status == 200
+    changed = client.get(f"{NEW}/web").body
+    assert changed["spec"] == {**created["spec"], "maxReplicas": 4}
+    assert "annotations" not in changed["metadata"]
+    assert client.call("DELETE", f"{NEW}/web").status == 200
+
+
+def test_an_autoscaler_without_a_metric_aims_at_busy_processors(client: Client) -> None:
+    assert client.post(OLD, autoscaler("v1")).body["spec"]["targetCPUUtilizationPercentage"] == 80
+    assert client.post(OLD, autoscaler("v1", bogus=1)).status == 409
+    assert client.call("DELETE", f"{OLD}/web").status == 200
+
+
+def test_the_newer_version_of_autoscalers_is_preferred(client: Client) -> None:
+    group = client.get("/apis/autoscaling").body
+    assert [version["version"] for version in group["versions"]] == ["v2", "v1"]
+    assert group["preferredVersion"]["version"] == "v2"

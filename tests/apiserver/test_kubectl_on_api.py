@@ -112,3 +112,130 @@ def test_server_side_apply_and_explain(kubectl: Kubectl, manifest: Path) -> None
     applied = kubectl("apply", "--server-side", "--force-conflicts", "-f", str(manifest))
     assert applied.count("serverside-applied") == 4, applied
     assert "image" in kubectl("explain", "pod.spec.containers")
+
+
+MONITORS = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: servicemonitors.monitoring.example.com}
+spec:
+  group: monitoring.example.com
+  scope: Namespaced
+  names: {plural: servicemonitors, kind: ServiceMonitor, shortNames: [smon]}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      additionalPrinterColumns: [{name: Port, type: string, jsonPath: ".spec.endpoints[*].port"}]
+      schema:
+        openAPIV3Schema:
+          type: object
+          properties:
+            spec:
+              type: object
+              properties:
+                endpoints:
+                  description: where to scrape
+                  type: array
+                  items: {type: object, properties: {port: {type: string}}}
+"""
+MONITOR = """
+apiVersion: monitoring.example.com/v1
+kind: ServiceMonitor
+metadata: {name: web}
+spec: {endpoints: [{port: http}, {port: metrics}]}
+"""
+
+
+def test_custom_resources_are_applied_shown_explained_and_deleted(kubectl: Kubectl, tmp_path: Path) -> None:
+    definition, monitor = tmp_path / "definition.yaml", tmp_path / "monitor.yaml"
+    definition.write_text(MONITORS)
+    monitor.write_text(MONITOR)
+    assert "no matches for kind" in kubectl("apply", "-f", str(monitor))
+    assert "servicemonitors.monitoring.example.com created" in kubectl("apply", "-f", str(definition))
+    waited = kubectl("wait", "--for=condition=Established", "-f", str(definition), "--timeout=5s")
+    assert "condition met" in waited, waited
+    assert "servicemonitor.monitoring.example.com/web created" in kubectl("apply", "-f", str(monitor))
+    assert "unchanged" in kubectl("apply", "-f", str(monitor))
+    monitor.write_text(MONITOR.replace("metrics", "other"))
+    assert "configured" in kubectl("apply", "-f", str(monitor))
+    assert [line.split() for line in kubectl("get", "smon").splitlines()] == [
+        ["NAME", "PORT"],
+        ["web", "http", "other"],
+    ]
+    assert "http" in kubectl("describe", "servicemonitor", "web")
+    assert "where to scrape" in kubectl("explain", "servicemonitor.spec")
+    applied = kubectl("apply", "--server-side", "--force-conflicts", "-f", str(monitor))
+    assert "serverside-applied" in applied, applied
+    assert "crd/servicemonitors" not in kubectl("get", "crd")
+    assert "deleted" in kubectl("delete", "-f", str(monitor))
+    assert "deleted" in kubectl("delete", "-f", str(definition), "--timeout=10s")
+    assert kubectl("get", "servicemonitors").lower().startswith("error")
+    assert "monitoring.example.com" not in kubectl("api-versions")
+
+
+FURTHER = """
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: nginx}
+spec: {controller: k8s.io/ingress-nginx}
+---
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: high}
+value: 1000
+---
+apiVersion: v1
+kind: LimitRange
+metadata: {name: limits}
+spec: {limits: [{type: Container, default: {memory: 64Mi}}]}
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: quota}
+spec: {hard: {pods: "10"}}
+---
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: old}
+spec:
+  replicas: 2
+  selector: {app: old}
+  template:
+    metadata: {labels: {app: old}}
+    spec: {containers: [{name: main, image: "example/web:1"}]}
+---
+apiVersion: autoscaling/v1
+kind: HorizontalPodAutoscaler
+metadata: {name: old}
+spec:
+  scaleTargetRef: {apiVersion: v1, kind: ReplicationController, name: old}
+  maxReplicas: 3
+  targetCPUUtilizationPercentage: 50
+"""
+
+
+def test_the_further_kinds_of_tutorials_are_applied_shown_explained_and_deleted(
+    kubectl: Kubectl, tmp_path: Path
+) -> None:
+    path = tmp_path / "further.yaml"
+    path.write_text(FURTHER)
+    created = kubectl("apply", "-f", str(path))
+    assert created.count(" created") == 6, created
+    unchanged = kubectl("apply", "-f", str(path))
+    # kubectl replaces the list of limits as a whole, and sees another one: with the defaults that were filled in.
+    assert unchanged.count(" unchanged") == 5, unchanged
+    for kind, shown in (
+        ("ingressclass", "ingress-nginx"),
+        ("pc", "1000"),
+        ("limits", "Memory|memory"),
+        ("quota", "Hard"),
+        ("rc", "2 desired"),
+        ("hpa", "50%"),
+    ):
+        described = kubectl("describe", kind)
+        assert any(one in described for one in shown.split("|")), described
+        assert "VERSION" in kubectl("explain", kind)
+    assert kubectl("scale", "rc/old", "--replicas=4") == "replicationcontroller/old scaled\n"
+    assert kubectl("get", "rc", "old", "--no-headers").split()[:2] == ["old", "4"]
+    assert kubectl("delete", "-f", str(path), "--cascade=background").count(" deleted") == 6

@@ -62,8 +62,11 @@ def list_metadata(listing: Listing) -> Object:
 
 def list_bytes(resource: Resource, listing: Listing) -> bytes:
     """Return the JSON of a list."""
-    head = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": list_metadata(listing)}
+    head = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": list_metadata(listing)}
+    shown = [resource.shown(record.data) for record in listing.records]
+    if resource.custom is not None:
+        return b"".join((orjson.dumps(head)[:-1], b',"items":[', b",".join(shown), b"]}"))
     # Items come without kind and apiVersion, which stored bytes begin with, so that a list is a join of bytes.
     begin = len(f'{{"kind":"{resource.kind}","apiVersion":"{resource.api_version}",')
-    items = b",{".join([resource.shown(record.data)[begin:] for record in listing.records])
+    items = b",{".join([data[begin:] for data in shown])
     return b"".join((orjson.dumps(head)[:-1], b',"items":[', b"{" if listing.records else b"", items, b"]}"))

@@ -1,12 +1,10 @@
-"""Discovery: the documents by which clients learn which resources there are. All are made from the catalogue."""
+"""Discovery: the documents by which clients learn which resources there are. All are made from what is served."""
 
-from functools import cache
-
-from flametest.sandbox.apiserver.resources import CATALOGUE, Resource
-from flametest.sandbox.apiserver.views import VIEWS
+from flametest.sandbox.apiserver.resources import Resource
+from flametest.sandbox.apiserver.served import Served
 from flametest.sandbox.objects import Object
 
-__all__ = ["GROUP_VERSIONS", "VERSION", "api_versions", "group", "groups", "resource_list", "version_info"]
+__all__ = ["VERSION", "api_versions", "group", "group_versions", "groups", "resource_list", "version_info"]
 
 VERSION = "v1.36.2"
 """The Kubernetes release whose behaviour the sandbox follows."""
@@ -29,10 +27,10 @@ _REVIEWS = {
     ("authentication.k8s.io", "v1"): ("selfsubjectreviews", "SelfSubjectReview"),
 }
 
-GROUP_VERSIONS: tuple[tuple[str, str], ...] = tuple(
-    dict.fromkeys([*((r.group, r.version) for r in (*CATALOGUE, *VIEWS)), *_REVIEWS])
-)
-"""Every group and version that is served, the core group first."""
+
+def group_versions(served: Served) -> tuple[tuple[str, str], ...]:
+    """Return every group and version that is served, the core group first."""
+    return tuple(dict.fromkeys([*((r.group, r.version) for r in served.resources), *_REVIEWS]))
 
 
 def version_info() -> Object:
@@ -56,27 +54,27 @@ def api_versions(address: str) -> Object:
     return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": by_client}
 
 
-def _group_body(name: str) -> Object:
-    versions = [{"groupVersion": f"{g}/{v}", "version": v} for g, v in GROUP_VERSIONS if g == name]
+def _group_body(served: Served, name: str) -> Object:
+    versions = [{"groupVersion": f"{g}/{v}", "version": v} for g, v in group_versions(served) if g == name]
     return {"name": name, "versions": versions, "preferredVersion": versions[0]}
 
 
-def groups() -> Object:
+def groups(served: Served) -> Object:
     """Return the answer of ``/apis``."""
-    names = dict.fromkeys(name for name, _ in GROUP_VERSIONS if name)
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group_body(name) for name in names]}
+    names = dict.fromkeys(name for name, _ in group_versions(served) if name)
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group_body(served, name) for name in names]}
 
 
-def group(name: str) -> Object | None:
+def group(served: Served, name: str) -> Object | None:
     """Return the answer of ``/apis/GROUP``; None for a group that is not served."""
-    if not name or all(name != served for served, _ in GROUP_VERSIONS):
+    if not name or all(name != one for one, _ in group_versions(served)):
         return None
-    return {"kind": "APIGroup", "apiVersion": "v1", **_group_body(name)}
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group_body(served, name)}
 
 
 def _entries(resource: Resource) -> list[Object]:
     verbs = [verb for verb in _VERBS if verb != "deletecollection" or resource.kind != "Namespace"]
-    if resource.stored_as:
+    if resource.is_read_only:
         verbs = ["get", "list", "watch"]
     entry: Object = {
         "name": resource.plural,
@@ -99,14 +97,13 @@ def _entries(resource: Resource) -> list[Object]:
     return entries
 
 
-@cache
-def resource_list(group_name: str, version: str) -> Object | None:
+def resource_list(served: Served, group_name: str, version: str) -> Object | None:
     """Return the resources of a group and version; None for what is not served."""
-    if (group_name, version) not in GROUP_VERSIONS:
+    if (group_name, version) not in group_versions(served):
         return None
     entries = [
         entry
-        for resource in sorted((*CATALOGUE, *VIEWS), key=lambda r: r.plural)
+        for resource in sorted(served.resources, key=lambda r: r.plural)
         if (resource.group, resource.version) == (group_name, version)
         for entry in _entries(resource)
     ]

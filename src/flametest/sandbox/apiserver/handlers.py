@@ -29,7 +29,6 @@ from flametest.sandbox.apiserver.requests import (
     selection,
     write_options,
 )
-from flametest.sandbox.apiserver.schema import type_of_kind
 from flametest.sandbox.apiserver.tables import IncludeObject, partial_metadata, table
 from flametest.sandbox.apiserver.warnings import LIMITS, warnings_for
 from flametest.sandbox.apiserver.watching import stream_watch
@@ -113,7 +112,7 @@ class Handlers:
                 verbs = {"GET": self._list}
             elif target.resource.kind == "Namespace":
                 del verbs["DELETE"]
-        if target.resource.stored_as:
+        if target.resource.is_read_only:
             verbs = {"GET": verbs["GET"]}
         verb = verbs.get("GET" if method == "HEAD" else method)
         if verb is None:
@@ -201,18 +200,17 @@ class Handlers:
     def _editor(call: Call, body: bytes) -> Callable[[Object], Object]:
         """Return what applies the patch of a request to an object."""
         media_type = _media_type(call.request)
-        if media_type not in patching.PATCH_TYPES:
-            raise unsupported_media(patching.PATCH_TYPES)
+        resource = call.target.resource
+        if media_type not in (taken := patching.patch_types(resource)):
+            raise unsupported_media(taken)
         patch = parse_json(body)
         if media_type == "application/json-patch+json":
             return lambda obj: patching.json_patch(obj, patch)
         if not isinstance(patch, dict):
             raise bad_request("error decoding patch: it has to be an object")
-        resource = call.target.resource
         if media_type == "application/merge-patch+json" or call.target.subresource == "scale":
             return _merging(patch)
-        of = type_of_kind(resource.group, resource.version, resource.kind)
-        return lambda obj: patching.strategic_merge_patch(obj, patch, of)
+        return lambda obj: patching.strategic_merge_patch(obj, patch, resource.type)
 
     async def _delete(self, call: Call) -> web.StreamResponse:
         target = call.target
@@ -233,7 +231,7 @@ class Handlers:
         for record in listing.records:
             metadata = record.load()["metadata"]
             # Deleting one object may have taken another along.
-            if self._registry.store.get(target.resource.name, (call.namespace, metadata["name"])) is not None:
+            if self._registry.store.get(target.resource.stored_name, (call.namespace, metadata["name"])) is not None:
                 self._registry.erase(target.resource, call.namespace, metadata["name"], options)
         return answers.answer_bytes(answers.list_bytes(target.resource, listing))
 

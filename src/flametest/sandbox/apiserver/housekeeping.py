@@ -10,10 +10,11 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from flametest.sandbox.apiserver.defaults.storage import CLAIM_PROTECTION
+from flametest.sandbox.apiserver.definitions import Definitions
 from flametest.sandbox.apiserver.deletion import DeleteOptions, may_go
 from flametest.sandbox.apiserver.failures import forbidden
 from flametest.sandbox.apiserver.outcomes import Deleted
-from flametest.sandbox.apiserver.resources import BY_NAME, CATALOGUE, Resource
+from flametest.sandbox.apiserver.resources import BY_NAME, Resource
 from flametest.sandbox.errors import conflict, not_found
 from flametest.sandbox.objects import Object
 from flametest.sandbox.store import Key
@@ -39,6 +40,7 @@ class Housekeeping:
         self._root_certificate = root_certificate
         self._ending: set[str] = set()
         self._events: deque[Key] = deque()
+        self._definitions = Definitions(registry)
 
     def check_namespace(self, resource: Resource, namespace: str, name: str) -> None:
         """Check that a namespace takes new objects.
@@ -78,8 +80,17 @@ class Housekeeping:
         because = f'error looking up service account {namespace}/{account}: serviceaccount "{account}" not found'
         raise forbidden(f'pods "{name}" is forbidden: {because}', {"name": name, "kind": "pods"})
 
+    def check_definition(self, resource: Resource) -> None:
+        """Check that a custom resource takes new objects.
+
+        Raises:
+            StatusError: 405, its definition is being deleted.
+        """
+        self._definitions.check_may_add(resource)
+
     def added(self, resource: Resource, key: Key) -> None:
-        """Furnish a new namespace; make room for a new event."""
+        """Furnish a new namespace; make room for a new event; serve what a new definition defines."""
+        self._definitions.written(resource, key)
         if resource.kind == "Namespace":
             self._furnish(key[1])
         elif resource.kind == "Event":
@@ -99,12 +110,15 @@ class Housekeeping:
         self._registry.create("configmaps", certificate)
 
     def changed(self, resource: Resource, key: Key, obj: Object) -> None:
-        """Let go of the claims of a pod that has finished."""
+        """Let go of the claims of a pod that has finished; serve what a changed definition defines."""
+        self._definitions.written(resource, key)
         if resource.kind == "Pod" and obj.get("status", {}).get("phase") in ("Succeeded", "Failed"):
             self._release_claims(key[0])
 
     def marked(self, resource: Resource, key: Key) -> bool:
-        """Let go of a claim that is being deleted and that no pod uses; return whether it is gone."""
+        """Let go of a claim that no pod uses and of a definition without objects; return whether it is gone."""
+        if self._definitions.is_definition(resource):
+            return self._definitions.end(key[1])
         if resource.kind != "PersistentVolumeClaim":
             return False
         self._release_claims(key[0])
@@ -113,6 +127,7 @@ class Housekeeping:
     def removed(self, resource: Resource, key: Key) -> None:
         """Let go of a pod's claims, and of a namespace that has become empty."""
         namespace = key[0]
+        self._definitions.removed(resource, key)
         if resource.kind == "Pod":
             self._release_claims(namespace)
         self._end_if_empty(namespace)
@@ -149,7 +164,7 @@ class Housekeeping:
 
     def _empty(self, namespace: str) -> None:
         """Delete every object of a namespace; the last removal takes the namespace along."""
-        for resource in CATALOGUE:
+        for resource in self._registry.served.stored:
             if not resource.namespaced:
                 continue
             for key, _ in list(self._registry.store.items(resource.name, namespace)):
@@ -158,10 +173,8 @@ class Housekeeping:
                     self._registry.erase(resource, *key, DeleteOptions(propagation="Background"))
 
     def _is_empty(self, namespace: str) -> bool:
-        store = self._registry.store
-        return not any(
-            next(store.items(resource.name, namespace), None) for resource in CATALOGUE if resource.namespaced
-        )
+        store, stored = self._registry.store, self._registry.served.stored
+        return not any(next(store.items(resource.name, namespace), None) for resource in stored if resource.namespaced)
 
     def _release_claims(self, namespace: str) -> None:
         """Take the protection off the claims that are being deleted and that no pod uses any more."""

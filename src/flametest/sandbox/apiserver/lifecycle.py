@@ -9,7 +9,7 @@ from typing import Literal
 
 from flametest.sandbox.apiserver.failures import bad_request
 from flametest.sandbox.apiserver.resources import Resource
-from flametest.sandbox.apiserver.schema import normalise, type_of_kind
+from flametest.sandbox.apiserver.schema import normalise
 from flametest.sandbox.objects import Object
 
 __all__ = [
@@ -66,8 +66,7 @@ def decode(resource: Resource, obj: Object, validation: FieldValidation) -> list
     Raises:
         StatusError: 400, a value has the wrong type, or a field is unknown and the validation is strict.
     """
-    of = type_of_kind(resource.group, resource.version, resource.kind)
-    unknown = normalise(obj, of, resource.kind, resource.version)
+    unknown = normalise(obj, resource.type, resource.kind, resource.version)
     obj.setdefault("metadata", {})
     if not unknown or validation == "Ignore":
         return []

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from flametest.sandbox.apiserver.resources import Resource
-from flametest.sandbox.apiserver.schema import FieldType, ObjectType, object_type, type_of_kind
+from flametest.sandbox.apiserver.schema import FieldType, ObjectType, object_type
 from flametest.sandbox.errors import StatusError
 from flametest.sandbox.objects import Object
 
@@ -53,8 +53,16 @@ def _item_key(item: Any, field: FieldType) -> str:
 
 def _walk_object(obj: Object, of: ObjectType, at: Path) -> Iterator[tuple[Path, Any]]:
     for name, value in obj.items():
-        if name in of.fields:
-            yield from _walk_value(value, of.fields[name], (*at, f"f:{name}"))
+        field = of.field(name)
+        if field is not None:
+            yield from _walk_value(value, field, (*at, f"f:{name}"))
+
+
+def _element_of(field: FieldType) -> FieldType | None:
+    """Return the type of the values of a map that several may own parts of; None for any other field."""
+    if field.kind == "tree":
+        return field
+    return field.element if field.kind == "map" and not field.atomic else None
 
 
 def _walk_value(value: Any, field: FieldType, at: Path) -> Iterator[tuple[Path, Any]]:
@@ -64,9 +72,9 @@ def _walk_value(value: Any, field: FieldType, at: Path) -> Iterator[tuple[Path, 
         if not of.atomic:
             yield from _walk_object(value, of, at)
             return
-    elif field.kind == "map" and not field.atomic and value and field.element is not None:
+    elif value and isinstance(value, dict) and (element := _element_of(field)) is not None:
         for name, item in value.items():
-            yield from _walk_value(item, field.element, (*at, f"f:{name}"))
+            yield from _walk_value(item, element, (*at, f"f:{name}"))
         return
     elif field.list_type == "map" and field.element is not None:
         for item in value:
@@ -144,16 +152,19 @@ def merge(live: Any, applied: Any, field: FieldType) -> Any:
     if field.kind == "object" and not field.atomic and isinstance(live, dict):
         of = object_type(field.type_name)
         if not of.atomic:
-            unknown = FieldType("any")
-            merged = {k: merge(live.get(k), v, of.fields.get(k, unknown)) for k, v in applied.items()}
-            return {**live, **merged}
-    elif field.kind == "map" and not field.atomic and isinstance(live, dict) and field.element is not None:
-        return {**live, **{key: merge(live.get(key), value, field.element) for key, value in applied.items()}}
+            return _merge_object(live, applied, of)
+    elif isinstance(live, dict) and isinstance(applied, dict) and (element := _element_of(field)) is not None:
+        return {**live, **{key: merge(live.get(key), value, element) for key, value in applied.items()}}
     elif field.list_type == "map" and isinstance(live, list) and field.element is not None:
         return _merge_items(live, applied, field)
     elif field.list_type == "set" and isinstance(live, list):
         return [*live, *(item for item in applied if item not in live)]
     return applied
+
+
+def _merge_object(live: Object, applied: Object, of: ObjectType) -> Object:
+    unknown = FieldType("any")
+    return {**live, **{key: merge(live.get(key), value, of.field(key) or unknown) for key, value in applied.items()}}
 
 
 def _merge_items(live: list[Any], applied: list[Any], field: FieldType) -> list[Any]:
@@ -234,7 +245,7 @@ def apply_configuration(
     Raises:
         StatusError: 409, others own fields that would change; ``force`` takes them over.
     """
-    of = type_of_kind(resource.group, resource.version, resource.kind)
+    of = resource.type
     wanted, present = fields_of(applied, of), fields_of(live, of)
     owners = _owners(live)
     mine = next((o for o in owners if o.manager == manager and o.operation == "Apply"), None)
@@ -248,7 +259,7 @@ def apply_configuration(
                 conflicts.append((owner.manager, path))
     if conflicts and not force:
         raise _conflict(conflicts, resource.api_version)
-    merged: Object = merge(live, applied, FieldType("object", of.name))
+    merged = _merge_object(live, applied, of)
     if mine is not None:
         foreign = {path[:end] for owner in others for path in owner.fields for end in range(1, len(path) + 1)}
         _remove_all(merged, mine.fields - wanted.keys() - foreign)
@@ -265,7 +276,7 @@ def track_update(resource: Resource, new: Object, old: Object, manager: str, now
     """Make a manager that updated an applied object the owner of what it changed; others lose what changed."""
     if not old["metadata"].get("managedFields"):
         return
-    of = type_of_kind(resource.group, resource.version, resource.kind)
+    of = resource.type
     before, after = fields_of(old, of), fields_of(new, of)
     changed = {path for path, value in after.items() if path not in before or before[path] != value}
     lost = changed | (before.keys() - after.keys())

@@ -5,14 +5,13 @@ kubectl 1.29 and later looks in the document of a group for the PATCH of a kind:
 patches by the hints of the schemas. These come from the slice and have no descriptions.
 """
 
-from functools import cache
-
 import orjson
 
-from flametest.sandbox.apiserver.discovery import GROUP_VERSIONS, VERSION
-from flametest.sandbox.apiserver.patching import PATCH_TYPES
-from flametest.sandbox.apiserver.resources import CATALOGUE, Resource
-from flametest.sandbox.apiserver.schema import FieldType, ObjectType, object_type, type_of_kind
+from flametest.sandbox.apiserver.discovery import VERSION, group_versions
+from flametest.sandbox.apiserver.patching import patch_types
+from flametest.sandbox.apiserver.resources import Resource
+from flametest.sandbox.apiserver.schema import FieldType, ObjectType, object_type
+from flametest.sandbox.apiserver.served import Served
 from flametest.sandbox.objects import Object
 
 __all__ = ["VERSION_2_TYPE", "document", "index", "version_2"]
@@ -30,6 +29,7 @@ _SCALARS: dict[str, Object] = {
     "quantity": {"oneOf": [{"type": "string"}, {"type": "number"}]},
     "intstr": {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]},
     "any": {"type": "object"},
+    "tree": {"type": "object"},
 }
 
 
@@ -37,11 +37,19 @@ def _path(group: str, version: str) -> str:
     return f"apis/{group}/{version}" if group else f"api/{version}"
 
 
-@cache
-def index() -> Object:
+def index(served: Served) -> Object:
     """Return the answer of ``/openapi/v3``: where the document of each group and version is."""
-    paths = (_path(group, version) for group, version in GROUP_VERSIONS)
-    return {"paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={VERSION}"} for path in paths}}
+    paths = {}
+    for group, version in group_versions(served):
+        path = _path(group, version)
+        # Clients keep a document for as long as its address is the same.
+        revisions = [r.custom.revision for r in _described(served, group, version) if r.custom is not None]
+        paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={'-'.join((VERSION, *revisions))}"}
+    return {"paths": paths}
+
+
+def _described(served: Served, group: str, version: str) -> list[Resource]:
+    return [r for r in served.resources if (r.group, r.version) == (group, version) and not r.is_read_only]
 
 
 def version_2() -> bytes:
@@ -58,9 +66,10 @@ def version_2() -> bytes:
     return field(1, b"2.0") + field(2, field(1, b"Kubernetes") + field(2, VERSION.encode()))
 
 
-def _operation(kind: Object, action: str) -> Object:
+def _operation(resource: Resource, action: str) -> Object:
+    kind = _kind(resource)
     names = ("dryRun", "fieldManager", "fieldValidation", "force")
-    body_types = PATCH_TYPES if action == "patch" else ("application/json",)
+    body_types = patch_types(resource) if action == "patch" else ("application/json",)
     return {
         "requestBody": {"content": {media_type: {"schema": {"type": "object"}} for media_type in body_types}},
         "operationId": f"{action}{kind['kind']}",
@@ -76,6 +85,8 @@ def _kind(resource: Resource) -> Object:
 
 
 def _schema_name(name: str) -> str:
+    if name.startswith("io.k8s."):
+        return name
     prefix = "io.k8s.apimachinery.pkg." if name.startswith("apis.") else "io.k8s.api."
     return prefix + name
 
@@ -114,9 +125,15 @@ def _schemas(resources: list[Resource]) -> Object:
     schemas: Object = {}
     pending: list[str] = []
     for resource in resources:
-        of = type_of_kind(resource.group, resource.version, resource.kind)
+        of = resource.type
         schema = {**_type_schema(of, pending), "x-kubernetes-group-version-kind": [_kind(resource)]}
-        schemas[_schema_name(of.name)] = schema
+        if resource.custom is None:
+            schemas[_schema_name(of.name)] = schema
+            continue
+        declared = resource.custom.schema
+        properties = {**declared.get("properties", {}), **schema["properties"]}
+        name = ".".join((*reversed(resource.group.split(".")), resource.version, resource.kind))
+        schemas[name] = {**declared, **schema, "properties": properties}
     while pending:
         name = pending.pop()
         if _schema_name(name) not in schemas:
@@ -125,16 +142,16 @@ def _schemas(resources: list[Resource]) -> Object:
     return schemas
 
 
-def document(group: str, version: str) -> bytes | None:
+def document(served: Served, group: str, version: str) -> bytes | None:
     """Return the JSON of the document of a group and version; None for what is not served."""
-    if (group, version) not in GROUP_VERSIONS:
+    if (group, version) not in group_versions(served):
         return None
-    resources = [r for r in CATALOGUE if (r.group, r.version) == (group, version)]
+    resources = _described(served, group, version)
     paths: Object = {}
     for resource in resources:
         scope = "namespaces/{namespace}/" if resource.namespaced else ""
         path = f"/{_path(group, version)}/{scope}{resource.plural}/{{name}}"
-        paths[path] = {action: _operation(_kind(resource), action) for action in ("patch", "put")}
+        paths[path] = {action: _operation(resource, action) for action in ("patch", "put")}
     return orjson.dumps(
         {
             "openapi": "3.0.0",

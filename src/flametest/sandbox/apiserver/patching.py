@@ -12,22 +12,29 @@ import jsonpatch
 import jsonpointer
 
 from flametest.sandbox.apiserver.failures import bad_request
+from flametest.sandbox.apiserver.resources import Resource
 from flametest.sandbox.apiserver.schema import FieldType, ObjectType, object_type
 from flametest.sandbox.errors import StatusError
 from flametest.sandbox.objects import Object
 
-__all__ = ["PATCH_TYPES", "json_patch", "merge_patch", "strategic_merge_patch"]
+__all__ = ["json_patch", "merge_patch", "patch_types", "strategic_merge_patch"]
 
-PATCH_TYPES = (
+_STRATEGIC = "application/strategic-merge-patch+json"
+_PATCH_TYPES = (
     "application/json-patch+json",
     "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
+    _STRATEGIC,
     "application/apply-patch+yaml",
 )
 
 OPERATIONS_MAX = 10_000
 _ANY = FieldType("any")
 _ORDER, _DELETE, _RETAIN, _DIRECTIVE = "$setElementOrder/", "$deleteFromPrimitiveList/", "$retainKeys", "$patch"
+
+
+def patch_types(resource: Resource) -> tuple[str, ...]:
+    """Return the media types of the patches that a resource takes: custom ones have no merge keys."""
+    return _PATCH_TYPES if resource.custom is None else tuple(one for one in _PATCH_TYPES if one != _STRATEGIC)
 
 
 def json_patch(obj: Object, patch: Any) -> Object:

@@ -31,6 +31,7 @@ from flametest.sandbox.apiserver.lifecycle import (
 from flametest.sandbox.apiserver.objectwatch import ObjectWatch
 from flametest.sandbox.apiserver.outcomes import Deleted, Listing, Selection, WriteOptions, Written
 from flametest.sandbox.apiserver.resources import BY_NAME, Resource
+from flametest.sandbox.apiserver.served import Served
 from flametest.sandbox.apiserver.validation.metadata import check_metadata, check_metadata_update
 from flametest.sandbox.errors import already_exists, conflict, not_found
 from flametest.sandbox.objects import Object, WatchEvent
@@ -58,6 +59,7 @@ class Registry:
     ) -> None:
         self.store = store if store is not None else Store()
         self.clock = clock
+        self.served = Served()
         self._rng = rng if rng is not None else random.Random()  # noqa: S311 - names, not secrets
         self._addresses = ServiceAddresses(self._rng, service_range, node_ports)
         self._housekeeping = Housekeeping(self, root_certificate)
@@ -98,6 +100,8 @@ class Registry:
         """
         check_identity(resource, namespace, obj)
         warnings = decode(resource, obj, options.field_validation)
+        resource, obj = self._as_stored(resource, obj)
+        self._housekeeping.check_definition(resource)
         if resource.namespaced:
             self._housekeeping.check_namespace(resource, namespace, obj["metadata"].get("name", ""))
         owners = obj["metadata"].get("managedFields") if options.applied else None
@@ -129,6 +133,7 @@ class Registry:
         old = self.record(resource, namespace, name).load()
         check_identity(resource, namespace, obj)
         warnings = decode(resource, obj, options.field_validation)
+        resource, obj = self._as_stored(resource, obj)
         if obj["metadata"].get("name", name) != name:
             found = obj["metadata"]["name"]
             raise bad_request(f"the name of the object ({found}) does not match the name on the URL ({name})")
@@ -160,7 +165,8 @@ class Registry:
         status: bool = False,
     ) -> Written:
         """Replace an object by what ``edit`` makes of a copy of it: the way of every patch."""
-        obj = edit(self.record(resource, namespace, name).load())
+        live = self.record(resource, namespace, name).load()
+        obj = edit(live if resource.show is None else resource.show(live))
         if not isinstance(obj, dict):
             raise bad_request("the patch does not leave an object")
         return self.replace(resource, namespace, name, obj, options, status=status)
@@ -175,6 +181,7 @@ class Registry:
         """
         check_identity(resource, namespace, config)
         warnings = decode(resource, config, options.field_validation)
+        resource, config = self._as_stored(resource, config)
         config["metadata"].setdefault("name", name)
         config["metadata"].pop("managedFields", None)
         record = self.store.get(resource.name, (namespace, name))
@@ -194,7 +201,11 @@ class Registry:
         Raises:
             StatusError: 404, 409 (a precondition does not hold).
         """
+        resource = self.served.storage(resource)
         record = self.record(resource, namespace, name)
+        if resource.custom is not None:
+            # Nothing collects what custom resources own, so nothing would ever end a wait for it.
+            options = replace(options, propagation="Background")
         if resource.kind == "Namespace":
             return self._housekeeping.end_namespace(name, options)
         plan = plan_deletion(resource, record.load(), options, self.clock())
@@ -238,7 +249,7 @@ class Registry:
 
     def create(self, resource: str, obj: Object) -> Object:
         """Store a new object and return it as stored."""
-        kind = BY_NAME[resource]
+        kind = self.served.named(resource)
         return self.add(kind, self._namespace_of(kind, obj), _copy(obj), WriteOptions()).record.load()
 
     def update(self, resource: str, obj: Object) -> Object:
@@ -282,7 +293,7 @@ class Registry:
         propagation: Literal["Background", "Foreground", "Orphan"] = "Background",
     ) -> None:
         """Delete an object, or begin to: pods go gracefully, finalizers hold."""
-        self.erase(BY_NAME[resource], namespace, name, DeleteOptions(grace_seconds, propagation, uid))
+        self.erase(self.served.named(resource), namespace, name, DeleteOptions(grace_seconds, propagation, uid))
 
     def watch(self, *resources: str) -> AsyncIterator[WatchEvent]:
         """Yield an ADDED event for each object that exists, then every change, in order, across all ``resources``."""
@@ -291,7 +302,7 @@ class Registry:
         return ObjectWatch(self.store, subscription, present)
 
     def _update(self, resource: str, obj: Object, *, status: bool) -> Object:
-        kind = BY_NAME[resource]
+        kind = self.served.named(resource)
         namespace, name = self._namespace_of(kind, obj), obj["metadata"]["name"]
         return self.replace(kind, namespace, name, _copy(obj), WriteOptions(), status=status).record.load()
 
@@ -300,6 +311,10 @@ class Registry:
         return str(obj["metadata"].get("namespace") or "default") if resource.namespaced else ""
 
     # The steps of a write.
+
+    def _as_stored(self, resource: Resource, obj: Object) -> tuple[Resource, Object]:
+        """Return as what, and in which form, an object is stored that was written as one of ``resource``."""
+        return self.served.storage(resource), obj if resource.store is None else resource.store(obj)
 
     @staticmethod
     def _check(resource: Resource, obj: Object, old: Object | None) -> None:

@@ -23,9 +23,9 @@ from flametest.sandbox.apiserver.failures import (
 from flametest.sandbox.apiserver.lifecycle import FieldValidation
 from flametest.sandbox.apiserver.outcomes import Selection, WriteOptions
 from flametest.sandbox.apiserver.protobuf import MAGIC, MEDIA_TYPE, decode_protobuf
-from flametest.sandbox.apiserver.resources import CATALOGUE, Resource
+from flametest.sandbox.apiserver.resources import Resource
 from flametest.sandbox.apiserver.selectors import parse_field_selector, parse_label_selector
-from flametest.sandbox.apiserver.views import VIEWS
+from flametest.sandbox.apiserver.served import Served
 from flametest.sandbox.errors import StatusError, gone
 from flametest.sandbox.objects import Object
 from flametest.sandbox.store import Key
@@ -52,9 +52,6 @@ Form = Literal["object", "table", "metadata"]
 
 JSON_TYPES = ("application/json", "application/yaml")
 
-_RESOURCES = {(r.group, r.version, r.plural): r for r in (*CATALOGUE, *VIEWS)}
-_VERSIONS = frozenset((group, version) for group, version, _ in _RESOURCES)
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -73,7 +70,7 @@ class Target:
     subresource: str
 
 
-def parse_target(path: str) -> Target | None:
+def parse_target(path: str, served: Served) -> Target | None:
     """Return what a path under ``/api`` or ``/apis`` names; None when its group or version is not served.
 
     Raises:
@@ -86,13 +83,13 @@ def parse_target(path: str) -> Target | None:
         group, parts = parts[1], parts[2:]
     else:
         return None
-    if len(parts) < 2 or (group, parts[0]) not in _VERSIONS:
+    if len(parts) < 2 or not served.has_version(group, parts[0]):
         return None
     version, rest = parts[0], parts[1:]
     namespace: str | None = None
     if rest[0] == "namespaces" and len(rest) > 2 and (group or rest[2] not in ("status", "finalize")):
         namespace, rest = rest[1], rest[2:]
-    resource = _RESOURCES.get((group, version, rest[0]))
+    resource = served.find(group, version, rest[0])
     if len(rest) > 3 and rest[2] == "proxy":
         rest = rest[:3]
     if resource is None or len(rest) > 3 or (namespace is not None) > resource.namespaced:

@@ -17,10 +17,23 @@ from flametest.sandbox.apiserver.columns import others as other_columns
 from flametest.sandbox.apiserver.columns import rbac as rbac_columns
 from flametest.sandbox.apiserver.columns.basic import Column
 from flametest.sandbox.apiserver.columns.pods import POD
-from flametest.sandbox.apiserver.defaults import apps, batch, core, networking, pods, policy, rbac, services, storage
+from flametest.sandbox.apiserver.defaults import (
+    apps,
+    batch,
+    core,
+    extensions,
+    networking,
+    pods,
+    policy,
+    rbac,
+    services,
+    storage,
+)
+from flametest.sandbox.apiserver.schema import CUSTOM_TYPE, ObjectType, type_of_kind
 from flametest.sandbox.apiserver.validation import apps as apps_rules
 from flametest.sandbox.apiserver.validation import batch as batch_rules
 from flametest.sandbox.apiserver.validation import core as core_rules
+from flametest.sandbox.apiserver.validation import extensions as extension_rules
 from flametest.sandbox.apiserver.validation import networking as networking_rules
 from flametest.sandbox.apiserver.validation import pods as pod_rules
 from flametest.sandbox.apiserver.validation import policy as policy_rules
@@ -30,10 +43,27 @@ from flametest.sandbox.apiserver.validation import storage as storage_rules
 from flametest.sandbox.apiserver.validation.names import dns_1035_label, dns_label, dns_subdomain
 from flametest.sandbox.objects import Object
 
-__all__ = ["BY_NAME", "CATALOGUE", "Resource"]
+__all__ = ["BY_NAME", "CATALOGUE", "Custom", "Resource"]
 
 PLAIN = Behaviour()
 _METADATA_FIELDS = ("metadata.name", "metadata.namespace")
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """What the definition of a custom resource says beyond what every resource has.
+
+    Attributes:
+        singular: its singular name.
+        list_kind: of its lists.
+        schema: the OpenAPI schema of its objects.
+        revision: changes with the definition.
+    """
+
+    singular: str
+    list_kind: str
+    schema: Object
+    revision: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +86,12 @@ class Resource:
         behaviour: its defaults and checks.
         returns_deleted: a deletion answers with the object, not with a Status.
         orphans: a deletion that names no policy leaves the dependents alone, as jobs do for compatibility.
-        stored_as: the name of the resource whose objects it shows, read only; empty for one with objects of its own.
+        stored_as: the name of the resource whose objects it shows; empty for one with objects of its own.
         show: makes what is shown of what is stored, where that differs.
+        store: makes what is stored of what is written, for one that shows another's objects; without it that one can
+            only be read.
         field_aliases: further names of fields that field selectors take, and what they stand for.
+        custom: what its definition says, for a resource that is not of the catalogue.
     """
 
     plural: str
@@ -78,7 +111,9 @@ class Resource:
     orphans: bool = False
     stored_as: str = ""
     show: Callable[[Object], Object] | None = None
+    store: Callable[[Object], Object] | None = None
     field_aliases: Mapping[str, str] = field(default_factory=dict)
+    custom: Custom | None = None
 
     @property
     def name(self) -> str:
@@ -89,6 +124,16 @@ class Resource:
     def stored_name(self) -> str:
         """The name under which its objects are stored."""
         return self.stored_as or self.name
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it shows objects of another resource and takes none."""
+        return bool(self.stored_as) and self.store is None
+
+    @property
+    def type(self) -> ObjectType:
+        """The type of its objects."""
+        return type_of_kind(self.group, self.version, self.kind) if self.custom is None else CUSTOM_TYPE
 
     def shown(self, data: bytes) -> bytes:
         """Return the JSON of a stored object as this resource shows it."""
@@ -102,7 +147,12 @@ class Resource:
     @property
     def singular(self) -> str:
         """The singular name."""
-        return self.kind.lower()
+        return self.kind.lower() if self.custom is None else self.custom.singular
+
+    @property
+    def list_kind(self) -> str:
+        """The kind of its lists."""
+        return f"{self.kind}List" if self.custom is None else self.custom.list_kind
 
 
 CATALOGUE: tuple[Resource, ...] = (
@@ -282,6 +332,24 @@ CATALOGUE: tuple[Resource, ...] = (
             validate_update=service_rules.check_service_update,
         ),
         returns_deleted=True,
+    ),
+    Resource(
+        plural="customresourcedefinitions",
+        kind="CustomResourceDefinition",
+        group="apiextensions.k8s.io",
+        columns=other_columns.DEFINITION,
+        namespaced=False,
+        short_names=("crd", "crds"),
+        categories=("api-extensions",),
+        subresources=("status",),
+        has_generation=True,
+        behaviour=Behaviour(
+            prepare=extensions.prepare_definition,
+            default=extensions.default_definition,
+            carry=extensions.carry_definition,
+            validate=extension_rules.check_definition,
+            validate_update=extension_rules.check_definition_update,
+        ),
     ),
     Resource(
         plural="controllerrevisions", kind="ControllerRevision", group="apps", columns=apps_columns.CONTROLLER_REVISION

@@ -19,7 +19,7 @@ import orjson
 from flametest.sandbox.apiserver.failures import bad_request
 from flametest.sandbox.quantities import parse_quantity
 
-__all__ = ["FieldType", "ObjectType", "normalise", "object_type", "type_of_kind"]
+__all__ = ["CUSTOM_TYPE", "FieldType", "ObjectType", "normalise", "object_type", "type_of_kind"]
 
 QUANTITY_TEXT = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
@@ -32,7 +32,7 @@ class FieldType:
 
     Attributes:
         kind: ``string``, ``boolean``, ``int32``, ``int64``, ``number``, ``quantity``, ``intstr``, ``time``, ``any``,
-            ``object``, ``list`` or ``map``.
+            ``object``, ``list``, ``map`` or ``tree``: any JSON, in which objects merge and lists are replaced.
         type_name: for ``object``: the name of its `ObjectType`.
         element: for ``list`` and ``map``: the type of items or values.
         merge_key: the key by which a strategic merge patch pairs items of a list; empty where it replaces the list.
@@ -54,15 +54,36 @@ class FieldType:
 
 @dataclass(frozen=True, slots=True)
 class ObjectType:
-    """The type of a JSON object with named fields."""
+    """The type of a JSON object with named fields; ``others`` is the type of the fields without a name, if it has any.
+
+    Without ``others`` a field that is not named is unknown.
+    """
 
     name: str
     fields: dict[str, FieldType]
     required: frozenset[str]
     atomic: bool
+    others: FieldType | None = None
+
+    def field(self, name: str) -> FieldType | None:
+        """Return the type of a field; None for one that is unknown."""
+        return self.fields.get(name, self.others)
 
 
 _ANY = FieldType("any")
+
+CUSTOM_TYPE = ObjectType(
+    "",
+    {
+        "apiVersion": FieldType("string"),
+        "kind": FieldType("string"),
+        "metadata": FieldType("object", "apis.meta.v1.ObjectMeta"),
+    },
+    frozenset(),
+    atomic=False,
+    others=FieldType("tree"),
+)
+"""The type of every custom resource: its metadata are checked, all else is kept as it comes."""
 
 
 @cache
@@ -134,10 +155,9 @@ def _wrong(value: Any, path: str, expected: str) -> _WrongTypeError:
 def _normalise_object(obj: Any, of: ObjectType, path: str, unknown: list[str]) -> None:
     if type(obj) is not dict:
         raise _wrong(obj, path, of.name)
-    fields = of.fields
     dropped = []
     for name, value in obj.items():
-        field = fields.get(name)
+        field = of.field(name)
         if field is None:
             unknown.append(f"{path}.{name}".lstrip("."))
             dropped.append(name)
@@ -261,4 +281,5 @@ _SCALARS: dict[str, Callable[[Any, str], Any]] = {
     "intstr": _int_or_string,
     "time": _time,
     "any": lambda value, path: value,
+    "tree": lambda value, path: value,
 }

@@ -22,6 +22,7 @@ from flametest.sandbox.apiserver.metrics import metrics_text
 from flametest.sandbox.apiserver.registry import Registry
 from flametest.sandbox.apiserver.requests import Target, parse_object, parse_target
 from flametest.sandbox.apiserver.reviews import REVIEW_PATHS, review
+from flametest.sandbox.apiserver.served import Served
 from flametest.sandbox.errors import SandboxError, StatusError
 from flametest.sandbox.podaccess import PodAccess
 
@@ -66,6 +67,7 @@ class ApiServer:
     ) -> None:
         self._access = Access(registry, token)
         self._store = registry.store
+        self._served = registry.served
         self._handlers = Handlers(registry, pod_access, self._access.tokens, limits_enforced=limits_enforced)
         self._ssl_context = ssl_context
         self._runner: web.ServerRunner | None = None
@@ -128,7 +130,7 @@ class ApiServer:
             return answers.text("ok")
         target, missing = None, None
         try:
-            target = parse_target(path)
+            target = parse_target(path, self._served)
         except StatusError as error:
             missing = error
         user = self._admit(request, target)
@@ -159,21 +161,21 @@ class ApiServer:
             case ["api"]:
                 document = discovery.api_versions(self._address)
             case ["apis"]:
-                document = discovery.groups()
+                document = discovery.groups(self._served)
             case ["api", version]:
-                document = discovery.resource_list("", version)
+                document = discovery.resource_list(self._served, "", version)
             case ["apis", group]:
-                document = discovery.group(group)
+                document = discovery.group(self._served, group)
             case ["apis", group, version]:
-                document = discovery.resource_list(group, version)
+                document = discovery.resource_list(self._served, group, version)
             case ["openapi", "v2"]:
                 return web.Response(body=openapi.version_2(), content_type=openapi.VERSION_2_TYPE)
             case ["openapi", "v3"]:
-                document = openapi.index()
+                document = openapi.index(self._served)
             case ["openapi", "v3", "api", version]:
-                return _openapi("", version)
+                return _openapi(self._served, "", version)
             case ["openapi", "v3", "apis", group, version]:
-                return _openapi(group, version)
+                return _openapi(self._served, group, version)
             case _:
                 pass
         return answers.text("404 page not found\n", 404) if document is None else answers.answer(document)
@@ -190,6 +192,6 @@ def _request(
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=BODY_BYTES_MAX)
 
 
-def _openapi(group: str, version: str) -> web.Response:
-    content = openapi.document(group, version)
+def _openapi(served: Served, group: str, version: str) -> web.Response:
+    content = openapi.document(served, group, version)
     return answers.text("404 page not found\n", 404) if content is None else answers.answer_bytes(content)

@@ -69,6 +69,7 @@ _VOLUMES = {"hostPath": "a folder of the simulated node, empty at first; nothing
 
 KIND_NOTES = {
     "Ingress": "no controller serves ingresses here",
+    "CustomResourceDefinition": "no controller acts on its objects here, and their schema is not enforced",
     "HorizontalPodAutoscaler": "no controller scales here",
     "IngressClass": "no controller serves ingresses here",
     "LimitRange": "its defaults and bounds are not applied to pods and claims",
@@ -76,6 +77,9 @@ KIND_NOTES = {
     "ResourceQuota": "nothing is refused for want of quota, and what is used is not counted",
 }
 """Kinds that are stored and checked, and nothing more."""
+
+CUSTOM_NOTE = "no controller acts on custom resources here, and their schema is not enforced"
+"""What holds for every object of a kind that a definition adds."""
 
 _JOB_FIELDS = {
     "completionMode": (("NonIndexed",), "pods have no index; any of them counts as a completion"),
@@ -123,7 +127,10 @@ def warnings_for(resource: Resource, obj: Object, more: Mapping[str, str] = Mapp
 
     ``more`` holds fields of pods beside `POD_FIELDS` on which this very sandbox does not act, such as `LIMITS`.
     """
-    warnings = [f"{resource.kind}: {KIND_NOTES[resource.kind]}"] if resource.kind in KIND_NOTES else []
+    note = KIND_NOTES.get(resource.kind) if resource.custom is None else CUSTOM_NOTE
+    warnings = [f"{resource.kind}: {note}"] if note else []
+    if resource.custom is not None:
+        return warnings
     warnings += _of_kind(resource.kind, obj.get("spec", {}))
     path = _TEMPLATES.get(resource.kind)
     if path is None:

@@ -8,6 +8,7 @@ from flametest.sandbox.objects import Object
 
 __all__ = [
     "AUTOSCALER",
+    "DEFINITION",
     "DISRUPTION_BUDGET",
     "INGRESS",
     "INGRESS_CLASS",
@@ -76,6 +77,7 @@ def _limit(title: str, name: str) -> Column:
     return Column(title, lambda obj, _: str(obj.get("spec", {}).get(name, "N/A")))
 
 
+_CREATED = Column("Created At", lambda obj, _: obj["metadata"]["creationTimestamp"])
 PERSISTENT_VOLUME_CLAIM = (
     *basic_columns(
         Column("Status", _claim_status),
@@ -118,7 +120,7 @@ INGRESS = basic_columns(
 INGRESS_CLASS = basic_columns(
     Column("Controller", lambda obj, _: obj.get("spec", {}).get("controller", "")), Column("Parameters", _parameters)
 )
-LIMIT_RANGE = (NAME, Column("Created At", lambda obj, _: obj["metadata"]["creationTimestamp"]))
+LIMIT_RANGE = (NAME, _CREATED)
 PRIORITY_CLASS = basic_columns(
     Column("Value", lambda obj, _: obj.get("value", 0), type="integer"),
     Column("Global-Default", lambda obj, _: obj.get("globalDefault", False), type="boolean"),
@@ -130,6 +132,7 @@ RESOURCE_QUOTA = (
     Column("Limit", lambda obj, _: _used(obj, limits=True)),
     AGE,
 )
+DEFINITION = (NAME, _CREATED)
 DISRUPTION_BUDGET = basic_columns(
     _limit("Min Available", "minAvailable"),
     _limit("Max Unavailable", "maxUnavailable"),

@@ -12,6 +12,10 @@ __all__ = [
 ]
 
 
+CPU_PERCENT = 80
+"""The average utilisation of processors at which an autoscaler aims that names no metric."""
+
+
 def default_network_policy(policy: Object) -> None:
     """Fill in a network policy: it is about ingress, and about egress where it has such rules."""
     spec = policy.setdefault("spec", {})
@@ -46,5 +50,8 @@ def prepare_autoscaler(autoscaler: Object) -> None:
 
 
 def default_autoscaler(autoscaler: Object) -> None:
-    """Fill in an autoscaler: never below one replica."""
-    autoscaler.setdefault("spec", {}).setdefault("minReplicas", 1)
+    """Fill in an autoscaler: never below one replica, and by how busy the processors are."""
+    spec = autoscaler.setdefault("spec", {})
+    spec.setdefault("minReplicas", 1)
+    target = {"type": "Utilization", "averageUtilization": CPU_PERCENT}
+    spec.setdefault("metrics", [{"type": "Resource", "resource": {"name": "cpu", "target": target}}])

@@ -8,9 +8,9 @@ import pytest
 
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.images.catalogue import Catalogue, normal_reference
-from flametest.sandbox.images.dockerfile import missing_distributions, requirement_names
 from flametest.sandbox.images.errors import PullError
 from flametest.sandbox.images.image import Image
+from flametest.sandbox.images.source import Images
 
 IMAGES = '[[image]]\nname = "shop/web:1"\ncontext = "services/web"\n'
 INSTALL = "RUN pip install -r requirements.txt\n"
@@ -94,18 +94,29 @@ def test_a_user_by_name_has_the_number_that_useradd_gave_it(repository: Path) ->
     assert (image.user, image.user_name) == (4321, "app")
 
 
-def test_a_requirement_that_is_not_installed_fails_the_pull_and_is_named(repository: Path) -> None:
+@pytest.mark.parametrize(
+    ("policy", "begin"), [("IfNotPresent", ""), ("Never", 'Container image "shop/web:1" is not present .* of Never: ')]
+)
+async def test_a_requirement_that_is_not_installed_fails_the_pull_and_is_named(
+    repository: Path, policy: str, begin: str
+) -> None:
     (repository / "services/web/requirements.txt").write_text("pytest\nno-such-thing>=1\n")
     text = "FROM python:3.13-slim\nCOPY requirements.txt /\nRUN pip install --no-cache-dir -r /requirements.txt\n"
-    with pytest.raises(PullError, match="not installed beside the sandbox: no-such-thing"):
-        image_of(repository, text)
+    image_of(repository, text)
+    images = Images(Catalogue(repository / "manifests/images.toml"))
+    message = (
+        rf'{begin}failed to build image "shop/web:1" from {repository}/services/web/Dockerfile: '
+        r"RUN pip install --no-cache-dir -r /requirements\.txt: not installed beside the sandbox: no-such-thing>=1; "
+        "install with: pip install 'no-such-thing>=1'"
+    )
+    with pytest.raises(PullError, match=message):
+        await images.obtain("shop/web:1", policy, {})
 
 
 def test_requirements_that_are_installed_are_satisfied(repository: Path) -> None:
     text = 'FROM python:3\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCMD ["python"]\n'
-    assert image_of(repository, text).command == ("python",)
-    assert requirement_names("a[x]>=1\n-r other\nb ; python_version < '3'\nC.d==2 # x\n") == ["a", "C.d"]
-    assert missing_distributions(["pytest", "no-such-thing"]) == ["no-such-thing"]
+    image = image_of(repository, text)
+    assert (image.command, image.packages) == (("python",), None)
 
 
 def test_a_changed_dockerfile_is_read_again(repository: Path) -> None:
@@ -124,12 +135,13 @@ def test_requirements_that_have_changed_are_read_again(repository: Path) -> None
         f"FROM busybox\nWORKDIR /app\nCOPY requirements.txt ./\n{INSTALL}"
     )
     catalogue = Catalogue(repository / "manifests/images.toml")
-    assert catalogue.image("shop/web:1")
+    assert catalogue.image("shop/web:1").packages is None
     requirements = repository / "services/web/requirements.txt"
     requirements.write_text("no-such-thing\n")
     os.utime(requirements, (1, 1_999_999_999))
-    with pytest.raises(PullError, match="no-such-thing"):
-        catalogue.image("shop/web:1")
+    packages = catalogue.image("shop/web:1").packages
+    assert packages is not None
+    assert packages.missing == ("no-such-thing",)
 
 
 def test_the_dockerfile_may_lie_below_its_context(repository: Path) -> None:

@@ -137,6 +137,7 @@ def _make_agent(settings: Settings, registry: Registry, pod_network: NamespacedP
             Catalogue(Path(settings.images_file) if settings.images_file else None),
             ImageStore(Path(settings.image_store)) if settings.image_store else None,
             link.fetch if settings.image_store and all(map(shutil.which, (SKOPEO, UMOCI))) else None,
+            install=link.install if settings.image_store else None,
             one_user=not namespaces.has_other_users(),
         ),
     )

@@ -6,6 +6,7 @@ receiver has no use for is closed here. Standard library only.
 """
 
 import array
+import errno
 import json
 import os
 import socket
@@ -31,8 +32,14 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 def send(end: socket.socket, content: dict[str, Any], descriptor: int | None = None) -> None:
-    """Send one message; the sender keeps its own copy of ``descriptor``. Raises OSError when the other end is gone."""
+    """Send one message; the sender keeps its own copy of ``descriptor``.
+
+    Raises:
+        OSError: the other end is gone, or the message is too long for it to read.
+    """
     data = json.dumps(content, separators=(",", ":")).encode()
+    if len(data) > PACKET_BYTES_MAX:
+        raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
     if descriptor is None:
         end.send(data)
     else:

@@ -1,4 +1,4 @@
-"""The programs that fetch images for a cluster: started by its supervisor, since only that is in the host's network.
+"""The programs that fetch images and packages for a cluster: its supervisor starts them, being in the host's network.
 
 A `Fetches` belongs to the supervisor's loop, which polls its descriptors. The kernel ends the programs with the
 supervisor; see `flametest.sandbox.images.fetch`.
@@ -23,19 +23,18 @@ class Fetches:
         self._poll = poll
         self._running: dict[int, tuple[int, subprocess.Popen[bytes]]] = {}
 
-    def start(self, number: int, reference: str, credentials: dict[str, Any]) -> str:
-        """Start to fetch an image; return why it could not be started, empty when it was."""
+    def start(self, number: int, asked: dict[str, Any]) -> str:
+        """Start to fetch what is asked for; return why that could not be started, empty when it was."""
         command = [sys.executable, "-P", "-m", "flametest.sandbox.images.fetch", self._store]
-        asked = json.dumps({"reference": reference, "credentials": credentials}).encode()
         try:
             # In memory, not on a disk, since it may hold a password; and a pipe might be full before it is read.
             descriptor = os.memfd_create("fetch", os.MFD_CLOEXEC)
             with open(descriptor, "w+b") as standard_input:
-                standard_input.write(asked)
+                standard_input.write(json.dumps(asked).encode())
                 standard_input.seek(0)
                 process = subprocess.Popen(command, stdin=standard_input, stdout=subprocess.PIPE)
         except OSError as error:
-            return f'failed to pull image "{reference}": no program could be started: {error}'
+            return f"failed to fetch: no program could be started: {error}"
         assert process.stdout is not None
         self._running[process.stdout.fileno()] = (number, process)
         self._poll.register(process.stdout, select.POLLIN)

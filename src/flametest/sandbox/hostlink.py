@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flametest.sandbox import control
-from flametest.sandbox.images import PullError
+from flametest.sandbox.images import Packages, PullError
 
 __all__ = ["HostLink"]
 
@@ -59,14 +59,25 @@ class HostLink:
         Raises:
             PullError: it could not be copied.
         """
+        await self._have_fetched({"reference": reference, "credentials": dict(credentials)}, f'image "{reference}"')
+
+    async def install(self, packages: Packages) -> None:
+        """Have the supervisor make the environment of packages in the store.
+
+        Raises:
+            PullError: it could not be made.
+        """
+        asked = {"wanted": packages.wanted, "constraints": packages.constraints}
+        await self._have_fetched(asked, "Python packages")
+
+    async def _have_fetched(self, asked: Mapping[str, Any], what: str) -> None:
         number = next(self._numbers)
         answer = self._fetches[number] = self._loop.create_future()
-        asked = {"type": "fetch", "number": number, "reference": reference, "credentials": dict(credentials)}
         try:
-            control.send(self._end, asked)
+            control.send(self._end, {"type": "fetch", "number": number, "asked": dict(asked)})
             error = await answer
         except OSError as failure:
-            raise PullError(f'failed to pull image "{reference}": {failure}') from failure
+            raise PullError(f"failed to pull {what}: {failure}") from failure
         finally:
             del self._fetches[number]
         if error:

@@ -181,7 +181,7 @@ class _Supervisor:
                 self._make_listener(cluster, content["port"])
             case "fetch":
                 number = content["number"]
-                if error := fetches.start(number, content["reference"], content["credentials"]):
+                if error := fetches.start(number, content["asked"]):
                     self._tell_cluster(cluster, {"type": "fetched", "number": number, "error": error})
         return True
 

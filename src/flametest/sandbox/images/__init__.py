@@ -2,7 +2,7 @@
 
 from flametest.sandbox.images.catalogue import Catalogue
 from flametest.sandbox.images.errors import PullError, PullFailure
-from flametest.sandbox.images.image import Bind, Folder, Image, Link, TextFile
+from flametest.sandbox.images.image import Bind, Folder, Image, Link, Packages, TextFile
 from flametest.sandbox.images.source import Fetch, Images, Obtained
 from flametest.sandbox.images.store import ImageStore, StoredImage
 
@@ -16,6 +16,7 @@ __all__ = [
     "Images",
     "Link",
     "Obtained",
+    "Packages",
     "PullError",
     "PullFailure",
     "StoredImage",

@@ -2,8 +2,8 @@
 
 ENV, WORKDIR, USER, ENTRYPOINT, CMD, STOPSIGNAL and VOLUME become the image's configuration. COPY of the context's files
 becomes read-only binds at their destination, so a change of the source is seen by the next pod. RUN is not executed:
-``pip install`` is satisfied by the environment of the interpreter that runs the sandbox, and what is missing there
-fails the pull; the effects of any other RUN are not there.
+the Python packages that it installs are those of the interpreter that runs the sandbox where these satisfy it, else
+the image asks for an environment of its own (`Packages`). What else a RUN may have changed is named in the notice.
 Format: https://docs.docker.com/reference/dockerfile/
 """
 
@@ -11,21 +11,22 @@ import io
 import json
 import os
 import re
-import shlex
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from importlib import metadata
 from pathlib import Path
+from string import Template
 
 from dockerfile_parse import DockerfileParser
 from dockerfile_parse.util import WordSplitter, extract_key_values
 
-from flametest.sandbox.images.image import Bind, Folder, Image
+from flametest.sandbox.images.commands import Run, read_run, without_runner
+from flametest.sandbox.images.image import Bind, Folder, Image, Packages
+from flametest.sandbox.images.installs import changes_image, exports, requirements_of
+from flametest.sandbox.images.requirements import Requirements, missing
 
-__all__ = ["DockerfileError", "missing_distributions", "read_dockerfile", "requirement_names"]
+__all__ = ["DockerfileError", "read_dockerfile"]
 
-_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _USER_ADDED = re.compile(
     r"\b(?:useradd|adduser)\b[^&|;]*?(?:-u|--uid)[ =](\d+)[^&|;]*?\s([A-Za-z_][\w-]*)\s*(?:[&|;]|$)"
 )
@@ -47,13 +48,16 @@ class _Stage:
     folders: list[Folder] = field(default_factory=list)
     users: dict[str, int] = field(default_factory=dict)
     entrypoint_set: bool = False
+    packages: list[tuple[str, Requirements]] = field(default_factory=list)
+    unfollowed: list[str] = field(default_factory=list)
+    exports: bool = False
 
 
 def read_dockerfile(reference: str, context: Path, dockerfile: Path, base: Callable[[str], Image]) -> Image:
     """Return the image that a Dockerfile describes; ``base`` finds the image of a FROM.
 
     Raises:
-        DockerfileError: it is not readable, copies what is not there, or wants distributions that are not installed.
+        DockerfileError: it is not readable, or copies or installs from what is not there.
     """
     try:
         text = dockerfile.read_bytes()
@@ -62,33 +66,7 @@ def read_dockerfile(reference: str, context: Path, dockerfile: Path, base: Calla
     reader = _Reader(context, base)
     for instruction in DockerfileParser(fileobj=io.BytesIO(text), env_replace=False).structure:
         reader.read(instruction["instruction"], instruction["value"])
-    return reader.image(reference)
-
-
-def requirement_names(text: str) -> list[str]:
-    """Return the names of the distributions that a requirements file asks for on this machine."""
-    names = []
-    for raw in text.splitlines():
-        line = raw.split(" #")[0].strip()
-        if not line or line.startswith(("#", "-")):
-            continue
-        line, _, marker = line.partition(";")
-        match = _REQUIREMENT.match(line)
-        # A requirement with a marker may not be for this interpreter; whether it is, is not ours to work out.
-        if match and not marker:
-            names.append(match[0])
-    return names
-
-
-def missing_distributions(names: list[str]) -> list[str]:
-    """Return those of the distributions that this interpreter does not have."""
-    missing = []
-    for name in names:
-        try:
-            metadata.version(name)
-        except metadata.PackageNotFoundError:
-            missing.append(name)
-    return missing
+    return reader.image(reference, dockerfile)
 
 
 class _Reader:
@@ -111,7 +89,7 @@ class _Reader:
         elif (method := getattr(self, f"_{instruction.lower()}", None)) is not None:
             method(self._stage, value)
 
-    def image(self, reference: str) -> Image:
+    def image(self, reference: str, dockerfile: Path) -> Image:
         """Return the last stage as an image."""
         if self._stage is None:
             raise DockerfileError("the Dockerfile has no FROM")
@@ -122,6 +100,10 @@ class _Reader:
             environment=tuple(stage.environment.items()),
             binds=(*stage.image.binds, *stage.binds),
             folders=(*stage.image.folders, *stage.folders),
+            entrypoint=without_runner(stage.image.entrypoint),
+            command=stage.image.command if stage.image.entrypoint else without_runner(stage.image.command),
+            packages=_packages(stage, dockerfile),
+            notice=_notice(stage, dockerfile),
         )
 
     def _from(self, value: str) -> None:
@@ -130,7 +112,12 @@ class _Reader:
         if name in self._stages:
             before = self._stages[name]
             self._stage = replace(
-                before, environment=dict(before.environment), binds=list(before.binds), folders=list(before.folders)
+                before,
+                environment=dict(before.environment),
+                binds=list(before.binds),
+                folders=list(before.folders),
+                packages=list(before.packages),
+                unfollowed=list(before.unfollowed),
             )
         else:
             image = Image("scratch") if name == "scratch" else self._base(name)
@@ -199,6 +186,8 @@ class _Reader:
         target = os.path.normpath(os.path.join(stage.image.working_directory, last))
         into = last.endswith("/") or len(sources) > 1 or last in (".", "./")
         origin = next((option.partition("=")[2] for option in options if option.startswith("--from=")), None)
+        if origin in self._stages:
+            _take_over(stage, self._stages[origin])
         for source in sources:
             if origin is not None:
                 stage.binds += _moved(self._stages.get(origin), source, target)
@@ -221,34 +210,88 @@ class _Reader:
     def _run(self, stage: _Stage, value: str) -> None:
         for match in _USER_ADDED.finditer(value):
             stage.users[match[2]] = int(match[1])
-        for command in re.split(r"&&|;|\|\|", value):
-            if re.search(r"\bpip3?\s+install\b", command):
-                self._check_pip(stage, command)
-
-    def _check_pip(self, stage: _Stage, command: str) -> None:
         try:
-            words = shlex.split(command)
+            run = read_run(value)
         except ValueError:
+            stage.unfollowed.append(_instruction(value))
             return
-        words = words[words.index("install") + 1 :]
-        names: list[str] = []
-        for number, word in enumerate(words):
-            if word in ("-r", "--requirement") and number + 1 < len(words):
-                names += requirement_names(self._text(stage, words[number + 1]))
-        missing = missing_distributions(names)
-        if missing:
-            raise DockerfileError(
-                f"RUN pip install: not installed beside the sandbox: {', '.join(missing)}; "
-                f"install with: pip install {' '.join(shlex.quote(name) for name in missing)}"
-            )
+        folder = stage.image.working_directory
+        for command in run.commands:
+            if command[0] == "cd":
+                folder = os.path.join(folder, *command[1:2])
+            else:
+                self._command(stage, command, run, folder)
 
-    def _text(self, stage: _Stage, path: str) -> str:
-        """Return a file that was copied into the stage."""
-        target = os.path.normpath(os.path.join(stage.image.working_directory, path))
-        for bind in reversed(stage.binds):
-            if target == bind.target:
-                return Path(bind.source).read_text(encoding="utf-8")
-        raise DockerfileError(f"RUN pip install -r {path}: no COPY brings that file")
+    def _command(self, stage: _Stage, command: tuple[str, ...], run: Run, folder: str) -> None:
+        """Note what one command installs, or that it cannot be followed."""
+        stage.exports = stage.exports or exports(command)
+        instruction = _instruction(" ".join(command))
+        variables = stage.arguments | stage.environment
+        words = [part for word in command for part in (Template(word).safe_substitute(variables).split() or [word])]
+
+        def read(path: str) -> str | None:
+            return self._text(stage, run, os.path.normpath(os.path.join(folder, path)))
+
+        try:
+            found = requirements_of(words, read)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise DockerfileError(f"{instruction}: {error}") from error
+        if found is None:
+            stage.unfollowed += [instruction] if changes_image(command) else []
+            return
+        stage.packages.append((instruction, found))
+        for text in found.unfollowed:
+            if not text.startswith("-r "):
+                stage.unfollowed.append(f"{instruction} ({text})")
+            elif not stage.exports:
+                raise DockerfileError(f"{instruction}: no COPY brings the file {text.removeprefix('-r ')}")
+
+    def _text(self, stage: _Stage, run: Run, path: str) -> str | None:
+        """Return a file that was copied into the stage, or that is mounted for one RUN."""
+        mounted = [
+            (os.path.normpath(os.path.join(stage.image.working_directory, target)), str(self._context / source))
+            for target, source in run.mounts
+        ]
+        for target, source in (*mounted, *((bind.target, bind.source) for bind in reversed(stage.binds))):
+            if path == target or path.startswith(target.rstrip("/") + "/"):
+                file = Path(source + path[len(target.rstrip("/")) :])
+                if file.is_file():
+                    return file.read_text(encoding="utf-8")
+        return None
+
+
+def _take_over(stage: _Stage, origin: _Stage) -> None:
+    """Note that what an earlier stage has installed or built may have been copied out of it."""
+    stage.packages += [one for one in origin.packages if one not in stage.packages]
+    stage.unfollowed += [one for one in origin.unfollowed if one not in stage.unfollowed]
+    stage.exports = stage.exports or origin.exports
+
+
+def _instruction(command: str) -> str:
+    """Return a command as it is told to users: without passwords of addresses."""
+    return re.sub(r"//[^/@\s]+@", "//***@", f"RUN {command}")
+
+
+def _packages(stage: _Stage, dockerfile: Path) -> Packages | None:
+    """Return what the image has to have installed; None where the sandbox's environment satisfies it."""
+    base = stage.image.packages
+    first = Requirements(base.wanted, base.constraints) if base else Requirements()
+    found = sum((one for _, one in stage.packages), first)
+    lacking = missing(found.wanted)
+    if not lacking:
+        return None
+    asking = (f"{dockerfile}: {instruction}" for instruction, one in stage.packages if set(lacking) & set(one.wanted))
+    instruction = base.instruction if base else next(asking)
+    return Packages(
+        found.wanted, found.constraints, lacking, instruction, extras_only=not missing(found.wanted, extras=False)
+    )
+
+
+def _notice(stage: _Stage, dockerfile: Path) -> str:
+    if not stage.unfollowed:
+        return stage.image.notice
+    told = f"{dockerfile} is read and not built; not followed: {'; '.join(dict.fromkeys(stage.unfollowed))}"
+    return f"{stage.image.notice}; {told}" if stage.image.notice else told
 
 
 def _words(value: str, arguments: dict[str, str], environment: dict[str, str]) -> list[str]:

@@ -7,7 +7,7 @@ them. An image is immutable and may be shared by any number of containers; it li
 import signal
 from dataclasses import dataclass, field
 
-__all__ = ["Bind", "Folder", "Image", "Link", "TextFile"]
+__all__ = ["Bind", "Folder", "Image", "Link", "Packages", "TextFile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,25 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
+class Packages:
+    """Python packages that an image wants in an environment of its own, since the sandbox's does not satisfy it.
+
+    Attributes:
+        wanted: requirements in the form of PEP 508, all of the image's.
+        constraints: in the same form; what they name is not wanted for itself.
+        missing: those of ``wanted`` that the sandbox's environment does not satisfy.
+        instruction: the Dockerfile and the instruction that asks for the first that is missing.
+        extras_only: whether only extras of what is there are missing.
+    """
+
+    wanted: tuple[str, ...]
+    constraints: tuple[str, ...]
+    missing: tuple[str, ...]
+    instruction: str
+    extras_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """An image, ready to run.
 
@@ -80,6 +99,7 @@ class Image:
         root: the folder in which ``rootfs`` is a real image's unpacked file system; empty for one that is made of
             parts of the machine.
         is_stand_in: whether it stands for a well-known image of its name.
+        packages: what has to be installed before it can run; None for nothing.
     """
 
     reference: str
@@ -102,3 +122,4 @@ class Image:
     digest: str = ""
     root: str = ""
     is_stand_in: bool = False
+    packages: Packages | None = None

@@ -7,25 +7,30 @@ depend on a registry that may be out of reach, and ``flametest images pull`` say
 import asyncio
 import contextlib
 import json
+import shlex
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.images.catalogue import Catalogue, not_found
+from flametest.sandbox.images.environments import environment_folder, is_whole, with_environment
 from flametest.sandbox.images.errors import PullError, PullFailure
-from flametest.sandbox.images.image import Image
+from flametest.sandbox.images.image import Image, Packages
 from flametest.sandbox.images.reference import Reference, parse_reference
 from flametest.sandbox.images.store import ImageStore, StoredImage
 from flametest.sandbox.images.stored import image_of
 from flametest.sandbox.images.unpacking import unpack
 
-__all__ = ["Fetch", "Images", "Obtained"]
+__all__ = ["Fetch", "Images", "Install", "Obtained"]
 
 Fetch = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 """Copies the image of a full name into the store, with credentials for its registry; raises PullError."""
+
+Install = Callable[[Packages], Awaitable[None]]
+"""Makes the environment of packages in the store; raises PullError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Images:
         store: ImageStore | None = None,
         fetch: Fetch | None = None,
         *,
+        install: Install | None = None,
         one_user: bool = False,
     ) -> None:
         """Take where to look.
@@ -55,12 +61,15 @@ class Images:
             catalogue: the project's images and stand-ins.
             store: of real images; None where there are none.
             fetch: asks registries; None where none is to be asked.
+            install: makes environments in the store; None where none is to be made.
             one_user: the machine lets files belong to one user only.
         """
         self._catalogue = catalogue
         self._store = store
         self._fetch = fetch
+        self._install = install
         self._one_user = one_user
+        self._without_extras: dict[Path, str] = {}
         self._fetching: dict[str, asyncio.Task[None]] = {}
         self._unpacking = asyncio.Lock()
         self._held = contextlib.ExitStack()
@@ -77,7 +86,7 @@ class Images:
         Raises:
             PullError: it cannot be had.
         """
-        own = self._own(reference, policy)
+        own = await self._own(reference, policy)
         if own is not None:
             return Obtained(own)
         parsed = parse_reference(reference)
@@ -103,13 +112,38 @@ class Images:
         """Let go of the roots: from now on they may be removed from the store."""
         self._held.close()
 
-    def _own(self, reference: str, policy: str) -> Image | None:
+    async def _own(self, reference: str, policy: str) -> Image | None:
         try:
-            return self._catalogue.own(reference)
+            image = self._catalogue.own(reference)
+            return image if image is None or image.packages is None else await self._furnished(image, image.packages)
         except PullError as error:
             if policy == "Never" and error.failure is PullFailure.PULL:
                 raise _absent(reference, str(error)) from error
             raise
+
+    async def _furnished(self, image: Image, packages: Packages) -> Image:
+        """Return an image with the environment that it wants, made now if it was not."""
+        lacking = f"not installed beside the sandbox: {', '.join(packages.missing)}"
+        failed = f'failed to build image "{image.reference}" from {packages.instruction}: {lacking}'
+        if self._store is None or self._install is None:
+            raise PullError(f"{failed}; install with: pip install {shlex.join(packages.missing)}")
+        folder = environment_folder(self._store.folder, packages.wanted, packages.constraints)
+        if folder in self._without_extras:
+            return self._lacking_extras(image, folder)
+        if not is_whole(folder):
+            try:
+                await self._install(packages)
+            except PullError as error:
+                if packages.extras_only:
+                    self._without_extras[folder] = f"{lacking} (extras; pip: {error})"
+                    return self._lacking_extras(image, folder)
+                raise PullError(f"{failed}; and pip could not install what the image asks for: {error}") from error
+        return with_environment(image, folder)
+
+    def _lacking_extras(self, image: Image, folder: Path) -> Image:
+        """Return an image that runs by the sandbox's environment, as it did not get the extras that it asks for."""
+        notice = "; ".join(filter(None, (image.notice, self._without_extras[folder])))
+        return replace(image, packages=None, notice=notice)
 
     async def _fetched(self, reference: Reference, credentials: Mapping[str, Any]) -> None:
         """Have an image copied into the store; those who want the same at the same time wait for one copy."""

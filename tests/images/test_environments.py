@@ -114,10 +114,26 @@ async def test_an_image_gets_an_environment_only_where_the_sandboxs_does_not_sat
             environment_folder(tmp_path / "store", ["kubediff-one==2.0"], [])
         )
     assert len(asked) == 1
+    images.close()
     (tmp_path / "Dockerfile").write_text(DOCKERFILE.format("'pytest>=1'") + "# changed\n")
     images = Images(Catalogue(tmp_path / "manifests/images.toml"), ImageStore(tmp_path / "store"))
     image = (await images.obtain("shop/web:1", "IfNotPresent", {})).image
     assert "VIRTUAL_ENV" not in dict(image.environment)
+
+
+async def test_an_environment_is_removed_when_all_is_that_no_sandbox_runs(tmp_path: Path, wheels: Path) -> None:
+    images, _ = images_of(tmp_path, "kubediff-one==2.0")
+    await images.obtain("shop/web:1", "IfNotPresent", {})
+    store = ImageStore(tmp_path / "store")
+    folder = environment_folder(store.folder, ["kubediff-one==2.0"], [])
+    store.prune(names=True)
+    assert is_whole(folder)
+    images.close()
+    store.prune(names=False)
+    assert is_whole(folder)
+    freed, _ = store.prune(names=True)
+    assert freed > 0
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("policy", ["IfNotPresent", "Always", "Never"])

@@ -2,6 +2,7 @@
 
     environments/HEX/     a virtual environment, made in place since its scripts hold its path
     environments/HEX/environment.json   what it was made of; written last, so that it says that the rest is whole
+    environments/HEX/lock held by who runs from it
     environments/HEX.lock held while it is made
 
 An environment is named by what it is made of and for which interpreter, so that two images share one, and a changed
@@ -81,6 +82,7 @@ def _install(folder: Path, wanted: list[str], constraints: list[str]) -> None:
         *("--quiet", "--requirement", str(folder / "requirements.txt")),
         *("--constraint", str(folder / "constraints.txt")),
     )
+    (folder / "lock").touch()
     draft = folder / f"{_MARK}.draft"
     draft.write_text(json.dumps({"wanted": wanted, "constraints": constraints}), encoding="utf-8")
     draft.replace(folder / _MARK)

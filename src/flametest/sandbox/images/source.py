@@ -69,6 +69,7 @@ class Images:
         self._fetch = fetch
         self._install = install
         self._one_user = one_user
+        self._environments: set[Path] = set()
         self._without_extras: dict[Path, str] = {}
         self._fetching: dict[str, asyncio.Task[None]] = {}
         self._unpacking = asyncio.Lock()
@@ -109,7 +110,7 @@ class Images:
         return Obtained(await self._unpacked(reference, stored), True, seconds, stored.size_bytes)
 
     def close(self) -> None:
-        """Let go of the roots: from now on they may be removed from the store."""
+        """Let go of roots and environments: from now on they may be removed from the store."""
         self._held.close()
 
     async def _own(self, reference: str, policy: str) -> Image | None:
@@ -138,6 +139,12 @@ class Images:
                     self._without_extras[folder] = f"{lacking} (extras; pip: {error})"
                     return self._lacking_extras(image, folder)
                 raise PullError(f"{failed}; and pip could not install what the image asks for: {error}") from error
+        if folder not in self._environments:
+            try:
+                self._held.enter_context(self._store.using(folder))
+            except OSError as error:
+                raise PullError(f"{failed}; its environment was removed meanwhile: {error}") from error
+            self._environments.add(folder)
         return with_environment(image, folder)
 
     def _lacking_extras(self, image: Image, folder: Path) -> Image:

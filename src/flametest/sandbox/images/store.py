@@ -3,12 +3,13 @@
     blobs/sha256/...      layers, configurations and manifests, each once
     images/HEX/           an OCI layout that names one manifest; its blobs are a link to those of all
     roots/HEX/rootfs      the unpacked file system, made when it is first used; beside it ``image.json``
+    environments/HEX/     Python packages of one image or more; see `environments`
     references.json       which digest a name stands for
     partial/NAME/         what is being made; left behind by a process that was killed, removed by the next
     lock                  held while references.json or partial/ changes
 
-Everything appears whole, by a rename, or not at all. Whoever runs from a root holds ``roots/HEX/lock``, so that it is
-not removed meanwhile. OCI layout: https://github.com/opencontainers/image-spec/blob/main/image-layout.md
+Everything appears whole, by a rename, or not at all. Whoever runs from a root or an environment holds the file ``lock``
+in it, so that it is not removed meanwhile. OCI layout: https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 """
 
 import contextlib
@@ -146,7 +147,7 @@ class ImageStore:
 
     @contextlib.contextmanager
     def using(self, root: Path) -> Iterator[None]:
-        """Keep a root from being removed while the block runs."""
+        """Keep a root, or an environment, from being removed while the block runs."""
         descriptor = os.open(root / "lock", os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -167,7 +168,8 @@ class ImageStore:
         """Remove what is not used, and return how many bytes were freed and which names are gone.
 
         Args:
-            names: also forget the names of images that no sandbox runs; else remove only what no name stands for.
+            names: also forget the names of images that no sandbox runs, and remove the environments of images that
+                none runs; else remove only what no name stands for.
         """
         if not self.folder.is_dir():
             return 0, ()
@@ -185,6 +187,9 @@ class ImageStore:
                     remove_tree(place)
                 elif place.name not in numbers:
                     numbers.add(place.name)
+            for place in _entries(self.folder / "environments") if names else ():
+                if place.is_dir() and not any(map(_is_held, (place / "lock", place.with_suffix(".lock")))):
+                    remove_tree(place)
             needed = set().union(*(self._blobs_of(number) for number in numbers))
             for blob in _entries(self.blobs / _ALGORITHM):
                 # What is being copied now has blobs that no manifest names yet.
@@ -215,15 +220,7 @@ class ImageStore:
         return {number, *(str(digest).partition(":")[2] for digest in digests)}
 
     def _in_use(self, digest: str) -> bool:
-        lock = self.folder / "roots" / digest.partition(":")[2] / "lock"
-        try:
-            with lock.open() as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        return _is_held(self.folder / "roots" / digest.partition(":")[2] / "lock")
 
     def _references(self) -> dict[str, str]:
         try:
@@ -284,6 +281,17 @@ def remove_tree(folder: Path) -> None:
                 os.unlink(path)
 
     shutil.rmtree(folder, onerror=open_up)
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _entries(folder: Path) -> tuple[Path, ...]:

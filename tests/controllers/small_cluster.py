@@ -198,6 +198,7 @@ WATCHED = (
     "pods",
     "replicasets.apps",
     "replicationcontrollers",
+    "resourcequotas",
     "deployments.apps",
     "statefulsets.apps",
     "daemonsets.apps",

@@ -14,7 +14,7 @@ from typing import Literal
 
 import orjson
 
-from flametest.sandbox.apiserver import managed_fields
+from flametest.sandbox.apiserver import admission, managed_fields
 from flametest.sandbox.apiserver.allocation import NODE_PORTS, SERVICE_RANGE, ServiceAddresses
 from flametest.sandbox.apiserver.deletion import DeleteOptions, may_go, plan_deletion
 from flametest.sandbox.apiserver.failures import bad_request, invalid
@@ -112,10 +112,12 @@ class Registry:
         if name and self.store.get(resource.name, (namespace, name)) is not None:
             raise already_exists(resource.name, name)
         if name:
+            admission.fill_in(self, resource, namespace, obj)
             resource.behaviour.prepare(obj)
             resource.behaviour.default(obj)
         self._check(resource, obj, None)
         self._housekeeping.check_account(resource, namespace, obj)
+        admission.admit(self, resource, namespace, obj)
         self._allocate(resource, obj, None, options.dry_run)
         record = self._store(resource, (namespace, name), obj, options.dry_run)
         if not options.dry_run:

@@ -3,7 +3,7 @@
 The table is what ``docs/sandbox.md`` lists. A path leads through a pod's spec, ``*`` through the items of a list.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -72,9 +72,7 @@ KIND_NOTES = {
     "CustomResourceDefinition": "no controller acts on its objects here, and their schema is not enforced",
     "HorizontalPodAutoscaler": "no controller scales here",
     "IngressClass": "no controller serves ingresses here",
-    "LimitRange": "its defaults and bounds are not applied to pods and claims",
     "PriorityClass": "nothing is preempted",
-    "ResourceQuota": "nothing is refused for want of quota, and what is used is not counted",
 }
 """Kinds that are stored and checked, and nothing more."""
 
@@ -103,6 +101,10 @@ KIND_FIELDS: dict[str, dict[str, tuple[tuple[Any, ...], str]]] = {
             (10_800,),
             "a client keeps its endpoint until the endpoints change",
         ),
+    },
+    "ResourceQuota": {
+        "scopes": ((), "scopes are not evaluated, and nothing is refused by such a quota"),
+        "scopeSelector": ((), "scopes are not evaluated, and nothing is refused by such a quota"),
     },
     "StatefulSet": {
         "persistentVolumeClaimRetentionPolicy.whenDeleted": (("Retain",), "claims are kept"),
@@ -151,8 +153,19 @@ def _of_kind(kind: str, spec: Object) -> Iterator[str]:
             value = value.get(part) if isinstance(value, dict) else None
         if value not in (None, [], {}, "", *harmless):
             yield f"spec.{path}: not supported by the sandbox: {reason}"
+    if kind == "LimitRange":
+        yield from _of_limits(spec.get("limits", ()))
     if kind == "NetworkPolicy" and any(":" in block.get("cidr", "") for block in _blocks(spec)):
         yield "spec: addresses of IPv6 are not supported by the sandbox: such an ipBlock allows nothing"
+
+
+def _of_limits(items: Iterable[Object]) -> Iterator[str]:
+    for index, item in enumerate(items):
+        path = f"spec.limits[{index}]"
+        if item.get("type") != "Container":
+            yield f"{path}.type: not supported by the sandbox: only limits of containers are enforced"
+        if item.get("maxLimitRequestRatio"):
+            yield f"{path}.maxLimitRequestRatio: not supported by the sandbox: limits may be any times the requests"
 
 
 def _blocks(spec: Object) -> Iterator[Object]:

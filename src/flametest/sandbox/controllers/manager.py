@@ -19,6 +19,7 @@ from flametest.sandbox.controllers.nodepods import NodePodsController
 from flametest.sandbox.controllers.nodes import NodeController
 from flametest.sandbox.controllers.podgarbage import PodGarbageController
 from flametest.sandbox.controllers.replicaset import ReplicaSetController, ReplicationManager
+from flametest.sandbox.controllers.resourcequota import ResourceQuotaController
 from flametest.sandbox.controllers.statefulset import StatefulSetController
 from flametest.sandbox.objects import Objects
 from flametest.sandbox.timestamps import Clock, utc_now
@@ -50,6 +51,7 @@ class ControllerManager:
             NodeController(),
             NodePodsController(),
             EvictionController(),
+            ResourceQuotaController(),
             PodGarbageController(),
             GarbageController(),
         )

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from packaging.requirements import Requirement
 
 from flametest.sandbox.images.catalogue import Catalogue
 from flametest.sandbox.images.commands import read_run, without_runner
+from flametest.sandbox.images.environments import with_environment
 from flametest.sandbox.images.errors import PullError
-from flametest.sandbox.images.image import Image
+from flametest.sandbox.images.image import Image, Link
 from flametest.sandbox.images.installs import changes_image, requirements_of
 from flametest.sandbox.images.requirements import Requirements, missing, of_file, of_lock, of_project
 
@@ -276,6 +278,29 @@ def test_a_requirements_file_may_be_mounted_or_exported(tmp_path: Path) -> None:
     packages = image_of(tmp_path, dockerfile).packages
     assert packages is not None
     assert packages.wanted == ("no-such-exported<2,>=1", "no-such-mounted")
+
+
+def test_a_virtual_environment_of_the_dockerfile_is_the_one_that_the_image_runs_by(tmp_path: Path) -> None:
+    text = (
+        "FROM python:3 AS build\nRUN virtualenv -p python3 /opt/venv\n"
+        "FROM python:3\nCOPY --from=build /opt/venv /opt/venv\n"
+        "WORKDIR /app\nRUN uv venv && python -m venv --copies env\n"
+    )
+    image = image_of(tmp_path, text)
+    assert image.links == tuple(Link(path, sys.prefix) for path in ("/opt/venv", "/app/.venv", "/app/env"))
+    made = with_environment(image, Path("/store/environments/1"))
+    assert {link.target for link in made.links} == {"/store/environments/1"}
+    assert "not followed" not in image.notice
+
+
+@pytest.mark.parametrize("begin", ["<<EOF", "--mount=type=cache,target=/x <<-'EOF'"])
+def test_a_here_document_is_read_as_commands(tmp_path: Path, begin: str) -> None:
+    text = f"FROM python:3\nRUN {begin}\n# why\nset -e\npip install no-such \\\n  no-such-two\nmake\nEOF\nUSER 7\n"
+    image = image_of(tmp_path, text)
+    assert image.packages is not None
+    assert image.packages.wanted == ("no-such", "no-such-two")
+    assert image.notice.endswith("not followed: RUN make")
+    assert image.user == 7
 
 
 def test_a_requirements_file_that_nothing_brings_fails_the_pull(tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ DOCKERFILE = """\
 FROM python:3.11-slim
 COPY app.py /app/app.py
 RUN apt-get update && apt-get install -y libpq5
+RUN python -m venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
 RUN python -m pip install --no-cache-dir {}
 USER 10001
-CMD ["sh", "-c", "kubediff_one && exec python /app/app.py"]
+CMD ["sh", "-c", "/opt/venv/bin/kubediff_one && exec python /app/app.py"]
 """
 APP = """\
 import importlib.util, kubediff_one

@@ -10,12 +10,16 @@ import re
 import shlex
 from dataclasses import dataclass
 
-__all__ = ["INSTALLERS", "Run", "read_run", "without_runner"]
+__all__ = ["INSTALLERS", "Run", "read_run", "without_here_documents", "without_runner"]
 
 INSTALLERS = ("pip", "uv", "pipenv", "poetry")
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _OPTION = re.compile(r"\s*--(mount|network|security)=(\S+)")
+_HERE_DOCUMENT = re.compile(
+    r"""^[ \t]*RUN[ \t]+((?:--\S+[ \t]+)*)<<-?["']?(\w+)["']?[ \t]*\n(.*?)^[ \t]*\2[ \t]*$""",
+    re.MULTILINE | re.DOTALL | re.IGNORECASE,
+)
 _BEFORE_COMMANDS = frozenset(("!", "do", "else", "env", "exec", "if", "sudo", "then", "time", "while", "{"))
 _SHELLS = frozenset(("ash", "bash", "dash", "sh"))
 _RUNNER_OPTIONS = ("--frozen", "--locked", "--no-dev", "--no-sync", "--offline", "--")
@@ -53,6 +57,16 @@ def read_run(value: str) -> Run:
     words = _exec_form(value)
     found = _commands_of_shell(value) if words is None else _plain(words)
     return Run(tuple(found), tuple(mounts))
+
+
+def without_here_documents(text: str) -> str:
+    """Return a Dockerfile in which each RUN with a here-document is one of the same commands in a line."""
+    return _HERE_DOCUMENT.sub(lambda found: f"RUN {found[1]}{_in_one_line(found[3])}", text)
+
+
+def _in_one_line(script: str) -> str:
+    lines = [line.strip() for line in re.sub(r"\\\n", " ", script).splitlines()]
+    return "; ".join(line for line in lines if line and not line.startswith("#"))
 
 
 def _exec_form(value: str) -> list[str] | None:

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,9 +21,9 @@ from string import Template
 from dockerfile_parse import DockerfileParser
 from dockerfile_parse.util import WordSplitter, extract_key_values
 
-from flametest.sandbox.images.commands import Run, read_run, without_runner
-from flametest.sandbox.images.image import Bind, Folder, Image, Packages
-from flametest.sandbox.images.installs import changes_image, exports, requirements_of
+from flametest.sandbox.images.commands import Run, read_run, without_here_documents, without_runner
+from flametest.sandbox.images.image import Bind, Folder, Image, Link, Packages
+from flametest.sandbox.images.installs import changes_image, exports, requirements_of, virtual_environment
 from flametest.sandbox.images.requirements import Requirements, missing
 
 __all__ = ["DockerfileError", "read_dockerfile"]
@@ -51,6 +52,7 @@ class _Stage:
     packages: list[tuple[str, Requirements]] = field(default_factory=list)
     unfollowed: list[str] = field(default_factory=list)
     exports: bool = False
+    virtual_environments: list[str] = field(default_factory=list)
 
 
 def read_dockerfile(reference: str, context: Path, dockerfile: Path, base: Callable[[str], Image]) -> Image:
@@ -63,6 +65,7 @@ def read_dockerfile(reference: str, context: Path, dockerfile: Path, base: Calla
         text = dockerfile.read_bytes()
     except OSError as error:
         raise DockerfileError(f"cannot read {dockerfile}: {error.strerror}") from error
+    text = without_here_documents(text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
     reader = _Reader(context, base)
     for instruction in DockerfileParser(fileobj=io.BytesIO(text), env_replace=False).structure:
         reader.read(instruction["instruction"], instruction["value"])
@@ -102,6 +105,7 @@ class _Reader:
             folders=(*stage.image.folders, *stage.folders),
             entrypoint=without_runner(stage.image.entrypoint),
             command=stage.image.command if stage.image.entrypoint else without_runner(stage.image.command),
+            links=(*stage.image.links, *_virtual_environments(stage)),
             packages=_packages(stage, dockerfile),
             notice=_notice(stage, dockerfile),
         )
@@ -118,6 +122,7 @@ class _Reader:
                 folders=list(before.folders),
                 packages=list(before.packages),
                 unfollowed=list(before.unfollowed),
+                virtual_environments=list(before.virtual_environments),
             )
         else:
             image = Image("scratch") if name == "scratch" else self._base(name)
@@ -229,6 +234,9 @@ class _Reader:
         variables = stage.arguments | stage.environment
         words = [part for word in command for part in (Template(word).safe_substitute(variables).split() or [word])]
 
+        if (made := virtual_environment(words)) is not None:
+            stage.virtual_environments.append(os.path.normpath(os.path.join(folder, made)))
+
         def read(path: str) -> str | None:
             return self._text(stage, run, os.path.normpath(os.path.join(folder, path)))
 
@@ -264,7 +272,15 @@ def _take_over(stage: _Stage, origin: _Stage) -> None:
     """Note that what an earlier stage has installed or built may have been copied out of it."""
     stage.packages += [one for one in origin.packages if one not in stage.packages]
     stage.unfollowed += [one for one in origin.unfollowed if one not in stage.unfollowed]
+    stage.virtual_environments += origin.virtual_environments
     stage.exports = stage.exports or origin.exports
+
+
+def _virtual_environments(stage: _Stage) -> Iterator[Link]:
+    """Yield links in place of the virtual environments that RUN makes: to the one that the image runs by."""
+    for path in dict.fromkeys(stage.virtual_environments):
+        if not any(bind.target == path or bind.target.startswith(f"{path}/") for bind in stage.binds):
+            yield Link(path, sys.prefix)
 
 
 def _instruction(command: str) -> str:

@@ -128,6 +128,7 @@ def with_environment(image: Image, folder: Path) -> Image:
         image,
         environment=tuple((dict(image.environment) | own).items()),
         binds=(*(bind for bind in image.binds if not bind.stays), *_interpreter(folder)),
+        links=tuple(replace(link, target=str(folder)) if link.target == sys.prefix else link for link in image.links),
         files=tuple(
             TextFile(file.path, wrapper, file.mode) if python.fullmatch(file.path) else file for file in image.files
         ),

@@ -20,7 +20,7 @@ from flametest.sandbox.images.requirements import (
     project_name,
 )
 
-__all__ = ["changes_image", "exports", "requirements_of"]
+__all__ = ["changes_image", "exports", "requirements_of", "virtual_environment"]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -76,6 +76,19 @@ def exports(command: Sequence[str]) -> bool:
     )
 
 
+def virtual_environment(command: Sequence[str]) -> str | None:
+    """Return the folder of the virtual environment that a command makes; None for a command that makes none."""
+    tool, words = _tool(command)
+    if tool == "uv" and words[:1] == ["sync"]:
+        return ".venv"
+    if (tool == "uv" and words[:1] == ["venv"]) or tool == "virtualenv":
+        rest = _options(words[1:] if tool == "uv" else words, lambda _option, _value: False)
+        return rest[0] if rest else ".venv" if tool == "uv" else None
+    if _PYTHON.fullmatch(tool) and words[:1] == ["-m"] and words[1:2] in (["venv"], ["virtualenv"]):
+        return next((word for word in words[2:] if not word.startswith("-")), None)
+    return None
+
+
 def changes_image(command: Sequence[str]) -> bool:
     """Return whether a command may change what the image's services run; it installs no Python packages."""
     tool, words = _tool(command)
@@ -84,7 +97,9 @@ def changes_image(command: Sequence[str]) -> bool:
         return words[:1] in (["add"], ["run"])
     if tool in ("apt-get", "apt", "apk", "dnf", "yum", "microdnf"):
         return any(word in ("install", "add", "upgrade", "dist-upgrade") for word in words)
-    if _PYTHON.fullmatch(tool) and words[:2] in (["-m", "compileall"], ["-m", "venv"], ["-m", "ensurepip"]):
+    if _PYTHON.fullmatch(tool) and words[:2] in (["-m", "compileall"], ["-m", "ensurepip"]):
+        return False
+    if virtual_environment(command) is not None:
         return False
     return tool not in _HARMLESS
 

@@ -132,6 +132,15 @@ def test_server_side_apply_owns_fields_of_it_one_by_one(client: Client) -> None:
     assert apply("second", {"size": 2}, force=True).body["spec"] == {"size": 2, "nested": {"a": 1}}
 
 
+def test_it_is_replaced_only_by_who_knows_its_version(client: Client) -> None:
+    created = client.post(WIDGETS, widget()).body
+    blind = client.call("PUT", f"{WIDGETS}/one", widget(size=5))
+    assert (blind.status, blind.body["details"]["causes"][0]["field"]) == (422, "metadata.resourceVersion")
+    created["spec"]["size"] = 5
+    assert client.call("PUT", f"{WIDGETS}/one", created).body["spec"]["size"] == 5
+    assert client.call("PUT", f"{WIDGETS}/one", created).status == 409
+
+
 def test_the_status_is_written_by_itself(client: Client) -> None:
     created = client.post(WIDGETS, {**widget(), "status": {"phase": "made up"}}).body
     assert "status" not in created

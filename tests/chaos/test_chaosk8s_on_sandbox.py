@@ -23,7 +23,8 @@ pytestmark = [
 
 SET_ASIDE = {
     "chaosmesh.": "asks for the custom resources of Chaos Mesh, whose controllers the sandbox does not have",
-    "crd.": "asks for custom resources, which the sandbox does not serve",
+    "crd.actions.apply_from_": "sends its text as one JSON string, which no API server takes",
+    "crd.actions.replace_": "gives the client library an argument that it does not know",
 }
 
 # Ends at once when it is asked to, and has said something before.
@@ -531,3 +532,41 @@ def test_nodes_are_made_and_deleted(run: Activities, core: client.CoreV1Api) -> 
     with contextlib.suppress(ActivityFailed):
         assert run("node.actions.delete_nodes", label_selector="use=test") == ["spare"]
     assert [node.metadata.name for node in core.list_node(label_selector="use=test").items] == []
+
+
+def definition(plural: str, kind: str, scope: str) -> dict[str, Any]:
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+    names = {"plural": plural, "singular": kind.lower(), "kind": kind, "listKind": f"{kind}List"}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.example.com"},
+        "spec": {"group": "example.com", "scope": scope, "names": names, "versions": [version]},
+    }
+
+
+@exercises(
+    *(
+        f"crd.actions.{verb}_{scope}custom_object"
+        for verb in ("create", "delete", "patch")
+        for scope in ("", "cluster_")
+    ),
+    *(f"crd.probes.{verb}" for verb in ("get_custom_object", "list_custom_objects")),
+    *(f"crd.probes.{verb}" for verb in ("get_cluster_custom_object", "list_cluster_custom_objects")),
+)
+def test_custom_resources(run: Activities, api: client.ApiClient) -> None:
+    definitions = client.ApiextensionsV1Api(api)
+    for scope, plural, kind in (("", "widgets", "Widget"), ("cluster_", "gadgets", "Gadget")):
+        definitions.create_custom_resource_definition(definition(plural, kind, "Cluster" if scope else "Namespaced"))
+        place = {"group": "example.com", "version": "v1", "plural": plural}
+        obj = {"apiVersion": "example.com/v1", "kind": kind, "metadata": {"name": "one"}, "spec": {"size": 1}}
+        run(f"crd.actions.create_{scope}custom_object", **place, resource=obj)
+        assert run(f"crd.probes.get_{scope}custom_object", **place, name="one")["spec"] == {"size": 1}
+        patch = [{"op": "replace", "path": "/spec/size", "value": 2}]
+        run(f"crd.actions.patch_{scope}custom_object", **place, name="one", resource=patch)
+        found = run(f"crd.probes.list_{scope}custom_objects", **place)["items"]
+        assert [(one["metadata"]["name"], one["spec"]["size"]) for one in found] == [("one", 2)]
+        run(f"crd.actions.delete_{scope}custom_object", **place, name="one")
+        with pytest.raises(ActivityFailed):
+            run(f"crd.probes.get_{scope}custom_object", **place, name="one")
+        definitions.delete_custom_resource_definition(f"{plural}.example.com")

@@ -17,7 +17,7 @@ import orjson
 from flametest.sandbox.apiserver import admission, managed_fields
 from flametest.sandbox.apiserver.allocation import NODE_PORTS, SERVICE_RANGE, ServiceAddresses
 from flametest.sandbox.apiserver.deletion import DeleteOptions, may_go, plan_deletion
-from flametest.sandbox.apiserver.failures import bad_request, invalid
+from flametest.sandbox.apiserver.failures import bad_request, bad_value, invalid
 from flametest.sandbox.apiserver.housekeeping import Housekeeping
 from flametest.sandbox.apiserver.lifecycle import (
     begin,
@@ -139,6 +139,9 @@ class Registry:
         if obj["metadata"].get("name", name) != name:
             found = obj["metadata"]["name"]
             raise bad_request(f"the name of the object ({found}) does not match the name on the URL ({name})")
+        if resource.custom is not None and not obj["metadata"].get("resourceVersion"):
+            cause = bad_value("metadata.resourceVersion", 0, "must be specified for an update")
+            raise invalid(resource.kind, resource.group, name, [cause])
         self._check_version(resource, obj, old)
         carry_over(obj, old, keep_owners=not options.applied)
         if status:

@@ -41,6 +41,51 @@ kind: Service
 metadata: {name: web}
 spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, nodePort: 31234}]}
 """
+DEFINITION = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: servicemonitors.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  scope: Namespaced
+  names: {plural: servicemonitors, kind: ServiceMonitor}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+"""
+FURTHER = """\
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: high}
+value: 1000
+---
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: nginx}
+spec: {controller: k8s.io/ingress-nginx}
+---
+apiVersion: v1
+kind: LimitRange
+metadata: {name: limits}
+spec: {limits: [{type: Container, default: {memory: 64Mi}}]}
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: quota}
+spec: {hard: {pods: "10"}}
+---
+apiVersion: autoscaling/v1
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec: {scaleTargetRef: {apiVersion: v1, kind: ReplicationController, name: web}, maxReplicas: 3}
+---
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: web}
+spec:
+  replicas: 2
+  template:
+    metadata: {labels: {app: web}}
+    spec: {priorityClassName: high, containers: [{name: main, image: nginx}]}
+"""
 MONITOR = "apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: web}\n"
 JOB = """\
 apiVersion: batch/v1
@@ -77,7 +122,7 @@ class Machine:
 
         home = Path(self.environment["FLAMETEST_HOME"])
         with connect(home / "sandboxes" / "default" / "kubeconfig", "flametest-sandbox") as client:
-            versions = ("v1", "apps/v1", "batch/v1")
+            versions = ("v1", "apps/v1", "batch/v1", "monitoring.coreos.com/v1", "scheduling.k8s.io/v1")
             resource = next(one for version in versions if (one := Discovery(client.api).resource(version, kind)))
             items = client.api.get(resource.path(namespace))["items"]
         return sorted(str(one["metadata"]["name"]) for one in items)
@@ -172,6 +217,16 @@ def test_a_kind_that_is_not_served_is_refused_when_asked_to_be_strict(machine: M
     up = machine.flametest("up", "--strict", "web.yaml")
     assert up.returncode == 2
     assert "web.yaml, document 2: the cluster knows no ServiceMonitor" in up.stderr
+
+
+def test_kinds_of_tutorials_and_those_that_the_set_defines_itself_are_deployed(machine: Machine) -> None:
+    machine.write(k8s__a_yaml=MONITOR, k8s__b_yaml=DEFINITION, k8s__c_yaml=SERVICE + "---\n" + FURTHER)
+    up = machine.flametest("up", "k8s")
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert "left out" not in up.stdout + up.stderr
+    assert machine.objects("ServiceMonitor") == machine.objects("ReplicationController") == ["web"]
+    assert machine.objects("PriorityClass", "") == ["high"]
+    assert len(machine.objects("Pod")) == 2
 
 
 def test_a_version_that_kubernetes_no_longer_serves_is_refused(machine: Machine) -> None:

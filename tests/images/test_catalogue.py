@@ -116,7 +116,9 @@ async def test_a_requirement_that_is_not_installed_fails_the_pull_and_is_named(
 def test_requirements_that_are_installed_are_satisfied(repository: Path) -> None:
     text = 'FROM python:3\nWORKDIR /app\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\nCMD ["python"]\n'
     image = image_of(repository, text)
-    assert (image.command, image.packages) == (("python",), None)
+    assert image.command == ("python",)
+    assert image.packages is not None
+    assert (image.packages.wanted, image.packages.missing) == (("pytest>=8",), ())
 
 
 def test_a_changed_dockerfile_is_read_again(repository: Path) -> None:
@@ -135,7 +137,9 @@ def test_requirements_that_have_changed_are_read_again(repository: Path) -> None
         f"FROM busybox\nWORKDIR /app\nCOPY requirements.txt ./\n{INSTALL}"
     )
     catalogue = Catalogue(repository / "manifests/images.toml")
-    assert catalogue.image("shop/web:1").packages is None
+    packages = catalogue.image("shop/web:1").packages
+    assert packages is not None
+    assert packages.missing == ()
     requirements = repository / "services/web/requirements.txt"
     requirements.write_text("no-such-thing\n")
     os.utime(requirements, (1, 1_999_999_999))

@@ -243,9 +243,13 @@ def test_requirements_are_compared_with_what_is_installed() -> None:
     assert missing(["psycopg[c]"], extras=False) == ()
 
 
-def image_of(folder: Path, dockerfile: str) -> Image:
+def image_of(folder: Path, dockerfile: str, base: str = "FROM scratch\n") -> Image:
     (folder / "manifests").mkdir()
-    (folder / "manifests/images.toml").write_text('[[image]]\nname = "shop/web:1"\ncontext = "."\n')
+    (folder / "manifests/images.toml").write_text(
+        '[[image]]\nname = "shop/web:1"\ncontext = "."\n'
+        '[[image]]\nname = "shop/base:1"\ncontext = "."\ndockerfile = "base"\n'
+    )
+    (folder / "base").write_text(base)
     (folder / "Dockerfile").write_text(dockerfile)
     return Catalogue(folder / "manifests/images.toml").image("shop/web:1")
 
@@ -265,6 +269,23 @@ def test_an_image_asks_for_all_that_its_stages_install(tmp_path: Path) -> None:
     assert image.packages.missing == ("no-such-base", "no-such==7")
     assert image.packages.instruction == f"{tmp_path}/Dockerfile: RUN pip install --user -r requirements/base.txt"
     assert image.notice.endswith("not followed: RUN apt-get install -y gcc")
+
+
+def test_an_image_has_the_packages_of_its_base_too(tmp_path: Path) -> None:
+    image_of(tmp_path, "FROM shop/base:1\nRUN pip install no-such\n", base="FROM python:3\nRUN pip install pytest\n")
+    packages = Catalogue(tmp_path / "manifests/images.toml").image("shop/web:1").packages
+    assert packages is not None
+    assert (packages.wanted, packages.missing) == (("pytest", "no-such"), ("no-such",))
+    (tmp_path / "Dockerfile").write_text("FROM shop/base:1\n")
+    packages = Catalogue(tmp_path / "manifests/images.toml").image("shop/web:1").packages
+    assert packages is not None
+    assert packages.wanted == ("pytest",)
+
+
+def test_requirements_files_that_name_one_another_fail_the_pull(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("-r a.txt\n")
+    with pytest.raises(PullError, match=r"RUN pip install -r a\.txt: "):
+        image_of(tmp_path, "FROM python:3\nCOPY a.txt .\nRUN pip install -r a.txt\n")
 
 
 def test_a_requirements_file_may_be_mounted_or_exported(tmp_path: Path) -> None:

@@ -12,19 +12,16 @@ import json
 import os
 import re
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from string import Template
 
 from dockerfile_parse import DockerfileParser
 from dockerfile_parse.util import WordSplitter, extract_key_values
 
-from flametest.sandbox.images.commands import Run, read_run, without_here_documents, without_runner
-from flametest.sandbox.images.image import Bind, Folder, Image, Link, Packages
-from flametest.sandbox.images.installs import changes_image, exports, requirements_of, virtual_environment
-from flametest.sandbox.images.requirements import Requirements, missing
+from flametest.sandbox.images.commands import without_here_documents, without_runner
+from flametest.sandbox.images.image import Bind, Folder, Image
+from flametest.sandbox.images.installed import Installed, Place
 
 __all__ = ["DockerfileError", "read_dockerfile"]
 
@@ -49,10 +46,7 @@ class _Stage:
     folders: list[Folder] = field(default_factory=list)
     users: dict[str, int] = field(default_factory=dict)
     entrypoint_set: bool = False
-    packages: list[tuple[str, Requirements]] = field(default_factory=list)
-    unfollowed: list[str] = field(default_factory=list)
-    exports: bool = False
-    virtual_environments: list[str] = field(default_factory=list)
+    installed: Installed = field(default_factory=Installed)
 
 
 def read_dockerfile(reference: str, context: Path, dockerfile: Path, base: Callable[[str], Image]) -> Image:
@@ -98,16 +92,13 @@ class _Reader:
             raise DockerfileError("the Dockerfile has no FROM")
         stage = self._stage
         return replace(
-            stage.image,
+            stage.installed.image(stage.image, dockerfile, stage.binds),
             reference=reference,
             environment=tuple(stage.environment.items()),
             binds=(*stage.image.binds, *stage.binds),
             folders=(*stage.image.folders, *stage.folders),
             entrypoint=without_runner(stage.image.entrypoint),
             command=stage.image.command if stage.image.entrypoint else without_runner(stage.image.command),
-            links=(*stage.image.links, *_virtual_environments(stage)),
-            packages=_packages(stage, dockerfile),
-            notice=_notice(stage, dockerfile),
         )
 
     def _from(self, value: str) -> None:
@@ -120,9 +111,7 @@ class _Reader:
                 environment=dict(before.environment),
                 binds=list(before.binds),
                 folders=list(before.folders),
-                packages=list(before.packages),
-                unfollowed=list(before.unfollowed),
-                virtual_environments=list(before.virtual_environments),
+                installed=before.installed.copy(),
             )
         else:
             image = Image("scratch") if name == "scratch" else self._base(name)
@@ -192,7 +181,7 @@ class _Reader:
         into = last.endswith("/") or len(sources) > 1 or last in (".", "./")
         origin = next((option.partition("=")[2] for option in options if option.startswith("--from=")), None)
         if origin in self._stages:
-            _take_over(stage, self._stages[origin])
+            stage.installed.take_over(self._stages[origin].installed)
         for source in sources:
             if origin is not None:
                 stage.binds += _moved(self._stages.get(origin), source, target)
@@ -215,99 +204,12 @@ class _Reader:
     def _run(self, stage: _Stage, value: str) -> None:
         for match in _USER_ADDED.finditer(value):
             stage.users[match[2]] = int(match[1])
-        try:
-            run = read_run(value)
-        except ValueError:
-            stage.unfollowed.append(_instruction(value))
-            return
-        folder = stage.image.working_directory
-        for command in run.commands:
-            if command[0] == "cd":
-                folder = os.path.join(folder, *command[1:2])
-            else:
-                self._command(stage, command, run, folder)
-
-    def _command(self, stage: _Stage, command: tuple[str, ...], run: Run, folder: str) -> None:
-        """Note what one command installs, or that it cannot be followed."""
-        stage.exports = stage.exports or exports(command)
-        instruction = _instruction(" ".join(command))
         variables = stage.arguments | stage.environment
-        words = [part for word in command for part in (Template(word).safe_substitute(variables).split() or [word])]
-
-        if (made := virtual_environment(words)) is not None:
-            stage.virtual_environments.append(os.path.normpath(os.path.join(folder, made)))
-
-        def read(path: str) -> str | None:
-            return self._text(stage, run, os.path.normpath(os.path.join(folder, path)))
-
+        place = Place(self._context, stage.image.working_directory, stage.binds, variables)
         try:
-            found = requirements_of(words, read)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise DockerfileError(f"{instruction}: {error}") from error
-        if found is None:
-            stage.unfollowed += [instruction] if changes_image(command) else []
-            return
-        stage.packages.append((instruction, found))
-        for text in found.unfollowed:
-            if not text.startswith("-r "):
-                stage.unfollowed.append(f"{instruction} ({text})")
-            elif not stage.exports:
-                raise DockerfileError(f"{instruction}: no COPY brings the file {text.removeprefix('-r ')}")
-
-    def _text(self, stage: _Stage, run: Run, path: str) -> str | None:
-        """Return a file that was copied into the stage, or that is mounted for one RUN."""
-        mounted = [
-            (os.path.normpath(os.path.join(stage.image.working_directory, target)), str(self._context / source))
-            for target, source in run.mounts
-        ]
-        for target, source in (*mounted, *((bind.target, bind.source) for bind in reversed(stage.binds))):
-            if path == target or path.startswith(target.rstrip("/") + "/"):
-                file = Path(source + path[len(target.rstrip("/")) :])
-                if file.is_file():
-                    return file.read_text(encoding="utf-8")
-        return None
-
-
-def _take_over(stage: _Stage, origin: _Stage) -> None:
-    """Note that what an earlier stage has installed or built may have been copied out of it."""
-    stage.packages += [one for one in origin.packages if one not in stage.packages]
-    stage.unfollowed += [one for one in origin.unfollowed if one not in stage.unfollowed]
-    stage.virtual_environments += origin.virtual_environments
-    stage.exports = stage.exports or origin.exports
-
-
-def _virtual_environments(stage: _Stage) -> Iterator[Link]:
-    """Yield links in place of the virtual environments that RUN makes: to the one that the image runs by."""
-    for path in dict.fromkeys(stage.virtual_environments):
-        if not any(bind.target == path or bind.target.startswith(f"{path}/") for bind in stage.binds):
-            yield Link(path, sys.prefix)
-
-
-def _instruction(command: str) -> str:
-    """Return a command as it is told to users: without passwords of addresses."""
-    return re.sub(r"//[^/@\s]+@", "//***@", f"RUN {command}")
-
-
-def _packages(stage: _Stage, dockerfile: Path) -> Packages | None:
-    """Return what the image has to have installed; None where the sandbox's environment satisfies it."""
-    base = stage.image.packages
-    first = Requirements(base.wanted, base.constraints) if base else Requirements()
-    found = sum((one for _, one in stage.packages), first)
-    lacking = missing(found.wanted)
-    if not lacking:
-        return None
-    asking = (f"{dockerfile}: {instruction}" for instruction, one in stage.packages if set(lacking) & set(one.wanted))
-    instruction = base.instruction if base else next(asking)
-    return Packages(
-        found.wanted, found.constraints, lacking, instruction, extras_only=not missing(found.wanted, extras=False)
-    )
-
-
-def _notice(stage: _Stage, dockerfile: Path) -> str:
-    if not stage.unfollowed:
-        return stage.image.notice
-    told = f"{dockerfile} is read and not built; not followed: {'; '.join(dict.fromkeys(stage.unfollowed))}"
-    return f"{stage.image.notice}; {told}" if stage.image.notice else told
+            stage.installed.run(value, place)
+        except ValueError as error:
+            raise DockerfileError(str(error)) from error
 
 
 def _words(value: str, arguments: dict[str, str], environment: dict[str, str]) -> list[str]:

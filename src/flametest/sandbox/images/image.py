@@ -56,7 +56,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """Python packages that an image wants in an environment of its own, since the sandbox's does not satisfy it.
+    """Python packages that an image wants: in an environment of its own where the sandbox's does not satisfy it.
 
     Attributes:
         wanted: requirements in the form of PEP 508, all of the image's.
@@ -99,7 +99,7 @@ class Image:
         root: the folder in which ``rootfs`` is a real image's unpacked file system; empty for one that is made of
             parts of the machine.
         is_stand_in: whether it stands for a well-known image of its name.
-        packages: what has to be installed before it can run; None for nothing.
+        packages: what its Dockerfile installs; None for nothing, or where it has been installed.
     """
 
     reference: str

@@ -116,7 +116,10 @@ class Images:
     async def _own(self, reference: str, policy: str) -> Image | None:
         try:
             image = self._catalogue.own(reference)
-            return image if image is None or image.packages is None else await self._furnished(image, image.packages)
+            packages = None if image is None else image.packages
+            if image is None or packages is None or not packages.missing:
+                return image
+            return await self._furnished(image, packages)
         except PullError as error:
             if policy == "Never" and error.failure is PullFailure.PULL:
                 raise _absent(reference, str(error)) from error

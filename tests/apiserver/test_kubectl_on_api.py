@@ -108,6 +108,23 @@ def test_create_and_drain_work_with_typed_clients(kubectl: Kubectl, server: Serv
     assert kubectl("auth", "can-i", "delete", "pods") == "yes\n"
 
 
+def test_quotas_priority_classes_and_autoscalers_are_created_by_commands(kubectl: Kubectl) -> None:
+    assert kubectl("create", "quota", "typed", "--hard=pods=3,requests.cpu=500m") == "resourcequota/typed created\n"
+    assert json.loads(kubectl("get", "quota", "typed", "-o", "json"))["spec"]["hard"] == {
+        "pods": "3",
+        "requests.cpu": "500m",
+    }
+    assert kubectl("delete", "quota", "typed").endswith(" deleted\n")
+    created = kubectl("create", "priorityclass", "typed", "--value=7", "--description=seven")
+    assert "priorityclass.scheduling.k8s.io/typed created" in created, created
+    assert json.loads(kubectl("get", "pc", "typed", "-o", "json"))["value"] == 7
+    kubectl("create", "deployment", "scaled", "--image=example/web:1")
+    scaled = kubectl("autoscale", "deployment", "scaled", "--max=3", "--cpu-percent=40")
+    assert "horizontalpodautoscaler.autoscaling/scaled autoscaled" in scaled, scaled
+    spec = json.loads(kubectl("get", "horizontalpodautoscalers.v1.autoscaling", "scaled", "-o", "json"))["spec"]
+    assert (spec["maxReplicas"], spec["targetCPUUtilizationPercentage"]) == (3, 40)
+
+
 def test_server_side_apply_and_explain(kubectl: Kubectl, manifest: Path) -> None:
     applied = kubectl("apply", "--server-side", "--force-conflicts", "-f", str(manifest))
     assert applied.count("serverside-applied") == 4, applied

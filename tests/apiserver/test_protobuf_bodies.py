@@ -48,6 +48,27 @@ def test_a_config_map_is_read_without_the_zeros_that_go_writes() -> None:
     }
 
 
+def test_an_autoscaler_is_read_in_the_version_that_it_names() -> None:
+    target = field(1, field(1, "Deployment") + field(2, "web") + field(3, "apps/v1"))
+    reference = {"kind": "Deployment", "name": "web", "apiVersion": "apps/v1"}
+    old = field(1, METADATA) + field(2, target + field(3, 5) + field(4, 60))
+    assert decode_protobuf(body("HorizontalPodAutoscaler", "autoscaling/v1", old))["spec"] == {
+        "scaleTargetRef": reference,
+        "maxReplicas": 5,
+        "targetCPUUtilizationPercentage": 60,
+    }
+    aim = field(1, "AverageValue") + field(3, field(1, "64Mi"))
+    metric = field(1, "Resource") + field(4, field(1, "memory") + field(2, aim))
+    new = field(1, METADATA) + field(2, target + field(3, 5) + field(4, metric))
+    resource = {"name": "memory", "target": {"type": "AverageValue", "averageValue": "64Mi"}}
+    assert decode_protobuf(body("HorizontalPodAutoscaler", "autoscaling/v2", new))["spec"] == {
+        "scaleTargetRef": reference,
+        "maxReplicas": 5,
+        "metrics": [{"type": "Resource", "resource": resource}],
+    }
+    assert code_of(lambda: decode_protobuf(body("HorizontalPodAutoscaler", "autoscaling/v9", new))) == 415
+
+
 def test_a_zero_that_means_something_is_kept() -> None:
     options = decode_protobuf(EVICTION)["deleteOptions"]
     assert options == {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}

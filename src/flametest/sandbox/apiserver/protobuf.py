@@ -20,7 +20,8 @@ MAGIC = b"k8s\x00"
 DEPTH_MAX = 20
 
 # Of each message: field number, and "name type". Types: string, int, bool (``?``: a set zero counts), bytes, time,
-# intstr, skip, map (of strings), bytesmap, a message's name; "*" before a type for a list of it.
+# intstr, quantity, skip, map (of strings), bytesmap, quantities (a map of them), a message's name; "*" before a type
+# for a list of it. A kind whose versions differ on the wire has a message for each.
 _MESSAGES: dict[str, dict[int, str]] = {
     "Unknown": {1: "typeMeta TypeMeta", 2: "raw raw", 3: "contentEncoding string", 4: "contentType string"},
     "TypeMeta": {1: "apiVersion string", 2: "kind string"},
@@ -145,6 +146,41 @@ _MESSAGES: dict[str, dict[int, str]] = {
     "ResourceRequirements": {},
     "PodDisruptionBudget": {1: "metadata ObjectMeta", 2: "spec PodDisruptionBudgetSpec", 3: "status skip"},
     "PodDisruptionBudgetSpec": {1: "minAvailable intstr", 2: "selector LabelSelector", 3: "maxUnavailable intstr"},
+    "ResourceQuota": {1: "metadata ObjectMeta", 2: "spec ResourceQuotaSpec", 3: "status skip"},
+    "ResourceQuotaSpec": {1: "hard quantities", 2: "scopes *string"},
+    "PriorityClass": {
+        1: "metadata ObjectMeta",
+        2: "value int",
+        3: "globalDefault bool",
+        4: "description string",
+        5: "preemptionPolicy string",
+    },
+    "HorizontalPodAutoscaler autoscaling/v1": {
+        1: "metadata ObjectMeta",
+        2: "spec HorizontalPodAutoscalerSpec autoscaling/v1",
+        3: "status skip",
+    },
+    "HorizontalPodAutoscalerSpec autoscaling/v1": {
+        1: "scaleTargetRef CrossVersionObjectReference",
+        2: "minReplicas int?",
+        3: "maxReplicas int",
+        4: "targetCPUUtilizationPercentage int?",
+    },
+    "HorizontalPodAutoscaler autoscaling/v2": {
+        1: "metadata ObjectMeta",
+        2: "spec HorizontalPodAutoscalerSpec autoscaling/v2",
+        3: "status skip",
+    },
+    "HorizontalPodAutoscalerSpec autoscaling/v2": {
+        1: "scaleTargetRef CrossVersionObjectReference",
+        2: "minReplicas int?",
+        3: "maxReplicas int",
+        4: "metrics *MetricSpec",
+    },
+    "CrossVersionObjectReference": {1: "kind string", 2: "name string", 3: "apiVersion string"},
+    "MetricSpec": {1: "type string", 4: "resource ResourceMetricSource"},
+    "ResourceMetricSource": {1: "name string", 2: "target MetricTarget"},
+    "MetricTarget": {1: "type string", 2: "value quantity", 3: "averageValue quantity", 4: "averageUtilization int?"},
     "Eviction": {1: "metadata ObjectMeta", 2: "deleteOptions DeleteOptions"},
     "DeleteOptions": {
         1: "gracePeriodSeconds int?",
@@ -198,10 +234,11 @@ def decode_protobuf(body: bytes) -> Object:
         raise bad_request("the body of the request is not protobuf as Kubernetes sends it")
     try:
         envelope = _message(body[len(MAGIC) :], "Unknown", 0)
-        kind = envelope.get("typeMeta", {}).get("kind", "")
-        if kind not in _MESSAGES:
+        kind, version = (envelope.get("typeMeta", {}).get(name, "") for name in ("kind", "apiVersion"))
+        message = next((name for name in (kind, f"{kind} {version}") if name in _MESSAGES), None)
+        if message is None:
             raise _unknown(f"kind {kind!r}")
-        return {**envelope["typeMeta"], **_message(envelope.get("raw", b""), kind, 0)}
+        return {**envelope["typeMeta"], **_message(envelope.get("raw", b""), message, 0)}
     except (IndexError, ValueError, OverflowError, TypeError) as error:
         raise bad_request(f"the protobuf body of the request is broken: {error}") from None
 
@@ -251,13 +288,12 @@ def _message(data: bytes, name: str, depth: int) -> Object:
         known = _MESSAGES[name].get(number)
         if known is None:
             raise _unknown(f"field {number} of {name}")
-        field, kind = known.split()
+        field, kind = known.split(maxsplit=1)
         if kind == "skip":
             continue
-        if kind in ("map", "bytesmap"):
+        if kind in _MAPS:
             entry = dict(_fields(_bytes(value)))
-            text = _bytes(entry.get(2, b""))
-            shown = text.decode() if kind == "map" else base64.b64encode(text).decode()
+            shown = _MAPS[kind](_bytes(entry.get(2, b"")))
             obj.setdefault(field, {})[_bytes(entry.get(1, b"")).decode()] = shown
         elif kind.startswith("*"):
             obj.setdefault(field, []).append(_value(value, kind[1:], depth))
@@ -301,9 +337,20 @@ def _int_or_string(data: bytes) -> int | str:
     return _bytes(parts.get(3, b"")).decode() if parts.get(1) == 1 else _number(parts.get(2, 0))
 
 
+def _quantity(data: bytes) -> str:
+    return _bytes(dict(_fields(data)).get(1, b"0")).decode()
+
+
 _SCALARS: dict[str, Callable[[bytes], Any]] = {
     "raw": bytes,
     "string": bytes.decode,
     "time": _time,
     "intstr": _int_or_string,
+    "quantity": _quantity,
+}
+
+_MAPS: dict[str, Callable[[bytes], str]] = {
+    "map": bytes.decode,
+    "bytesmap": lambda data: base64.b64encode(data).decode(),
+    "quantities": _quantity,
 }

@@ -214,6 +214,14 @@ def test_every_version_shows_the_same_object_under_its_own_name(client: Client) 
     assert client.get(f"{WIDGETS}/one").status == 404
 
 
+def test_a_webhook_for_conversion_is_not_asked_and_that_is_said(client: Client) -> None:
+    change = {"spec": {"conversion": {"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"]}}}}
+    changed = client.patch(f"{DEFINITIONS}/widgets.example.com", change, "merge-patch+json")
+    assert changed.status == 200, changed.body
+    assert any("spec.conversion.strategy: not supported by the sandbox" in warning for warning in changed.warnings)
+    assert client.post(WIDGETS, widget()).status == 201
+
+
 def test_a_cluster_scoped_kind_has_no_namespace() -> None:
     with ServerThread() as server:
         client = Client(server)
@@ -232,7 +240,7 @@ def test_a_cluster_scoped_kind_has_no_namespace() -> None:
         ({"versions": []}, "spec.versions"),
         ({"versions": [version(), version("v2")]}, "spec.versions"),
         ({"versions": [{"name": "v1", "served": True, "storage": True}]}, "spec.versions[0].schema.openAPIV3Schema"),
-        ({"conversion": {"strategy": "Webhook"}}, "spec.conversion.strategy"),
+        ({"conversion": {"strategy": "Guess"}}, "spec.conversion.strategy"),
         ({"names": {"plural": "widgets"}}, "spec.names.kind"),
     ],
 )

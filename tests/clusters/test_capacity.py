@@ -26,11 +26,12 @@ def test_replicas_and_containers_add_up_and_other_kinds_ask_for_nothing() -> Non
     manifests = [
         workload("Deployment", 3, container(cpu="100m", memory="64Mi"), container(cpu="50m")),
         workload("StatefulSet", None, container(cpu="1", memory="1Gi")),
+        workload("ReplicationController", 2, container(cpu="100m")),
         Manifest("x", {"kind": "Service", "spec": {}}),
         Manifest("x", {"kind": "Secret"}),
     ]
     asked = requested_by(manifests)
-    assert asked.cores == pytest.approx(1.45)
+    assert asked.cores == pytest.approx(1.65)
     assert asked.memory_bytes == 3 * 64 * 2**20 + 2**30
 
 

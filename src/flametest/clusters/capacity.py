@@ -17,7 +17,7 @@ __all__ = ["Amount", "Capacity", "measure_capacity", "requested_by", "requested_
 
 _FORBIDDEN = 403
 _PAGE_SECONDS = 15.0  # nobody waits for long for a figure that no run depends on
-_WORKLOADS = ("Deployment", "StatefulSet", "ReplicaSet")
+_WORKLOADS = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Custom resources: what a CustomResourceDefinition adds to what is served, and how its objects differ.
 
 A definition may have several versions, of which one is stored. The others show its objects under their own version and
-change nothing else, which is the conversion strategy ``None``. Schemas are shown, by ``kubectl explain`` as well, but
-not enforced. Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
+change nothing else: the conversion strategy ``None``, also where a webhook is asked for. Schemas are shown, by
+``kubectl explain`` as well, but not enforced.
+Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
 """
 
 from collections.abc import Callable, Iterator

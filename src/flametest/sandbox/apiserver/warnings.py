@@ -90,6 +90,9 @@ _JOB_FIELDS = {
 
 KIND_FIELDS: dict[str, dict[str, tuple[tuple[Any, ...], str]]] = {
     "CronJob": {f"jobTemplate.spec.{path}": note for path, note in _JOB_FIELDS.items()},
+    "CustomResourceDefinition": {
+        "conversion.strategy": (("None",), "objects are shown in every version as they were written"),
+    },
     "DaemonSet": {"updateStrategy.rollingUpdate.maxSurge": ((0, "0%"), "the old pod goes before the new one comes")},
     "Job": _JOB_FIELDS,
     "Service": {

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from flametest.sandbox.apiserver.failures import Cause, bad_value, duplicate, required, unsupported_value
+from flametest.sandbox.apiserver.failures import Cause, bad_value, duplicate, required
 from flametest.sandbox.apiserver.validation.names import check_enum, dns_1035_label, dns_subdomain
 from flametest.sandbox.objects import Object
 
@@ -28,9 +28,7 @@ def check_definition(definition: Object) -> list[Cause]:
     wanted = f"{names.get('plural', '')}.{group}"
     if name != wanted:
         causes.append(bad_value("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
-    if spec["conversion"]["strategy"] != "None":
-        # A webhook cannot be asked here, and to show objects of one version as another's would be wrong.
-        causes.append(unsupported_value("spec.conversion.strategy", spec["conversion"]["strategy"], ("None",)))
+    causes += check_enum(spec["conversion"]["strategy"], "spec.conversion.strategy", ("None", "Webhook"))
     return [*causes, *_check_versions(spec.get("versions", []))]
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flametest.sandbox.apiserver.columns.custom import values_at
 from tests.apiserver.serving import Client, ServerThread
@@ -284,3 +286,25 @@ def test_metadata_of_the_wrong_type_are_refused(client: Client) -> None:
 def test_columns_find_their_values_by_path(path: str, found: list[Any]) -> None:
     obj = {"a": {"b": 1, "dotted.key": "z"}, "list": [{"n": "x", "v": 1}, {"n": "y", "v": 2}]}
     assert values_at(obj, path) == found
+
+
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=3)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from("ab"), inner, max_size=2)),
+    max_leaves=8,
+)
+
+
+@given(json_values, st.text(alphabet=".[]()?@='\"ab*0-\\ ", max_size=14))
+def test_any_path_into_anything_finds_values_or_nothing(obj: Any, path: str) -> None:
+    found = values_at(obj, path)
+    assert isinstance(found, list)
+    if path == "":
+        assert found == [obj]
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=4), st.integers(), min_size=1))
+def test_a_quoted_name_finds_any_field_without_quotes(obj: dict[str, int]) -> None:
+    for name, value in obj.items():
+        if "'" not in name and "\n" not in name:
+            assert values_at(obj, f"['{name}']") == [value]

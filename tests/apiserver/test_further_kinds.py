@@ -1,9 +1,13 @@
 """Kinds that tutorials use beside workloads: classes, limits, quotas, replication controllers. Asked over HTTP."""
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from flametest.sandbox.apiserver.views import VIEWS
 from tests.apiserver.objects import pod
 from tests.apiserver.serving import Client
 
@@ -165,3 +169,33 @@ def test_the_newer_version_of_autoscalers_is_preferred(client: Client) -> None:
     group = client.get("/apis/autoscaling").body
     assert [version["version"] for version in group["versions"]] == ["v2", "v1"]
     assert group["preferredVersion"]["version"] == "v2"
+
+
+def metric(name: str, percent: int | None) -> dict[str, Any]:
+    target = {"type": "AverageValue", "averageValue": "1"}
+    if percent is not None:
+        target = {"type": "Utilization", "averageUtilization": percent}  # type: ignore[dict-item]
+    return {"type": "Resource", "resource": {"name": name, "target": target}}
+
+
+metrics = st.lists(
+    st.builds(metric, st.sampled_from(["cpu", "memory"]), st.one_of(st.none(), st.integers(1, 200))), min_size=1
+)
+
+
+@given(metrics, st.one_of(st.none(), st.just({"scaleUp": {"selectPolicy": "Max"}})), st.booleans())
+def test_nothing_of_an_autoscaler_is_lost_by_its_old_version(
+    wanted: list[dict[str, Any]], behavior: dict[str, Any] | None, annotated: bool
+) -> None:
+    (view,) = (one for one in VIEWS if one.kind == "HorizontalPodAutoscaler")
+    assert view.show is not None
+    assert view.store is not None
+    stored = autoscaler("v2", metrics=wanted, **({"behavior": behavior} if behavior else {}))
+    if annotated:
+        stored["metadata"]["annotations"] = {"a": "b"}
+    before = json.dumps(stored)
+    found = view.store(view.show(stored))
+    assert json.dumps(stored) == before
+    key = json.dumps
+    assert sorted(found["spec"].pop("metrics"), key=key) == sorted(stored["spec"].pop("metrics"), key=key)
+    assert found == stored

@@ -84,10 +84,9 @@ def _stored_autoscaler(written: Object) -> Object:
     metadata, spec = dict(written["metadata"]), dict(written.get("spec", {}))
     annotations = dict(metadata.get("annotations", {}))
     percent = spec.pop(_CPU_PERCENT, None)
-    metrics = [] if percent is None else [_cpu_metric(percent)]
     kept = {name: _json_of(annotations.pop(note, "")) for name, note in _KEPT.items()}
-    if isinstance(kept["metrics"], list):
-        metrics += kept["metrics"]
+    metrics = kept["metrics"] if isinstance(kept["metrics"], list) else []
+    metrics += [] if percent is None else [_cpu_metric(percent)]
     spec |= {"metrics": metrics} if metrics else {}
     spec |= {"behavior": kept["behavior"]} if isinstance(kept["behavior"], dict) else {}
     if annotations:

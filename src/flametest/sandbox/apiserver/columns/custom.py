@@ -39,11 +39,12 @@ def values_at(obj: Any, path: str) -> list[Any]:
 
 
 def _follow(value: Any, step: re.Match[str]) -> Iterator[Any]:
-    name = step["name"] if step["quoted"] is None else step["quoted"]
-    if name == "*" or step["all"]:
+    key = step["quoted"]
+    if key is None and step["name"] is not None:
+        key = re.sub(r"\\(.)", r"\1", step["name"])
+    if step["name"] == "*" or step["all"]:
         yield from value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    elif name is not None:
-        key = name if step["quoted"] is not None else re.sub(r"\\(.)", r"\1", name)
+    elif key is not None:
         if isinstance(value, dict) and value.get(key) is not None:
             yield value[key]
     elif isinstance(value, list) and step["index"] is not None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.addresses import own_address
+from tests.images.wheels import write_wheel
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.skipif(os.getuid() != 0, reason="the other tests run as one then")]
 
@@ -122,3 +123,37 @@ def test_the_whole_system_runs_in_a_user_namespace(home: Path) -> None:
     """Its pods have users of their own, among them a server that refuses to be root."""
     printed = run_as_nobody(SYSTEM, str(home), own_address("nobody's system"), str(MANIFESTS), seconds_max=180)
     assert printed.split() == ["200"] * 3
+
+
+ENVIRONMENT = """
+import os, sys
+from pathlib import Path
+from flametest.kube import connect
+from flametest.sandbox.launch import SandboxOptions, start
+home, address, wheels = sys.argv[1:]
+os.environ.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=wheels, PIP_CONFIG_FILE=os.devnull)
+folder = Path(home, "project/manifests")
+folder.mkdir(parents=True)
+(folder / "images.toml").write_text("[[image]]\\nname = 'shop/web:1'\\ncontext = '.'\\n")
+(folder.parent / "Dockerfile").write_text("FROM python:3\\nRUN pip install kubediff-one==2.0\\nCMD sleep 1000\\n")
+container = "{name: web, image: 'shop/web:1', readinessProbe: {exec: {command: [kubediff_one]}}}"
+template = "{metadata: {labels: {app: web}}, spec: {containers: [%s]}}" % container
+spec = "{selector: {matchLabels: {app: web}}, template: %s}" % template
+metadata = "{name: web, namespace: flametest}"
+(folder / "a.yaml").write_text("{apiVersion: v1, kind: Namespace, metadata: {name: flametest}}")
+(folder / "b.yaml").write_text("{apiVersion: apps/v1, kind: Deployment, metadata: %s, spec: %s}" % (metadata, spec))
+sandbox = start(SandboxOptions(home=Path(home), node_port_address=address, images_file=folder / "images.toml"))
+try:
+    with connect(sandbox.kubeconfig, sandbox.context) as client:
+        client.apply(folder)
+        client.wait_ready("flametest", 120)
+    print("ready")
+finally:
+    sandbox.stop()
+"""
+
+
+def test_an_image_has_an_environment_of_its_own_in_a_user_namespace(home: Path) -> None:
+    write_wheel(home / "wheels", "kubediff_one", "2.0")
+    arguments = (str(home), own_address("nobody's environment"), str(home / "wheels"))
+    assert run_as_nobody(ENVIRONMENT, *arguments, seconds_max=180) == "ready\n"

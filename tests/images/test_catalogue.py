@@ -148,6 +148,23 @@ def test_requirements_that_have_changed_are_read_again(repository: Path) -> None
     assert packages.missing == ("no-such-thing",)
 
 
+def test_packages_that_have_been_installed_beside_the_sandbox_are_seen(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repository / "services/web/Dockerfile").write_text("FROM busybox\nRUN pip install kubediff-none\n")
+    catalogue = Catalogue(repository / "manifests/images.toml")
+    packages = catalogue.image("shop/web:1").packages
+    assert packages is not None
+    assert packages.missing == ("kubediff-none",)
+    information = repository / "installed/kubediff_none-1.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: kubediff-none\nVersion: 1\n")
+    monkeypatch.syspath_prepend(information.parent)
+    packages = catalogue.image("shop/web:1").packages
+    assert packages is not None
+    assert packages.missing == ()
+
+
 def test_the_dockerfile_may_lie_below_its_context(repository: Path) -> None:
     (repository / "manifests/images.toml").write_text(
         '[[image]]\nname = "shop/web:1"\ncontext = "services"\ndockerfile = "web/Dockerfile"\n'

@@ -96,7 +96,7 @@ class Catalogue:
         entry = self._entries[name]
         try:
             known = self._read.get(name)
-            if known is None or known[0] != _changes(entry.dockerfile, known[1]):
+            if known is None or _lacks(known[1]) or known[0] != _changes(entry.dockerfile, known[1]):
                 image = read_dockerfile(reference, entry.context, entry.dockerfile, self.image)
                 known = self._read[name] = (_changes(entry.dockerfile, image), image)
         except DockerfileError as error:
@@ -120,6 +120,11 @@ def _name(reference: str) -> tuple[str, str]:
     except InvalidReferenceError as error:
         message = f"Failed to apply default image tag {reference!r}: couldn't parse image name: {error}"
         raise PullError(message, PullFailure.NAME) from error
+
+
+def _lacks(image: Image) -> bool:
+    """Return whether packages were missing beside the sandbox when its Dockerfile was read; they may be there now."""
+    return image.packages is not None and bool(image.packages.missing)
 
 
 def _changes(dockerfile: Path, image: Image) -> tuple[float, ...]:

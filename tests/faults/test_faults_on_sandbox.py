@@ -132,7 +132,7 @@ def test_a_dry_run_shows_the_targets_of_every_experiment_and_touches_nothing(sys
 @pytest.mark.parametrize(
     ("argument", "value", "told"),
     [
-        ("label_selector", " ", "selector is empty"),
+        ("label_selector", " ", "selects every pod of the namespace"),
         ("label_selector", "app=apii", "no pod of namespace 'flametest' has 'app=apii'"),
         ("ns", "default", "no pod of namespace 'default' has 'app=api'"),
         ("qty", 2, "2 of 3 pods of one controller, more than the share of 50%"),

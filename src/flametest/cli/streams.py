@@ -5,11 +5,11 @@ healed and sandboxes ended, may say what it does without failing of it. Characte
 not have, and bytes of file names that are no text, are written as escapes.
 """
 
-import _thread
 import errno
 import io
 import os
 import select
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -65,11 +65,16 @@ class _Output(io.RawIOBase):
                     continue
                 self.gone = error.errno in _GONE
                 if threading.current_thread() is not threading.main_thread():
-                    _thread.interrupt_main()
+                    _interrupt_main_thread()
                     continue
                 if self.gone:
                     raise OutputClosed from error
                 raise OutputError(f"the output cannot be written: {error.strerror}", _REMEDY) from error
+
+
+def _interrupt_main_thread() -> None:
+    """Interrupt the main thread as Ctrl-C does: by a signal, which also ends a wait of its in the kernel."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 @contextmanager

@@ -69,8 +69,8 @@ def ask_entry(url: str, route: Route, seconds: float) -> EntryAnswer | None:
         raise ClusterError(error.message, error.remedy) from error
     try:
         connection.request("GET", target, headers={"User-Agent": "flametest", "Connection": "close"})
-        answer = connection.getresponse()
-        headers = {name.lower(): value for name, value in answer.getheaders()}
+        with connection.getresponse() as answer:
+            headers = {name.lower(): value for name, value in answer.getheaders()}
     except (OSError, http.client.HTTPException, ValueError) as error:
         problem = tls_problem(error)
         if problem is not None:

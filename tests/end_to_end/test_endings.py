@@ -153,7 +153,8 @@ def test_an_error_that_nobody_foresaw_amid_a_run_leaves_nothing(system: System, 
         check=False,
     )
     assert done.returncode == 70, done.stdout + done.stderr
-    (line,) = done.stderr.splitlines()
-    assert "KeyError: 'planted'" in line
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert "KeyError: 'planted'" in lines[0]
     assert_nothing_is_left(system)
     assert system.flametest("status").returncode == 0

@@ -4,6 +4,7 @@ Minikube itself runs on none of the machines that these tests run on: docs/minik
 """
 
 import json
+import shlex
 import stat
 import subprocess
 import sys
@@ -42,7 +43,7 @@ class Machine:
         self.user_kubeconfig = self.home / ".kube" / "config"
         self.user_kubeconfig.write_text('{"current-context": "the-users-own", "clusters": [], "contexts": []}')
         script = self.programs / "minikube"
-        script.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {DOUBLE} "$@"\n')
+        script.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-I", "-S", str(DOUBLE)])} "$@"\n')
         script.chmod(0o755)
         self._write_project()
 

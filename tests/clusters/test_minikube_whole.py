@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,9 @@ class Commands:
         programs = folder / "programs"
         for path in (self.double, programs):
             path.mkdir()
-        (programs / "minikube").write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {DOUBLE} "$@"\n')
+        (programs / "minikube").write_text(
+            f'#!/bin/sh\nexec {shlex.join([sys.executable, "-I", "-S", str(DOUBLE)])} "$@"\n'
+        )
         (programs / "minikube").chmod(0o755)
         content = yaml.safe_load(kubeconfig.read_text())
         leads = {"cluster": content["clusters"][0]["cluster"], "user": content["users"][0]["user"]}

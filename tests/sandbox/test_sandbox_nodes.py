@@ -137,7 +137,7 @@ def test_a_node_that_comes_back_restarts_its_pods_or_lets_the_evicted_ones_go(ac
     for node in nodes:
         access.kubectl("annotate", "node", node, f"{STOPPED}=true")
     access.until(lambda: access.pods("app=db")[0].metadata.deletion_timestamp is not None)
-    assert ready_nodes(access, "loyal") == []
+    access.until(lambda: not ready_nodes(access, "loyal"))
     for node in nodes:
         access.kubectl("annotate", "node", node, f"{STOPPED}-")
     access.until(lambda: all(node_status(access, node) == "True" for node in nodes))

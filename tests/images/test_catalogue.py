@@ -230,3 +230,8 @@ def test_a_broken_list_of_images_is_an_error_with_a_remedy(tmp_path: Path) -> No
     with pytest.raises(SandboxError, match="cannot read") as caught:
         Catalogue(file)
     assert "context" in caught.value.remedy
+
+
+def test_what_stands_for_a_well_known_image_is_no_longer_that_once_something_was_added(repository: Path) -> None:
+    assert Catalogue().image("busybox:1").is_stand_in
+    assert not image_of(repository, "FROM busybox:1\nCOPY code /app\n").is_stand_in

@@ -94,6 +94,7 @@ class _Reader:
         return replace(
             stage.installed.image(stage.image, dockerfile, stage.binds),
             reference=reference,
+            is_stand_in=False,
             environment=tuple(stage.environment.items()),
             binds=(*stage.image.binds, *stage.binds),
             folders=(*stage.image.folders, *stage.folders),

@@ -10,16 +10,8 @@ from xdist.scheduler import LoadFileScheduling
 _SHARING = frozenset({"end_to_end", "faults"})
 """Folders whose tests share one deployed system, which takes longer to make than any of them."""
 
-_LONGEST = ("faults", "end_to_end")
-# Long enough for a worker, and a system, of their own.
-_APART = (
-    "test_faults_on_sandbox.py",
-    "test_any_manifests.py",
-    "test_load_tests.py",
-    "test_runs.py",
-    "test_set_up_errors.py",
-    "test_wheel.py",
-)
+_LONGEST = "faults"
+_APART = "test_faults_on_sandbox.py"  # long enough for a worker, and a system, of its own
 
 settings.register_profile("side by side", deadline=None)  # an example waits for other workers, too
 settings.load_profile("side by side")
@@ -42,4 +34,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FolderSchedu
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no worker is left with it when the others are done."""
-    items.sort(key=lambda item: (item.get_closest_marker("sandbox") is None, item.path.parent.name not in _LONGEST))
+    items.sort(key=lambda item: (item.get_closest_marker("sandbox") is None, item.path.parent.name != _LONGEST))

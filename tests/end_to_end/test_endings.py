@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
 import threading
@@ -79,33 +80,34 @@ def test_a_terminal_that_is_closed_amid_a_fault_has_it_healed(
 ) -> None:
     before = services(api)
     seen, shown = pty.openpty()
-    command = [*FLAMETEST, "run", "--experiment", outage(tmp_path, 300), "--out", str(tmp_path / "run")]
+    command = [*FLAMETEST, "run", "--experiment", outage(tmp_path, 10), "--out", str(tmp_path / "run")]
     with subprocess.Popen(
         command, env=system.environment | {"TERM": "xterm"}, cwd=ROOT, stdout=shown, stderr=subprocess.PIPE
     ) as run:
         os.close(shown)
-        reader = threading.Thread(target=drain, args=(seen,))
+        closing = threading.Event()
+        reader = threading.Thread(target=drain, args=(seen, closing))
         reader.start()
         deadline = time.monotonic() + WAIT_SECONDS
         while "logic" in services(api):
             assert time.monotonic() < deadline, "the fault was not injected"
             assert run.poll() is None
+        # One that is being read from is not closed before something comes.
+        closing.set()
+        reader.join()
         os.close(seen)
         assert run.stderr is not None
         assert run.stderr.read() == b""
         assert run.wait(WAIT_SECONDS) == 141
-        reader.join()
     assert services(api) == before
     assert_nothing_is_left(system)
 
 
-def drain(descriptor: int) -> None:
-    """Read what a terminal shows until it is closed."""
-    try:
-        while os.read(descriptor, 65536):
-            pass
-    except OSError:
-        return
+def drain(descriptor: int, closing: threading.Event) -> None:
+    """Read what a terminal shows until it is to be closed."""
+    while not closing.is_set():
+        if select.select([descriptor], [], [], 0.05)[0]:
+            os.read(descriptor, 65536)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")

@@ -2,8 +2,8 @@
 
 Run as ``python -P -m flametest.sandbox.supervisor SETTINGS_FILE READY_DESCRIPTOR`` by `flametest.sandbox.launch`, in a
 session of its own. It stays in the host's network, where it binds the API's listener and, when asked, those of
-NodePorts; everything else happens in the cluster process. To whoever started it, it writes one JSON line to
-READY_DESCRIPTOR: that the cluster is ready, or why it is not.
+NodePorts, and starts what fetches images; everything else happens in the cluster process. To whoever started it, it
+writes one JSON line to READY_DESCRIPTOR: that the cluster is ready, or why it is not.
 
 It ends on SIGTERM or SIGINT (the cluster process gets `STOP_SECONDS_MAX` to end, then SIGKILL), when the cluster
 process ends, and when its starter vanishes before the cluster was ready. Standard library and few imports: it is kept

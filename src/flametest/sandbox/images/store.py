@@ -155,15 +155,6 @@ class ImageStore:
         finally:
             os.close(descriptor)
 
-    def forget(self, reference: Reference) -> bool:
-        """Forget a name and return whether it was there; `prune` removes what no name stands for."""
-        with self._locked():
-            references = self._references()
-            if references.pop(str(reference), None) is None:
-                return False
-            self._write_references(references)
-            return True
-
     def prune(self, *, names: bool) -> tuple[int, tuple[str, ...]]:
         """Remove what is not used, and return how many bytes were freed and which names are gone.
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flametest.faults import container_crash
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.errors import FaultError
 from flametest.faults.node_drain import NodeDrain
@@ -15,6 +16,7 @@ from flametest.faults.nodes import NodeSelection
 from flametest.faults.scaling import Scaling
 from flametest.faults.selection import PodSelection, foretold
 from flametest.faults.workloads import pods_of, ready_endpoints
+from flametest.kube.execute import Executed
 from flametest.kube.resources import DEPLOYMENTS, ENDPOINT_SLICES, NODES, PODS, REPLICA_SETS, SERVICES
 from tests.faults.conftest import merge, pod
 
@@ -170,6 +172,25 @@ def test_a_container_that_a_pod_does_not_have_is_told_with_those_that_it_has(cli
     with pytest.raises(FaultError, match="has no container 'nobody'") as raised:
         crash.record(client, crash.targets(client))
     assert raised.value.remedy == "use one of: main"
+
+
+@pytest.mark.parametrize("code", [0, None, 137])
+def test_a_command_that_ended_with_its_container_has_sent_the_signal(
+    client: Any, monkeypatch: pytest.MonkeyPatch, code: int | None
+) -> None:
+    monkeypatch.setattr(container_crash, "execute", lambda *_, **__: Executed(code, ""))
+    crash = ContainerCrash(PodSelection(NS, "app=api"))
+    crash.inject(client, crash.targets(client))
+
+
+@pytest.mark.parametrize(("code", "output"), [(1, "no such process"), (126, "exec: sh: not found"), (2, "")])
+def test_a_command_that_failed_by_itself_is_told_as_a_refusal(
+    client: Any, monkeypatch: pytest.MonkeyPatch, code: int, output: str
+) -> None:
+    monkeypatch.setattr(container_crash, "execute", lambda *_, **__: Executed(code, output))
+    crash = ContainerCrash(PodSelection(NS, "app=api"))
+    with pytest.raises(FaultError, match=f"refused the signal: {output or code}"):
+        crash.inject(client, crash.targets(client))
 
 
 def test_pods_and_endpoints_of_a_workload_are_those_that_it_owns(client: Any) -> None:

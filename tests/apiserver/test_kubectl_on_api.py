@@ -108,6 +108,23 @@ def test_create_and_drain_work_with_typed_clients(kubectl: Kubectl, server: Serv
     assert kubectl("auth", "can-i", "delete", "pods") == "yes\n"
 
 
+def test_an_ingress_is_created_by_a_command(kubectl: Kubectl) -> None:
+    rules = ("--rule=shop.example/*=web:80,tls=certificate", "--rule=/api=api:http")
+    made = kubectl("create", "ingress", "entry", "--class=nginx", "--default-backend=web:80", *rules)
+    assert "ingress.networking.k8s.io/entry created" in made, made
+    web = {"service": {"name": "web", "port": {"number": 80}}}
+    api = {"service": {"name": "api", "port": {"name": "http"}}}
+    assert json.loads(kubectl("get", "ingress", "entry", "-o", "json"))["spec"] == {
+        "ingressClassName": "nginx",
+        "defaultBackend": web,
+        "tls": [{"hosts": ["shop.example"], "secretName": "certificate"}],
+        "rules": [
+            {"host": "shop.example", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": web}]}},
+            {"http": {"paths": [{"path": "/api", "pathType": "Exact", "backend": api}]}},
+        ],
+    }
+
+
 def test_quotas_priority_classes_and_autoscalers_are_created_by_commands(kubectl: Kubectl) -> None:
     assert kubectl("create", "quota", "typed", "--hard=pods=3,requests.cpu=500m") == "resourcequota/typed created\n"
     assert json.loads(kubectl("get", "quota", "typed", "-o", "json"))["spec"]["hard"] == {

@@ -1,5 +1,7 @@
 """Garbage collection: what goes with an owner, what holds it, what is let go."""
 
+from flametest.sandbox.apiserver.resources import CATALOGUE
+from flametest.sandbox.controllers.kinds import kind_named
 from flametest.sandbox.objects import Object
 from tests.controllers.small_cluster import SmallCluster
 from tests.controllers.workloads import deployment
@@ -95,6 +97,28 @@ async def test_a_dependent_that_does_not_block_does_not_hold_up_a_foreground_del
     cluster.registry.delete("configmaps", "default", "owner", propagation="Foreground")
     await cluster.until(lambda: not exists(cluster, "owner"))
     await cluster.until(lambda: cluster.get("configmaps", "held")["metadata"].get("deletionTimestamp"))
+
+
+async def test_what_a_cluster_role_owns_goes_with_it(cluster: SmallCluster) -> None:
+    group = "rbac.authorization.k8s.io"
+    owner = {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": "owner"}, "rules": []}
+    made = cluster.create(f"clusterroles.{group}", owner)
+    cluster.create("configmaps", config("child", made))
+    await cluster.settled()
+    assert exists(cluster, "child")
+    cluster.registry.delete(f"clusterroles.{group}", "", "owner")
+    await cluster.until(lambda: not exists(cluster, "child"))
+
+
+def test_every_kind_that_is_stored_may_be_an_owner() -> None:
+    passing = ("Event", "SelfSubjectAccessReview", "SelfSubjectReview")  # they end by themselves, or are not stored
+    served = {
+        (f"{one.group}/{one.version}".lstrip("/"), one.kind): (one.name, one.namespaced)
+        for one in CATALOGUE
+        if one.kind not in passing
+    }
+    found = {name: kind_named(*name) for name in served}
+    assert served == {name: kind and (kind.resource, kind.namespaced) for name, kind in found.items()}
 
 
 async def test_an_owner_of_a_kind_that_is_not_known_keeps_its_dependents(cluster: SmallCluster) -> None:

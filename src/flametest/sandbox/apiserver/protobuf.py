@@ -21,7 +21,8 @@ DEPTH_MAX = 20
 
 # Of each message: field number, and "name type". Types: string, int, bool (``?``: a set zero counts), bytes, time,
 # intstr, quantity, skip, map (of strings), bytesmap, quantities (a map of them), a message's name; "*" before a type
-# for a list of it. A kind whose versions differ on the wire has a message for each.
+# for a list of it. The name "..." has the fields of a message stand in its parent, as an inlined struct of Go's does.
+# A kind whose versions differ on the wire has a message for each.
 _MESSAGES: dict[str, dict[int, str]] = {
     "Unknown": {1: "typeMeta TypeMeta", 2: "raw raw", 3: "contentEncoding string", 4: "contentType string"},
     "TypeMeta": {1: "apiVersion string", 2: "kind string"},
@@ -144,6 +145,22 @@ _MESSAGES: dict[str, dict[int, str]] = {
         5: "hostIP string",
     },
     "ResourceRequirements": {},
+    "Ingress": {1: "metadata ObjectMeta", 2: "spec IngressSpec", 3: "status skip"},
+    "IngressSpec": {
+        1: "defaultBackend IngressBackend",
+        2: "tls *IngressTLS",
+        3: "rules *IngressRule",
+        4: "ingressClassName string",
+    },
+    "IngressTLS": {1: "hosts *string", 2: "secretName string"},
+    "IngressRule": {1: "host string", 2: "... IngressRuleValue"},
+    "IngressRuleValue": {1: "http HTTPIngressRuleValue"},
+    "HTTPIngressRuleValue": {1: "paths *HTTPIngressPath"},
+    "HTTPIngressPath": {1: "path string", 2: "backend IngressBackend", 3: "pathType string"},
+    "IngressBackend": {3: "resource TypedLocalObjectReference", 4: "service IngressServiceBackend"},
+    "IngressServiceBackend": {1: "name string", 2: "port ServiceBackendPort"},
+    "ServiceBackendPort": {1: "name string", 2: "number int"},
+    "TypedLocalObjectReference": {1: "apiGroup string", 2: "kind string", 3: "name string"},
     "PodDisruptionBudget": {1: "metadata ObjectMeta", 2: "spec PodDisruptionBudgetSpec", 3: "status skip"},
     "PodDisruptionBudgetSpec": {1: "minAvailable intstr", 2: "selector LabelSelector", 3: "maxUnavailable intstr"},
     "ResourceQuota": {1: "metadata ObjectMeta", 2: "spec ResourceQuotaSpec", 3: "status skip"},
@@ -295,6 +312,8 @@ def _message(data: bytes, name: str, depth: int) -> Object:
             entry = dict(_fields(_bytes(value)))
             shown = _MAPS[kind](_bytes(entry.get(2, b"")))
             obj.setdefault(field, {})[_bytes(entry.get(1, b"")).decode()] = shown
+        elif field == "...":
+            obj.update(_value(value, kind, depth))
         elif kind.startswith("*"):
             obj.setdefault(field, []).append(_value(value, kind[1:], depth))
         else:

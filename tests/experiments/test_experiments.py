@@ -69,7 +69,7 @@ def test_it_limits_what_users_feel_and_how_long_recovery_takes(path: Path) -> No
 
 def test_what_lasts_is_healed_in_the_method_after_users_had_time_to_feel_it(path: Path) -> None:
     called = [one["provider"]["func"] for one in load(path)["method"]]
-    moments = {"terminate_pods", "inject_container_crash"}
+    moments = {"terminate_pods", "inject_container_crash", "inject_rolling_restart"}
     injects = [one for one in called if one.startswith("inject_")]
     if injects and not moments.intersection(called):
         assert called[2:] == ["observe_fault", "heal_faults", "await_recovery"]

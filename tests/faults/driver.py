@@ -28,6 +28,7 @@ from flametest.faults.nodes import NodeSelection
 from flametest.faults.owner import own_owner
 from flametest.faults.protocol import Fault, Proof
 from flametest.faults.random_errors import RandomErrors
+from flametest.faults.rolling_restart import RollingRestart
 from flametest.faults.safety import Radius
 from flametest.faults.scaling import Scaling
 from flametest.faults.selection import PodSelection
@@ -52,6 +53,7 @@ FAULTS: Mapping[str, Fault] = {
     "fault-proxy": FaultProxy(
         NAMESPACE, "logic", HttpFaults(error_rate=0.2, abort_rate=0.1, latency_ms=60, error_statuses=(500, 503))
     ),
+    "rolling-restart": RollingRestart(NAMESPACE, "api"),
     "container-crash": ContainerCrash(PodSelection(NAMESPACE, "app=nginx")),
 }
 

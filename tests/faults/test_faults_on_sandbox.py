@@ -11,7 +11,7 @@ import pytest
 from flametest.faults.healing import heal_all
 from flametest.faults.undo import UndoJournal
 from flametest.kube.api import MERGE
-from flametest.kube.resources import SERVICES
+from flametest.kube.resources import PODS, SERVICES
 from tests.faults.system import DRIVER, ROOT, System, wait_until
 
 pytestmark = pytest.mark.sandbox
@@ -42,6 +42,27 @@ def test_a_fault_is_shown_proved_and_taken_back(system: System, fault: str) -> N
     assert told == ["shown", "proved", "the", *([] if fault == "container-crash" else ["healed"])], done.stdout
     assert system.specifications() == before
     assert (system.left(), system.guardians()) == (0, [])
+
+
+def test_a_rolling_restart_replaces_every_pod_by_a_ready_one_and_changes_nothing_but_its_annotation(
+    system: System,
+) -> None:
+    before, former = json.loads(system.whole()), uids(system, "api")
+    done = system.driven("rolling-restart", "proved", "end")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "proved: all 3 pods of Deployment api were replaced" in done.stdout
+    assert len(uids(system, "api")) == 3
+    assert not uids(system, "api") & former
+    after = json.loads(system.specifications())
+    template = after["Deployment api"]["spec"]["template"]["metadata"]
+    assert template["annotations"].pop("kubectl.kubernetes.io/restartedAt")
+    assert after == before
+
+
+def uids(system: System, app: str) -> set[str]:
+    """Return the uids of the pods of an app that are not on their way out."""
+    pods = system.client.api.get(PODS.path("flametest"), {"labelSelector": f"app={app}"})["items"]
+    return {one["metadata"]["uid"] for one in pods if not one["metadata"].get("deletionTimestamp")}
 
 
 @pytest.mark.parametrize("way", ["exception", "SIGINT", "SIGTERM", "SIGHUP"])

@@ -29,6 +29,7 @@ from flametest.faults.nodes import NodeSelection
 from flametest.faults.pod_deletion import PodDeletion
 from flametest.faults.protocol import Fault, Proof
 from flametest.faults.random_errors import RandomErrors
+from flametest.faults.rolling_restart import RollingRestart
 from flametest.faults.scaling import Scaling
 from flametest.faults.selection import PodSelection
 from flametest.faults.service_removal import ServiceRemoval
@@ -48,6 +49,7 @@ __all__ = [
     "inject_node_loss",
     "inject_pod_deletion",
     "inject_random_errors",
+    "inject_rolling_restart",
     "inject_scaling",
     "inject_service_removal",
     "observe_baseline",
@@ -186,6 +188,11 @@ def inject_intrusion(isolated: Mapping[str, int], admitting: Mapping[str, int], 
 def inject_bad_rollout(deployment: str, namespace: str = "") -> Told:
     """Roll out an image that does not exist until it is healed; see `BadRollout`."""
     return _inject(BadRollout(_in(namespace), deployment))
+
+
+def inject_rolling_restart(deployment: str, namespace: str = "") -> Told:
+    """Restart a Deployment pod by pod, as ``kubectl rollout restart`` does; see `RollingRestart`."""
+    return _inject(RollingRestart(_in(namespace), deployment))
 
 
 def inject_container_crash(

@@ -32,5 +32,6 @@ waiting       bounded waits
 errors        the error tree
 
 The faults: `bad_rollout`, `container_crash`, `dependency_outage`, `fault_proxy`, `intrusion`, `network_partition`,
-`node_drain`, `node_loss`, `pod_deletion`, `random_errors`, `scaling`, `service_removal`.
+`node_drain`, `node_loss`, `pod_deletion`, `random_errors`, `rolling_restart`, `scaling`,
+`service_removal`.
 """

@@ -13,6 +13,7 @@ from flametest.faults.node_loss import NodeLoss
 from flametest.faults.pod_deletion import PodDeletion
 from flametest.faults.protocol import Fault, State
 from flametest.faults.random_errors import RandomErrors
+from flametest.faults.rolling_restart import RollingRestart
 from flametest.faults.scaling import Scaling
 from flametest.faults.service_removal import ServiceRemoval
 from flametest.kube import KubeClient
@@ -30,6 +31,7 @@ FAULTS: tuple[type[Fault], ...] = (
     NodeLoss,
     PodDeletion,
     RandomErrors,
+    RollingRestart,
     Scaling,
     ServiceRemoval,
 )

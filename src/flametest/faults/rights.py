@@ -18,6 +18,7 @@ from flametest.faults.node_loss import NodeLoss
 from flametest.faults.pod_deletion import PodDeletion
 from flametest.faults.protocol import Fault
 from flametest.faults.random_errors import RandomErrors
+from flametest.faults.rolling_restart import RollingRestart
 from flametest.faults.scaling import Scaling
 from flametest.faults.service_removal import ServiceRemoval
 from flametest.faults.workloads import WORKLOADS
@@ -80,6 +81,7 @@ RIGHTS: Mapping[type[Fault], Callable[[Any], tuple[Right, ...]]] = {
     NodeLoss: _always(*rights(NODES, "get", "list", "patch"), *rights(PODS, "list", everywhere=True)),
     PodDeletion: _always(*rights(PODS, "delete")),
     RandomErrors: _errors,
+    RollingRestart: _always(*rights(DEPLOYMENTS, "get", "list", "patch"), *_OWNERS),
     Scaling: _workload,
     ServiceRemoval: _always(*rights(SERVICES, "create", "delete", "get", "list"), *_EXEC),
 }

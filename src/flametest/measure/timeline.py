@@ -17,7 +17,9 @@ from flametest.model.samples import Lane
 __all__ = ["Demand", "Timeline", "demand", "phase_bounds", "prober_interval_seconds", "timeline"]
 
 # Faults that act on a workload, and leave alone how many pods it is to have.
-_COUNT_LEFT = frozenset({"bad_rollout", "fault_proxy", "intrusion", "network_partition", "random_errors"})
+_COUNT_LEFT = frozenset(
+    {"bad_rollout", "fault_proxy", "intrusion", "network_partition", "random_errors", "rolling_restart"}
+)
 
 
 @dataclass(frozen=True, slots=True)

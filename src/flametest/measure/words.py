@@ -29,6 +29,7 @@ _DEEDS = {
     "node_loss": "losing",
     "pod_deletion": "deleting",
     "random_errors": "disturbing requests of",
+    "rolling_restart": "restarting",
     "scale_deployment": "scaling",
     "scale_statefulset": "scaling",
     "scaling": "scaling",

@@ -6,6 +6,9 @@ selectors    labels and what selects them
 system       the parts of a system, as far as they decide how it fails
 parsing      a part from its JSON object
 sources      a whole system, from a namespace or from a folder of manifests
+evidence     what a statement rests on, and how certain it is
+wellknown    programs that are told by their images, names and ports
+roles        what each workload is to its system
 topology     who serves whom, who needs whom, where users enter
 rules        weaknesses, a pure function each
 experiments  which experiments suit a system, and their limits

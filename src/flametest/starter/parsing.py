@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flametest.starter.selectors import Requirement, Selector
-from flametest.starter.system import Budget, Container, Port, Probe, Rollout, Route, Service, Workload
+from flametest.starter.system import Budget, Claim, Container, Port, Probe, Rollout, Route, Service, Workload
 
 __all__ = [
     "labels_of",
     "name_of",
     "namespace_of",
     "parse_budget",
+    "parse_claim",
     "parse_config_map",
     "parse_routes",
     "parse_scaled",
@@ -25,6 +26,8 @@ __all__ = [
 Object = Mapping[str, Any]
 
 _GRACE_SECONDS = 30
+# Where a node keeps what is the node's own; who mounts it looks on.
+_NODE_FOLDERS = ("/var/run", "/run", "/var/log", "/var/lib/docker", "/proc", "/sys", "/dev", "/etc")
 
 
 def name_of(obj: Object) -> str:
@@ -67,6 +70,11 @@ def parse_workload(obj: Object) -> Workload:
         is_spread=bool(pod.get("topologySpreadConstraints")) or bool(_part(_part(pod, "affinity"), "podAntiAffinity")),
         grace_seconds=_GRACE_SECONDS if grace is None else int(grace),
         config_maps=tuple(sorted(set(_config_maps(pod)))),
+        claims=tuple(_written_volumes(pod, "persistentVolumeClaim", "claimName")),
+        own_claims=tuple(name_of(one) for one in _parts(spec, "volumeClaimTemplates") if _is_single(one)),
+        host_paths=tuple(
+            path for path in _written_volumes(pod, "hostPath", "path") if not path.startswith(_NODE_FOLDERS)
+        ),
     )
 
 
@@ -93,6 +101,12 @@ def parse_budget(obj: Object) -> Budget:
         _count(spec.get("minAvailable")),
         _count(spec.get("maxUnavailable")),
     )
+
+
+def parse_claim(obj: Object) -> Claim:
+    """Return a PersistentVolumeClaim; without access modes it is taken for one of a single writer."""
+    modes = _part(obj, "spec").get("accessModes")
+    return Claim(name_of(obj), tuple(map(str, modes)) if isinstance(modes, list) else ())
 
 
 def parse_routes(obj: Object) -> tuple[Route, ...]:
@@ -167,6 +181,24 @@ def _config_maps(pod: Object) -> Iterator[str]:
             yield str(_part(source, "configMapRef").get("name") or "")
         for variable in _parts(container, "env"):
             yield str(_part(_part(variable, "valueFrom"), "configMapKeyRef").get("name") or "")
+
+
+def _written_volumes(pod: Object, source: str, key: str) -> Iterator[str]:
+    """Yield what the volumes of a kind of source are made of that a container mounts and may write."""
+    written = {
+        str(mount.get("name"))
+        for container in (*_parts(pod, "containers"), *_parts(pod, "initContainers"))
+        for mount in _parts(container, "volumeMounts")
+        if not mount.get("readOnly")
+    }
+    for volume in _parts(pod, "volumes"):
+        found = _part(volume, source)
+        if found.get(key) and not found.get("readOnly") and str(volume.get("name")) in written:
+            yield str(found[key])
+
+
+def _is_single(claim: Object) -> bool:
+    return bool(_part(claim, "metadata").get("name")) and parse_claim(claim).is_single
 
 
 def _selector(obj: Object) -> Selector:

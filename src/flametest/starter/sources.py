@@ -11,7 +11,7 @@ from typing import TypeVar
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError, NotFoundError
 from flametest.kube.resources import DEPLOYMENTS, NAMESPACES, PODS, SERVICES, STATEFUL_SETS, Object, Resource
-from flametest.manifests import read_manifests
+from flametest.manifests import Manifest, read_manifests
 from flametest.starter import parsing
 from flametest.starter.errors import StarterError
 from flametest.starter.system import System
@@ -27,10 +27,11 @@ BUDGETS = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 INGRESSES = Resource("networking.k8s.io/v1", "Ingress", "ingresses")
 AUTOSCALERS = Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
+CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 
 WORKLOADS = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
 _NEEDED = (*WORKLOADS, SERVICES)
-_WANTED = (PODS, BUDGETS, INGRESSES, AUTOSCALERS, CONFIG_MAPS)
+_WANTED = (PODS, BUDGETS, INGRESSES, AUTOSCALERS, CONFIG_MAPS, CLAIMS)
 _FORBIDDEN = 403
 
 Objects = Mapping[str, list[Object]]
@@ -71,15 +72,17 @@ def read_folder(folder: Path, namespace: str = "") -> System:
     """
     if not folder.is_dir():
         raise StarterError(f"folder {folder} does not exist", "name the folder of your manifests by --manifests")
-    found = [manifest.object for manifest in read_manifests(folder).manifests]
-    chosen = namespace or _only_namespace(found, folder)
+    found = read_manifests(folder).manifests
+    chosen = namespace or _only_namespace([one.object for one in found], folder)
     objects: dict[str, list[Object]] = {}
-    for obj in found:
-        if parsing.namespace_of(obj) in ("", chosen):
-            objects.setdefault(str(obj["kind"]), []).append(obj)
+    places = {}
+    for one in found:
+        if one.namespace in ("", chosen) and not one.is_generated:
+            objects.setdefault(one.kind, []).append(one.object)
+            places[one.kind, one.name] = _place(one)
     own = [one for one in objects.get(NAMESPACES.kind, []) if parsing.name_of(one) == chosen]
     consents = any(_has_consent(one) for one in own) if own else None
-    return make_system(chosen, f"manifests of {folder}", objects, consents)
+    return make_system(chosen, f"manifests of {folder}", objects, consents, places=places)
 
 
 def make_system(
@@ -88,6 +91,8 @@ def make_system(
     objects: Objects,
     consents: bool | None = None,
     unread: tuple[str, ...] = (),
+    *,
+    places: Mapping[tuple[str, str], str] | None = None,
 ) -> System:
     """Return a system from its objects by kind; what is of no kind that decides how it fails is left aside.
 
@@ -112,9 +117,16 @@ def make_system(
         config_maps={parsing.name_of(one): parsing.parse_config_map(one) for one in maps},
         scaled=frozenset(_parsed(AUTOSCALERS.kind, objects, parsing.parse_scaled)),
         other_pods=tuple(_other_pods(objects)),
+        claims={one.name: one for one in _parsed(CLAIMS.kind, objects, parsing.parse_claim)},
+        places=places or {},
         consents=consents,
         unread=unread,
     )
+
+
+def _place(manifest: Manifest) -> str:
+    """Return file and line where an object begins."""
+    return f"{manifest.source.partition(', ')[0]}:{manifest.line}" if manifest.line else manifest.source
 
 
 def _parsed(kind: str, objects: Objects, parse: Callable[[Object], Part]) -> Iterator[Part]:

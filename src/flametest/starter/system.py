@@ -11,6 +11,7 @@ from flametest.starter.selectors import Selector
 
 __all__ = [
     "Budget",
+    "Claim",
     "Container",
     "Port",
     "Probe",
@@ -83,6 +84,9 @@ class Workload:
         is_spread: whether its pods are told to keep apart, by a spread constraint or an anti-affinity.
         grace_seconds: what its pods have to end in.
         config_maps: names of the ConfigMaps that its pods read.
+        claims: names of the claims that its pods mount and may write.
+        own_claims: names of the templates by which each pod of a StatefulSet has a claim of its own.
+        host_paths: folders of the node that its pods mount and may write.
     """
 
     kind: str
@@ -95,6 +99,9 @@ class Workload:
     is_spread: bool = False
     grace_seconds: int = 30
     config_maps: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
+    own_claims: tuple[str, ...] = ()
+    host_paths: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
@@ -147,6 +154,19 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A PersistentVolumeClaim, and its access modes."""
+
+    name: str
+    modes: tuple[str, ...]
+
+    @property
+    def is_single(self) -> bool:
+        """Return whether one node or one pod only may write what it holds."""
+        return not {"ReadWriteMany", "ReadOnlyMany"} & set(self.modes)
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A rule of an Ingress: a host, empty for any, a path, and the Service behind it."""
 
@@ -166,6 +186,8 @@ class System:
         config_maps: the texts of its ConfigMaps, by name.
         scaled: kind and name of the workloads that an autoscaler scales.
         other_pods: labels of pods beyond the templates of the workloads: running ones, single ones, those of Jobs.
+        claims: its claims, by name.
+        places: file and line where an object begins, by its kind and name; none for what a cluster holds.
         consents: whether the namespace carries the label that allows faults; None where that was not to be seen.
         unread: kinds that the cluster did not let be read; nothing is said about them.
     """
@@ -179,5 +201,11 @@ class System:
     config_maps: Mapping[str, str] = field(default_factory=dict)
     scaled: frozenset[tuple[str, str]] = frozenset()
     other_pods: tuple[Mapping[str, str], ...] = ()
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    places: Mapping[tuple[str, str], str] = field(default_factory=dict)
     consents: bool | None = None
     unread: tuple[str, ...] = ()
+
+    def place(self, kind: str, name: str) -> str:
+        """Return file and line where an object begins, such as ``web.yaml:3``; empty for one of a cluster."""
+        return self.places.get((kind, name), "")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from flametest.starter.errors import StarterError
+from flametest.starter.roles import Role, make_roles
 from flametest.starter.system import Service, System, Workload
 
 __all__ = ["Dependency", "Topology", "make_topology"]
@@ -37,6 +38,7 @@ class Topology:
         entry: the Service where users enter; None without any Service that has pods.
         entry_reason: why it is that one.
         paths: what users can ask the entry for, the most telling first; never empty.
+        roles: what each workload is to the system, by its kind and name; `role_of` tells it.
     """
 
     system: System
@@ -45,6 +47,11 @@ class Topology:
     entry: Service | None
     entry_reason: str
     paths: tuple[str, ...]
+    roles: Mapping[str, Role]
+
+    def role_of(self, workload: Workload) -> Role:
+        """Return what a workload is to the system."""
+        return self.roles[str(workload)]
 
     def services_of(self, workload: Workload) -> tuple[str, ...]:
         """Return the names of the Services that a workload's pods serve for."""
@@ -82,7 +89,8 @@ def make_topology(system: System, entry: str = "") -> Topology:
     dependencies = tuple(_dependencies(system, behind))
     found, reason = _named(system, entry) if entry else _found(system, behind, dependencies)
     paths = _paths(system, found, behind.get(found.name, ()) if found else ())
-    return Topology(system, behind, dependencies, found, reason, paths)
+    roles = make_roles(system, behind, found)
+    return Topology(system, behind, dependencies, found, reason, paths, roles)
 
 
 def _dependencies(system: System, behind: Mapping[str, tuple[Workload, ...]]) -> Iterator[Dependency]:

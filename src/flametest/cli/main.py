@@ -286,8 +286,21 @@ def watch(folder: Path | None, port: int) -> int:
     help="Where to write.",
 )
 @click.option("--force", is_flag=True, help="Write though files differ; former versions are kept as NAME.~1~.")
-def init(where: Where, **options: Any) -> int:
+@click.option(
+    "--tighten",
+    type=_PATH,
+    metavar="REPORT",
+    help="Look at no system: propose tighter limits from a run that passed, such as reports/latest.",
+)
+@click.option("--write", is_flag=True, help="With --tighten: write these limits; the former file is kept.")
+def init(where: Where, tighten: Path | None, write: bool, **options: Any) -> int:
     """Look at a system of your own, name its weaknesses, and write experiments, limits and load for it."""
+    if tighten is not None:
+        from flametest.cli.tightening import tighten as tighten_limits  # noqa: PLC0415
+
+        return tighten_limits(tighten, write=write)
+    if write:
+        raise click.UsageError("--write goes with --tighten; what init writes itself is written without it")
     from flametest.cli.starting import initialise  # noqa: PLC0415
 
     return initialise(where, **options)

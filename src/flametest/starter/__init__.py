@@ -14,6 +14,7 @@ rules        weaknesses, a pure function each
 experiments  which experiments suit a system, and their limits
 documents    an experiment as Chaos Toolkit reads it
 project      the folder's texts, and writing them without losing anything
+tightening   tighter limits from what a run has measured
 shipped      the shipped system as the files of a project, for `flametest new`
 entry        which paths of the entry answer
 visitors     the load test that is written, as it is
@@ -28,13 +29,16 @@ from flametest.starter.rules import Severity, Weakness, find_weaknesses
 from flametest.starter.shipped import shipped_files
 from flametest.starter.sources import read_folder, read_namespace
 from flametest.starter.system import System, Workload
+from flametest.starter.tightening import Proposal, Tightening, propose_limits, tightened
 from flametest.starter.topology import Topology, make_topology
 
 __all__ = [
     "Plan",
+    "Proposal",
     "Severity",
     "StarterError",
     "System",
+    "Tightening",
     "Topology",
     "Weakness",
     "Workload",
@@ -44,8 +48,10 @@ __all__ = [
     "make_plan",
     "make_topology",
     "project_files",
+    "propose_limits",
     "read_folder",
     "read_namespace",
     "shipped_files",
+    "tightened",
     "write_project",
 ]

@@ -25,6 +25,7 @@ PROGRAMS = (
     "ls",
     "mkdir",
     "mktemp",
+    "setpriv",
     "sleep",
     "stat",
     "touch",

@@ -120,3 +120,17 @@ def test_databases_that_are_no_files_of_the_image_are_not_read(root: Path, tmp_p
     with pytest.raises(NoSuchUserError):
         user_of(root, "eve")
     assert user_of(root, "5:6").group == 6
+
+
+def test_what_is_no_file_names_no_user(root: Path) -> None:
+    (root / "etc/passwd").unlink()
+    (root / "etc/passwd").mkdir()
+    (root / "etc/group").unlink()
+    (root / "etc/group").symlink_to("group")
+    assert user_of(root, "5:6").user == 5
+    with pytest.raises(NoSuchUserError):
+        user_of(root, "ann")
+    (root / "etc/passwd").rmdir()
+    os.mkfifo(root / "etc/passwd")
+    with pytest.raises(NoSuchUserError):
+        user_of(root, "0:staff")

@@ -7,7 +7,7 @@ import pytest
 from flametest.sandbox.launch import SandboxOptions, start
 from tests.images.wheels import pip_settings, write_wheel
 from tests.sandbox.conftest import Api
-from tests.sandbox.test_sandbox_images import PODS, log_of, pod, state_of
+from tests.sandbox.image_pods import PODS, log_of, pod, state_of
 
 pytestmark = pytest.mark.sandbox
 

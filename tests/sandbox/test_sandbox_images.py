@@ -4,9 +4,7 @@ import json
 import os
 import signal
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,10 +15,10 @@ from tests.images.building import BASE, Entry, TestImage, base_layer, layer, wri
 from tests.images.registry import serving
 from tests.sandbox.cluster_access import Access
 from tests.sandbox.conftest import Api
+from tests.sandbox.image_pods import PODS, log_of, pod, printed, state_of
 
 pytestmark = pytest.mark.sandbox
 
-PODS = "/api/v1/namespaces/default/pods"
 FILES = layer(
     Entry("data/marked", b"of the image\n", uid=999, gid=998),
     Entry("secret", b"for root\n", 0o600),
@@ -51,44 +49,6 @@ def options(options: SandboxOptions, archive: Path) -> SandboxOptions:
     """Return options for a sandbox whose store has the images."""
     load_archive(ImageStore(image_store(options.home)), archive)
     return options
-
-
-def pod(name: str, image: str, *command: str, **more: Any) -> dict[str, Any]:
-    container = {"name": "main", "image": image, "imagePullPolicy": "IfNotPresent", **more.pop("container", {})}
-    if command:
-        container["command"] = list(command)
-    spec = {"containers": [container], "terminationGracePeriodSeconds": 0, "restartPolicy": "Never", **more}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
-
-
-def state_of(api: Api, name: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """Return the state of the pod's container once it is as wanted."""
-    found: dict[str, Any] = {}
-
-    def met(listed: dict[str, Any]) -> bool:
-        for one in listed["items"]:
-            statuses = one.get("status", {}).get("containerStatuses") or []
-            if one["metadata"]["name"] == name and statuses:
-                found.update(statuses[0])
-                return wanted(statuses[0]["state"])
-        return False
-
-    api.watch_until(PODS, met, seconds=60)
-    return found
-
-
-def log_of(api: Api, name: str) -> str:
-    """Return the log of a pod whose container has ended."""
-    state_of(api, name, lambda state: "terminated" in state)
-    with api.open(f"{PODS}/{name}/log") as answer:
-        text: str = answer.read().decode()
-    return text
-
-
-def printed(api: Api, name: str, image: str, script: str, **more: Any) -> str:
-    """Return what a script prints in a new pod."""
-    api(PODS, pod(name, image, "sh", "-c", script, **more))
-    return log_of(api, name)
 
 
 def test_a_container_has_the_root_of_its_image_and_a_layer_of_its_own(api: Api) -> None:

@@ -2,11 +2,6 @@
 
 import json
 import os
-import shutil
-import stat
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,13 +9,11 @@ import pytest
 
 from tests.addresses import own_address
 from tests.images.wheels import write_wheel
+from tests.sandbox.ordinary_user import OrdinaryUser
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.skipif(os.getuid() != 0, reason="the other tests run as one then")]
 
-ROOT = Path(__file__).parents[2]
-MANIFESTS = ROOT / "manifests"
-NOBODY = 65534
-AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+MANIFESTS = Path(__file__).parents[2] / "manifests"
 
 CODE = """
 import json, os, sys
@@ -65,53 +58,15 @@ finally:
 
 
 @pytest.fixture
-def home() -> Iterator[Path]:
-    """Return a folder of nobody's, where nobody can get to."""
-    folder = Path(tempfile.mkdtemp(prefix="flametest-nobody-"))
-    os.chown(folder, NOBODY, NOBODY)
-    yield folder
-    shutil.rmtree(folder)
+def user() -> Iterator[OrdinaryUser]:
+    """Return a user who has no ids but his own."""
+    with OrdinaryUser.existing() as found:
+        yield found
 
 
-def run_as_nobody(code: str, *arguments: str, seconds_max: float) -> str:
-    """Return what a program of this interpreter prints that an ordinary user runs; it has to succeed."""
-    reachable = showing(Path(sys.base_prefix), Path(sys.prefix), ROOT)
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(
-        [*reachable, *AS_NOBODY, sys.executable, "-c", code, *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=seconds_max,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def showing(*folders: Path) -> list[str]:
-    """Return how to run a command that sees all as it is, but that folders of root's are no obstacle to these."""
-    command = ["bwrap", "--dev-bind", "/", "/"]
-    opened: set[Path] = set()
-    for folder in folders:
-        closed = next((one for one in reversed(folder.parents) if not enterable(one)), None)
-        if closed is None:
-            continue
-        for one in reversed(folder.parents):
-            if one.is_relative_to(closed) and one not in opened:
-                opened.add(one)
-                command += ["--perms", "0755", "--tmpfs" if one == closed else "--dir", str(one)]
-        command += ["--bind", str(folder), str(folder)]
-    return command
-
-
-def enterable(folder: Path) -> bool:
-    return bool(folder.stat().st_mode & stat.S_IXOTH)
-
-
-def test_a_sandbox_starts_and_stops_in_a_user_namespace(home: Path) -> None:
-    told = json.loads(run_as_nobody(CODE, str(home), own_address("nobody"), seconds_max=60))
-    assert told["uid"] == NOBODY
+def test_a_sandbox_starts_and_stops_in_a_user_namespace(user: OrdinaryUser) -> None:
+    told = json.loads(user.run(CODE, str(user.home), own_address("ordinary"), seconds_max=60))
+    assert told["uid"] == user.number
     assert told["own_user_namespace"]
     assert told["own_network"]
     assert told["memory"] > 10_000_000
@@ -119,9 +74,9 @@ def test_a_sandbox_starts_and_stops_in_a_user_namespace(home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_system_runs_in_a_user_namespace(home: Path) -> None:
+def test_the_whole_system_runs_in_a_user_namespace(user: OrdinaryUser) -> None:
     """Its pods have users of their own, among them a server that refuses to be root."""
-    printed = run_as_nobody(SYSTEM, str(home), own_address("nobody's system"), str(MANIFESTS), seconds_max=180)
+    printed = user.run(SYSTEM, str(user.home), own_address("ordinary's system"), str(MANIFESTS), seconds_max=180)
     assert printed.split() == ["200"] * 3
 
 
@@ -153,7 +108,7 @@ finally:
 """
 
 
-def test_an_image_has_an_environment_of_its_own_in_a_user_namespace(home: Path) -> None:
-    write_wheel(home / "wheels", "kubediff_one", "2.0")
-    arguments = (str(home), own_address("nobody's environment"), str(home / "wheels"))
-    assert run_as_nobody(ENVIRONMENT, *arguments, seconds_max=180) == "ready\n"
+def test_an_image_has_an_environment_of_its_own_in_a_user_namespace(user: OrdinaryUser) -> None:
+    write_wheel(user.home / "wheels", "kubediff_one", "2.0")
+    arguments = (str(user.home), own_address("ordinary's environment"), str(user.home / "wheels"))
+    assert user.run(ENVIRONMENT, *arguments, seconds_max=180) == "ready\n"

@@ -17,7 +17,7 @@ from flametest.model.proxies import without_secret
 from flametest.run.exitcodes import ExitCode
 from flametest.run.interrupt import interruptible
 from flametest.run.project import Project
-from flametest.sandbox import controlgroups, requirements
+from flametest.sandbox import controlgroups, idmaps, namespaces, requirements
 
 __all__ = ["diagnose"]
 
@@ -98,6 +98,7 @@ def _diagnose_machine() -> int:
         wanted = status.requirement
         missing = f"{wanted.purpose}; without it {wanted.prevents} (package {wanted.debian_package})"
         _line("ok" if status.met else "optional", wanted.name, status.detail if status.met else missing)
+    _tell_ids()
     if _makes_control_groups():
         _line("ok", "control groups", "limits of containers are enforced")
     else:
@@ -107,6 +108,17 @@ def _diagnose_machine() -> int:
         return ExitCode.PASSED
     click.echo(f"remedy: {requirements.remedy(statuses)}")
     return ExitCode.USAGE
+
+
+def _tell_ids() -> None:
+    """Print whether images can run that change their user."""
+    number, refusal = namespaces.try_user_namespace()
+    if number > 1:
+        whose = "those of the machine" if namespaces.privileged() else "by /etc/subuid and /etc/subgid"
+        _line("ok", "users of images", f"{number} ids, {whose}")
+    else:
+        why = f" ({refusal})" if refusal else ""
+        _line("optional", "users of images", f"only needed by images that change their user{why}: {idmaps.remedy()}")
 
 
 def _makes_control_groups() -> bool:

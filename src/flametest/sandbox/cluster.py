@@ -19,7 +19,7 @@ from pathlib import Path
 
 import uvloop
 
-from flametest.sandbox import control, controlgroups, namespaces
+from flametest.sandbox import control, controlgroups, idmaps
 from flametest.sandbox.agent import Agent, AgentSettings, ProcessRuntime
 from flametest.sandbox.apiserver import Registry
 from flametest.sandbox.apiserver.bootstrap import bootstrap
@@ -138,7 +138,7 @@ def _make_agent(settings: Settings, registry: Registry, pod_network: NamespacedP
             ImageStore(Path(settings.image_store)) if settings.image_store else None,
             link.fetch if settings.image_store and all(map(shutil.which, (SKOPEO, UMOCI))) else None,
             install=link.install if settings.image_store else None,
-            one_user=not namespaces.has_other_users(),
+            one_user=not idmaps.has_other_users(),
         ),
     )
 

@@ -11,7 +11,6 @@ import fcntl
 import ipaddress
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -31,6 +30,7 @@ from flametest.sandbox.processes import (
     proportional_set_bytes,
     readable,
 )
+from flametest.sandbox.removal import remove_tree
 from flametest.sandbox.settings import Settings
 from flametest.sandbox.supervisor import STATE_FILE_NAME, STOP_SECONDS_MAX
 
@@ -305,7 +305,7 @@ def _clear(folder: Path, keep: tuple[str, ...]) -> None:
         if path.name in keep:
             continue
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
+            remove_tree(path)
         else:
             path.unlink(missing_ok=True)
 

@@ -22,21 +22,24 @@ import select
 import signal
 import socket
 import struct
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from flametest.sandbox import idmaps
 from flametest.sandbox.errors import SandboxError
 
 __all__ = [
     "MountFlag",
-    "has_other_users",
+    "enter_user_namespace",
     "lift_loopback",
     "mount",
     "new_network_namespace",
     "privileged",
     "spawn",
+    "try_user_namespace",
     "unmount",
 ]
 
@@ -86,14 +89,6 @@ def privileged() -> bool:
             capabilities = int(line.split()[1], 16)
             return bool(capabilities >> _CAP_SYS_ADMIN & 1 and capabilities >> _CAP_NET_ADMIN & 1)
     return False
-
-
-def has_other_users() -> bool:
-    """Return whether files and processes of this user namespace may belong to others than its root.
-
-    They may not in one that an ordinary user has made for a single id.
-    """
-    return sum(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines()) > 1
 
 
 def _unshare(flags: int) -> None:
@@ -153,7 +148,7 @@ def spawn(command: list[str], descriptors: tuple[int, ...]) -> int:
     """
     try:
         if not privileged():
-            _enter_user_namespace()
+            enter_user_namespace()
         _unshare(_CLONE_NEWPID)
     except OSError as error:
         raise SandboxError(f"the kernel refused the sandbox its namespaces: {error}", _REMEDY_NAMESPACES) from error
@@ -171,12 +166,24 @@ def spawn(command: list[str], descriptors: tuple[int, ...]) -> int:
     return pid
 
 
-def _enter_user_namespace() -> None:
-    uid, gid = os.getuid(), os.getgid()
-    _unshare(_CLONE_NEWUSER)
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+def enter_user_namespace() -> None:
+    """Move the calling process, which has one thread only, into a new user namespace, as its root; raises OSError."""
+    with idmaps.mapping() as map_ids:
+        _unshare(_CLONE_NEWUSER)
+        map_ids()
+
+
+def try_user_namespace() -> tuple[int, str]:
+    """Return how many user ids a sandbox of the calling user has, and what stood in the way of more, if that was said.
+
+    All of the machine's, for a process that needs no user namespace of its own; 0 when none can be made.
+    """
+    if privileged():
+        return idmaps.count(), ""
+    code = f"from {__name__} import enter_user_namespace, idmaps; enter_user_namespace(); print(idmaps.count())"
+    command = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return int(done.stdout or 0), (done.stderr.strip().splitlines() or [""])[-1]
 
 
 def _run_init(command: list[str], descriptors: tuple[int, ...], report: int) -> NoReturn:

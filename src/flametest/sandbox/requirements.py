@@ -140,6 +140,16 @@ OPTIONAL: tuple[Requirement, ...] = (
         prevents="no real image runs",
         debian_package="util-linux",
     ),
+    *(
+        Requirement(
+            name=name,
+            kind=Kind.PROGRAM,
+            purpose=f"gives an ordinary user's sandbox {whose} of its own",
+            prevents="real images that change their user run as root only",
+            debian_package="uidmap",
+        )
+        for name, whose in (("newuidmap", "users"), ("newgidmap", "groups"))
+    ),
 )
 """What the sandbox does without, unless real images are to run in it."""
 

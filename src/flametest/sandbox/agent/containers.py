@@ -74,6 +74,8 @@ class ContainerKeeper:
             return
         except PodDeletedError:
             return
+        if notice := self._tools.runtime.differences(options):
+            self._state.warning("ImageDiffers", notice, record)
         self._state.normal("Created", "Container created", record)
         started_at = self._tools.now()
         record.container_id = options.id

@@ -10,20 +10,23 @@ import contextlib
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from flametest.sandbox import namespaces
+from flametest.sandbox import idmaps, namespaces
 from flametest.sandbox.agent.root import capability_arguments, namespace_arguments
 from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox, StartError
 from flametest.sandbox.agent.stepdown import PLACE, StepDown
 from flametest.sandbox.images import Bind
 from flametest.sandbox.images.rootfs import make_place, resolved
-from flametest.sandbox.images.store import remove_tree
+from flametest.sandbox.images.userchange import user_change
+from flametest.sandbox.removal import remove_tree
 
 __all__ = ["ImageRoots"]
 
 # What it takes to become another user with other capabilities; gone when the command runs.
 _STEPPING_DOWN = ("setgid", "setpcap", "setuid")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FRESH = ("/dev", "/proc")  # made by bubblewrap itself: nothing of the image is in them
 
 
@@ -40,7 +43,8 @@ class ImageRoots:
         Raises:
             SandboxError: a program that is needed is not installed.
         """
-        self._one_user = one_user
+        # Marks of the overlay itself: an ordinary user may set no others.
+        self._overlay_options = "" if idmaps.is_initial() else ",userxattr"
         self._step_down = None if one_user else StepDown(Path(folder, "step-down"))
         self._bases: dict[str, str] = {}
 
@@ -82,15 +86,35 @@ class ImageRoots:
             arguments += ["--ro-bind" if bind.read_only else "--bind", bind.source, bind.target]
         return [*arguments, "--chdir", directory]
 
+    def differences(self, container: ContainerOptions) -> str:
+        """Return what will fail, or be otherwise, for want of user ids; with the remedy. Empty for nothing."""
+        found = ""
+        if self._step_down is None:
+            path = dict(container.environment).get("PATH", _PATH)
+            rootfs = Path(container.image.root, "rootfs")
+            if container.user == 0 and (change := user_change(rootfs, container.arguments, path)):
+                found = f"starts as root and changes users or owners ({change}), which fails with one user id"
+        elif self.renumbers(container):
+            found = f"runs as user {container.user}:{container.group}, which this sandbox has under another number only"
+        elif missing := [one for one in container.groups if not idmaps.are_mapped(groups=(one,))]:
+            found = f"does not get the groups {', '.join(map(str, missing))}, which this sandbox does not have"
+        return f"container {container.name} {found}. Remedy: {idmaps.remedy()}" if found else ""
+
+    def renumbers(self, container: ContainerOptions) -> bool:
+        """Return whether a container's user is the sandbox's only one, or its root, under another number."""
+        known = self._step_down is not None
+        return not (known and idmaps.are_mapped(users=(container.user,), groups=(container.group,)))
+
     def command(self, container: ContainerOptions) -> list[str]:
         """Return the command line of a container's process 1."""
         return [*self.within(container), *container.arguments]
 
     def within(self, container: ContainerOptions) -> list[str]:
         """Return the words before a command in a container's namespaces."""
-        if self._step_down is None:
+        if self.renumbers(container):
             return []
-        return StepDown.command(container)
+        groups = tuple(one for one in container.groups if idmaps.are_mapped(groups=(one,)))
+        return StepDown.command(replace(container, groups=groups))
 
     def remove(self, container_id: str) -> None:
         """Remove the root of a container that has ended, if it had one."""
@@ -102,7 +126,7 @@ class ImageRoots:
         remove_tree(Path(base))
 
     def _users(self, container: ContainerOptions) -> list[str]:
-        if self._one_user and (container.user or container.group):
+        if self.renumbers(container) and (container.user or container.group):
             return ["--unshare-user", "--uid", str(container.user), "--gid", str(container.group)]
         return capability_arguments(tuple({*container.capabilities, *_STEPPING_DOWN}))
 
@@ -117,7 +141,7 @@ class ImageRoots:
         os.chmod(upper, found.st_mode & 0o7777)
         options = f"lowerdir={_escaped(lower)},upperdir={_escaped(upper)},workdir={_escaped(work)}"
         flags = namespaces.MountFlag.NOSUID | namespaces.MountFlag.NODEV
-        namespaces.mount("overlay", merged, "overlay", flags, options + (",userxattr" if self._one_user else ""))
+        namespaces.mount("overlay", merged, "overlay", flags, options + self._overlay_options)
         return merged
 
     @staticmethod

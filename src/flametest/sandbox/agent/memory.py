@@ -75,6 +75,10 @@ class MemoryRuntime:
         """Remember the pod."""
         self._pods[pod.uid] = pod
 
+    def differences(self, container: ContainerOptions) -> str:
+        """Return that nothing is otherwise: there are no users."""
+        return ""
+
     async def start(self, container: ContainerOptions) -> None:
         """Start the program of the container's command line."""
         program = self._find(container)

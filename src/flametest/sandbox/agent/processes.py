@@ -23,8 +23,8 @@ from flametest.sandbox.agent.root import RootFiles, group_text, passwd_text, roo
 from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox, StartError
 from flametest.sandbox.cgroupfs import ControlGroup, ControlGroups, enter_command
 from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.idmaps import has_other_users
 from flametest.sandbox.images import Bind, Image
-from flametest.sandbox.namespaces import has_other_users
 from flametest.sandbox.podaccess import ExecProcess
 
 __all__ = ["ProcessRuntime"]
@@ -87,6 +87,13 @@ class ProcessRuntime:
         for name, text in texts.items():
             _write(os.path.join(folder, name), text)
         self._pods[pod.uid] = pod
+
+    def differences(self, container: ContainerOptions) -> str:
+        """Return what a container's users will not get here, with the remedy; empty for nothing."""
+        try:
+            return self._roots().differences(container) if container.image.root else ""
+        except StartError:
+            return ""  # which its start will tell
 
     async def start(self, container: ContainerOptions) -> None:
         """Start a container and return when its command runs; raises StartError."""
@@ -174,7 +181,7 @@ class ProcessRuntime:
     def _enter(self, container: _Container) -> list[str]:
         """Return the words before a command that is executed in a container."""
         options = container.options
-        real = bool(options.image.root) and self._has_other_users
+        real = bool(options.image.root) and not self._roots().renumbers(options)
         enter = [self._nsenter, "-t", str(container.pid), "-m", "-p", "-n", "-i", "-u"]
         if (options.user or options.group) and not real:
             enter += ["-U", "--preserve-credentials"]

@@ -92,6 +92,9 @@ class PodRuntime(Protocol):
     async def prepare(self, pod: PodSandbox) -> None:
         """Make what the containers of a pod share, before the first of them starts."""
 
+    def differences(self, container: ContainerOptions) -> str:
+        """Return what will be otherwise in a container than its image expects, with the remedy; empty for nothing."""
+
     async def start(self, container: ContainerOptions) -> None:
         """Start a container and return when its command runs (it may have ended already).
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from flametest.sandbox.images.copying import tie_to_parent
 from flametest.sandbox.images.errors import PullError
 from flametest.sandbox.images.image import Bind, Image, TextFile
-from flametest.sandbox.images.store import remove_tree
+from flametest.sandbox.removal import remove_tree
 
 __all__ = ["environment_folder", "is_whole", "make_environment", "with_environment"]
 

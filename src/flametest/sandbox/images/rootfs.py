@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ImageUser", "NoSuchUserError", "make_place", "resolved", "user_of"]
+__all__ = ["ImageUser", "NoSuchUserError", "beginning_of", "make_place", "resolved", "user_of"]
 
 _LINKS_MAX = 40
 _DATABASE_BYTES_MAX = 1 << 20
@@ -81,6 +81,19 @@ def make_place(root: Path, path: str, *, folder: bool) -> str:
     return inside
 
 
+def beginning_of(root: Path, path: str, bytes_max: int) -> bytes:
+    """Return the first bytes of a file inside ``root``; none where there is no such file, or it is no ordinary one."""
+    try:
+        place = os.path.join(root, resolved(root, path).lstrip("/"))
+        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, bytes_max) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    finally:
+        os.close(descriptor)
+
+
 def user_of(root: Path, text: str) -> ImageUser:
     """Return the user that ``text`` names: ``user``, ``uid``, ``user:group`` or ``uid:gid``; root for no text.
 
@@ -119,14 +132,6 @@ def _row(root: Path, path: str, wanted: str, *, fields_min: int) -> list[str] | 
 
 
 def _rows(root: Path, path: str, *, fields_min: int) -> list[list[str]]:
-    place = os.path.join(root, resolved(root, path).lstrip("/"))
-    try:
-        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return []
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return []
-        text = file.read(_DATABASE_BYTES_MAX).decode(errors="replace")
+    text = beginning_of(root, path, _DATABASE_BYTES_MAX).decode(errors="replace")
     rows = [line.split(":") for line in text.split("\n") if line and not line.startswith("#")]
     return [row for row in rows if len(row) >= fields_min and row[2].isascii() and row[2].isdecimal()]

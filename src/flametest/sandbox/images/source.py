@@ -177,7 +177,8 @@ class Images:
                     self._held.enter_context(self._store.using(root))
                     self._roots[stored.digest] = root
         except (SandboxError, OSError) as error:
-            raise PullError(f'failed to pull and unpack image "{parse_reference(reference)}": {error}') from error
+            told = "; ".join(filter(None, (str(error), getattr(error, "remedy", ""))))
+            raise PullError(f'failed to pull and unpack image "{parse_reference(reference)}": {told}') from error
         return image_of(reference, stored, root)
 
 

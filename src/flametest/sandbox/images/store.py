@@ -3,6 +3,7 @@
     blobs/sha256/...      layers, configurations and manifests, each once
     images/HEX/           an OCI layout that names one manifest; its blobs are a link to those of all
     roots/HEX/rootfs      the unpacked file system, made when it is first used; beside it ``image.json``
+    roots/HEX-MAP/rootfs  the same for an ordinary user with ids of others: owners are right for one map of ids only
     environments/HEX/     Python packages of one image or more; see `environments`
     references.json       which digest a name stands for
     partial/NAME/         what is being made; left behind by a process that was killed, removed by the next
@@ -17,17 +18,18 @@ import fcntl
 import json
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flametest.sandbox import idmaps
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.images.reference import Reference
+from flametest.sandbox.removal import remove_tree
 
-__all__ = ["ImageStore", "StoredImage", "remove_tree"]
+__all__ = ["ImageStore", "StoredImage"]
 
 _ALGORITHM = "sha256"
 
@@ -72,8 +74,12 @@ class ImageStore:
         return self.folder / "images" / image.hexadecimal
 
     def root(self, image: StoredImage) -> Path:
-        """Return where the image's file system is once it is unpacked."""
-        return self.folder / "roots" / image.hexadecimal
+        """Return where the image's file system is once it is unpacked in the calling process's user namespace."""
+        return self.folder / "roots" / "-".join(filter(None, (image.hexadecimal, idmaps.fingerprint())))
+
+    def _roots(self, number: str) -> tuple[Path, ...]:
+        """Return every unpacked file system of an image, which has one for each map of ids."""
+        return tuple(place for place in _entries(self.folder / "roots") if _number(place) == number)
 
     def images(self) -> tuple[StoredImage, ...]:
         """Return every name with the image that it stands for, sorted by name."""
@@ -173,11 +179,11 @@ class ImageStore:
             self._write_references({name: digest for name, digest in references.items() if digest in kept})
             numbers = {digest.partition(":")[2] for digest in kept}
             for place in (*_entries(self.folder / "images"), *_entries(self.folder / "roots")):
-                digest = f"{_ALGORITHM}:{place.name}"
-                if place.name not in numbers and not self._in_use(digest):
+                number = _number(place)
+                if number not in numbers and not self._in_use(f"{_ALGORITHM}:{number}"):
                     remove_tree(place)
-                elif place.name not in numbers:
-                    numbers.add(place.name)
+                elif number not in numbers:
+                    numbers.add(number)
             for place in _entries(self.folder / "environments") if names else ():
                 if place.is_dir() and not any(map(_is_held, (place / "lock", place.with_suffix(".lock")))):
                     remove_tree(place)
@@ -211,7 +217,7 @@ class ImageStore:
         return {number, *(str(digest).partition(":")[2] for digest in digests)}
 
     def _in_use(self, digest: str) -> bool:
-        return _is_held(self.folder / "roots" / digest.partition(":")[2] / "lock")
+        return any(_is_held(root / "lock") for root in self._roots(digest.partition(":")[2]))
 
     def _references(self) -> dict[str, str]:
         try:
@@ -256,22 +262,9 @@ class ImageStore:
         return at_work
 
 
-def remove_tree(folder: Path) -> None:
-    """Remove a folder with everything below it, folders that their owner may not enter included."""
-
-    def open_up(_function: object, path: str, _error: object) -> None:
-        parent = os.path.dirname(path)
-        for one in (parent, path):
-            with contextlib.suppress(OSError):
-                if stat.S_ISDIR(os.lstat(one).st_mode):
-                    os.chmod(one, stat.S_IRWXU)
-        with contextlib.suppress(OSError):
-            if stat.S_ISDIR(os.lstat(path).st_mode):
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                os.unlink(path)
-
-    shutil.rmtree(folder, onerror=open_up)
+def _number(place: Path) -> str:
+    """Return the digest of the image that a folder of the store belongs to, without the algorithm."""
+    return place.name.partition("-")[0]
 
 
 def _is_held(lock: Path) -> bool:

@@ -2,16 +2,18 @@
 
 The process that unpacks is the cluster's, whose process namespace ends umoci with it.
 
-As a user who has one id only, every file belongs to that one. umoci resolves each path inside the new root, so a
-layer with ``..`` or with links that point elsewhere writes nothing outside of it.
+Where there is one id only, every file belongs to that one; else to its owner in the image. umoci resolves each path
+inside the new root, so a layer with ``..`` or with links that point elsewhere writes nothing outside of it.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
+from flametest.sandbox import idmaps
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.images.store import ImageStore, StoredImage
 
@@ -21,6 +23,7 @@ UMOCI = "umoci"
 FREE_BYTES_MIN = 1 << 30
 """What unpacking leaves free on the disk: an image larger than what is left is given up."""
 
+_REFUSED_OWNER = re.compile(r"lchown \S*?/root/rootfs/(\S+): invalid argument$")
 _LOOK_SECONDS = 0.2
 
 
@@ -74,7 +77,11 @@ def _run(command: list[str], image: StoredImage, folder: Path, free_bytes_min: i
         process.wait()
     if process.returncode != 0:
         words = log.read_text(errors="replace").strip().splitlines()
-        raise SandboxError(f"image {image.name} cannot be unpacked: {words[-1] if words else 'umoci was ended'}")
+        cause = words[-1] if words else "umoci was ended"
+        if not idmaps.is_initial() and (refused := _REFUSED_OWNER.search(cause)):
+            message = f"image {image.name} cannot be unpacked: the ids to which /{refused[1]} belongs are not there"
+            raise SandboxError(message, f"remedy: {idmaps.remedy()}")
+        raise SandboxError(f"image {image.name} cannot be unpacked: {cause}")
 
 
 def _check_room(folder: Path, image: StoredImage, free_bytes_min: int) -> None:

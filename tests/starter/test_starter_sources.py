@@ -96,11 +96,22 @@ def test_a_folder_says_itself_of_which_namespace_it_is(tmp_path: Path) -> None:
     assert system.consents is None
 
 
-def test_a_folder_of_several_namespaces_wants_one_named(tmp_path: Path) -> None:
-    folder = write(tmp_path, placed("shop", workload()), placed("bank", workload("till")))
-    with pytest.raises(StarterError, match="are in 2 namespaces: bank, shop"):
-        read_folder(folder)
+def test_namespaces_are_kept_apart_and_what_is_not_looked_at_is_said(tmp_path: Path) -> None:
+    folder = write(tmp_path, placed("shop", workload()), placed("bank", workload("till")), placed("shop", service()))
+    system = read_folder(folder)
+    assert (system.namespace, [one.name for one in system.workloads]) == ("shop", ["web"])
+    assert "1 object is in namespace bank, which is looked at by --namespace bank" in system.notes
     assert [one.name for one in read_folder(folder, "bank").workloads] == ["till"]
+
+
+def test_what_names_no_namespace_is_not_put_into_that_of_another_part(tmp_path: Path) -> None:
+    folder = write(tmp_path, workload(), service(), placed("monitoring", workload("jaeger")))
+    system = read_folder(folder)
+    assert (system.namespace, [one.name for one in system.workloads]) == ("flametest", ["web"])
+    other = read_folder(folder, "monitoring")
+    assert ([one.name for one in other.workloads], other.services) == (["jaeger"], ())
+    asked = read_folder(folder, "staging")
+    assert ([one.name for one in asked.workloads], [one.name for one in asked.services]) == (["web"], ["web"])
 
 
 def test_a_folder_that_is_not_there_or_holds_broken_yaml_is_told(tmp_path: Path) -> None:

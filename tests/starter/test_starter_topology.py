@@ -53,7 +53,8 @@ def test_a_service_named_in_a_config_map_that_is_mounted_is_needed() -> None:
         "data": {"proxy.conf": "upstream {\n  server db:80;\n}"},
     }
     (found,) = topology_of(proxy, workload("db"), service("db"), config).dependencies
-    assert (found.workload.name, found.service, found.evidence) == ("proxy", "db", "ConfigMap proxy")
+    assert (found.workload.name, found.service) == ("proxy", "db")
+    assert str(found.evidence) == "Deployment proxy, volume c: ConfigMap proxy, key proxy.conf"
 
 
 def test_what_serves_itself_does_not_need_itself() -> None:
@@ -63,7 +64,7 @@ def test_what_serves_itself_does_not_need_itself() -> None:
 
 def entry_of(topology: Topology) -> tuple[str, str]:
     assert topology.entry is not None
-    return topology.entry.name, topology.entry_reason
+    return topology.entry.name, topology.entrance.reason
 
 
 def ingress(path: str, name: str) -> Object:
@@ -78,7 +79,7 @@ FRONT = [workload("web", "Deployment", container(env=[{"name": "BACK", "value": 
 
 def test_the_entry_is_behind_the_ingress_whatever_else_is_open() -> None:
     topology = topology_of(*BACK, *FRONT, ingress("/shop(/|$)(.*)", "web"))
-    assert entry_of(topology) == ("web", "an Ingress leads to it")
+    assert entry_of(topology) == ("web", "Ingress shop leads to it")
     assert topology.paths == ("/shop",)
 
 

@@ -131,7 +131,8 @@ def _tell(plan: Plan, weaknesses: tuple[Weakness, ...]) -> None:
     console.print(f"[bold]{escape(system.origin)}[/bold]")
     console.print(_parts_table(topology))
     if topology.entry is not None:
-        console.print(escape(f"entry: {topology.entry} ({topology.entry_reason}), {plan.url} {' '.join(plan.paths)}"))
+        why = topology.entrance.reason
+        console.print(escape(f"entry: {topology.entry} ({why}), {plan.url} {' '.join(plan.paths)}"))
     for one in topology.dependencies:
         console.print(escape(f"needs: {one.workload} asks Service {one.service} ({one.evidence})"))
     if system.unread:

@@ -5,6 +5,7 @@ It knows files and no cluster. What a cluster makes of an object is `flametest.k
 
 from flametest.manifests.errors import ManifestError
 from flametest.manifests.files import LeftOut
+from flametest.manifests.kinds import is_builtin_group
 from flametest.manifests.kustomize import build_kustomization
 from flametest.manifests.placing import placed
 from flametest.manifests.reading import WORKLOADS, Manifest, Object, Reading, parse_manifests, read_manifests
@@ -17,6 +18,7 @@ __all__ = [
     "Object",
     "Reading",
     "build_kustomization",
+    "is_builtin_group",
     "parse_manifests",
     "placed",
     "read_manifests",

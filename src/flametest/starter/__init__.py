@@ -21,7 +21,7 @@ visitors     the load test that is written, as it is
 errors       what can go wrong
 """
 
-from flametest.starter.entry import answering_paths
+from flametest.starter.answers import answering_paths
 from flametest.starter.errors import StarterError
 from flametest.starter.experiments import Plan, make_plan
 from flametest.starter.project import Written, project_files, write_project

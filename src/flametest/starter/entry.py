@@ -1,58 +1,196 @@
-"""Which paths the entry answers, asked once each: what the load then asks for is known to work."""
+"""Where users enter: the Service that they ask, how certain that is, and which ones it may be instead. Pure.
 
-import http.client
-import os
-import urllib.request
-from collections.abc import Iterable
-from urllib.parse import urlsplit
+Never one that speaks UDP only, that has no address of its own or no pods, or whose pods are a well-known store, broker,
+load generator or observer. Of the others first what an Ingress or an HTTPRoute sends ``/`` to, then what it sends
+anything to, then what is open to the outside; among equals what no other part names, where a load generator and an
+observer are no users; then names and ports that people use.
+"""
 
-from flametest.model.proxies import proxy_for
-from flametest.model.routes import TRUSTED_HERE, Trust
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-__all__ = ["answering_paths"]
+from flametest.starter.errors import StarterError
+from flametest.starter.evidence import Certainty, Evidence
+from flametest.starter.needs import Dependency
+from flametest.starter.roles import known_purpose
+from flametest.starter.system import Service, System, Workload
+from flametest.starter.wellknown import Purpose, purpose_of_name, purpose_of_port
 
-ANSWER_SECONDS_MAX = 3.0
-_OK = 200  # what the steady state of the experiments expects
+__all__ = ["Entry", "find_entry", "is_root"]
+
+_OPEN_KINDS = ("LoadBalancer", "NodePort")
+_ROOTS = ("", "/", "/*", "/(.*)", "/?(.*)", "/()(.*)", "/.*")
+_NAMES = (
+    "frontend front web www webapp website ui gateway ingress edge proxy nginx entry portal storefront shop store "
+    "app site client dashboard home public"
+)
+_NAME_RANKS = {name: rank for rank, name in enumerate(_NAMES.split())}
+_PORTS = (80, 443, 8080, 3000, 8000, 8443, 5000)
+_HTTP = ("http", "https", "web", "http-web")
+_ONLOOKERS = (Purpose.GENERATOR, Purpose.OBSERVER)
 
 
-def answering_paths(url: str, paths: Iterable[str], trust: Trust = TRUSTED_HERE) -> tuple[str, ...]:
-    """Return those of ``paths``, with the root before them, that a running entry answers with 200.
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where users enter.
 
-    Each is asked once, which takes a few seconds at most for one that does not answer. In the place of one that
-    redirects stands what it leads to on the same host and port: a prober does not follow, and is to be served. An https
-    entry may show the certificates that ``trust`` says.
+    Attributes:
+        service: the Service; None where none can be it.
+        reason: why it is that one, or why it is none.
+        certainty: how certain that is.
+        evidence: where the reason stands.
+        alternatives: names of those that it may be instead, the likeliest first.
     """
-    opener = _opener(url, trust)
-    served = (_served(opener, url, path) for path in dict.fromkeys(("/", *paths)))
-    return tuple(dict.fromkeys(path for path in served if path))
+
+    service: Service | None
+    reason: str
+    certainty: Certainty
+    evidence: Evidence
+    alternatives: tuple[str, ...] = ()
 
 
-def _served(opener: urllib.request.OpenerDirector, entry: str, path: str) -> str:
-    """Return the path that a request for ``path`` is served from in the end; empty when it is not, or elsewhere."""
-    found = _final_url(opener, entry + path)
-    if not found or found == entry + path:
-        return path if found else ""
-    final, asked = urlsplit(found), urlsplit(entry)
-    if (final.scheme, final.netloc) != (asked.scheme, asked.netloc) or not final.path.startswith(asked.path):
-        return ""
-    return "/" + final._replace(scheme="", netloc="").geturl().removeprefix(asked.path).lstrip("/")
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A Service that may be the entry, and what speaks for it."""
+
+    service: Service
+    route: str
+    is_routed_at_root: bool
+    is_open: bool
+    is_needed: bool
+    name_rank: int
+    port_rank: int
+
+    @property
+    def rank(self) -> tuple[object, ...]:
+        """Return what it is compared by; the least is the likeliest."""
+        return (*self.certain_rank, self.name_rank, self.port_rank, self.service.name)
+
+    @property
+    def certain_rank(self) -> tuple[bool, bool, bool, bool]:
+        """Return the part of the rank that rests on what is written down rather than on customs."""
+        return (not self.is_routed_at_root, not self.route, not self.is_open, self.is_needed)
 
 
-def _final_url(opener: urllib.request.OpenerDirector, url: str) -> str:
-    """Return the address that answers with 200 in the end; empty when none does."""
-    try:
-        request = urllib.request.Request(url, headers={"User-Agent": "flametest-init"})  # noqa: S310 (the user's own)
-        with opener.open(request, timeout=ANSWER_SECONDS_MAX) as answer:
-            return str(answer.url) if answer.status == _OK else ""
-    except (OSError, ValueError, http.client.HTTPException):  # ValueError: the URL is none
-        return ""
+def find_entry(
+    system: System, behind: Mapping[str, tuple[Workload, ...]], dependencies: Iterable[Dependency], named: str = ""
+) -> Entry:
+    """Return where users enter.
+
+    Args:
+        system: the parts.
+        behind: the workloads that serve for each Service, of any kind.
+        dependencies: which workload names which Service.
+        named: the Service that the user has named; empty to have it found.
+
+    Raises:
+        StarterError: no Service has that name.
+    """
+    if named:
+        return _named(system, named)
+    needed = _needed(dependencies)
+    candidates = sorted(
+        (_candidate(system, one, needed) for one in system.services if _can_be(system, one, behind[one.name])),
+        key=lambda one: one.rank,
+    )
+    if not candidates:
+        told = "no Service that users could ask has pods" if system.services else "there is no Service"
+        return Entry(None, told, Certainty.SEEN, Evidence(f"namespace {system.namespace}"))
+    return _chosen(system, candidates)
 
 
-def _opener(url: str, trust: Trust) -> urllib.request.OpenerDirector:
-    """Return what asks by the environment's proxy, but not for loopback, which no proxy can reach."""
-    try:
-        proxy = proxy_for(url, os.environ)
-    except ValueError:  # the URL is none, and answers nothing
-        proxy = ""
-    proxies = urllib.request.ProxyHandler({urlsplit(url).scheme: proxy} if proxy else {})
-    return urllib.request.build_opener(proxies, urllib.request.HTTPSHandler(context=trust.tls_context()))
+def is_root(path: str) -> bool:
+    """Return whether a rule with this path is for every path."""
+    return path in _ROOTS
+
+
+def _named(system: System, name: str) -> Entry:
+    for service in system.services:
+        if service.name == name:
+            return Entry(service, "named by --entry", Certainty.SEEN, Evidence("--entry"))
+    there = ", ".join(one.name for one in system.services) or "there is none"
+    raise StarterError(f"namespace {system.namespace!r} has no Service {name!r}", f"use one of: {there}")
+
+
+def _can_be(system: System, service: Service, workloads: tuple[Workload, ...]) -> bool:
+    if service.kind == "ExternalName" or service.is_headless:
+        return False
+    if service.ports and all(port.protocol != "TCP" for port in service.ports):
+        return False
+    if not workloads:
+        return any(map(service.selector.matches, system.other_pods)) and not _is_known_port(service)
+    # One that stands before several programs is a user's as soon as one of them is.
+    return any(known_purpose(one) is None for one in workloads) and not _is_known_port(service)
+
+
+def _is_known_port(service: Service) -> bool:
+    """Return whether all that a Service leads to are ports of stores and brokers."""
+    targets = [int(one.target) if one.target.isdigit() else one.number for one in service.ports]
+    return bool(targets) and all(purpose_of_port(one) is not None for one in targets)
+
+
+def _needed(dependencies: Iterable[Dependency]) -> dict[str, str]:
+    """Return the Services that a part names which is no onlooker, each with the first such part."""
+    found: dict[str, str] = {}
+    for one in dependencies:
+        known = known_purpose(one.workload)
+        if (known[0] if known else purpose_of_name(one.workload.name)) not in _ONLOOKERS:
+            found.setdefault(one.service, str(one.workload))
+    return found
+
+
+def _candidate(system: System, service: Service, needed: Mapping[str, str]) -> _Candidate:
+    routes = [one for one in system.routes if one.service == service.name]
+    rooted = [one for one in routes if is_root(one.path)]
+    best = min((*rooted, *routes), key=lambda one: len(one.path)) if routes else None
+    words = service.name.lower().split("-")
+    return _Candidate(
+        service=service,
+        route=(rooted[0] if rooted else best).part if best else "",
+        is_routed_at_root=bool(rooted),
+        is_open=service.kind in _OPEN_KINDS,
+        is_needed=service.name in needed,
+        name_rank=min((_NAME_RANKS[word] for word in words if word in _NAME_RANKS), default=_name_rank(service.name)),
+        port_rank=_port_rank(service),
+    )
+
+
+def _name_rank(name: str) -> int:
+    """Return the rank of a name that people do not use for an entry; those of stores come last."""
+    return len(_NAME_RANKS) + (purpose_of_name(name) is not None)
+
+
+def _port_rank(service: Service) -> int:
+    numbers = [_PORTS.index(port.number) for port in service.ports if port.number in _PORTS]
+    named = [0 for port in service.ports if port.name in _HTTP]
+    return min((*numbers, *named), default=len(_PORTS))
+
+
+def _chosen(system: System, candidates: list[_Candidate]) -> Entry:
+    first, others = candidates[0], candidates[1:]
+    rivals = [one for one in others if one.certain_rank == first.certain_rank]
+    reason, part, certainty = _reason(system, first)
+    if rivals:
+        certainty = Certainty.GUESSED
+        reason = f"{reason}, as of {len(rivals)} more; its name or port decides"
+    return Entry(
+        first.service,
+        reason,
+        certainty,
+        Evidence(part, place=system.place(*part.split(" ", 1))),
+        tuple(one.service.name for one in (rivals or others)),
+    )
+
+
+def _reason(system: System, one: _Candidate) -> tuple[str, str, Certainty]:
+    """Return why a candidate comes first, the object that tells so, and how certain that is."""
+    service = str(one.service)
+    if one.is_routed_at_root:
+        return f"{one.route} sends / to it", one.route, Certainty.SEEN
+    if one.route:
+        return f"{one.route} leads to it", one.route, Certainty.INFERRED
+    if one.is_open:
+        return f"its type is {one.service.kind}", service, Certainty.INFERRED
+    if one.is_needed:
+        return "it has pods, and nothing tells a better one", service, Certainty.GUESSED
+    return "no other part names it", service, Certainty.INFERRED

@@ -127,18 +127,19 @@ def no_requests(_: Topology, one: Workload) -> str:
 def service_without_pods(topology: Topology, service: Service) -> str:
     """Every request to it fails; one without a selector has its endpoints from elsewhere."""
     selector = service.selector
-    if not selector.requirements or service.kind == "ExternalName" or topology.behind[service.name]:
+    if not selector.requirements or service.kind == "ExternalName" or service.name in topology.backed:
         return ""
-    return "" if any(map(selector.matches, topology.system.other_pods)) else f"its selector {selector} selects no pod"
+    return f"its selector {selector} selects no pod"
 
 
 def service_without_port(topology: Topology, service: Service) -> str:
     """It has pods, and none of their ports is the one that it names."""
     astray = [
-        f"port {number} leads to {target!r}, and no container of {workload} has a port of that name"
+        f"port {port.number} leads to {port.target!r}, and no container of {workload} has a port of that name"
         for workload in topology.behind[service.name]
-        for number, target in service.ports.items()
-        if not target.isdigit() and target not in {port.name for one in workload.containers for port in one.ports}
+        for port in service.ports
+        if not port.target.isdigit()
+        and port.target not in {own.name for one in workload.containers for own in one.ports}
     ]
     return "; ".join(astray)
 

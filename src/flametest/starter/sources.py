@@ -1,20 +1,24 @@
 """A whole system, from a namespace of a running cluster or from a folder of manifests.
 
-Only lists are read, Secrets never. What a cluster does not let be read, or does not know, is noted and left out, save
-for the kinds without which there is nothing to say.
+Of a cluster only lists are read, Secrets never. What it does not let be read, or does not know, is noted and left out,
+save for the kinds without which there is nothing to say.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError, NotFoundError
 from flametest.kube.resources import DEPLOYMENTS, NAMESPACES, PODS, SERVICES, STATEFUL_SETS, Object, Resource
-from flametest.manifests import Manifest, read_manifests
+from flametest.manifests import WORKLOADS as WORKLOAD_KINDS
+from flametest.manifests import Manifest, Reading, is_builtin_group, read_manifests
 from flametest.starter import parsing
 from flametest.starter.errors import StarterError
-from flametest.starter.system import System
+from flametest.starter.fields import labels_of, name_of, part, parts
+from flametest.starter.system import Scaler, System, Workload
 
 __all__ = ["CONSENT_LABEL", "CONSENT_VALUE", "make_system", "read_folder", "read_namespace"]
 
@@ -23,16 +27,26 @@ CONSENT_LABEL = "flametest.dev/faults"
 CONSENT_VALUE = "allowed"
 
 DAEMON_SETS = Resource("apps/v1", "DaemonSet", "daemonsets")
+REPLICA_SETS = Resource("apps/v1", "ReplicaSet", "replicasets")
+CONTROLLERS = Resource("v1", "ReplicationController", "replicationcontrollers")
+JOBS = Resource("batch/v1", "Job", "jobs")
+CRON_JOBS = Resource("batch/v1", "CronJob", "cronjobs")
+ROLLOUTS = Resource("argoproj.io/v1alpha1", "Rollout", "rollouts")
 BUDGETS = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 INGRESSES = Resource("networking.k8s.io/v1", "Ingress", "ingresses")
+HTTP_ROUTES = Resource("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 AUTOSCALERS = Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
 CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
+_SECRET = "Secret"  # noqa: S105 (the name of a kind)
 
 WORKLOADS = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
+OTHERS = (REPLICA_SETS, CONTROLLERS, ROLLOUTS, JOBS, CRON_JOBS, PODS)
 _NEEDED = (*WORKLOADS, SERVICES)
-_WANTED = (PODS, BUDGETS, INGRESSES, AUTOSCALERS, CONFIG_MAPS, CLAIMS)
+_WANTED = (*OTHERS, BUDGETS, INGRESSES, HTTP_ROUTES, AUTOSCALERS, CONFIG_MAPS, CLAIMS, ACCOUNTS)
 _FORBIDDEN = 403
+_DEFAULT_NAMESPACE = "flametest"  # where `flametest up` puts what names none
 
 Objects = Mapping[str, list[Object]]
 Part = TypeVar("Part")
@@ -64,25 +78,32 @@ def read_folder(folder: Path, namespace: str = "") -> System:
 
     Args:
         folder: where they are.
-        namespace: of which namespace; empty for the only one that they use. Objects that name none count to it.
+        namespace: of which namespace; empty for the one to which ``flametest up`` would deploy the workloads. Objects
+            that name none count to the latter.
 
     Raises:
-        StarterError: there is no such folder, its manifests use several namespaces, or nothing could be tested.
+        StarterError: there is no such folder, or nothing could be tested.
         ManifestError: a manifest cannot be read; the message names file and document.
     """
     if not folder.is_dir():
         raise StarterError(f"folder {folder} does not exist", "name the folder of your manifests by --manifests")
-    found = read_manifests(folder).manifests
-    chosen = namespace or _only_namespace([one.object for one in found], folder)
-    objects: dict[str, list[Object]] = {}
-    places = {}
-    for one in found:
-        if one.namespace in ("", chosen) and not one.is_generated:
-            objects.setdefault(one.kind, []).append(one.object)
-            places[one.kind, one.name] = _place(one)
-    own = [one for one in objects.get(NAMESPACES.kind, []) if parsing.name_of(one) == chosen]
-    consents = any(_has_consent(one) for one in own) if own else None
-    return make_system(chosen, f"manifests of {folder}", objects, consents, places=places)
+    reading = read_manifests(folder)
+    chosen = namespace or reading.namespace(_DEFAULT_NAMESPACE)
+    home = _home(reading, chosen)
+    own = [one for one in reading.manifests if not one.is_generated and one.namespace_in(home) in ("", chosen)]
+    objects: dict[str, list[Object]] = {_SECRET: [], ACCOUNTS.kind: []}
+    for one in own:
+        objects.setdefault(one.kind, []).append(one.object)
+    named = [one for one in objects.get(NAMESPACES.kind, []) if name_of(one) == chosen]
+    consents = any(_has_consent(one) for one in named) if named else None
+    system = make_system(chosen, f"manifests of {folder}", objects, consents)
+    return replace(
+        system,
+        places={(one.kind, one.name): _place(one) for one in own},
+        made=frozenset(one.name for one in own if not is_builtin_group(one.api_version)),
+        neighbours=_neighbours(reading, chosen),
+        notes=tuple(_notes(reading, chosen)),
+    )
 
 
 def make_system(
@@ -91,37 +112,89 @@ def make_system(
     objects: Objects,
     consents: bool | None = None,
     unread: tuple[str, ...] = (),
-    *,
-    places: Mapping[tuple[str, str], str] | None = None,
 ) -> System:
     """Return a system from its objects by kind; what is of no kind that decides how it fails is left aside.
 
     Raises:
         StarterError: there is no workload among them, or one of them cannot be understood.
     """
-    workloads = tuple(one for resource in WORKLOADS for one in _parsed(resource.kind, objects, parsing.parse_workload))
-    if not workloads:
+    workloads, others = _with_pods(WORKLOADS, objects), _with_pods(OTHERS, objects)
+    if not workloads and not others:
         raise StarterError(
             f"namespace {namespace!r} holds no Deployment, StatefulSet or DaemonSet ({origin})",
             "name the namespace of your system by --namespace, or deploy it first",
         )
-    routes = [one for routes in _parsed(INGRESSES.kind, objects, parsing.parse_routes) for one in routes]
-    maps = objects.get(CONFIG_MAPS.kind, [])
+    scaled = {(one.kind, one.target): one for one in _parsed(AUTOSCALERS.kind, objects, parsing.parse_scaler)}
     return System(
         namespace=namespace,
         origin=origin,
-        workloads=workloads,
+        workloads=tuple(_scaled(one, scaled) for one in workloads),
+        others=tuple(_scaled(one, scaled) for one in others),
         services=tuple(_parsed(SERVICES.kind, objects, parsing.parse_service)),
         budgets=tuple(_parsed(BUDGETS.kind, objects, parsing.parse_budget)),
-        routes=tuple(routes),
-        config_maps={parsing.name_of(one): parsing.parse_config_map(one) for one in maps},
-        scaled=frozenset(_parsed(AUTOSCALERS.kind, objects, parsing.parse_scaled)),
-        other_pods=tuple(_other_pods(objects)),
+        routes=(
+            *(one for found in _parsed(INGRESSES.kind, objects, parsing.parse_ingress) for one in found),
+            *(one for found in _parsed(HTTP_ROUTES.kind, objects, parsing.parse_http_route) for one in found),
+        ),
+        config_maps=dict(_texts(CONFIG_MAPS.kind, objects, parsing.parse_config_map)),
+        secrets=dict(_texts(_SECRET, objects, parsing.parse_secret)) if _SECRET in objects else None,
         claims={one.name: one for one in _parsed(CLAIMS.kind, objects, parsing.parse_claim)},
-        places=places or {},
+        accounts=frozenset(map(name_of, objects[ACCOUNTS.kind])) if ACCOUNTS.kind in objects else None,
+        scaled=scaled,
+        other_pods=tuple(labels_of(one) for one in objects.get(PODS.kind, []) if _is_owned(one)),
         consents=consents,
         unread=unread,
     )
+
+
+def _with_pods(resources: Iterable[Resource], objects: Objects) -> tuple[Workload, ...]:
+    """Return what has pods of its own accord; what another object has made comes with that one."""
+    free = {one.kind: [obj for obj in objects.get(one.kind, []) if not _is_owned(obj)] for one in resources}
+    return tuple(one for kind in free for one in _parsed(kind, free, parsing.parse_workload))
+
+
+def _is_owned(obj: Object) -> bool:
+    return any(one.get("controller") for one in parts(part(obj, "metadata"), "ownerReferences"))
+
+
+def _scaled(workload: Workload, scaled: Mapping[tuple[str, str], Scaler]) -> Workload:
+    """Return a workload with as many pods as its autoscaler makes of those that are wanted."""
+    scaler = scaled.get((workload.kind, workload.name))
+    return replace(workload, replicas=scaler.pods(workload.replicas)) if scaler else workload
+
+
+def _texts(
+    kind: str, objects: Objects, parse: Callable[[Object], Mapping[str, str]]
+) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Yield name and texts of each object of a kind."""
+    return _parsed(kind, objects, lambda obj: (name_of(obj), parse(obj)))
+
+
+def _home(reading: Reading, chosen: str) -> str:
+    """Return the namespace to which objects count that name none: the chosen one, unless workloads show that it is not.
+
+    That is so where some workloads name the chosen one, and others none.
+    """
+    named = {one.namespace for one in reading.manifests if one.kind in WORKLOAD_KINDS}
+    return reading.namespace(_DEFAULT_NAMESPACE) if chosen in named and "" in named else chosen
+
+
+def _neighbours(reading: Reading, chosen: str) -> dict[str, frozenset[str]]:
+    """Return the names of the Services of each other namespace that the folder speaks of."""
+    found: dict[str, set[str]] = {}
+    for one in reading.manifests:
+        if one.namespace not in ("", chosen):
+            found.setdefault(one.namespace, set()).update([one.name] if one.kind == SERVICES.kind else [])
+    return {namespace: frozenset(names) for namespace, names in found.items()}
+
+
+def _notes(reading: Reading, chosen: str) -> Iterator[str]:
+    """Yield what was read and is not looked at, and what was replaced."""
+    elsewhere = Counter(one.namespace for one in reading.manifests if one.namespace not in ("", chosen))
+    for namespace, count in sorted(elsewhere.items()):
+        are = "1 object is" if count == 1 else f"{count} objects are"
+        yield f"{are} in namespace {namespace}, which is looked at by --namespace {namespace}"
+    yield from reading.notes
 
 
 def _place(manifest: Manifest) -> str:
@@ -130,21 +203,15 @@ def _place(manifest: Manifest) -> str:
 
 
 def _parsed(kind: str, objects: Objects, parse: Callable[[Object], Part]) -> Iterator[Part]:
-    for obj in sorted(objects.get(kind, []), key=parsing.name_of):
+    for obj in sorted(objects.get(kind, []), key=name_of):
         try:
             # The items of a list carry no kind of their own.
             yield parse(obj | {"kind": kind})
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise StarterError(
-                f"{kind} {parsing.name_of(obj)} cannot be understood: {type(error).__name__}: {error}",
+                f"{kind} {name_of(obj)} cannot be understood: {type(error).__name__}: {error}",
                 "check it with `kubectl apply --dry-run=server`",
             ) from error
-
-
-def _other_pods(objects: Objects) -> Iterator[Mapping[str, str]]:
-    """Yield the labels of pods beyond those of the workloads: running and single ones, and those of Jobs."""
-    yield from _parsed(PODS.kind, objects, parsing.labels_of)
-    yield from _parsed("Job", objects, parsing.template_labels)
 
 
 def _listed(client: KubeClient, resource: Resource, namespace: str) -> list[Object]:
@@ -170,15 +237,4 @@ def _consent(client: KubeClient, namespace: str) -> bool | None:
 
 
 def _has_consent(namespace: Object) -> bool:
-    return parsing.labels_of(namespace).get(CONSENT_LABEL) == CONSENT_VALUE
-
-
-def _only_namespace(found: Iterable[Object], folder: Path) -> str:
-    kinds = {resource.kind for resource in WORKLOADS}
-    named = sorted({parsing.namespace_of(obj) for obj in found if obj["kind"] in kinds} - {""})
-    if len(named) > 1:
-        raise StarterError(
-            f"the workloads of {folder} are in {len(named)} namespaces: {', '.join(named)}",
-            "name one of them by --namespace",
-        )
-    return named[0] if named else "default"
+    return labels_of(namespace).get(CONSENT_LABEL) == CONSENT_VALUE

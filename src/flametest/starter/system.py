@@ -15,20 +15,72 @@ __all__ = [
     "Container",
     "Port",
     "Probe",
+    "Reference",
     "Rollout",
     "Route",
+    "Scaler",
     "Service",
+    "ServicePort",
+    "Setting",
     "System",
     "Workload",
 ]
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """A text that a pod is given.
+
+    Attributes:
+        field: where it stands, such as ``container api, env REDIS_URL``.
+        key: what it sets, such as ``REDIS_URL``; empty for a command and its arguments.
+        text: the text.
+        is_command: whether a shell or a program gets it word by word.
+    """
+
+    field: str
+    key: str
+    text: str
+    is_command: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Another object that a pod needs in order to start.
+
+    Attributes:
+        kind, name: which one: a ConfigMap, Secret, PersistentVolumeClaim or ServiceAccount.
+        field: where it is named, such as ``container api, env REDIS_URL``.
+        keys: those of its keys that the pod gets; none for all of them.
+        variable: the environment variable that gets the key's text; empty where each key is a file or a variable.
+        is_files: whether each key becomes a file.
+        is_optional: whether the pod starts without it.
+    """
+
+    kind: str
+    name: str
+    field: str
+    keys: tuple[str, ...] = ()
+    variable: str = ""
+    is_files: bool = False
+    is_optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
-    """A probe of a container: the HTTP path that it asks for, empty for other kinds, and the port's number or name."""
+    """A probe of a container.
+
+    Attributes:
+        path: the HTTP path that it asks for; empty for other kinds.
+        port: the port's number or name.
+        host: the host that it asks in place of the pod; empty for the pod itself.
+        command: the command that it runs; empty for other kinds.
+    """
 
     path: str = ""
     port: str = ""
+    host: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +101,6 @@ class Container:
         readiness, liveness: its probes, None without.
         requests: the resources that it requests, such as ``cpu``.
         has_pre_stop: whether something runs before it is told to stop.
-        texts: values of its environment, command and arguments by where they stand, such as ``env REDIS_URL``.
     """
 
     name: str
@@ -59,7 +110,6 @@ class Container:
     liveness: Probe | None = None
     requests: frozenset[str] = frozenset()
     has_pre_stop: bool = False
-    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +122,21 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A Deployment, StatefulSet or DaemonSet.
+    """Something that has pods: a Deployment, StatefulSet or DaemonSet, or any other kind.
 
     Attributes:
         kind, name: which one.
         replicas: pods that are wanted; of a DaemonSet those that the cluster wants, 1 where that is not known.
         selector: selects its pods.
         labels: those of its pods.
-        containers: those of its pods, without init containers.
+        containers: those of its pods, native sidecars among them, without other init containers.
         rollout: of a Deployment.
         is_spread: whether its pods are told to keep apart, by a spread constraint or an anti-affinity.
         grace_seconds: what its pods have to end in.
-        config_maps: names of the ConfigMaps that its pods read.
+        settings: the texts of environment, commands and arguments, those of init containers among them.
+        references: what its pods need to be there.
+        aliases: hosts that its pods know beside DNS, by ``hostAliases``.
+        headless: the Service that gives each of its pods a name of its own; empty without.
         claims: names of the claims that its pods mount and may write.
         own_claims: names of the templates by which each pod of a StatefulSet has a claim of its own.
         host_paths: folders of the node that its pods mount and may write.
@@ -98,13 +151,35 @@ class Workload:
     rollout: Rollout = Rollout()
     is_spread: bool = False
     grace_seconds: int = 30
-    config_maps: tuple[str, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    references: tuple[Reference, ...] = ()
+    aliases: frozenset[str] = frozenset()
+    headless: str = ""
     claims: tuple[str, ...] = ()
     own_claims: tuple[str, ...] = ()
     host_paths: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """A port of a Service.
+
+    Attributes:
+        number: the port.
+        target: number or name of the container's port behind it.
+        protocol: TCP, UDP or SCTP.
+        name: its name; empty without.
+        node_port: the port that is open on each node; 0 without.
+    """
+
+    number: int
+    target: str
+    protocol: str = "TCP"
+    name: str = ""
+    node_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +190,24 @@ class Service:
         name: its name.
         kind: ClusterIP, NodePort, LoadBalancer or ExternalName.
         selector: selects its pods; without requirements, somebody else provides its endpoints.
-        ports: its ports by number, each with the number or name of the container's port behind it.
-        node_ports: those of its ports that are open on each node.
+        ports: its ports.
+        is_headless: whether it has no address of its own.
+        external: the host that an ExternalName stands for; empty for others.
+        addresses: what a load balancer has given it.
     """
 
     name: str
     kind: str
     selector: Selector
-    ports: Mapping[int, str] = field(default_factory=dict)
-    node_ports: tuple[int, ...] = ()
+    ports: tuple[ServicePort, ...] = ()
+    is_headless: bool = False
+    external: str = ""
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def node_ports(self) -> tuple[int, ...]:
+        """Return the ports that are open on each node."""
+        return tuple(port.node_port for port in self.ports if port.node_port)
 
     def __str__(self) -> str:
         return f"Service {self.name}"
@@ -135,7 +219,7 @@ class Budget:
 
     Attributes:
         name: its name.
-        selector: selects its pods; None for all pods of the namespace.
+        selector: selects its pods; None for all pods of the namespace. One that was left out selects none.
     """
 
     name: str
@@ -168,11 +252,36 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A rule of an Ingress: a host, empty for any, a path, and the Service behind it."""
+    """A rule of an Ingress or an HTTPRoute.
 
+    Attributes:
+        part: the object, such as ``Ingress shop``.
+        host: empty for any.
+        path: as it is written; ``/`` for all.
+        service: the Service behind it.
+        is_tls: whether it is served by https.
+    """
+
+    part: str
     host: str
     path: str
     service: str
+    is_tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scaler:
+    """A HorizontalPodAutoscaler: what it scales, and between how many pods."""
+
+    name: str
+    kind: str
+    target: str
+    pods_min: int
+    pods_max: int
+
+    def pods(self, wanted: int) -> int:
+        """Return how many pods it makes of those that are wanted; none stay none, since it does not act then."""
+        return min(max(wanted, self.pods_min), self.pods_max) if wanted else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +291,19 @@ class System:
     Attributes:
         namespace: its name.
         origin: where it was read, for people.
-        workloads, services, budgets, routes: its parts, by name.
-        config_maps: the texts of its ConfigMaps, by name.
-        scaled: kind and name of the workloads that an autoscaler scales.
-        other_pods: labels of pods beyond the templates of the workloads: running ones, single ones, those of Jobs.
+        workloads: its Deployments, StatefulSets and DaemonSets.
+        others: what has pods beyond those: single pods, Jobs, CronJobs, ReplicaSets, Rollouts.
+        services, budgets, routes: its other parts, by name.
+        config_maps: the texts of its ConfigMaps by key, by name.
+        secrets: likewise of the Secrets of a folder; None for a cluster, whose Secrets are never read.
         claims: its claims, by name.
+        accounts: the names of its service accounts; None where they were not to be seen.
+        scaled: the autoscalers, by kind and name of what they scale.
+        other_pods: labels of running pods, which may have come from controllers that are not known.
+        made: names of objects of add-ons, whose controllers may make Services, Secrets and ConfigMaps named after them.
+        neighbours: names of Services in other namespaces that are to be seen, by namespace.
         places: file and line where an object begins, by its kind and name; none for what a cluster holds.
+        notes: what a reader should know, each a sentence.
         consents: whether the namespace carries the label that allows faults; None where that was not to be seen.
         unread: kinds that the cluster did not let be read; nothing is said about them.
     """
@@ -195,14 +311,20 @@ class System:
     namespace: str
     origin: str
     workloads: tuple[Workload, ...] = ()
+    others: tuple[Workload, ...] = ()
     services: tuple[Service, ...] = ()
     budgets: tuple[Budget, ...] = ()
     routes: tuple[Route, ...] = ()
-    config_maps: Mapping[str, str] = field(default_factory=dict)
-    scaled: frozenset[tuple[str, str]] = frozenset()
-    other_pods: tuple[Mapping[str, str], ...] = ()
+    config_maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    secrets: Mapping[str, Mapping[str, str]] | None = None
     claims: Mapping[str, Claim] = field(default_factory=dict)
+    accounts: frozenset[str] | None = None
+    scaled: Mapping[tuple[str, str], Scaler] = field(default_factory=dict)
+    other_pods: tuple[Mapping[str, str], ...] = ()
+    made: frozenset[str] = frozenset()
+    neighbours: Mapping[str, frozenset[str]] = field(default_factory=dict)
     places: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     consents: bool | None = None
     unread: tuple[str, ...] = ()
 

@@ -1,30 +1,19 @@
 """Who serves whom, who needs whom, and where users enter. Pure.
 
-What serves follows from labels and is certain. What needs what is read from where a Service's name stands as a host:
-in the environment, the command, the arguments and the ConfigMaps of a workload. An address that an application keeps
-elsewhere, such as in a Secret, is not seen.
+What serves follows from labels and is certain. What needs what is read from where a Service's name stands as a host; an
+address that an application keeps elsewhere, such as in its code or in a Secret of a cluster, is not seen.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from flametest.starter.errors import StarterError
+from flametest.starter.entry import Entry, find_entry
+from flametest.starter.needs import Dependency, Needs, find_needs
 from flametest.starter.roles import Role, make_roles
 from flametest.starter.system import Service, System, Workload
 
-__all__ = ["Dependency", "Topology", "make_topology"]
-
-_ENTRY_KINDS = ("LoadBalancer", "NodePort")
-
-
-@dataclass(frozen=True, slots=True)
-class Dependency:
-    """A workload that names a Service as a host, and where it does."""
-
-    workload: Workload
-    service: str
-    evidence: str
+__all__ = ["Topology", "make_topology"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +22,35 @@ class Topology:
 
     Attributes:
         system: the parts.
-        behind: the workloads that serve for each Service, by its name.
-        dependencies: which workload names which Service.
-        entry: the Service where users enter; None without any Service that has pods.
-        entry_reason: why it is that one.
+        behind: the Deployments, StatefulSets and DaemonSets that serve for each Service, by its name.
+        backed: the names of the Services that have pods of any kind.
+        serving: the names of the Services that lead to a workload's pods, by its kind and name.
+        needs: what workloads name as hosts.
+        users: which workloads name a Service, by its name, a workload once.
+        entrance: where users enter, why, and how certain that is.
         paths: what users can ask the entry for, the most telling first; never empty.
         roles: what each workload is to the system, by its kind and name; `role_of` tells it.
     """
 
     system: System
     behind: Mapping[str, tuple[Workload, ...]]
-    dependencies: tuple[Dependency, ...]
-    entry: Service | None
-    entry_reason: str
+    backed: frozenset[str]
+    serving: Mapping[str, tuple[str, ...]]
+    needs: Needs
+    users: Mapping[str, tuple[Dependency, ...]]
+    entrance: Entry
     paths: tuple[str, ...]
     roles: Mapping[str, Role]
+
+    @property
+    def dependencies(self) -> tuple[Dependency, ...]:
+        """Return which workload names which Service."""
+        return self.needs.dependencies
+
+    @property
+    def entry(self) -> Service | None:
+        """Return the Service where users enter; None where none can be it."""
+        return self.entrance.service
 
     def role_of(self, workload: Workload) -> Role:
         """Return what a workload is to the system."""
@@ -55,7 +58,7 @@ class Topology:
 
     def services_of(self, workload: Workload) -> tuple[str, ...]:
         """Return the names of the Services that a workload's pods serve for."""
-        return tuple(name for name, workloads in self.behind.items() if workload in workloads)
+        return self.serving.get(str(workload), ())
 
     def serves(self, workload: Workload) -> bool:
         """Return whether any Service sends requests to a workload's pods."""
@@ -63,8 +66,7 @@ class Topology:
 
     def users_of(self, service: str) -> tuple[Dependency, ...]:
         """Return who names a Service, a workload once."""
-        found = {one.workload.name: one for one in reversed(self.dependencies) if one.service == service}
-        return tuple(found[name] for name in sorted(found))
+        return self.users.get(service, ())
 
     @property
     def entry_workloads(self) -> tuple[Workload, ...]:
@@ -82,70 +84,61 @@ def make_topology(system: System, entry: str = "") -> Topology:
     Raises:
         StarterError: no Service has the name ``entry``.
     """
-    behind = {
-        service.name: tuple(one for one in system.workloads if service.selector.matches(one.labels))
-        for service in system.services
-    }
-    dependencies = tuple(_dependencies(system, behind))
-    found, reason = _named(system, entry) if entry else _found(system, behind, dependencies)
-    paths = _paths(system, found, behind.get(found.name, ()) if found else ())
-    roles = make_roles(system, behind, found)
-    return Topology(system, behind, dependencies, found, reason, paths, roles)
+    pods = _Pods((*system.workloads, *system.others))
+    every = {service.name: pods.behind(service) for service in system.services}
+    own = {str(one) for one in system.workloads}
+    behind = {name: tuple(one for one in workloads if str(one) in own) for name, workloads in every.items()}
+    needs = find_needs(system, every)
+    entrance = find_entry(system, every, needs.dependencies, entry)
+    found = entrance.service
+    return Topology(
+        system=system,
+        behind=behind,
+        backed=frozenset(one.name for one in system.services if every[one.name] or _has_running_pods(system, one)),
+        serving=_serving(every),
+        needs=needs,
+        users=_users(needs.dependencies),
+        entrance=entrance,
+        paths=_paths(system, found, every[found.name] if found else ()),
+        roles=make_roles(system, behind, found),
+    )
 
 
-def _dependencies(system: System, behind: Mapping[str, tuple[Workload, ...]]) -> Iterator[Dependency]:
-    for service in system.services:
-        host = _host(service.name, system.namespace)
-        for workload in system.workloads:
-            if workload in behind[service.name]:
-                continue
-            evidence = next((where for where, text in _texts(system, workload) if host.search(text)), "")
-            if evidence:
-                yield Dependency(workload, service.name, evidence)
+class _Pods:
+    """The pods of workloads by their labels, so that a selector is asked of few of them."""
+
+    def __init__(self, workloads: Iterable[Workload]) -> None:
+        self._by_label: dict[tuple[str, str], list[Workload]] = {}
+        for workload in workloads:
+            for label in workload.labels.items():
+                self._by_label.setdefault(label, []).append(workload)
+
+    def behind(self, service: Service) -> tuple[Workload, ...]:
+        """Return the workloads whose pods a Service selects."""
+        wanted = [(one.key, one.values[0]) for one in service.selector.requirements]
+        if not wanted or service.kind == "ExternalName":
+            return ()
+        fewest = min((self._by_label.get(label, []) for label in wanted), key=len)
+        return tuple(one for one in fewest if service.selector.matches(one.labels))
 
 
-def _texts(system: System, workload: Workload) -> Iterator[tuple[str, str]]:
-    for container in workload.containers:
-        yield from container.texts.items()
-    for name in workload.config_maps:
-        if name in system.config_maps:
-            yield f"ConfigMap {name}", system.config_maps[name]
+def _has_running_pods(system: System, service: Service) -> bool:
+    return any(map(service.selector.matches, system.other_pods))
 
 
-def _host(service: str, namespace: str) -> re.Pattern[str]:
-    """Return what finds a Service's name where a host stands: alone, or with its namespace, a port, or a path."""
-    name = rf"{re.escape(service)}(?:\.{re.escape(namespace)}(?:\.svc(?:\.[a-z0-9.-]+)?)?)?"
-    return re.compile(rf"(?:^|(?<=[/@\s,;=\"'\[])){name}(?=$|[:/\s,;\"'\]?])", re.MULTILINE)
+def _serving(behind: Mapping[str, tuple[Workload, ...]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for service, workloads in behind.items():
+        for one in workloads:
+            found.setdefault(str(one), []).append(service)
+    return {workload: tuple(services) for workload, services in found.items()}
 
 
-def _named(system: System, entry: str) -> tuple[Service, str]:
-    for service in system.services:
-        if service.name == entry:
-            return service, "named by --entry"
-    there = ", ".join(one.name for one in system.services) or "there is none"
-    raise StarterError(f"namespace {system.namespace!r} has no Service {entry!r}", f"use one of: {there}")
-
-
-def _found(
-    system: System, behind: Mapping[str, tuple[Workload, ...]], dependencies: Iterable[Dependency]
-) -> tuple[Service | None, str]:
-    """Return the likeliest entry: behind an Ingress, else open to the outside, else one that no other part names."""
-    candidates = [one for one in system.services if behind[one.name]]
-    routed = {route.service for route in system.routes}
-    needed = {one.service for one in dependencies}
-    for service in candidates:
-        if service.name in routed:
-            return service, "an Ingress leads to it"
-    for kind in _ENTRY_KINDS:
-        for service in candidates:
-            if service.kind == kind:
-                return service, f"its type is {kind}"
-    # Databases are seldom asked by users, even where nobody is seen to name them.
-    candidates.sort(key=lambda one: all(workload.kind == "StatefulSet" for workload in behind[one.name]))
-    for service in candidates:
-        if service.name not in needed:
-            return service, "no other part names it"
-    return (candidates[0], "it has pods, and nothing tells a better one") if candidates else (None, "")
+def _users(dependencies: Iterable[Dependency]) -> dict[str, tuple[Dependency, ...]]:
+    found: dict[str, dict[str, Dependency]] = {}
+    for one in dependencies:
+        found.setdefault(one.service, {}).setdefault(one.workload.name, one)
+    return {service: tuple(users[name] for name in sorted(users)) for service, users in found.items()}
 
 
 def _paths(system: System, entry: Service | None, workloads: Iterable[Workload]) -> tuple[str, ...]:
@@ -167,7 +160,7 @@ def _probed(entry: Service, workloads: Iterable[Workload]) -> Iterator[str]:
     for workload in workloads:
         for container in workload.containers:
             numbers = {port.name: str(port.number) for port in container.ports if port.name}
-            open_ports = {numbers.get(target, target) for target in entry.ports.values()}
+            open_ports = {numbers.get(one.target, one.target) for one in entry.ports}
             probe = container.readiness
             if probe is not None and probe.path and numbers.get(probe.port, probe.port) in open_ports:
                 yield probe.path

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flametest.model.routes import Trust
-from flametest.starter.entry import answering_paths
+from flametest.starter.answers import answering_paths
 from tests.certificates import Authority
 from tests.kube.serving import serving
 

@@ -84,6 +84,12 @@ def descendants() -> dict[str, str]:
     return {pid: args for pid, parent, args in rows if parent in family and not args.startswith("ps ")}
 
 
+def strays_naming(folder: Path) -> list[str]:
+    """Return the command lines of all processes of this machine that name a folder, whoever their parent is."""
+    listed = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True).stdout
+    return [args for args in listed.splitlines() if str(folder) in args]
+
+
 def pipes_and_pidfds() -> list[str]:
     """Return what this process has open to talk to processes that it started, and to know of their end."""
     links = []
@@ -258,6 +264,21 @@ async def test_a_start_that_is_given_up_leaves_nothing(pod: Pod) -> None:
     await pod.runtime.remove("uid")
     assert pod.processes() == []
     assert pipes_and_pidfds() == before
+
+
+async def test_a_start_that_is_given_up_at_any_moment_leaves_no_process_on_the_machine(
+    pod: Pod, tmp_path: Path
+) -> None:
+    for moment_ms in range(40):
+        start = asyncio.ensure_future(pod.start(f"sleep 100; : {tmp_path}"))
+        done, _ = await asyncio.wait([start], timeout=moment_ms / 2000)
+        if not done:
+            start.cancel()
+        await asyncio.gather(start, return_exceptions=True)
+    await pod.runtime.remove("uid")
+    async with asyncio.timeout(60):
+        while strays_naming(tmp_path):
+            await asyncio.sleep(0.005)
 
 
 async def test_removing_a_pod_waits_for_commands_whose_callers_have_gone(pod: Pod) -> None:

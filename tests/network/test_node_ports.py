@@ -22,6 +22,8 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 # The forwarder needs no namespaces: the host is one loopback address here, the cluster another.
 HOST, CLUSTER = own_address("host"), own_address("cluster")
+# Generous: on a busy machine the forwarder alone takes seconds to start.
+SECONDS_MAX = 60
 
 
 @dataclass
@@ -89,25 +91,26 @@ async def forwarding(handler: Handler) -> AsyncIterator[tuple[NodePorts, int, Re
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        server.close()
-        await server.wait_closed()
         # The forwarder is gone, and with it the other end of every connection. Some may just have been accepted, so
-        # that their handlers begin only now: there is rest when no task is left but this one.
-        async with asyncio.timeout(10):
+        # that their handlers begin only now: there is rest when no task is left but this one. Only then the server is
+        # closed, for what is accepted but not yet a connection when it closes, asyncio forgets without closing it.
+        async with asyncio.timeout(SECONDS_MAX):
             while others := asyncio.all_tasks() - {asyncio.current_task()}:
                 await asyncio.gather(*others)
+        server.close()
+        await server.wait_closed()
 
 
 async def until_served(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Return a connection as soon as the port takes one."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SECONDS_MAX):
         while True:
             with contextlib.suppress(ConnectionRefusedError):
                 return await asyncio.open_connection(HOST, port)
 
 
 async def until_refused(port: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SECONDS_MAX):
         while True:
             try:
                 _, writer = await asyncio.open_connection(HOST, port)
@@ -134,7 +137,7 @@ async def test_bytes_go_both_ways_and_a_half_close_is_kept() -> None:
         receive = asyncio.create_task(reader.read(-1))
         writer.write(sent)
         writer.write_eof()
-        assert await asyncio.wait_for(receive, 20) == sent
+        assert await asyncio.wait_for(receive, SECONDS_MAX) == sent
         await close(writer)
 
 
@@ -165,7 +168,7 @@ async def test_a_reset_by_the_server_reaches_the_client_as_a_reset() -> None:
         reader, writer = await until_served(port)
         writer.write(b"?")
         with pytest.raises(ConnectionResetError):
-            await asyncio.wait_for(reader.read(), 10)
+            await asyncio.wait_for(reader.read(), SECONDS_MAX)
         await close(writer)
 
 
@@ -189,7 +192,7 @@ async def test_a_reset_by_the_client_reaches_the_server_as_a_reset() -> None:
         await reader.readexactly(1)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
-        assert await asyncio.wait_for(ends.get(), 10) == "reset"
+        assert await asyncio.wait_for(ends.get(), SECONDS_MAX) == "reset"
 
 
 async def test_a_service_without_endpoints_refuses_and_serves_again() -> None:
@@ -221,7 +224,7 @@ async def test_an_open_connection_outlives_the_endpoints() -> None:
         node_ports.update(snapshot(port, served=False))
         await until_refused(port)
         writer.write(b"still here\n")
-        assert await asyncio.wait_for(reader.readline(), 10) == b"still here\n"
+        assert await asyncio.wait_for(reader.readline(), SECONDS_MAX) == b"still here\n"
         await close(writer)
 
 
@@ -239,7 +242,7 @@ async def test_a_server_that_is_gone_means_a_reset_not_a_hang() -> None:
         with contextlib.suppress(ConnectionResetError):
             reader, writer = await until_served(port)
             with pytest.raises(ConnectionResetError):
-                await asyncio.wait_for(reader.read(1), 10)
+                await asyncio.wait_for(reader.read(1), SECONDS_MAX)
             await close(writer)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -252,7 +255,7 @@ async def test_a_port_that_another_program_has_is_told_once_and_taken_when_it_is
             other.bind((HOST, port))
             other.listen()
             node_ports.update(snapshot(port, served=True))
-            await asyncio.wait_for(recorder.told.wait(), 10)
+            await asyncio.wait_for(recorder.told.wait(), SECONDS_MAX)
         ((reason, message),) = recorder.warnings
         assert reason == "NodePortUnavailable"
         assert f"{HOST}:{port}" in message
@@ -272,7 +275,7 @@ async def test_a_port_that_is_taken_while_it_refuses_is_told_and_served_when_it_
             other.bind((HOST, port))
             other.listen()
             node_ports.update(snapshot(port, served=True))
-            await asyncio.wait_for(recorder.told.wait(), 10)
+            await asyncio.wait_for(recorder.told.wait(), SECONDS_MAX)
         assert [reason for reason, _ in recorder.warnings] == ["NodePortUnavailable"]
         _, writer = await until_served(port)
         await close(writer)
@@ -281,7 +284,7 @@ async def test_a_port_that_is_taken_while_it_refuses_is_told_and_served_when_it_
 async def test_a_udp_node_port_is_told_not_ignored() -> None:
     async with forwarding(echo) as (node_ports, port, recorder, _):
         node_ports.update(snapshot(port, served=True, protocol="UDP"))
-        await asyncio.wait_for(recorder.told.wait(), 10)
+        await asyncio.wait_for(recorder.told.wait(), SECONDS_MAX)
         assert [reason for reason, _ in recorder.warnings] == ["NodePortNotForwarded"]
 
 
@@ -291,7 +294,7 @@ async def test_the_end_of_the_forwarder_ends_the_node_ports() -> None:
         _, writer = await until_served(port)
         os.kill(node_ports.forwarder_pid, 9)
         with pytest.raises(SandboxError, match="forwarder ended"):
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, SECONDS_MAX)
         await close(writer)
 
 

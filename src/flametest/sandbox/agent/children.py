@@ -5,6 +5,7 @@ needs neither, and a child here is one file descriptor. The one who creates a `C
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -72,8 +73,16 @@ class Child:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End the process at once."""
+        """End the process at once, and with it what it has started and not yet made a session of its own.
+
+        bubblewrap and nsenter start what they run by a fork, and only some instructions later it asks to die with its
+        parent. The kernel lets no fork slip through a signal to a group.
+        """
         self.signal(signal.SIGKILL)
+        if not self._ended.done():
+            # A command that is to get a terminal becomes the leader of a group just before it starts anything.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def _on_end(self) -> None:
         self._loop.remove_reader(self._pidfd)

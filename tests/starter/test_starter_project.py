@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from flametest.run.experiment import load_experiment, read_limits, suite_files
 from flametest.run.project import ProjectError, find_project
 from flametest.starter.errors import StarterError
-from flametest.starter.experiments import make_plan
+from flametest.starter.plan import make_plan
 from flametest.starter.project import project_files, write_project
 from flametest.starter.rules import find_weaknesses
 from flametest.starter.topology import Topology
@@ -32,7 +32,10 @@ def test_the_folder_is_found_as_a_project_from_within_and_its_suites_hold_readab
     write_project(tmp_path, files, force=False)
     project = find_project(tmp_path / "experiments", tmp_path / "nowhere")
     assert project.root == tmp_path
-    assert [load_experiment(file).name for file in suite_files(project, "core")] == ["pod-delete-web"]
+    assert [load_experiment(file).name for file in suite_files(project, "core")] == [
+        "pod-delete-web",
+        "rolling-restart-web",
+    ]
     assert "control" in read_limits(project.limits_file).scenarios()
 
 

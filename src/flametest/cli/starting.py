@@ -38,6 +38,7 @@ from flametest.starter import (
     read_folder,
     read_namespace,
     shipped_files,
+    user_paths,
     write_project,
 )
 
@@ -115,7 +116,7 @@ def _entry_url(topology: Topology, expected: str) -> str:
 
 def _paths(url: str, topology: Topology, trust: Trust) -> tuple[str, ...]:
     """Return the paths that the entry answers, or without any those that it should, and say so."""
-    paths = answering_paths(url, topology.paths, trust)
+    paths = answering_paths(url, user_paths(topology), trust)
     if not paths:
         click.echo(
             f"warning: {url} answers none of {', '.join(topology.paths)} with 200; is it where users enter? "
@@ -179,7 +180,7 @@ def _tell_written(out: Path, written: Written, plan: Plan) -> None:
     for path in written.kept:
         click.echo(f"kept  {path}, as it was before")
     for told in plan.left_out:
-        click.echo(f"no experiment of its own for {told}")
+        click.echo(told)
     click.echo(f"next: {out / 'README.md'} names the commands")
 
 

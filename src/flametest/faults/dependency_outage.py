@@ -6,8 +6,9 @@ from typing import ClassVar
 from flametest.faults.protocol import Proof, State
 from flametest.faults.scaling import Scaling
 from flametest.faults.waiting import wait_for
-from flametest.faults.workloads import WORKLOADS, existing, ready_endpoints
+from flametest.faults.workloads import WORKLOADS, existing, pods_of, ready_endpoints
 from flametest.kube import KubeClient
+from flametest.kube.resources import DEPLOYMENTS
 from flametest.model.events import Target
 
 __all__ = ["DependencyOutage"]
@@ -44,17 +45,23 @@ class DependencyOutage:
         self._scaling().inject(client, targets)
 
     def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
-        """Wait until no Service that selects its pods has a ready endpoint."""
+        """Wait until no Service that selects its pods has a ready endpoint.
+
+        Of a Deployment its pods have to be gone as well: it starts new ones while old ones still end, and two servers
+        on the same files would harm these. A StatefulSet waits by itself.
+        """
         workload = existing(client, WORKLOADS[self.kind], self.namespace, self.workload)
 
         def without_endpoint() -> str:
             counts = ready_endpoints(client, workload)
-            return "" if any(counts.values()) else ", ".join(counts)
+            if any(counts.values()) or (self.kind == DEPLOYMENTS.kind and pods_of(client, workload)):
+                return ""
+            return ", ".join(counts)
 
         seen = wait_for(lambda: without_endpoint() or None, PROOF_SECONDS_MAX)
         if seen:
             return Proof(True, f"Service {seen} has no ready endpoint")
-        reason = f"a Service of {self.workload} still had endpoints after {PROOF_SECONDS_MAX:g} s, or none selects it"
+        reason = f"{self.workload} still had endpoints or pods after {PROOF_SECONDS_MAX:g} s, or no Service selects it"
         return Proof(False, reason)
 
     @staticmethod

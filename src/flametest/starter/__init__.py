@@ -11,7 +11,10 @@ wellknown    programs that are told by their images, names and ports
 roles        what each workload is to its system
 topology     who serves whom, who needs whom, where users enter
 rules        weaknesses, a pure function each
-experiments  which experiments suit a system, and their limits
+suitability  which faults suit a workload by its role, and why others do not
+paths        which path users ask for that needs a part
+experiments  what each experiment does, claims and promises
+plan         all experiments of a system, and what was not written
 documents    an experiment as Chaos Toolkit reads it
 project      the folder's texts, and writing them without losing anything
 tightening   tighter limits from what a run has measured
@@ -23,7 +26,8 @@ errors       what can go wrong
 
 from flametest.starter.answers import answering_paths
 from flametest.starter.errors import StarterError
-from flametest.starter.experiments import Plan, make_plan
+from flametest.starter.paths import user_paths
+from flametest.starter.plan import Plan, make_plan
 from flametest.starter.project import Written, project_files, write_project
 from flametest.starter.rules import Severity, Weakness, find_weaknesses
 from flametest.starter.shipped import shipped_files
@@ -53,5 +57,6 @@ __all__ = [
     "read_namespace",
     "shipped_files",
     "tightened",
+    "user_paths",
     "write_project",
 ]

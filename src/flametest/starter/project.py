@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import tomlkit
+
 from flametest.model.limits import LIMITS_FILE
 from flametest.starter.documents import document
 from flametest.starter.errors import StarterError
-from flametest.starter.experiments import DEFAULT_LIMITS, Plan
+from flametest.starter.experiments import DEFAULT_LIMITS
+from flametest.starter.plan import Plan
 from flametest.starter.rules import Weakness
 from flametest.starter.sources import CONSENT_LABEL, CONSENT_VALUE
 
@@ -107,9 +110,10 @@ def _limits(plan: Plan) -> str:
     tables = [("default", DEFAULT_LIMITS), *((one.name, one.limits) for one in plan.experiments if one.limits)]
     return (
         "# What each experiment promises: `flametest run` exits with 1 when one is missed, and stock `chaos run`\n"
-        "# judges by them too. These are first guesses: set what your users can bear. A table takes the place of the\n"
-        "# defaults, criterion by criterion; false lifts one. Seconds and availability count from the injection.\n\n"
-    ) + "\n".join(f"[{_toml_key(name)}]\n{_numbers(limits)}" for name, limits in tables)
+        "# judges by them too. These are FIRST GUESSES: set what your users can bear. When a run has passed,\n"
+        "# `flametest init --tighten reports/latest` proposes limits from what it measured. A table takes the place\n"
+        "# of the defaults, by criterion; false lifts one. Seconds and availability count from the injection.\n\n"
+    ) + "\n".join(f"[{tomlkit.key(name).as_string()}]\n{_numbers(limits)}" for name, limits in tables)
 
 
 def _numbers(limits: Mapping[str, float]) -> str:
@@ -117,12 +121,7 @@ def _numbers(limits: Mapping[str, float]) -> str:
 
 
 def _toml_list(names: Iterable[str]) -> str:
-    return "[" + "".join(f"\n  {json.dumps(name)}," for name in names) + "\n]"
-
-
-def _toml_key(name: str) -> str:
-    """Return a name as a TOML key; one of Kubernetes may have dots, which TOML would take for tables in tables."""
-    return json.dumps(name) if "." in name else name
+    return "[" + "".join(f"\n  {tomlkit.string(name).as_string()}," for name in names) + "\n]"
 
 
 def _locustfile(paths: tuple[str, ...]) -> str:
@@ -142,7 +141,7 @@ def _readme(plan: Plan, weaknesses: tuple[Weakness, ...], cluster: str) -> str:
         if system.consents
         else f"Allow faults there, once; without this label Flametest injects none:\n\n    {label}"
     )
-    rows = "".join(f"| `{one.name}` | {one.title} |\n" for one in plan.experiments)
+    rows = "".join(f"| `{one.name}` | {one.title} | `{one.path}` |\n" for one in plan.experiments)
     return f"""# Resilience tests of namespace {system.namespace}
 
 Written by `flametest init` from the {system.origin}. All of it is yours to change.
@@ -163,17 +162,25 @@ With stock Chaos Toolkit and Locust, KUBECONFIG and KUBERNETES_CONTEXT naming th
     chaos run experiments/{plan.core[0]}.json
     locust -f loadtests/locustfile.py --headless --host "$FLAMETEST_URL" -u 20 -r 5 -t 60s
 
-| Experiment | What it claims |
-|---|---|
+| Experiment | What it claims | Asks for |
+|---|---|---|
 {rows}
-They ask for `{plan.paths[0]}`, and what hits a part that this does not need is not felt. Name a path of that part as
-`path` in the arguments of the experiment's recorder, or all of them by `flametest init --path`.
+What hits a part that a path does not need is not felt. Name another one as `path` in the arguments of the experiment's
+recorder, or all of them by `flametest init --path`.
 
-`experiments/limits.toml` says by which figures each claim is judged, `experiments/suites.toml` which run together.
-
+`experiments/limits.toml` says by which figures each claim is judged; they are first guesses, and
+`flametest init --tighten reports/latest` proposes closer ones after a run that passed. `experiments/suites.toml` says
+which run together.
+{_not_written(plan)}
 ## Weaknesses that can be seen without an experiment
 
 {_bullets(weaknesses)}"""
+
+
+def _not_written(plan: Plan) -> str:
+    """Return what has no experiment, and why; empty when all has."""
+    lines = "".join(f"- {told[:1].upper()}{told[1:]}.\n" for told in plan.left_out)
+    return f"\nWhat was not written:\n\n{lines}" if lines else ""
 
 
 def _bullets(weaknesses: tuple[Weakness, ...]) -> str:

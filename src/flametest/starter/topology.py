@@ -13,7 +13,7 @@ from flametest.starter.needs import Dependency, Needs, find_needs
 from flametest.starter.roles import Role, make_roles
 from flametest.starter.system import Service, System, Workload
 
-__all__ = ["Topology", "make_topology"]
+__all__ = ["Topology", "make_topology", "plain_path"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +145,11 @@ def _paths(system: System, entry: Service | None, workloads: Iterable[Workload])
     """Return the paths of the entry's Ingress rules, else those its readiness probes ask for, else the root."""
     if entry is None:
         return ("/",)
-    routed = [_plain(route.path) for route in system.routes if route.service == entry.name]
+    routed = [plain_path(route.path) for route in system.routes if route.service == entry.name]
     return tuple(dict.fromkeys(routed or _probed(entry, workloads))) or ("/",)
 
 
-def _plain(path: str) -> str:
+def plain_path(path: str) -> str:
     """Return an Ingress path without what a controller may take as a regular expression."""
     found = re.match(r"[\w/.~-]*", path)
     return found[0].rstrip(".") if found and found[0].startswith("/") else "/"

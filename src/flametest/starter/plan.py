@@ -1,0 +1,124 @@
+"""What tests a system: its experiments in their order, those of the short suite, and what was not written. Pure."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from flametest.starter.documents import Experiment
+from flametest.starter.errors import StarterError
+from flametest.starter.experiments import Basis, control, experiment_for, removal
+from flametest.starter.paths import telling_path
+from flametest.starter.suitability import Suitability, Suited, reasons_told, suitability
+from flametest.starter.system import Service, Workload
+from flametest.starter.topology import Topology
+
+__all__ = ["Plan", "make_plan"]
+
+# Which kinds the short suite holds, and how many of each at most.
+_CORE = {Suited.DELETION: 3, Suited.RESTART: 1, Suited.OUTAGE: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What tests a system.
+
+    Attributes:
+        topology: the system.
+        url: where its users enter.
+        paths: what they ask for, the most telling first.
+        experiments: in the order in which they are run.
+        core: the names of those of the short suite.
+        left_out: what was not written, and why, a sentence each.
+    """
+
+    topology: Topology
+    url: str
+    paths: tuple[str, ...]
+    experiments: tuple[Experiment, ...]
+    core: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def make_plan(topology: Topology, url: str, paths: tuple[str, ...]) -> Plan:
+    """Return what tests a system.
+
+    Args:
+        topology: the system.
+        url: where its users enter.
+        paths: what they can ask for, the most telling first; at least one.
+
+    Raises:
+        StarterError: it has no Deployment and no StatefulSet with a pod, so that nothing could be measured; or a path
+            is none.
+    """
+    if wrong := [path for path in paths if not path.startswith("/")]:
+        raise StarterError(
+            f"path {wrong[0]!r} does not begin with a slash", "write it as users ask for it, such as /shop"
+        )
+    # The recorder measures how these recover; of a DaemonSet the nodes decide.
+    measured = [one for one in topology.system.workloads if one.kind != "DaemonSet" and one.replicas > 0]
+    if not measured:
+        raise StarterError(
+            f"namespace {topology.system.namespace!r} holds no Deployment and no StatefulSet that is to have pods",
+            "scale one up first",
+        )
+    front = next((one for one in topology.entry_workloads if one in measured), measured[0])
+    basis = Basis(topology, url, paths, front)
+    suited = [suitability(topology, one) for one in topology.system.workloads]
+    by_kind = {kind: [experiment_for(basis, kind, one) for one in _ordered(topology, suited, kind)] for kind in Suited}
+    removals = [removal(basis, service, hit) for service, hit in _removed(topology, measured)]
+    core = [one.name for kind, count in _CORE.items() for one in by_kind[kind][:count]]
+    first = control(basis)
+    servers = (Suited.DELETION, Suited.RESTART, Suited.SCALING)
+    return Plan(
+        topology=topology,
+        url=url,
+        paths=paths,
+        experiments=(
+            first,
+            *(one for kind in servers for one in by_kind[kind]),
+            *removals,
+            *(one for kind in Suited if kind not in servers for one in by_kind[kind]),
+        ),
+        core=tuple(core or [first.name]),
+        left_out=(*reasons_told(suited), *_balancers(topology), *_unfelt(topology, suited, paths)),
+    )
+
+
+def _ordered(topology: Topology, suited: Iterable[Suitability], kind: Suited) -> list[Workload]:
+    """Return the workloads that a kind suits: what users ask first, then what others are seen to ask."""
+    return sorted(
+        (one.workload for one in suited if kind in one.kinds),
+        key=lambda one: (one not in topology.entry_workloads, not _is_asked(topology, one)),
+    )
+
+
+def _is_asked(topology: Topology, workload: Workload) -> bool:
+    return any(map(topology.users_of, topology.services_of(workload)))
+
+
+def _removed(topology: Topology, measured: list[Workload]) -> Iterator[tuple[Service, Workload]]:
+    """Yield the entry, and each Service of a Deployment that another part names, with a workload behind it."""
+    for service in sorted(topology.system.services, key=lambda one: one != topology.entry):
+        hit = next((one for one in topology.behind[service.name] if one in measured), None)
+        if hit is None or service.kind == "LoadBalancer" or service.is_headless:
+            continue
+        is_asked = hit.kind == "Deployment" and not topology.role_of(hit).keeps_data and topology.users_of(service.name)
+        if service == topology.entry or is_asked:
+            yield service, hit
+
+
+def _balancers(topology: Topology) -> Iterator[str]:
+    for service in topology.system.services:
+        if service.kind == "LoadBalancer" and topology.behind[service.name]:
+            yield f"no removal of {service}: the cluster would give its load balancer's address away"
+
+
+def _unfelt(topology: Topology, suited: Iterable[Suitability], paths: tuple[str, ...]) -> Iterator[str]:
+    """Yield which faults users may not feel, since nothing tells by which path they need what is hit."""
+    unseen = [one.workload for one in suited if one.kinds and not telling_path(topology, one.workload, paths)]
+    if unseen and topology.entry is not None:
+        names = ", ".join(map(str, unseen))
+        yield (
+            f"no path is seen to need {names}: experiments ask for {paths[0]}, so that a fault there may not be felt; "
+            "name a better one as path of their recorder"
+        )

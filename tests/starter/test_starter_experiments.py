@@ -73,8 +73,8 @@ def test_what_serves_is_deleted_restarted_scaled_and_removed_and_what_keeps_data
     assert plan.core == ("pod-delete-web", "pod-delete-back", "rolling-restart-web", "outage-db")
     assert [one.split(":")[0] for one in plan.left_out] == [
         "no experiment of its own for Deployment asleep",
-        "no scaling of StatefulSet db",
         "no experiment of its own for Deployment worker",
+        "no scaling of StatefulSet db",
         "no experiment of its own for DaemonSet agent",
     ]
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -195,6 +196,40 @@ def test_a_thread_that_writes_ends_the_command_too() -> None:
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+WAITING = """
+import sys, time
+from pathlib import Path
+from flametest.cli.ending import guarded
+from flametest.run.interrupt import interruptible
+
+def command():
+    print("begun", flush=True)
+    try:
+        with interruptible():
+            time.sleep(3600)
+    finally:
+        time.sleep(0.3)  # the way out, on which nothing may disturb
+        Path(sys.argv[1]).write_text("healed")
+
+raise SystemExit(guarded(command))
+"""
+
+
+@pytest.mark.parametrize("opened", [os.pipe, os.openpty, socket.socketpair], ids=["pipe", "terminal", "socket"])
+def test_a_reader_that_goes_while_nothing_is_written_ends_the_command_at_once(
+    opened: Callable[[], tuple[Any, Any]], tmp_path: Path
+) -> None:
+    reading, writing = (one if isinstance(one, int) else one.detach() for one in opened())
+    command = [sys.executable, "-c", WAITING, str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=writing, stderr=subprocess.PIPE) as waiting:
+        os.close(writing)
+        assert os.read(reading, 64).strip() == b"begun"
+        os.close(reading)
+        _, said = waiting.communicate(timeout=60)
+    assert (waiting.returncode, said) == (141, b"")
+    assert (tmp_path / "out").read_text() == "healed"
 
 
 def test_a_path_that_is_no_text_is_refused(tmp_path: Path) -> None:

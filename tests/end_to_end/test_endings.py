@@ -80,7 +80,7 @@ def test_a_terminal_that_is_closed_amid_a_fault_has_it_healed(
 ) -> None:
     before = services(api)
     seen, shown = pty.openpty()
-    command = [*FLAMETEST, "run", "--experiment", outage(tmp_path, 10), "--out", str(tmp_path / "run")]
+    command = [*FLAMETEST, "run", "--experiment", outage(tmp_path, 600), "--out", str(tmp_path / "run")]
     with subprocess.Popen(
         command, env=system.environment | {"TERM": "xterm"}, cwd=ROOT, stdout=shown, stderr=subprocess.PIPE
     ) as run:

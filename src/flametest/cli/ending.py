@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from flametest.cli.streams import OutputClosed, one_line, output_is_gone, standard_streams
+from flametest.cli.streams import OutputClosed, one_line, output_is_gone, reader_watched, standard_streams
 from flametest.model.errors import FlametestError
 from flametest.model.homes import state_home
 from flametest.run.exitcodes import ExitCode
@@ -56,7 +56,7 @@ def guarded(command: Callable[[], int | None]) -> int:
 
 def _ended(command: Callable[[], int | None]) -> int:
     try:
-        with interruptible():
+        with interruptible(), reader_watched():
             return int(command() or 0)
     except NotHealedError as error:
         _told(error.__cause__ or error)

@@ -1,7 +1,8 @@
 """Standard output and standard error that end a command in an orderly way when nobody reads or keeps them any more.
 
 What cannot be written is told once, and everything after it goes nowhere, so that the way out, on which faults are
-healed and sandboxes ended, may say what it does without failing of it. Characters that the terminal's encoding does
+healed and sandboxes ended, may say what it does without failing of it. That nobody reads any more is noticed at once,
+also by a command that has nothing to write for minutes. Characters that the terminal's encoding does
 not have, and bytes of file names that are no text, are written as escapes.
 """
 
@@ -18,7 +19,7 @@ from typing import Any, TextIO
 
 from flametest.model.errors import FlametestError
 
-__all__ = ["OutputClosed", "OutputError", "one_line", "output_is_gone", "standard_streams"]
+__all__ = ["OutputClosed", "OutputError", "one_line", "output_is_gone", "reader_watched", "standard_streams"]
 
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.EIO)  # EIO: the terminal has been closed
 _REMEDY = "make room for it, or send it elsewhere"
@@ -42,6 +43,7 @@ class _Output(io.RawIOBase):
     def __init__(self, descriptor: int, *, telling: bool) -> None:
         self._descriptor = descriptor
         self._telling = telling
+        self._told = threading.Lock()  # held for good by who has told that the output cannot be written
         self.gone = False
 
     def fileno(self) -> int:
@@ -61,7 +63,7 @@ class _Output(io.RawIOBase):
                 select.select((), (self._descriptor,), ())
             except OSError as error:
                 _discard(self._descriptor)
-                if not self._telling:
+                if not self._telling or not self._told.acquire(blocking=False):
                     continue
                 self.gone = error.errno in _GONE
                 if threading.current_thread() is not threading.main_thread():
@@ -70,6 +72,22 @@ class _Output(io.RawIOBase):
                 if self.gone:
                     raise OutputClosed from error
                 raise OutputError(f"the output cannot be written: {error.strerror}", _REMEDY) from error
+
+    def watch(self, ending: int) -> None:
+        """Interrupt the main thread when whoever reads this goes, until the descriptor ``ending`` is hung up.
+
+        A reader that had gone before is found at the first write, as is one whose going the kernel does not tell.
+        """
+        poll = select.poll()
+        poll.register(self._descriptor, 0)  # of these events, only errors and hang-ups
+        if poll.poll(0):
+            return
+        poll.register(ending, 0)
+        happened = dict(poll.poll())
+        if happened.get(self._descriptor, 0) & (select.POLLERR | select.POLLHUP) and self._told.acquire(blocking=False):
+            self.gone = True
+            _discard(self._descriptor)
+            _interrupt_main_thread()
 
 
 def _interrupt_main_thread() -> None:
@@ -100,10 +118,37 @@ def standard_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+@contextmanager
+def reader_watched() -> Iterator[None]:
+    """Interrupt the main thread as Ctrl-C does as soon as whoever reads the standard output goes, in this block.
+
+    Otherwise that is noticed at the next write, which while a fault lasts may be minutes later.
+    """
+    output = _standard_output()
+    if output is None:
+        yield
+        return
+    ending, held = os.pipe()
+    watcher = threading.Thread(target=output.watch, args=(ending,), name="watch over the reader", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        os.close(held)
+        watcher.join()
+        os.close(ending)
+
+
 def output_is_gone() -> bool:
     """Return whether whoever read the standard output has gone."""
+    output = _standard_output()
+    return output is not None and output.gone
+
+
+def _standard_output() -> _Output | None:
+    """Return the standard output where `standard_streams` has put it in place."""
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    return isinstance(raw, _Output) and raw.gone
+    return raw if isinstance(raw, _Output) else None
 
 
 def one_line(text: str) -> str:

@@ -12,6 +12,7 @@ roles        what each workload is to its system
 topology     who serves whom, who needs whom, where users enter
 rules        weaknesses, a pure function each
 suitability  which faults suit a workload by its role, and why others do not
+proxied      which paths an nginx in front sends where
 paths        which path users ask for that needs a part
 experiments  what each experiment does, claims and promises
 plan         all experiments of a system, and what was not written

@@ -1,48 +1,65 @@
 """Which path users ask for that needs a given part, so that a fault in it is felt. Pure.
 
-What a path leads to is known of Ingress rules, and of the entry as a whole; what lies behind, by who needs whom.
-Whether an answer really waits for a part is for the experiment to say.
+What a path leads to is known of Ingress rules, of what an nginx at the entry sends on, and of the entry as a whole;
+what lies behind, by who needs whom. Whether an answer really waits for a part is for the experiment to say.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
+from flametest.starter.proxied import proxied_paths
 from flametest.starter.system import Workload
 from flametest.starter.topology import Topology, plain_path
 
 __all__ = ["telling_path", "user_paths"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What requests for a path and all below it get to: a Service, through workloads that send them on."""
+
+    path: str
+    service: str
+    through: tuple[Workload, ...] = ()
+
+    def leads(self, path: str) -> bool:
+        """Return whether requests for ``path`` go this way, unless a longer one does as well."""
+        return path == self.path or path.startswith(self.path.rstrip("/") + "/")
+
+
 def user_paths(topology: Topology) -> tuple[str, ...]:
-    """Return what users can ask for, the most telling first: the entry's paths, then those of other Ingress rules."""
-    return tuple(dict.fromkeys((*topology.paths, *(path for path, _ in _routed(topology)))))
+    """Return what users may ask for, the most telling first: the entry's paths, then those to other Services."""
+    return tuple(dict.fromkeys((*topology.paths, *(way.path for way in _ways(topology)))))
 
 
 def telling_path(topology: Topology, workload: Workload, paths: Iterable[str]) -> str:
     """Return the first of ``paths`` that is seen to need a workload, directly if there is one; empty without any."""
-    routed = dict(_routed(topology))
-    entry = topology.entry.name if topology.entry is not None else ""
-    served = {path: routed.get(path, entry) for path in paths}
+    ways = sorted(_ways(topology), key=lambda way: len(way.path), reverse=True)
+    entry = _Way("/", topology.entry.name if topology.entry is not None else "")
+    taken = {path: next((way for way in ways if way.leads(path)), entry) for path in paths}
     own = topology.services_of(workload)
-    direct = next((path for path, service in served.items() if service in own), "")
-    return direct or next((path for path, service in served.items() if workload in _needed(topology, service)), "")
+    direct = next((path for path, way in taken.items() if way.service in own), "")
+    return direct or next((path for path, way in taken.items() if workload in _needed(topology, way)), "")
 
 
-def _routed(topology: Topology) -> Iterator[tuple[str, str]]:
-    """Yield the path of each rule, and the Service behind it, at the hosts by which users reach the entry."""
-    routes = topology.system.routes
-    hosts = {route.host for route in routes if topology.entry and route.service == topology.entry.name}
+def _ways(topology: Topology) -> Iterator[_Way]:
+    """Yield the ways at the hosts by which users reach the entry, those through the entry first."""
+    entry, routes = topology.entry, topology.system.routes
+    for path, service in proxied_paths(topology.system, topology.entry_workloads):
+        yield _Way(path, service, topology.entry_workloads)
+    hosts = {route.host for route in routes if entry is not None and route.service == entry.name}
     for route in routes:
         if route.host in hosts:
-            yield plain_path(route.path), route.service
+            yield _Way(plain_path(route.path), route.service)
 
 
-def _needed(topology: Topology, service: str) -> list[Workload]:
-    """Return the workloads behind a Service, and all that these need, directly or through others."""
+def _needed(topology: Topology, way: _Way) -> list[Workload]:
+    """Return the workloads on a way, and all that those at its end need, directly or through others."""
     asked: dict[str, list[str]] = {}
     for need in topology.dependencies:
         asked.setdefault(str(need.workload), []).append(need.service)
-    found: dict[str, Workload] = {}
-    services, seen = [service], {service}
+    found = {str(one): one for one in way.through}
+    services, seen = [way.service], {way.service}
     while services:
         for one in topology.behind.get(services.pop(), ()):
             found[str(one)] = one

@@ -10,7 +10,7 @@ from flametest.kube.errors import NotFoundError, NotReadyError
 from flametest.kube.hopeless import Setting
 from flametest.kube.pages import Listing, whole_list
 from flametest.kube.readiness import Readiness
-from flametest.run.settling import RESTARTED_SECONDS, UNPROBED_SECONDS, Patience, await_settled
+from flametest.run.settling import JOBS_SECONDS, RESTARTED_SECONDS, UNPROBED_SECONDS, Patience, await_settled
 
 Object = dict[str, Any]
 PATIENCE = Patience(120, Setting(pulls_images=False, grows=False))
@@ -52,6 +52,9 @@ class PretendedCluster:
     events: list[Object] = field(default_factory=list)
     logs: str = "Traceback\nboom"
     seconds: float = 0.0
+    jobs: Callable[[float], list[Object]] = lambda _: []
+    shown: list[str] = field(default_factory=list)
+    left: tuple[str, ...] = ()
 
     @property
     def api(self) -> "PretendedCluster":
@@ -78,9 +81,13 @@ class PretendedCluster:
             for name, all_ in parts.items()
         ]
 
+    def further(self, applied: object) -> list[Object]:
+        return self.jobs(self.seconds)
+
     def wait(self, patience: Patience = PATIENCE) -> float:
         client: Any = self
-        await_settled(client, ["shop"], patience, lambda _: None, clock=lambda: self.seconds, pause=self.pause)
+        clock = lambda: self.seconds  # noqa: E731
+        self.left = await_settled(client, ["shop"], patience, self.shown.append, clock=clock, pause=self.pause)
         return self.seconds
 
     def pause(self, seconds: float) -> None:
@@ -181,17 +188,85 @@ def test_waiting_in_vain_ends_at_its_time_and_says_how_long_it_was() -> None:
     assert 120 <= cluster.seconds < 125
 
 
-def test_jobs_and_pods_that_have_done_their_work_are_not_waited_for() -> None:
-    done, working = pod("seed"), pod("job")
-    done["status"]["phase"] = "Succeeded"
-    working["metadata"]["ownerReferences"][0]["kind"] = "Job"
-    cluster = PretendedCluster(lambda _: [pod("web", ready=True, probed=True)])
+def job(name: str, *, failed: int = 0, **conditions: str) -> Object:
+    told = [{"type": kind, "status": "True", "reason": reason} for kind, reason in conditions.items()]
+    status = {"succeeded": int("Complete" in conditions), "failed": failed, "conditions": told}
+    metadata = {"name": name, "uid": name, "namespace": "shop"}
+    return {"kind": "Job", "metadata": metadata, "spec": {"completions": 1}, "status": status}
+
+
+def of_job(name: str, *, phase: str = "Running", **state: Any) -> Object:
+    made = pod(name, ready=phase == "Running", **state)
+    made["metadata"]["ownerReferences"][0]["kind"] = "Job"
+    made["status"]["phase"] = phase
+    return made
+
+
+def ready_web(_: float) -> list[Object]:
+    return [pod("web", ready=True, probed=True)]
+
+
+def test_pods_that_have_done_their_work_are_not_waited_for() -> None:
+    cluster = PretendedCluster(ready_web)
     client: Any = cluster
-    ready = cluster.pods(0)
-    cluster.pods = lambda _: ready
-    original = cluster.get
-    client.get = lambda path: {"items": [*ready, done, working]} if path.endswith("pods") else original(path)
+    done, strange = of_job("seed", phase="Succeeded"), of_job("of another")
+    client.get = lambda path: {"items": [*ready_web(0), done, strange] if path.endswith("pods") else []}
     assert cluster.wait() < 2
+
+
+def test_a_job_is_waited_for_until_it_has_completed() -> None:
+    cluster = PretendedCluster(ready_web, jobs=lambda now: [job("seed", Complete="") if now >= 9 else job("seed")])
+    assert 9 <= cluster.wait() < 10
+    assert cluster.shown[-1] == "web 1/1, Job seed 1/1"
+    assert cluster.left == ()
+
+
+def test_a_job_that_only_goes_on_is_left_running_and_named() -> None:
+    cluster = PretendedCluster(ready_web, jobs=lambda _: [job("load")])
+    client: Any = cluster
+    client.get = lambda path: {"items": [*ready_web(0), of_job("load")] if path.endswith("pods") else []}
+    assert JOBS_SECONDS <= cluster.wait() < JOBS_SECONDS + 3
+    assert cluster.left == ("load",)
+
+
+def test_a_job_that_fails_is_told_with_the_last_words_of_its_pod() -> None:
+    ended = of_job("seed", phase="Failed", state={"terminated": {"exitCode": 3, "finishedAt": "2026-01-01T00:00:00Z"}})
+    cluster = PretendedCluster(ready_web, jobs=lambda _: [job("seed", failed=1, Failed="BackoffLimitExceeded")])
+    client: Any = cluster
+    client.get = lambda path: {"items": [*ready_web(0), ended] if path.endswith("pods") else []}
+    with pytest.raises(NotReadyError, match="Job seed 0/1") as raised:
+        cluster.wait()
+    assert cluster.seconds < 5
+    told = [line.strip() for line in raised.value.details]
+    assert told == [
+        "Job seed: it has failed: BackoffLimitExceeded; container main has ended, with exit code 3",
+        "| Traceback",
+        "| boom",
+    ]
+
+
+def test_a_job_whose_pods_fail_one_after_the_other_is_hopeless_before_it_gives_up() -> None:
+    ended = of_job("seed", phase="Failed", state={"terminated": {"exitCode": 3, "finishedAt": "2026-01-01T00:00:00Z"}})
+    cluster = PretendedCluster(ready_web, jobs=lambda now: [job("seed", failed=int(now // 10))])
+    client: Any = cluster
+    client.get = lambda path: {"items": [*ready_web(0), ended] if path.endswith("pods") else []}
+    with pytest.raises(NotReadyError, match="Job seed 0/1") as raised:
+        cluster.wait()
+    assert 40 <= cluster.seconds < 45
+    assert "its pods end again and again; container main has ended, with exit code 3" in raised.value.details[0]
+
+
+def test_pods_of_no_workload_are_waited_for_and_shown() -> None:
+    def lone(now: float) -> list[Object]:
+        made = pod("web", ready=now >= 5, probed=True)
+        del made["metadata"]["ownerReferences"]
+        return [made]
+
+    cluster = PretendedCluster(lone)
+    client: Any = cluster
+    client.readiness = lambda _: []
+    assert 5 <= cluster.wait() < 7
+    assert cluster.shown[-1] == "pod web-1 1/1"
 
 
 def test_where_nothing_runs_there_is_nothing_to_wait_for() -> None:

@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +16,13 @@ from flametest.cli.ending import NotHealedError
 from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
 from flametest.clusters import DEFAULT_NAMESPACE, Cluster, ClusterError, ClusterOptions, provide
+from flametest.manifests import BuildContext, Reading
 from flametest.model.homes import config_home, state_home
 from flametest.model.result import Result
 from flametest.model.verdict import Verdict
 from flametest.run.exitcodes import ExitCode, exit_code
 from flametest.run.interrupt import interruptible
-from flametest.run.project import Project, find_project, nearest_project
+from flametest.run.project import Project, build_contexts, find_project, nearest_project
 from flametest.run.systems import recall
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "cluster_option",
     "find_cluster",
+    "find_contexts",
     "find_files",
     "heal_first",
     "in_namespace_of",
@@ -41,6 +43,7 @@ __all__ = [
     "run_suite",
     "state_files",
     "tell",
+    "tell_contexts",
     "undo",
 ]
 
@@ -70,7 +73,11 @@ def run_suite(where: Where, **options: Any) -> int:
         url=where.url,
     )
     where = recalled(where) if options["no_deploy"] else in_namespace_of(where, project)
-    cluster, progress = find_cluster(where, project), make_progress(sys.stdout)
+    progress = make_progress(sys.stdout)
+    contexts = [] if options["no_deploy"] else find_contexts(where, project, project.read())
+    for line in tell_contexts(contexts):
+        progress.say(f"note: {line}")
+    cluster = find_cluster(where, project, contexts)
     with interruptible():
         if heal_first(cluster, project):
             return ExitCode.NOT_HEALED
@@ -242,8 +249,10 @@ def recalled(where: Where) -> Where:
     return where if found is None else replace(where, namespace=found.namespace, url=where.url or found.url)
 
 
-def find_cluster(where: Where, project: Project) -> Cluster:
+def find_cluster(where: Where, project: Project, contexts: Sequence[BuildContext] = ()) -> Cluster:
     """Return the provider that the options name; nothing is started or asked yet.
+
+    ``contexts`` are what images are built from that no images.toml names.
 
     Raises:
         ClusterError: there is none of that name, or an option of Minikube's goes with another one.
@@ -251,7 +260,20 @@ def find_cluster(where: Where, project: Project) -> Cluster:
     if where.options_of_minikube and where.cluster != "minikube":
         message = f"{', '.join(where.options_of_minikube)} belongs to Minikube, and the cluster is {where.cluster}"
         raise ClusterError(message, "leave it out, or add --cluster minikube")
-    return provide(where.cluster, _options(project, where))
+    return provide(where.cluster, replace(_options(project, where), contexts=tuple(contexts)))
+
+
+def find_contexts(where: Where, project: Project, reading: Reading) -> list[BuildContext]:
+    """Return what images are built from that no images.toml names; only the sandbox reads these."""
+    return build_contexts(project, reading) if where.cluster == "sandbox" else []
+
+
+def tell_contexts(contexts: Iterable[BuildContext]) -> list[str]:
+    """Return a line for each build context that was found, and not named."""
+    return [
+        f"image {one.image} is read from {os.path.relpath(one.dockerfile)} ({one.reason}); images.toml can name another"
+        for one in contexts
+    ]
 
 
 def _options(project: Project, where: Where | None = None) -> ClusterOptions:

@@ -11,17 +11,20 @@ import click
 from flametest.cli.commands import (
     cluster_option,
     find_cluster,
+    find_contexts,
     find_files,
     heal_first,
     in_namespace_of,
     is_stopped,
     recalled,
     state_files,
+    tell_contexts,
 )
 from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
 from flametest.clusters import Access, Cluster, ClusterError, running
 from flametest.kube import KubeClient
+from flametest.kube.further import further_readiness, listed_further
 from flametest.kube.pods import controller_of, is_live, is_ready
 from flametest.kube.resources import PODS, Object
 from flametest.model.homes import state_home
@@ -41,7 +44,9 @@ def bring_up(where: Where, sources: tuple[Path, ...], kustomization: Path | None
     project = Project(Path.cwd(), sources, kustomization) if named else find_files()
     reading = project.read()
     where = in_namespace_of(where, project)
-    provider = find_cluster(where, project)
+    contexts = find_contexts(where, project, reading)
+    reading = replace(reading, notes=(*reading.notes, *tell_contexts(contexts)))
+    provider = find_cluster(where, project, contexts)
     options = DeployOptions(strict=strict, entry_needed=project.is_tested, url=where.url, stays=True)
     with interruptible():
         unhealed = heal_first(provider, project)
@@ -107,7 +112,10 @@ def show_status(where: Where) -> int:
     if (memory := provider.memory_bytes()) is not None:
         click.echo(f"memory     {memory / 1e6:.0f} MB for the {provider.name} itself, pods excluded")
     with connect(access.kubeconfig, access.context) as client:
-        parts = {str(one): one.complete for one in client.readiness(access.namespace)}
+        workloads = [*client.readiness(access.namespace)]
+        if provider.is_own:  # elsewhere, listing further kinds might take a right that nobody has given
+            workloads += map(further_readiness, listed_further(client.api, access.namespace))
+        parts = {f"Job {one}" if one.kind == "Job" else str(one): one.complete for one in workloads}
         parts |= {f"pod {pod['metadata']['name']}": is_ready(pod) for pod in _lone_pods(client, access.namespace)}
     for part, is_complete in parts.items():
         click.echo(f"{'ready' if is_complete else 'NOT READY':10} {part}")

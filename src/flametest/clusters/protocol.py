@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypedDict
 from urllib.parse import urlsplit
 
+from flametest.manifests import BuildContext
 from flametest.model.errors import FlametestError
 from flametest.model.proxies import proxy_for
 from flametest.model.routes import TRUSTED_HERE, Route, Trust
@@ -36,6 +37,8 @@ class ClusterOptions:
 
     Attributes:
         images_file: the images.toml of the manifests, which names each image's build context; None for none.
+        contexts: what images that ``images_file`` does not name are built from, as far as it was found; only the
+            sandbox reads these, and prefers a real image of such a name.
         node_port_address: loopback address on which the sandbox opens NodePorts.
         entry_port: node port of the entry Service.
         namespace: where the system under test lives.
@@ -52,6 +55,7 @@ class ClusterOptions:
     """
 
     images_file: Path | None = None
+    contexts: tuple[BuildContext, ...] = ()
     node_port_address: str = "127.0.0.1"
     entry_port: int = 30080
     namespace: str = DEFAULT_NAMESPACE

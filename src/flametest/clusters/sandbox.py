@@ -47,9 +47,11 @@ class SandboxCluster:
     def up(self) -> Access:
         """Start the sandbox, or find the one that runs."""
         try:
-            return self._access(launch.start(self._sandbox))
+            sandbox = launch.start(self._sandbox)
+            sandbox.offer({one.image: (one.context, one.dockerfile) for one in self._options.contexts})
         except SandboxError as error:
             raise ClusterError(str(error), error.remedy) from error
+        return self._access(sandbox)
 
     def find(self) -> Access | None:
         """Return how the running sandbox is reached, or None."""

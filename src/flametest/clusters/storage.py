@@ -179,7 +179,7 @@ def claims_of(manifests: Iterable[Manifest]) -> Iterator[Claim]:
         for template in spec.get("volumeClaimTemplates") or () if manifest.kind == "StatefulSet" else ():
             for ordinal in range(first, first + replicas):
                 yield _claim(f"{template['metadata']['name']}-{name}-{ordinal}", manifest.source, template)
-        for volume in _pod_spec(manifest.kind, spec).get("volumes") or ():
+        for volume in manifest.pod_spec.get("volumes") or ():
             template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
             if template:
                 yield _claim(f"{name}-{volume['name']}", manifest.source, template)
@@ -190,12 +190,6 @@ def _claim(name: str, source: str, template: Mapping[str, Any]) -> Claim:
     annotated = ((template.get("metadata") or {}).get("annotations") or {}).get(_CLASS_ANNOTATION)
     class_name = spec.get("storageClassName")
     return Claim(name, source, spec, annotated if class_name is None else class_name)
-
-
-def _pod_spec(kind: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    if kind == "CronJob":
-        spec = (spec.get("jobTemplate") or {}).get("spec") or {}
-    return spec if kind == "Pod" else (spec.get("template") or {}).get("spec") or {}
 
 
 def _with(listed: Sequence[Object] | None, kind: str, manifests: Iterable[Manifest]) -> tuple[Object, ...] | None:

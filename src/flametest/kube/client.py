@@ -10,10 +10,11 @@ from typing import Self
 
 from flametest.kube.api import Api, open_api
 from flametest.kube.apply import PLAIN, Applied, ApplyOptions, Changes, apply
+from flametest.kube.further import applied_further
 from flametest.kube.logs import collect_logs
 from flametest.kube.namespaces import delete_namespace
 from flametest.kube.readiness import Readiness, wait_ready, workloads_of
-from flametest.kube.resources import Resource
+from flametest.kube.resources import Object, Resource
 from flametest.kube.warnings import Warned, warnings_of
 from flametest.kube.watch import Change, Interruption, Watch
 from flametest.manifests import Manifest
@@ -84,6 +85,14 @@ class KubeClient:
             KubeError: the API is unreachable or refused.
         """
         return workloads_of(self.api, namespace)
+
+    def further(self, applied: Iterable[Applied]) -> tuple[Object, ...]:
+        """Return the bare ReplicaSets, ReplicationControllers and Jobs among what was applied, as they are now.
+
+        Raises:
+            KubeError: the API is unreachable or refused.
+        """
+        return applied_further(self.api, applied)
 
     def warnings(self, namespace: str, kind: str) -> tuple[Warned, ...]:
         """Return the Warning events about objects of ``kind``; see `flametest.kube.warnings`.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from flametest.kube.pods import controller_of, is_ready
 from flametest.kube.resources import Object
 
-__all__ = ["CRASHES_MAX", "Fault", "Setting", "faults_of_events", "faults_of_pod", "part_of"]
+__all__ = ["CRASHES_MAX", "Fault", "Setting", "faults_of_events", "faults_of_job", "faults_of_pod", "part_of"]
 
 CRASHES_MAX = 4  # more than a minute on, whatever it may have waited for has had its time
 PATIENCE_SECONDS = 15.0
@@ -118,6 +118,36 @@ def faults_of_events(events: Iterable[Object], pods: Iterable[Object]) -> Iterat
             reason = f"its pods are not admitted: {told}"
             namespace = str(involved.get("namespace", ""))
             yield Fault(_maker(involved), reason, namespace, patience_seconds=PATIENCE_SECONDS)
+
+
+def faults_of_job(job: Object, pods: Iterable[Object], setting: Setting) -> Iterator[Fault]:
+    """Yield why a Job will not complete: it has given up, or its pods end again and again."""
+    status, name = job.get("status", {}), str(job["metadata"]["name"])
+    ways = (one for one in status.get("conditions") or () if one.get("type") == "Failed")
+    failed = next((one for one in ways if one.get("status") == "True"), None)
+    if failed is None and int(status.get("failed") or 0) < setting.crashes_max:
+        return
+    own = (pod for pod in pods if controller_of(pod).get("uid") == job["metadata"].get("uid"))
+    ended = [(pod, one, end) for pod in own for one in _containers(pod) if (end := _end(one)).get("exitCode")]
+    told = f"it has failed: {failed.get('reason')}" if failed else "its pods end again and again"
+    place = Fault(f"Job {name}", told, str(job["metadata"].get("namespace", "")))
+    if not ended:
+        yield replace(place, reason=f"{told}: {failed.get('message')}" if failed else told)
+        return
+    pod, container, end = max(ended, key=lambda one: str(one[2].get("finishedAt", "")))
+    yield replace(
+        place,
+        reason=f"{told}; container {container.get('name')} has ended{_exit(end)}",
+        pod=str(pod["metadata"]["name"]),
+        container=str(container.get("name")),
+        restarts=0 if (container.get("state") or {}).get("terminated") else int(container.get("restartCount") or 0),
+    )
+
+
+def _end(container: Object) -> Object:
+    """Return how a container has ended last; empty for one that never has."""
+    states = (container.get("state") or {}, container.get("lastState") or {})
+    return next((one["terminated"] for one in states if one.get("terminated")), {})
 
 
 def _containers(pod: Object) -> list[Object]:

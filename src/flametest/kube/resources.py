@@ -15,10 +15,12 @@ __all__ = [
     "DEPLOYMENTS",
     "ENDPOINT_SLICES",
     "EVENTS",
+    "JOBS",
     "NAMESPACES",
     "NETWORK_POLICIES",
     "NODES",
     "PODS",
+    "REPLICATION_CONTROLLERS",
     "REPLICA_SETS",
     "SERVICES",
     "STATEFUL_SETS",
@@ -67,6 +69,8 @@ DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
 STATEFUL_SETS = Resource("apps/v1", "StatefulSet", "statefulsets")
 DAEMON_SETS = Resource("apps/v1", "DaemonSet", "daemonsets")
 REPLICA_SETS = Resource("apps/v1", "ReplicaSet", "replicasets")
+REPLICATION_CONTROLLERS = Resource("v1", "ReplicationController", "replicationcontrollers")
+JOBS = Resource("batch/v1", "Job", "jobs")
 NETWORK_POLICIES = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 ENDPOINT_SLICES = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 

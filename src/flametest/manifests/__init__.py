@@ -3,6 +3,7 @@
 It knows files and no cluster. What a cluster makes of an object is `flametest.kube`'s.
 """
 
+from flametest.manifests.contexts import BuildContext, find_contexts, images_of
 from flametest.manifests.errors import ManifestError
 from flametest.manifests.files import LeftOut
 from flametest.manifests.kinds import is_builtin_group
@@ -12,12 +13,15 @@ from flametest.manifests.reading import WORKLOADS, Manifest, Object, Reading, pa
 
 __all__ = [
     "WORKLOADS",
+    "BuildContext",
     "LeftOut",
     "Manifest",
     "ManifestError",
     "Object",
     "Reading",
     "build_kustomization",
+    "find_contexts",
+    "images_of",
     "is_builtin_group",
     "parse_manifests",
     "placed",

@@ -67,6 +67,17 @@ class Manifest:
         """Return the namespace that the object names; empty when it names none."""
         return str(self.object["metadata"].get("namespace") or "")
 
+    @property
+    def pod_spec(self) -> Object:
+        """Return the specification of the pods that a workload makes; empty for what makes none."""
+        if self.kind not in WORKLOADS:
+            return {}
+        spec = self.object.get("spec") or {}
+        if self.kind == "CronJob":
+            spec = (spec.get("jobTemplate") or {}).get("spec") or {}
+        found = spec if self.kind == "Pod" else (spec.get("template") or {}).get("spec") or {}
+        return found if isinstance(found, dict) else {}
+
     def namespace_in(self, default: str) -> str:
         """Return the namespace that the object goes to where ``default`` is the one asked for; empty for none."""
         return "" if is_cluster_scoped(self.api_version, self.kind) else self.namespace or default

@@ -21,6 +21,7 @@ from flametest.kube.namespaces import await_namespace
 from flametest.kube.resources import Discovery
 from flametest.kube.served import unserved
 from flametest.manifests import WORKLOADS, Manifest, Reading, placed
+from flametest.run.differing import differences
 from flametest.run.entering import await_entry, located, own_entry
 from flametest.run.needs import Plan
 from flametest.run.preflight import preflight
@@ -97,7 +98,7 @@ def deployed(
         return
     _check(cluster, reading, progress, options)
     if cluster.find() is not None:
-        access = _apply(cluster, reading, progress, options, fresh=False)
+        access, _ = _apply(cluster, reading, progress, options, fresh=False)
         with connect(access.kubeconfig, access.context) as client:
             access = _entered(client, cluster, access, options)
         yield access
@@ -116,7 +117,8 @@ def _tell_reading(reading: Reading, progress: Progress) -> None:
     shown = ", ".join(reading.files[:FILES_SHOWN_MAX])
     if len(reading.files) > FILES_SHOWN_MAX:
         shown += f" and {len(reading.files) - FILES_SHOWN_MAX} more"
-    progress.say(f"takes {len(reading.manifests)} objects of {reading.origin}: {shown}")
+    count = len(reading.manifests)
+    progress.say(f"takes {count} object{'' if count == 1 else 's'} of {reading.origin}: {shown}")
     for one in reading.left_out:
         progress.say(f"leaves out {one.name}: {one.reason}")
     for note in reading.notes:
@@ -161,18 +163,33 @@ def _found(cluster: Cluster, progress: Progress, plan: Plan) -> Access:
 
 def _deploy(cluster: Cluster, reading: Reading, progress: Progress, options: DeployOptions, *, fresh: bool) -> Access:
     with _ended_on_failure(cluster, fresh, options):
-        access = _apply(cluster, reading, progress, options, fresh=fresh)
+        access, changes = _apply(cluster, reading, progress, options, fresh=fresh)
         namespaces = _namespaces(placed(reading, access.namespace).manifests, access.namespace)
         with connect(access.kubeconfig, access.context) as client:
-            with progress.step("wait for every pod to be Ready") as step:
-                seconds_max = READY_SECONDS + (PULL_SECONDS if cluster.pulls_images else 0)
-                setting = Setting(pulls_images=cluster.pulls_images, grows=not cluster.is_own)
-                await_settled(client, namespaces, Patience(seconds_max, setting), step.saw)
+            _await_ready(client, cluster, namespaces, changes, progress)
             with progress.step("reach the entry") as step:
                 access = _entered(client, cluster, access, options)
                 note = await_entry(client, cluster, access, needed=options.entry_needed) if access.url else ""
                 step.saw(f"{access.url or 'there is none'}{f' ({note})' if note else ''}")
     return access
+
+
+def _await_ready(
+    client: KubeClient, cluster: Cluster, namespaces: Sequence[str], changes: Changes, progress: Progress
+) -> None:
+    """Wait until everything is ready, and tell what was found out about images, whether it got so or not."""
+    seconds_max = READY_SECONDS + (PULL_SECONDS if cluster.pulls_images else 0)
+    setting = Setting(pulls_images=cluster.pulls_images, grows=not cluster.is_own)
+    left: tuple[str, ...] = ()
+    try:
+        with progress.step("wait for every pod to be Ready") as step:
+            left = await_settled(client, namespaces, Patience(seconds_max, setting), step.saw, changes.objects)
+    finally:
+        # On a cluster of others nobody tells this, and events take a right.
+        for line in differences(client, namespaces) if cluster.is_own else ():
+            progress.say(f"warning: {line}")
+    for name in left:
+        progress.say(f"note: Job {name} still runs, and is not waited for")
 
 
 def _entered(client: KubeClient, cluster: Cluster, access: Access, options: DeployOptions) -> Access:
@@ -189,7 +206,9 @@ def _entered(client: KubeClient, cluster: Cluster, access: Access, options: Depl
     return replace(access, url=entry.url)
 
 
-def _apply(cluster: Cluster, reading: Reading, progress: Progress, options: DeployOptions, *, fresh: bool) -> Access:
+def _apply(
+    cluster: Cluster, reading: Reading, progress: Progress, options: DeployOptions, *, fresh: bool
+) -> tuple[Access, Changes]:
     access = _started(cluster, progress, fresh=fresh) if cluster.is_own else cluster.up()
     system = placed(reading, access.namespace)
     for note in system.notes[len(reading.notes) :]:
@@ -201,7 +220,7 @@ def _apply(cluster: Cluster, reading: Reading, progress: Progress, options: Depl
         changes = client.apply(system.manifests, None, ApplyOptions(access.namespace, options.strict))
         step.saw(changes.summary())
     _tell_changes(changes, progress)
-    return access
+    return access, changes
 
 
 def _tell_changes(changes: Changes, progress: Progress) -> None:

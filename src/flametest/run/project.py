@@ -1,16 +1,18 @@
 """Where the files of the system under test lie: manifests, experiments, load tests, reports."""
 
+import contextlib
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flametest.manifests import Reading, build_kustomization, read_manifests
+from flametest.manifests import BuildContext, Reading, build_kustomization, find_contexts, images_of, read_manifests
 from flametest.model.errors import FlametestError
 from flametest.model.limits import LIMITS_FILE
 
-__all__ = ["Project", "ProjectError", "find_project", "nearest_project"]
+__all__ = ["Project", "ProjectError", "build_contexts", "find_project", "nearest_project"]
 
 IMAGES_FILE = "images.toml"
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -105,6 +107,19 @@ class Project:
                 f"{self.root} has no manifests/", "test what is deployed already by --no-deploy, or `flametest up DIR`"
             )
         return read_manifests(*(self.sources or (self.manifests,)))
+
+
+def build_contexts(project: Project, reading: Reading) -> list[BuildContext]:
+    """Return what the images of manifests are built from, as far as that is found and no images.toml says it."""
+    known: set[str] = set()
+    if project.images_file is not None:
+        # What is wrong with it is told by the cluster that uses it.
+        with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
+            content = tomllib.loads(project.images_file.read_text(encoding="utf-8"))
+            known = {str(one.get("name")) for one in content.get("image", [])}
+    sources = (project.kustomization,) if project.kustomization is not None else project.sources
+    images = [one for one in images_of(reading.manifests) if one not in known]
+    return find_contexts(images, sources or (project.manifests,))
 
 
 def find_project(start: Path, installed: Path) -> Project:

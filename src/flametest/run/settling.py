@@ -11,10 +11,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from flametest.kube import KubeClient
-from flametest.kube.hopeless import CRASHES_MAX, Fault, Setting, faults_of_events, faults_of_pod, part_of
+from flametest.kube.apply import Applied
+from flametest.kube.further import further_readiness
+from flametest.kube.hopeless import (
+    CRASHES_MAX,
+    Fault,
+    Setting,
+    faults_of_events,
+    faults_of_job,
+    faults_of_pod,
+    part_of,
+)
 from flametest.kube.pods import controller_of, is_ready
 from flametest.kube.readiness import Readiness
-from flametest.kube.resources import EVENTS, PODS, Object
+from flametest.kube.resources import EVENTS, JOBS, PODS, Object
 from flametest.run.unready import Unready, not_ready
 
 __all__ = ["Patience", "await_settled"]
@@ -26,6 +36,7 @@ UNPROBED_SECONDS = 3.0  # an interpreter takes a second or two to find that it c
 RESTARTED_SECONDS = 8.0
 GATHERING_SECONDS = 4.0  # what else fails, fails about now
 CRASHES_ALONE_MAX = 2
+JOBS_SECONDS = 30.0  # once all else is ready: time for a migration; a load generator would go on for hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +49,37 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one look at the namespaces has shown."""
+    """What one look at the namespaces has shown.
+
+    Attributes:
+        workloads: how each stands, Jobs among them.
+        pods: those that have to be Ready.
+        job_pods: those of the Jobs that are waited for.
+        jobs: these Jobs.
+        events: about any of them.
+    """
 
     workloads: tuple[Readiness, ...]
     pods: tuple[Object, ...]
+    job_pods: tuple[Object, ...]
+    jobs: tuple[Object, ...]
     events: tuple[Object, ...]
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """The names of the Jobs that have not completed."""
+        return tuple(one.name for one in self.workloads if one.kind == JOBS.kind and not one.complete)
+
+    @property
+    def working(self) -> tuple[Object, ...]:
+        """The pods of which none has done its work, those of Jobs among them."""
+        return (*self.pods, *(pod for pod in self.job_pods if pod.get("status", {}).get("phase") != "Failed"))
+
+    def __str__(self) -> str:
+        parts = [f"Job {one}" if one.kind == JOBS.kind else str(one) for one in self.workloads]
+        lone = (pod for pod in self.pods if not controller_of(pod))
+        parts += [f"pod {pod['metadata']['name']} {int(is_ready(pod))}/1" for pod in lone]
+        return ", ".join(parts) or "there is nothing to wait for"
 
 
 @dataclass(slots=True)
@@ -54,12 +91,14 @@ class _Memory:
         faults: since when each is seen, by what equal ones share.
         alone: how often each pod, by namespace and name, had been restarted when nothing else was left to wait for.
         hopeless_since: since when something is known never to get ready.
+        ready_since: since when everything but Jobs is ready.
     """
 
     steady: dict[str, tuple[int, float]] = field(default_factory=dict)
     faults: dict[tuple[str, str, str], float] = field(default_factory=dict)
     alone: dict[tuple[str, str], int] = field(default_factory=dict)
     hopeless_since: float | None = None
+    ready_since: float | None = None
 
 
 def await_settled(
@@ -67,11 +106,18 @@ def await_settled(
     namespaces: Sequence[str],
     patience: Patience,
     saw: Callable[[str], None],
+    applied: Sequence[Applied] = (),
     *,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
-) -> None:
-    """Return when all workloads and pods of the namespaces are ready and have stayed so; Jobs are not waited for.
+) -> tuple[str, ...]:
+    """Return when all workloads and pods of the namespaces are ready and have stayed so, and the Jobs have completed.
+
+    Of bare ReplicaSets, ReplicationControllers and Jobs those count that are among ``applied``. Jobs that go on for
+    long after everything else is ready are not waited for.
+
+    Returns:
+        the names of the Jobs that still run.
 
     Raises:
         NotReadyError: something cannot get ready, or was not in time; the message tells what, and why.
@@ -83,12 +129,12 @@ def await_settled(
         if look % EVENTS_EVERY == 0:
             events = _events(client, namespaces)
         look += 1
-        seen = _look(client, namespaces, events)
-        saw(", ".join(map(str, seen.workloads)) or f"{sum(map(is_ready, seen.pods))}/{len(seen.pods)} pods")
+        seen = _look(client, namespaces, applied, events)
+        saw(str(seen))
         now = clock()
         steady = _steady(seen.pods, memory, now)
-        if len(steady) == len(seen.pods) and all(one.complete for one in seen.workloads):
-            return
+        if _is_done(seen, memory, steady, now):
+            return seen.unfinished
         hopeless = _hopeless(seen, memory, patience.setting, now)
         memory.hopeless_since = (memory.hopeless_since or now) if hopeless else None
         if now >= end or (hopeless and _is_over(seen, memory, hopeless, steady, now)):
@@ -98,10 +144,31 @@ def await_settled(
         pause(POLL_SECONDS)
 
 
-def _look(client: KubeClient, namespaces: Sequence[str], events: tuple[Object, ...]) -> _Seen:
+def _is_done(seen: _Seen, memory: _Memory, steady: set[str], now: float) -> bool:
+    """Return whether everything is ready for good, and no Job is left that is worth waiting for."""
+    ready = len(steady) == len(seen.pods) and all(one.complete for one in seen.workloads if one.kind != JOBS.kind)
+    memory.ready_since = (memory.ready_since or now) if ready else None
+    if memory.ready_since is None or not seen.unfinished:
+        return ready
+    # One that has failed before is either done at last, or has failed for good.
+    is_failing = any(one.get("status", {}).get("failed") for one in seen.jobs) or any(map(_restarts, seen.job_pods))
+    is_starting = not all(map(is_ready, seen.working))
+    return now - memory.ready_since >= JOBS_SECONDS and not is_failing and not is_starting
+
+
+def _look(
+    client: KubeClient, namespaces: Sequence[str], applied: Sequence[Applied], events: tuple[Object, ...]
+) -> _Seen:
+    further = client.further(applied)
+    jobs = tuple(one for one in further if one["kind"] == JOBS.kind)
+    ids = {one["metadata"].get("uid") for one in jobs}
+    workloads = [one for namespace in namespaces for one in client.readiness(namespace)]
+    pods = _listed(client, [PODS.path(one) for one in namespaces])
     return _Seen(
-        tuple(one for namespace in namespaces for one in client.readiness(namespace)),
-        tuple(pod for pod in _listed(client, [PODS.path(one) for one in namespaces]) if _counts(pod)),
+        (*workloads, *map(further_readiness, further)),
+        tuple(pod for pod in pods if _counts(pod)),
+        tuple(pod for pod in pods if controller_of(pod).get("uid") in ids and _works(pod)),
+        jobs,
         events,
     )
 
@@ -116,9 +183,12 @@ def _listed(client: KubeClient, paths: Iterable[str]) -> tuple[Object, ...]:
 
 def _counts(pod: Object) -> bool:
     """Return whether a pod has to be Ready: not one that has done its work, nor one that a Job repeats as it likes."""
-    if pod["metadata"].get("deletionTimestamp") or controller_of(pod).get("kind") == "Job":
-        return False
-    return str(pod.get("status", {}).get("phase")) != "Succeeded"
+    return _works(pod) and controller_of(pod).get("kind") != "Job"
+
+
+def _works(pod: Object) -> bool:
+    is_going = bool(pod["metadata"].get("deletionTimestamp"))
+    return not is_going and str(pod.get("status", {}).get("phase")) != "Succeeded"
 
 
 def _steady(pods: Iterable[Object], memory: _Memory, now: float) -> set[str]:
@@ -157,7 +227,7 @@ def _alone(seen: _Seen, memory: _Memory, setting: Setting) -> list[Fault]:
     pending = {f"{one.kind} {one.name}" for one in seen.workloads if not one.complete}
     pending |= {part_of(pod) for pod in seen.pods if not is_ready(pod)}
     pending -= {fault.part for fault in crashes}
-    for pod in seen.pods:
+    for pod in seen.working:
         if pending <= {part_of(pod)}:
             memory.alone.setdefault(_name(pod), _restarts(pod))
     needed = {name: max(CRASHES_ALONE_MAX, before + 1) for name, before in memory.alone.items()}
@@ -177,10 +247,11 @@ def _restarts(pod: Object) -> int:
 
 
 def _faults(seen: _Seen, setting: Setting) -> list[Fault]:
-    of_pods = [fault for pod in seen.pods for fault in faults_of_pod(pod, setting)]
+    of_pods = [fault for pod in seen.working for fault in faults_of_pod(pod, setting)]
+    of_jobs = [fault for job in seen.jobs for fault in faults_of_job(job, seen.job_pods, setting)]
     incomplete = {one.name for one in seen.workloads if not one.complete}
-    told = faults_of_events(seen.events, seen.pods)
-    return [*of_pods, *(one for one in told if one.pod or any(name in one.part for name in incomplete))]
+    told = faults_of_events(seen.events, seen.working)
+    return [*of_pods, *of_jobs, *(one for one in told if one.pod or any(name in one.part for name in incomplete))]
 
 
 def _is_over(seen: _Seen, memory: _Memory, hopeless: Iterable[Fault], steady: set[str], now: float) -> bool:

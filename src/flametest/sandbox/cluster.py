@@ -31,6 +31,7 @@ from flametest.sandbox.eventrecorder import EventRecorder
 from flametest.sandbox.hostlink import HostLink
 from flametest.sandbox.images import Catalogue, Images, ImageStore
 from flametest.sandbox.images.copying import SKOPEO
+from flametest.sandbox.images.offered import Offers, offered_file
 from flametest.sandbox.images.unpacking import UMOCI
 from flametest.sandbox.lifetime import Parts
 from flametest.sandbox.network.directory import Directory
@@ -134,7 +135,10 @@ def _make_agent(settings: Settings, registry: Registry, pod_network: NamespacedP
         ),
         EventRecorder(registry, "kubelet"),
         images=Images(
-            Catalogue(Path(settings.images_file) if settings.images_file else None),
+            Catalogue(
+                Path(settings.images_file) if settings.images_file else None,
+                offers=Offers(offered_file(Path(settings.state_folder))),
+            ),
             ImageStore(Path(settings.image_store)) if settings.image_store else None,
             link.fetch if settings.image_store and all(map(shutil.which, (SKOPEO, UMOCI))) else None,
             install=link.install if settings.image_store else None,

@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 from flametest.sandbox import controlgroups, requirements
 from flametest.sandbox.credentials import CONTEXT_NAME, kubeconfig, make_credentials, write_private
 from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.images.offered import offered_file, offering
 from flametest.sandbox.processes import (
     end_process,
     listens,
@@ -155,6 +156,20 @@ class Sandbox:
         # The kernel kills init with the supervisor; this only waits for it to be done.
         end_process(self.init_pid, self.init_start_ticks, 0)
         _clear(self.state_folder, keep=(_LOCK_NAME, _LOG_NAME))
+
+    def offer(self, contexts: Mapping[str, tuple[Path, Path]]) -> None:
+        """Have images read from these folders and Dockerfiles from the next pod on; what was offered before stays.
+
+        Raises:
+            SandboxError: the state folder cannot be written.
+        """
+        if not contexts:
+            return
+        path = offered_file(self.state_folder)
+        try:
+            write_private(path, offering(path, contexts))
+        except OSError as error:
+            raise SandboxError(f"{path} cannot be written: {error}", "see that the state folder has room") from error
 
     def listens(self, port: int) -> bool:
         """Return whether it is this sandbox that listens on a node port of the host, and no other program."""

@@ -1,9 +1,9 @@
 """The catalogue of images that need no registry: those of the project, and stand-ins for well-known ones.
 
-Three sources, first match wins: images handed over by the caller, the images of the repository's
-``manifests/images.toml`` (read from their Dockerfile), and the built-in entries for the official images of redis,
-postgres, nginx, busybox and python. The catalogue lives as long as the agent; Dockerfiles are read again when they
-or what they copy have changed.
+Four sources, first match wins: images handed over by the caller, the images of the repository's
+``manifests/images.toml`` (read from their Dockerfile), the images whose build contexts were found beside the manifests
+(read likewise), and the built-in entries for the official images of redis, postgres, nginx, busybox and python. The
+catalogue lives as long as the agent; Dockerfiles are read again when they or what they copy have changed.
 """
 
 import tomllib
@@ -16,6 +16,7 @@ from flametest.sandbox.images import builtin
 from flametest.sandbox.images.dockerfile import DockerfileError, read_dockerfile
 from flametest.sandbox.images.errors import PullError, PullFailure
 from flametest.sandbox.images.image import Image
+from flametest.sandbox.images.offered import Offers
 from flametest.sandbox.images.reference import InvalidReferenceError, parse_reference
 
 __all__ = ["Catalogue", "normal_reference", "not_found"]
@@ -44,18 +45,25 @@ def normal_reference(reference: str) -> tuple[str, str]:
 class Catalogue:
     """Finds images by reference."""
 
-    def __init__(self, images_file: Path | None = None, extra: Mapping[str, Image] | None = None) -> None:
+    def __init__(
+        self,
+        images_file: Path | None = None,
+        extra: Mapping[str, Image] | None = None,
+        *,
+        offers: Offers | None = None,
+    ) -> None:
         """Read ``images_file``.
 
         Its format: ``[[image]]`` with name, context relative to the repository, and dockerfile relative to the
-        context (``Dockerfile`` where it is left out).
+        context (``Dockerfile`` where it is left out). ``offers`` are contexts that were found.
 
         Raises:
             SandboxError: the file does not parse.
         """
         self._extra = {normal_reference(name): image for name, image in (extra or {}).items()}
+        self._offers = offers
         self._entries = {} if images_file is None else _entries(images_file)
-        self._read: dict[tuple[str, str], tuple[tuple[float, ...], Image]] = {}
+        self._read: dict[tuple[tuple[str, str], _Entry], tuple[tuple[float, ...], Image]] = {}
         self._built_in: dict[tuple[str, str], Image | None] = {}
 
     def image(self, reference: str) -> Image:
@@ -64,8 +72,7 @@ class Catalogue:
         Raises:
             PullError: nothing has that name, or its Dockerfile cannot be used.
         """
-        found = self.own(reference) or self.stand_in(reference)
-        if found is None:
+        if (found := self._any(reference)) is None:
             raise PullError(not_found(reference))
         return found
 
@@ -78,7 +85,16 @@ class Catalogue:
         name = _name(reference)
         if name in self._extra:
             return self._extra[name]
-        return self._from_dockerfile(reference, name) if name in self._entries else None
+        return self._from_dockerfile(reference, name, self._entries[name]) if name in self._entries else None
+
+    def found(self, reference: str) -> Image | None:
+        """Return an image whose build context was found beside the manifests; None when none was.
+
+        Raises:
+            PullError: its Dockerfile cannot be used, or the reference is none.
+        """
+        name, offer = _name(reference), None if self._offers is None else self._offers.find(reference)
+        return None if offer is None else self._from_dockerfile(reference, name, _Entry(*offer))
 
     def stand_in(self, reference: str) -> Image | None:
         """Return what stands for a well-known image; None when nothing does.
@@ -92,13 +108,30 @@ class Catalogue:
             self._built_in[name] = None if found is None else replace(found, is_stand_in=True)
         return self._built_in[name]
 
-    def _from_dockerfile(self, reference: str, name: tuple[str, str]) -> Image:
-        entry = self._entries[name]
+    def _any(self, reference: str) -> Image | None:
+        return self.own(reference) or self.found(reference) or self.stand_in(reference)
+
+    def _base(self, reference: str) -> Image:
+        """Return the image of a FROM.
+
+        Raises:
+            DockerfileError: it is none that a Dockerfile can be read upon.
+            PullError: it is one of the project's own, and cannot be had itself.
+        """
+        if (found := self._any(reference)) is None:
+            raise DockerfileError(
+                f"FROM {reference}: a Dockerfile is read, not built, and only upon scratch, images of the project, and "
+                f"stand-ins for {', '.join(builtin.NAMES)}; build it elsewhere, and bring the image by "
+                "`flametest images load` or a registry"
+            )
+        return found
+
+    def _from_dockerfile(self, reference: str, name: tuple[str, str], entry: _Entry) -> Image:
         try:
-            known = self._read.get(name)
+            known = self._read.get((name, entry))
             if known is None or _lacks(known[1]) or known[0] != _changes(entry.dockerfile, known[1]):
-                image = read_dockerfile(reference, entry.context, entry.dockerfile, self.image)
-                known = self._read[name] = (_changes(entry.dockerfile, image), image)
+                image = read_dockerfile(reference, entry.context, entry.dockerfile, self._base)
+                known = self._read[name, entry] = (_changes(entry.dockerfile, image), image)
         except DockerfileError as error:
             raise PullError(f'failed to build image "{reference}" from {entry.dockerfile}: {error}') from error
         return known[1]

@@ -1,7 +1,9 @@
-"""Where the agent gets its images from: the project, the store, stand-ins, registries, in this order.
+"""Where the agent gets its images from: the project, the store, what was found, stand-ins, registries, in this order.
 
-The agent sees `Images.obtain` only. A stand-in is used where the store has no real image of its name: a run must not
-depend on a registry that may be out of reach, and ``flametest images pull`` says that the real one is wanted.
+The agent sees `Images.obtain` only. A build context that was found beside the manifests, and not named, comes after
+real images: somebody has brought those. Where it cannot be used, a registry may have the image. A stand-in is used
+where the store has no real image of its name: a run must not depend on a registry that may be out of reach, and
+``flametest images pull`` says that the real one is wanted.
 """
 
 import asyncio
@@ -87,18 +89,35 @@ class Images:
         Raises:
             PullError: it cannot be had.
         """
-        own = await self._own(reference, policy)
+        own = await self._read(self._catalogue.own, reference, policy)
         if own is not None:
             return Obtained(own)
         parsed = parse_reference(reference)
         stored = None if self._store is None else self._store.find(parsed)
         if stored is not None and policy != "Always":
             return Obtained(await self._unpacked(reference, stored))
-        stand_in = None if stored is not None else self._catalogue.stand_in(reference)
-        if stand_in is not None:
-            return Obtained(stand_in)
+        unusable = ""
+        if stored is None:
+            try:
+                found = await self._read(self._catalogue.found, reference, policy)
+            except PullError as error:
+                if policy == "Never" or self._fetch is None:
+                    raise
+                found, unusable = None, str(error)
+            found = found or self._catalogue.stand_in(reference)
+            if found is not None:
+                return Obtained(found)
         if policy == "Never":
             raise _absent(reference, "it is not in the image store")
+        try:
+            return await self._pulled(reference, parsed, credentials)
+        except PullError as error:
+            if unusable:
+                raise PullError(f"{unusable}; and {error}", error.failure) from error
+            raise
+
+    async def _pulled(self, reference: str, parsed: Reference, credentials: Mapping[str, Any]) -> Obtained:
+        """Return an image after a registry was asked for it."""
         if self._fetch is None or self._store is None:
             raise PullError(not_found(reference))
         begin = time.monotonic()
@@ -113,9 +132,10 @@ class Images:
         """Let go of roots and environments: from now on they may be removed from the store."""
         self._held.close()
 
-    async def _own(self, reference: str, policy: str) -> Image | None:
+    async def _read(self, find: Callable[[str], Image | None], reference: str, policy: str) -> Image | None:
+        """Return an image that is read from its Dockerfile, with its packages; None when ``find`` has none."""
         try:
-            image = self._catalogue.own(reference)
+            image = find(reference)
             packages = None if image is None else image.packages
             if image is None or packages is None or not packages.missing:
                 return image

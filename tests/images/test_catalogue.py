@@ -186,7 +186,7 @@ def test_the_dockerfile_may_lie_below_its_context(repository: Path) -> None:
         ("FROM busybox\nCOPY nothing /x\n", "COPY nothing: not found"),
         ("CMD x\n", "has no FROM"),
         ("FROM busybox\nSTOPSIGNAL SIGNONE\n", "no such signal"),
-        ("FROM unheard/of:1\n", "docker.io/unheard/of:1: not found"),
+        ("FROM unheard/of:1\n", "FROM unheard/of:1: not found: a Dockerfile is read, not built"),
     ],
 )
 def test_a_dockerfile_that_cannot_be_used_fails_the_pull(repository: Path, text: str, message: str) -> None:

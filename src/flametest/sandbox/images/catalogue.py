@@ -120,8 +120,8 @@ class Catalogue:
         """
         if (found := self._any(reference)) is None:
             raise DockerfileError(
-                f"FROM {reference}: a Dockerfile is read, not built, and only upon scratch, images of the project, and "
-                f"stand-ins for {', '.join(builtin.NAMES)}; build it elsewhere, and bring the image by "
+                f"FROM {reference}: not found: a Dockerfile is read, not built, and only upon scratch, images of the "
+                f"project, and stand-ins for {', '.join(builtin.NAMES)}; build it elsewhere, and bring the image by "
                 "`flametest images load` or a registry"
             )
         return found

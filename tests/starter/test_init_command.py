@@ -1,6 +1,7 @@
 """``flametest init`` on manifests: what it tells, what it writes, and what it refuses with a remedy and exit code 2."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,33 @@ def test_a_cluster_that_does_not_run_is_refused_with_a_remedy(tmp_path: Path, mo
     assert done.exit_code == 2
     assert "no sandbox is running" in done.output
     assert "--manifests" in done.output
+
+
+def test_what_is_told_is_told_to_tools_as_well(tmp_path: Path) -> None:
+    done = init("--manifests", QUOTES, "--out", tmp_path, "--format", "json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    described = set(
+        re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", (ROOT / "docs" / "init-json.md").read_text(), re.MULTILINE)
+    )
+    assert set(told) == {name for names in described for name in re.findall(r"\w+", names)}
+    assert {one["name"]: one["role"]["name"] for one in told["workloads"]} == {
+        "quotes": "entry",
+        "tally": "worker",
+        "redis": "store",
+    }
+    need = told["needs"][0]
+    assert need == {
+        "workload": "Deployment quotes",
+        "service": "redis",
+        "port": 6379,
+        "certainty": "seen",
+        "evidence": {
+            "part": "Deployment quotes",
+            "field": "container quotes, env REDIS_URL",
+            "place": "quotes.yaml:17",
+        },
+    }
+    assert told["findings"][0]["rule"] == "single-pod"
+    assert told["entry"]["url"] == "http://127.0.0.1:30080"
+    assert str(tmp_path / "README.md") in told["written"]

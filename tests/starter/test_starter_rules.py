@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flametest.starter.rules import RULES, Severity, allowed_to_miss, find_weaknesses, is_floating
+from flametest.starter.rules import RULES, allowed_to_miss, find_weaknesses, is_floating
 from flametest.starter.topology import Topology
+from flametest.starter.weakness import Severity
 from tests.starter.systems import Object, budget, container, service, topology_of, workload
 
 
@@ -98,7 +99,7 @@ def test_a_service_of_pods_without_a_workload_has_pods() -> None:
 
 
 def test_who_needs_a_single_pod_is_part_of_its_evidence() -> None:
-    asks = container(env=[{"name": "DATABASE_URL", "value": "postgres://user@db:5432/shop"}])
+    asks = container(env=[{"name": "DATABASE_URL", "value": "postgres://user@db:80/shop"}])
     database = workload("db", "StatefulSet", replicas=1)
     (weakness,) = find_weaknesses(topology_of(*web(asks), database, service("db")))
     assert (weakness.part, weakness.evidence) == ("StatefulSet db", "1 replica, needed by web")

@@ -287,6 +287,15 @@ def watch(folder: Path | None, port: int) -> int:
 )
 @click.option("--force", is_flag=True, help="Write though files differ; former versions are kept as NAME.~1~.")
 @click.option(
+    "--format",
+    "is_json",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    callback=lambda _context, _option, value: value == "json",
+    help="What to print: a text for people, or a JSON object for tools.",
+)
+@click.option(
     "--tighten",
     type=_PATH,
     metavar="REPORT",

@@ -3,20 +3,17 @@
 `init` tells what a system consists of and where it is weak, and writes what tests it.
 """
 
+import json
 import shlex
-import sys
-from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 import flametest
 from flametest.cli.commands import find_cluster
+from flametest.cli.inventory import print_inventory, some
 from flametest.cli.where import Where
 from flametest.clusters import ClusterError
 from flametest.kube import connect
@@ -25,11 +22,10 @@ from flametest.run.exitcodes import ExitCode
 from flametest.run.project import Project
 from flametest.starter import (
     Plan,
-    Severity,
     System,
     Topology,
-    Weakness,
     Written,
+    account,
     answering_paths,
     find_weaknesses,
     make_plan,
@@ -44,12 +40,21 @@ from flametest.starter import (
 
 __all__ = ["begin", "initialise"]
 
-DEFAULT_URL = "http://127.0.0.1:30080"
-PLAIN_WIDTH = 110  # where there is no terminal whose width could be asked
+SANDBOX = "sandbox"
+SANDBOX_URL = "http://127.0.0.1:30080"  # the sandbox opens node ports on loopback
+_HTTP_PORT = 80
+_WRITTEN_MAX = 24  # as many files as a person reads the names of
 
 
 def initialise(
-    where: Where, *, manifests: Path | None, out: Path, entry: str, paths: tuple[str, ...], force: bool
+    where: Where,
+    *,
+    manifests: Path | None,
+    out: Path,
+    entry: str,
+    paths: tuple[str, ...],
+    force: bool,
+    is_json: bool = False,
 ) -> int:
     """Look at a namespace of a running cluster, or at a folder of manifests, and write what tests it.
 
@@ -60,18 +65,28 @@ def initialise(
         entry: the Service where users enter; empty to have it found.
         paths: what users ask for; none to have it found.
         force: whether files that differ are set aside.
+        is_json: whether a JSON object is printed in place of a text.
     """
     if manifests is not None:
-        system, seen = read_folder(manifests, where.namespace if _is_given("namespace") else ""), None
+        system = read_folder(manifests, where.namespace if _is_given("namespace") else "")
+        seen = SANDBOX_URL if where.cluster == SANDBOX else ""
     else:
         system, seen = _look(where)
     topology = make_topology(system, entry)
-    url = where.url or _entry_url(topology, seen or "")
-    found = paths or (_paths(url, topology, where.trust) if where.url or seen is not None else topology.paths)
-    plan = make_plan(topology, url, found)
+    url = where.url or _entry_url(topology, seen)
+    is_running = manifests is None or where.url
+    found = paths or (_paths(url, topology, where.trust) if url and is_running else topology.paths)
     weaknesses = find_weaknesses(topology)
-    _tell(plan, weaknesses)
-    _tell_written(out, write_project(out, project_files(plan, weaknesses, where.cluster), force=force), plan)
+    if not is_json:
+        print_inventory(topology, weaknesses, url, found)
+    plan = make_plan(topology, url, found)
+    written = write_project(out, project_files(plan, weaknesses, where.cluster), force=force)
+    if is_json:
+        told = account(topology, weaknesses, url, found)
+        files = {"written": [str(out / name) for name in written.files], "left_out": list(plan.left_out)}
+        click.echo(json.dumps(told | files, indent=2, ensure_ascii=False))
+    else:
+        _tell_written(out, written, plan)
     return ExitCode.PASSED
 
 
@@ -104,14 +119,25 @@ def _look(where: Where) -> tuple[System, str]:
 
 
 def _entry_url(topology: Topology, expected: str) -> str:
-    """Return the likeliest address of the entry: what the cluster's provider expects, unless its port is another."""
-    entry, found = topology.entry, urlsplit(expected or DEFAULT_URL)
-    if entry is None or found.port in entry.node_ports or (expected and entry.kind == "LoadBalancer"):
-        return expected or DEFAULT_URL
-    hosts = [route.host for route in topology.system.routes if route.service == entry.name and route.host]
-    if hosts:
-        return f"http://{hosts[0]}"
-    return f"http://{found.hostname}:{entry.node_ports[0]}" if entry.node_ports else expected or DEFAULT_URL
+    """Return the address of the entry as far as it is known: by its node port, its route or its load balancer.
+
+    ``expected`` is where the cluster opens node ports, with the one of its own entry; empty where that is not known.
+    """
+    entry, found = topology.entry, urlsplit(expected)
+    if entry is None:
+        return ""
+    if expected and found.port in entry.node_ports:
+        return expected
+    for route in topology.system.routes:
+        if route.service == entry.name and route.host and "*" not in route.host:
+            return f"{'https' if route.is_tls else 'http'}://{route.host}"
+    for address in filter(None, entry.addresses):
+        return f"http://{address}{_suffix(entry.ports[0].number if entry.ports else 80)}"
+    return f"http://{found.hostname}:{entry.node_ports[0]}" if expected and entry.node_ports else ""
+
+
+def _suffix(port: int) -> str:
+    return "" if port == _HTTP_PORT else f":{port}"
 
 
 def _paths(url: str, topology: Topology, trust: Trust) -> tuple[str, ...]:
@@ -126,70 +152,16 @@ def _paths(url: str, topology: Topology, trust: Trust) -> tuple[str, ...]:
     return paths or topology.paths
 
 
-def _tell(plan: Plan, weaknesses: tuple[Weakness, ...]) -> None:
-    topology, system = plan.topology, plan.topology.system
-    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
-    console.print(f"[bold]{escape(system.origin)}[/bold]")
-    console.print(_parts_table(topology))
-    if topology.entry is not None:
-        why = topology.entrance.reason
-        console.print(escape(f"entry: {topology.entry} ({why}), {plan.url} {' '.join(plan.paths)}"))
-    for one in topology.dependencies:
-        console.print(escape(f"needs: {one.workload} asks Service {one.service} ({one.evidence})"))
-    if system.unread:
-        console.print(f"not looked at, since the cluster forbids it: {', '.join(system.unread)}")
-    _tell_weaknesses(console, weaknesses)
-
-
-def _parts_table(topology: Topology) -> Table:
-    table = _table(columns=("Kind", "Name", "Pods", "Service", "Readiness", "Liveness", "Budget"))
-    for one in topology.system.workloads:
-        budgets = [budget.name for budget in topology.system.budgets if budget.covers(one)]
-        table.add_row(
-            one.kind,
-            one.name,
-            str(one.replicas),
-            ", ".join(topology.services_of(one)) or "-",
-            _told(any(container.readiness for container in one.containers)),
-            _told(any(container.liveness for container in one.containers)),
-            ", ".join(budgets) or "-",
-        )
-    return table
-
-
-def _tell_weaknesses(console: Console, weaknesses: tuple[Weakness, ...]) -> None:
-    if not weaknesses:
-        console.print("no weakness that can be seen without an experiment")
-        return
-    counts = Counter(one.severity for one in weaknesses)
-    console.print(f"weaknesses: {', '.join(f'{counts[one]} {one}' for one in Severity if counts[one])}", style="bold")
-    table = _table(show_header=False, columns=("Severity", "Weakness"))
-    for one in weaknesses:
-        table.add_row(
-            one.severity,
-            f"[bold]{escape(one.part)}[/bold] {one.rule}: {escape(one.evidence)}\n-> {escape(one.advice)}",
-        )
-    console.print(table)
-
-
 def _tell_written(out: Path, written: Written, plan: Plan) -> None:
     if not written.files:
         click.echo(f"{out} is up to date; nothing was written")
-    for name in written.files:
-        click.echo(f"wrote {out / name}")
+    if len(written.files) > _WRITTEN_MAX:
+        click.echo(f"wrote {len(written.files)} files below {out}: {some(written.files)}")
+    else:
+        for name in written.files:
+            click.echo(f"wrote {out / name}")
     for path in written.kept:
         click.echo(f"kept  {path}, as it was before")
     for told in plan.left_out:
         click.echo(told)
     click.echo(f"next: {out / 'README.md'} names the commands")
-
-
-def _table(*, columns: tuple[str, ...], show_header: bool = True) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=show_header)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _told(present: bool) -> str:
-    return "yes" if present else "NO"

@@ -4,12 +4,17 @@ It serves `flametest.cli` alone, reads and never changes a cluster, and writes n
 
 selectors    labels and what selects them
 system       the parts of a system, as far as they decide how it fails
-parsing      a part from its JSON object
+fields       fields of JSON objects that may be missing
+parsing      a part from its JSON object; pods: what its pods are given and need
 sources      a whole system, from a namespace or from a folder of manifests
 evidence     what a statement rests on, and how certain it is
 wellknown    programs that are told by their images, names and ports
+hosts        hosts in texts; hostkeys: which keys ask for one
+needs        which Services and other hosts workloads name
+entry        where users enter
 roles        what each workload is to its system
-topology     who serves whom, who needs whom, where users enter
+topology     all of that together
+weakness     what a weakness is; absences: those of what is named and not there
 rules        weaknesses, a pure function each
 suitability  which faults suit a workload by its role, and why others do not
 proxied      which paths an nginx in front sends where
@@ -20,24 +25,31 @@ documents    an experiment as Chaos Toolkit reads it
 project      the folder's texts, and writing them without losing anything
 tightening   tighter limits from what a run has measured
 shipped      the shipped system as the files of a project, for `flametest new`
-entry        which paths of the entry answer
+answers      which paths of the entry answer
+account      all that was found out, for tools
 visitors     the load test that is written, as it is
 errors       what can go wrong
 """
 
+from flametest.starter.account import account
 from flametest.starter.answers import answering_paths
 from flametest.starter.errors import StarterError
+from flametest.starter.evidence import Certainty
+from flametest.starter.needs import Dependency
 from flametest.starter.paths import user_paths
 from flametest.starter.plan import Plan, make_plan
 from flametest.starter.project import Written, project_files, write_project
-from flametest.starter.rules import Severity, Weakness, find_weaknesses
+from flametest.starter.rules import find_weaknesses
 from flametest.starter.shipped import shipped_files
 from flametest.starter.sources import read_folder, read_namespace
 from flametest.starter.system import System, Workload
 from flametest.starter.tightening import Proposal, Tightening, propose_limits, tightened
 from flametest.starter.topology import Topology, make_topology
+from flametest.starter.weakness import Severity, Weakness
 
 __all__ = [
+    "Certainty",
+    "Dependency",
     "Plan",
     "Proposal",
     "Severity",
@@ -48,6 +60,7 @@ __all__ = [
     "Weakness",
     "Workload",
     "Written",
+    "account",
     "answering_paths",
     "find_weaknesses",
     "make_plan",

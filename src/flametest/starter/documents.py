@@ -19,6 +19,8 @@ FAULT_SECONDS = 8
 HOLD_SECONDS = 15  # three windows of steady state at the default load, and time for a relapse
 RECOVERY_SECONDS_MAX = 120  # images are there already; a busy cluster may still take long to schedule
 ENTRY_SECONDS_MAX = 5
+# Where users enter is not known: a name that never resolves (RFC 2606), so that nobody else is asked in its place.
+UNKNOWN_URL = "http://name-the-entry-by-FLAMETEST_URL.invalid"
 
 Object = dict[str, Any]
 
@@ -48,7 +50,7 @@ class Experiment:
         name: names its file and its scenario.
         title, description: what it claims, and what it teaches.
         tags: for people.
-        namespace, url: defaults where the environment names none.
+        namespace, url: defaults where the environment names none; the URL is empty where it is not known.
         workload: the one that the fault hits, whose recovery is measured.
         ready: the workloads that have to be whole before and after, that one among them.
         path: what prober and load ask the entry for.
@@ -80,7 +82,7 @@ def document(experiment: Experiment) -> Object:
         "description": experiment.description,
         "tags": list(experiment.tags),
         "configuration": {
-            "entry_url": {"type": "env", "key": "FLAMETEST_URL", "default": experiment.url},
+            "entry_url": {"type": "env", "key": "FLAMETEST_URL", "default": experiment.url or UNKNOWN_URL},
             "namespace": {"type": "env", "key": "FLAMETEST_NAMESPACE", "default": experiment.namespace},
         },
         "controls": [_recorder(experiment)],

@@ -32,5 +32,10 @@ class Evidence:
     field: str = ""
     place: str = ""
 
+    @property
+    def within(self) -> str:
+        """Return field and place, for where the object itself was named already."""
+        return ", ".join(filter(None, (self.field, self.place)))
+
     def __str__(self) -> str:
         return ", ".join(filter(None, (self.part, self.field, self.place)))

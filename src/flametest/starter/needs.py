@@ -26,12 +26,13 @@ _SIMILAR = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """A workload that names a Service as a host, and where it does."""
+    """A workload that names a Service as a host, and where it does; ``port`` is 0 where it names none."""
 
     workload: Workload
     service: str
     evidence: Evidence
     certainty: Certainty
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,8 @@ def _needs(system: System, look_up: _LookUp, texts: _Texts, workload: Workload) 
         evidence = Evidence(str(workload), named.field, place)
         if service := look_up.service(named.mention):
             if service.name not in dependencies and not look_up.is_own(service, workload):
-                dependencies[service.name] = Dependency(workload, service.name, evidence, _certainty(named))
+                port = named.mention.port
+                dependencies[service.name] = Dependency(workload, service.name, evidence, _certainty(named), port)
         elif named.is_firm and _is_absent(system, workload, named.mention.host):
             host = named.mention.host
             absent.setdefault(host, AbsentHost(workload, host, evidence, _similar(host, look_up.services)))

@@ -14,8 +14,8 @@ from flametest.starter.documents import document
 from flametest.starter.errors import StarterError
 from flametest.starter.experiments import DEFAULT_LIMITS
 from flametest.starter.plan import Plan
-from flametest.starter.rules import Weakness
 from flametest.starter.sources import CONSENT_LABEL, CONSENT_VALUE
+from flametest.starter.weakness import Weakness
 
 __all__ = ["Written", "project_files", "write_project"]
 
@@ -134,7 +134,8 @@ def _locustfile(paths: tuple[str, ...]) -> str:
 def _readme(plan: Plan, weaknesses: tuple[Weakness, ...], cluster: str) -> str:
     system = plan.topology.system
     where = f"--cluster {shlex.quote(cluster)} " if cluster != DEFAULT_CLUSTER else ""
-    target = f"{where}--no-deploy --namespace {system.namespace} --url {shlex.quote(plan.url)}"
+    url = shlex.quote(plan.url) if plan.url else "URL"
+    target = f"{where}--no-deploy --namespace {system.namespace} --url {url}"
     label = f"kubectl label namespace {system.namespace} {CONSENT_LABEL}={CONSENT_VALUE}"
     consent = (
         "It carries the label already by which it allows faults."
@@ -148,7 +149,7 @@ Written by `flametest init` from the {system.origin}. All of it is yours to chan
 
 {consent}
 
-From this folder, with the system running:
+From this folder, with the system running{"" if plan.url else ", and the address where users enter as URL"}:
 
     flametest run {target} --suite core
     flametest run {target} --experiment experiments/{plan.core[0]}.json
@@ -158,7 +159,7 @@ From this folder, with the system running:
 With stock Chaos Toolkit and Locust, KUBECONFIG and KUBERNETES_CONTEXT naming the cluster, and that context in
 `allowed-contexts.toml` (`flametest env` prints the variables):
 
-    export FLAMETEST_NAMESPACE={system.namespace} FLAMETEST_URL={shlex.quote(plan.url)}
+    export FLAMETEST_NAMESPACE={system.namespace} FLAMETEST_URL={url}
     chaos run experiments/{plan.core[0]}.json
     locust -f loadtests/locustfile.py --headless --host "$FLAMETEST_URL" -u 20 -r 5 -t 60s
 

@@ -5,61 +5,16 @@ how long, is for an experiment to say.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from flametest.starter.absences import ABSENCES
+from flametest.starter.roles import RoleName
 from flametest.starter.system import Budget, Service, Workload
 from flametest.starter.topology import Topology
+from flametest.starter.weakness import Rule, Severity, Weakness
 
-__all__ = ["RULES", "Rule", "Severity", "Weakness", "allowed_to_miss", "find_weaknesses", "is_floating"]
-
-Part = TypeVar("Part", Workload, Service)
-
-
-class Severity(StrEnum):
-    """What a weakness leads to: HIGH an outage by itself, MEDIUM one together with an ordinary event, LOW doubt."""
-
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-
-
-@dataclass(frozen=True, slots=True)
-class Weakness:
-    """One weakness.
-
-    Attributes:
-        rule: its name, which stays the same between versions.
-        severity: how bad.
-        part: the object, such as ``Deployment api``.
-        evidence: what was found.
-        advice: what to do about it.
-    """
-
-    rule: str
-    severity: Severity
-    part: str
-    evidence: str
-    advice: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rule(Generic[Part]):
-    """One rule: ``evidence`` is asked of every part that is ``among`` a system, and empty for one that is sound."""
-
-    name: str
-    severity: Severity
-    among: Callable[[Topology], Iterable[Part]]
-    evidence: Callable[[Topology, Part], str]
-    advice: str
-
-    def weaknesses(self, topology: Topology) -> Iterator[Weakness]:
-        """Yield the parts that are not sound."""
-        for part in self.among(topology):
-            if evidence := self.evidence(topology, part):
-                yield Weakness(self.name, self.severity, str(part), evidence, self.advice)
+__all__ = ["RULES", "allowed_to_miss", "find_weaknesses", "is_floating"]
 
 
 def find_weaknesses(topology: Topology) -> tuple[Weakness, ...]:
@@ -153,9 +108,9 @@ def rollout_takes_all(_: Topology, one: Workload) -> str:
     return f"maxUnavailable: {limit} lets a rollout take {which} at once"
 
 
-def recreated(_: Topology, one: Workload) -> str:
-    """Likewise, on purpose."""
-    if one.rollout.kind != "Recreate":
+def recreated(topology: Topology, one: Workload) -> str:
+    """Likewise, on purpose; where only one pod may write, it is right."""
+    if one.rollout.kind != "Recreate" or topology.role_of(one).name is RoleName.STORE:
         return ""
     return "strategy Recreate ends every pod before a new one starts: each rollout is an outage"
 
@@ -254,20 +209,34 @@ def _several(topology: Topology) -> list[Workload]:
     return [one for one in _serving(topology) if one.replicas > 1 and one.kind != "DaemonSet"]
 
 
-def _stores(topology: Topology) -> list[Workload]:
-    return [one for one in _running(topology) if one.kind == "StatefulSet"]
+def _keeping(topology: Topology) -> list[Workload]:
+    return [one for one in _running(topology) if _keeps(topology, one)]
+
+
+def _single(topology: Topology) -> list[Workload]:
+    return [one for one in _rolling(topology) if not _keeps(topology, one)]
 
 
 def _workers(topology: Topology) -> list[Workload]:
-    return [one for one in _running(topology) if one.kind == "Deployment" and not topology.serves(one)]
+    return [
+        one
+        for one in _running(topology)
+        if one.kind == "Deployment" and not topology.serves(one) and not _keeps(topology, one)
+    ]
+
+
+def _keeps(topology: Topology, one: Workload) -> bool:
+    """Return whether a second pod would not be just one more of the same, so that the advice is another one."""
+    return one.kind == "StatefulSet" or (one.kind == "Deployment" and topology.role_of(one).keeps_data)
 
 
 RULES: tuple[Rule[Any], ...] = (
-    Rule("single-pod", Severity.HIGH, _rolling, single_pod, "run two or more pods"),
+    *ABSENCES,
+    Rule("single-pod", Severity.HIGH, _single, single_pod, "run two or more pods"),
     Rule(
         "single-pod",
         Severity.HIGH,
-        _stores,
+        _keeping,
         single_pod,
         "replicate it, or make its users bear its absence, which its outage experiment shows",
     ),

@@ -100,7 +100,7 @@ def read_folder(folder: Path, namespace: str = "") -> System:
     return replace(
         system,
         places={(one.kind, one.name): _place(one) for one in own},
-        made=frozenset(one.name for one in own if not is_builtin_group(one.api_version)),
+        made=frozenset(name for one in own if not is_builtin_group(one.api_version) for name in _made(one.object)),
         neighbours=_neighbours(reading, chosen),
         notes=tuple(_notes(reading, chosen)),
     )
@@ -177,6 +177,13 @@ def _home(reading: Reading, chosen: str) -> str:
     """
     named = {one.namespace for one in reading.manifests if one.kind in WORKLOAD_KINDS}
     return reading.namespace(_DEFAULT_NAMESPACE) if chosen in named and "" in named else chosen
+
+
+def _made(obj: Object) -> Iterator[str]:
+    """Yield the names that an add-on's object gives to what its controller makes: its own, and those of Secrets."""
+    spec = part(obj, "spec")
+    named = (spec.get("secretName"), part(spec, "target").get("name"))
+    return (str(one) for one in (name_of(obj), *named) if one)
 
 
 def _neighbours(reading: Reading, chosen: str) -> dict[str, frozenset[str]]:

@@ -268,6 +268,9 @@ class Route:
     service: str
     is_tls: bool = False
 
+    def __str__(self) -> str:
+        return self.part
+
 
 @dataclass(frozen=True, slots=True)
 class Scaler:

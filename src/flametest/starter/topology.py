@@ -22,6 +22,7 @@ class Topology:
 
     Attributes:
         system: the parts.
+        services: its Services, by name.
         behind: the Deployments, StatefulSets and DaemonSets that serve for each Service, by its name.
         backed: the names of the Services that have pods of any kind.
         serving: the names of the Services that lead to a workload's pods, by its kind and name.
@@ -33,6 +34,7 @@ class Topology:
     """
 
     system: System
+    services: Mapping[str, Service]
     behind: Mapping[str, tuple[Workload, ...]]
     backed: frozenset[str]
     serving: Mapping[str, tuple[str, ...]]
@@ -51,6 +53,10 @@ class Topology:
     def entry(self) -> Service | None:
         """Return the Service where users enter; None where none can be it."""
         return self.entrance.service
+
+    def service(self, name: str) -> Service:
+        """Return the Service of a name."""
+        return self.services[name]
 
     def role_of(self, workload: Workload) -> Role:
         """Return what a workload is to the system."""
@@ -93,6 +99,7 @@ def make_topology(system: System, entry: str = "") -> Topology:
     found = entrance.service
     return Topology(
         system=system,
+        services={one.name: one for one in system.services},
         behind=behind,
         backed=frozenset(one.name for one in system.services if every[one.name] or _has_running_pods(system, one)),
         serving=_serving(every),

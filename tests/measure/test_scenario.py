@@ -276,6 +276,50 @@ def test_a_hypothesis_that_fails_by_another_probe_fails_the_scenario(lab: Labora
     assert judged(history, lab.samples(), looser).verdict is Verdict.PASSED
 
 
+def test_a_hypothesis_that_fails_by_another_probe_is_told_with_what_the_probe_found(lab: Laboratory) -> None:
+    reason = "the hypothesis did not hold after the fault: probe 'orders' found 3; expected 5"
+    stopped = ExperimentStopped(Stamp(95 * SECOND_NS, 1_000_095.0), "pod-delete-api", reason)
+    history = changed(lab.deletion(), ScenarioEnded, status="deviated", deviated=True)
+    result = judged(history.append(stopped), lab.samples())
+    assert result.verdict is Verdict.FAILED
+    assert result.sentence.endswith(f"; {reason}")
+
+
+def test_a_hypothesis_that_fails_by_a_criterion_names_it_with_figure_and_limit(lab: Laboratory) -> None:
+    history = changed(lab.deletion(), ScenarioEnded, status="deviated", deviated=True)
+    result = judged(history, lab.samples(lambda at: 30 <= at < 34))
+    (held,) = [one for one in result.checks if one.name == "hypothesis_held"]
+    outage = result.criterion("outage_seconds")
+    assert outage is not None
+    assert held.verdict is Verdict.FAILED
+    assert held.detail == f"it did not hold; user-visible outage: {outage.reason}"
+    assert "did not hold" not in result.sentence  # it tells the outage and its limit already
+
+
+def test_a_figure_that_is_missing_tells_its_limit(lab: Laboratory) -> None:
+    result = judged(lab.deletion(), Samples.of([]))
+    missing = {one.name: one.reason for one in result.criteria if one.verdict is Verdict.INCONCLUSIVE}
+    assert missing["outage_seconds"] == "not measured: the prober recorded no request; the limit is 3 s"
+    assert missing["availability"] == "not measured: no request was recorded; the limit is 95 %"
+
+
+def test_a_watch_that_broke_is_told_with_its_moment(lab: Laboratory) -> None:
+    broken = WatchInterrupted(Stamp(31 * SECOND_NS, 1_000_031.0), "pod-delete-api", "pods", "410 Gone")
+    result = judged(lab.deletion().append(broken), lab.samples())
+    assert result.verdict is Verdict.INCONCLUSIVE
+    told = (
+        "in doubt (the watches saw everything: the watch of pods broke 1.0 s after the injection, during the recovery"
+    )
+    assert result.sentence.startswith(told)
+
+
+def test_a_clock_that_was_set_is_told_with_what_is_believed(lab: Laboratory) -> None:
+    ended = lab.deletion().of(ScenarioEnded)[-1]
+    stepped = replace(ended, at=replace(ended.at, wall_s=ended.at.wall_s + 7))
+    result = judged(without(lab.deletion(), ScenarioEnded).append(stepped), lab.samples())
+    assert "differ by 7000 ms at most; up to 100 ms are believed" in result.sentence
+
+
 def test_marks_are_numbered_in_the_order_of_time(lab: Laboratory) -> None:
     marks = judged(lab.deletion(), lab.samples(lambda at: 30.1 <= at < 32.5)).marks
     assert [mark.number for mark in marks] == list(range(1, len(marks) + 1))

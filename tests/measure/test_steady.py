@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flametest.measure.objectives import Objectives
 from flametest.measure.samples import Samples
-from flametest.measure.steady import steady_hold_seconds, steady_state, steady_window_seconds
+from flametest.measure.steady import is_underloaded, steady_hold_seconds, steady_state, steady_window_seconds
 from flametest.measure.timeline import Demand
 from flametest.model.measures import SteadyState
 from flametest.model.samples import Lane, Outcome, Sample
@@ -107,7 +107,7 @@ def test_a_system_that_never_recovers_is_censored_with_its_reason(lab: Laborator
     rows = lab.requests(Lane.LOAD, lambda at: at >= 30 and int(at * 10) % 5 == 0, interval=0.025)
     steady = measure(rows, 40.0, Objectives(), 30 * SECOND_NS)
     assert steady.seconds is None
-    assert steady.reason == "more than 1 % of the requests failed"
+    assert steady.reason == "more than 1 % of the requests failed: 60 of 316 within 7.9 s"
     assert steady.after_seconds > 45
 
 
@@ -121,10 +121,13 @@ def test_a_record_that_is_too_short_says_so(lab: Laboratory) -> None:
 def test_half_the_load_is_not_steady(lab: Laboratory) -> None:
     rows = lab.requests(Lane.LOAD, lambda at: False, interval=0.05)
     steady = measure(rows, 40.0, Objectives(), 30 * SECOND_NS)
-    assert steady.reason == "less than the offered rate was sent"
+    assert is_underloaded(steady)
+    assert steady.reason == (
+        "less than the offered rate was sent: 158 of 316 requests within 7.9 s; at least 95% are needed"
+    )
 
 
 def test_slow_answers_are_not_steady(lab: Laboratory) -> None:
     rows = lab.requests(Lane.LOAD, lambda at: False, interval=0.025, round_trip=0.4)
     steady = measure(rows, 40.0, Objectives(), 30 * SECOND_NS)
-    assert steady.reason == "the 95th percentile of latency was over 250 ms"
+    assert steady.reason == "the 95th percentile of latency was over 250 ms: 400 ms within 7.9 s"

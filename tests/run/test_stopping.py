@@ -31,6 +31,17 @@ def told(**probe: Any) -> str:
     return why_stopped(judged(**probe), []).removeprefix("the system was not healthy before the fault: probe 'probe' ")
 
 
+def test_a_hypothesis_that_does_not_hold_after_the_fault_says_which_probe_found_what() -> None:
+    activity = {"name": "orders", "tolerance": 5}
+    after = {"steady_state_met": False, "probes": [{"activity": activity, "tolerance_met": False, "output": 3}]}
+    states = {"before": {"steady_state_met": True}, "after": after}
+    journal = {"status": "completed", "deviated": True, "steady_states": states}
+    assert why_stopped(journal, []) == (
+        "the hypothesis did not hold after the fault: probe 'orders' found 3; expected 5"
+    )
+    assert why_stopped(journal | {"deviated": False}, []) == ""
+
+
 def test_the_last_critical_message_is_the_reason() -> None:
     reason = "the undo record cannot be written: No space left on device; make room on that disk"
     for journal in ({}, {"status": "interrupted"}, {"status": "aborted", "steady_states": {"before": None}}):

@@ -14,7 +14,8 @@ from flametest.measure.figures import Figures
 from flametest.measure.load import generator_able, generator_sound, load_achieved, load_exceeded, of_workers
 from flametest.measure.objectives import Objectives
 from flametest.measure.samples import Samples
-from flametest.measure.steady import UNDERLOADED, steady_state
+from flametest.measure.steady import is_underloaded, steady_state
+from flametest.measure.words import told_of
 from flametest.model.events import (
     ChangeKind,
     ExperimentStopped,
@@ -39,7 +40,7 @@ _NS = 1e9
 
 
 def stopping_reason(history: History) -> str:
-    """Return why the experiment stopped before its end, or injected nothing; empty otherwise, or when it is unknown."""
+    """Return why the experiment stopped before its end, injected nothing or deviated; empty otherwise, or unknown."""
     stopped = history.of(ExperimentStopped)
     return stopped[-1].reason if stopped else ""
 
@@ -119,17 +120,21 @@ def _hypothesis(history: History, criteria: tuple[Criterion, ...]) -> _Finding:
     limited = [one for one in criteria if one.limit is not None]
     verdict = worst(one.verdict for one in limited) if limited else Verdict.FAILED
     if verdict is not Verdict.PASSED:
-        return verdict, "it did not hold, as the criteria say"
+        return verdict, f"it did not hold; {told_of(next(one for one in limited if one.verdict is verdict))}"
     if any(one.limit is not None and one.limit.source.startswith("--") for one in limited):
         return Verdict.PASSED, "it did not hold under its own ranges, which the command line replaced"
-    return Verdict.FAILED, "it did not hold, by a probe that no limit stands for or by the figures of that moment"
+    reason = stopping_reason(history)
+    return Verdict.FAILED, reason or "it did not hold, by a probe that no limit stands for or by the figures of then"
 
 
 def _healthy(measured: Figures, objectives: Objectives) -> _Finding:
     axis, asked = measured.axis, measured.demand.samples
     before = asked.where((asked.sent_ns >= axis.start_ns) & (asked.done_ns < axis.sent_ns))
     if not len(before):
-        return Verdict.INCONCLUSIVE, "no request was answered before the fault"
+        return (
+            Verdict.INCONCLUSIVE,
+            f"none was answered before the fault; {objectives.slo:.2%} good ones are asked for",
+        )
     good = int(np.count_nonzero(before.good))
     detail = f"{good} of {len(before)} requests were good before the fault; {objectives.slo:.2%} are asked for"
     return (Verdict.PASSED if good >= objectives.slo * len(before) else Verdict.INCONCLUSIVE), detail
@@ -155,7 +160,7 @@ def _healed(history: History, measured: Figures, objectives: Objectives) -> _Fin
         )
     if steady.horizon_seconds < steady.hold_seconds:
         return Verdict.INCONCLUSIVE, f"after the last healing it was {steady.reason}"
-    doubtful = steady.reason == UNDERLOADED
+    doubtful = is_underloaded(steady)
     return (Verdict.INCONCLUSIVE if doubtful else Verdict.FAILED), f"after the last healing: {steady.reason}"
 
 
@@ -201,7 +206,9 @@ def clock_steady(history: History, objectives: Objectives) -> tuple[Verdict, str
     detail = f"wall and monotonic clock differ by {drift * 1e3:.0f} ms at most"
     if odd:
         detail += f"; {len(odd)} API timestamps disagree with the watch by over 1 s (worst {max(odd, key=abs):.1f} s)"
-    return (Verdict.PASSED if drift <= objectives.clock_drift_seconds_max else Verdict.INCONCLUSIVE), detail
+    if drift <= objectives.clock_drift_seconds_max:
+        return Verdict.PASSED, detail
+    return Verdict.INCONCLUSIVE, f"{detail}; up to {objectives.clock_drift_seconds_max * 1e3:.0f} ms are believed"
 
 
 def _watches(history: History, measured: Figures) -> _Finding:
@@ -214,5 +221,10 @@ def _watches(history: History, measured: Figures) -> _Finding:
     until = measured.axis.end_ns if ready_ns is None else ready_ns
     during = [event for event in broken if measured.axis.sent_ns <= event.at.monotonic_ns <= until]
     if during:
-        return Verdict.INCONCLUSIVE, f"the watch of {during[0].resource} broke during the recovery: {during[0].reason}"
+        seconds = measured.axis.seconds(during[0].at.monotonic_ns)
+        return (
+            Verdict.INCONCLUSIVE,
+            f"the watch of {during[0].resource} broke {seconds:.1f} s after the injection, during the recovery: "
+            f"{during[0].reason}",
+        )
     return Verdict.PASSED, f"{len(broken)} interruptions, none during the recovery"

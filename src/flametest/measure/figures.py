@@ -17,7 +17,7 @@ from flametest.measure.outage import user_visible_outage
 from flametest.measure.pods import WorkloadView, workload_view
 from flametest.measure.samples import Samples
 from flametest.measure.stages import Moments, recovery_moments, recovery_stages
-from flametest.measure.steady import UNDERLOADED, steady_state
+from flametest.measure.steady import is_underloaded, steady_state
 from flametest.measure.timeline import Demand, Timeline, demand, phase_bounds, timeline
 from flametest.model.events import Phase
 from flametest.model.history import History
@@ -198,11 +198,13 @@ def _steady_figure(
         if level.ratio is None or p95_ms is None:
             return Figure(None, note="no request was answered yet")
         steady_now = level.ratio >= objectives.slo and p95_ms <= objectives.p95_ms
-        note = "nothing was injected yet" if steady_now else "it was not steady before a fault"
+        found = f"{level.ratio:.2%} of the requests were good and p95 was {p95_ms:.0f} ms before a fault"
+        asked = f"{objectives.slo:.2%} and {objectives.p95_ms:g} ms are asked for"
+        note = "nothing was injected yet" if steady_now else f"{found}; {asked}"
         return Figure(0.0, 0.0, note=note) if steady_now else Figure(None, note=note)
     if steady is None:
         return Figure(None, note="no request was recorded")
-    if steady.seconds is None and steady.reason == UNDERLOADED:
+    if steady.seconds is None and is_underloaded(steady):
         return Figure(None, note=f"{steady.reason}, so it tells nothing of the system")
     if steady.seconds is None:
         return Figure(None, above=steady.after_seconds, note=steady.reason)

@@ -29,7 +29,9 @@ def isolation_criterion(history: History, limits: Sequence[Limit]) -> Criterion 
     name, title, unit = ISOLATION_CRITERION
     limit = next((one for one in limits if one.criterion == name), ISOLATION_LIMIT)
     figure = isolation_figure(history.of(ConnectionTried))
-    reason = f"not measured: {figure.note}" if figure.value is None else figure.note
+    reason = figure.note
+    if figure.value is None:
+        reason = f"not measured: {figure.note}; {limit.value:g} were allowed"
     return Criterion(name, title, unit, figure.value, None, limit, judge(figure.value, limit), reason)
 
 

@@ -65,7 +65,10 @@ def load_achieved(history: History, measured: Figures, objectives: Objectives) -
         return Verdict.INCONCLUSIVE, "load was started, and none of its requests was recorded in the baseline or later"
     silence = (ended[-1].at.monotonic_ns - int(demand.samples.sent_ns[-1])) / _NS if ended else 0.0
     if silence > _SILENCE_SECONDS_MAX:
-        return Verdict.INCONCLUSIVE, f"the load sent nothing in its last {silence:.1f} s"
+        return (
+            Verdict.INCONCLUSIVE,
+            f"the load sent nothing in its last {silence:.1f} s; up to {_SILENCE_SECONDS_MAX:.1f} s are believed",
+        )
     verdict, detail = _by_phase(measured, started[-1], ended, objectives)
     if early:
         detail += f"; it ended {_when(measured, early[0])}, when the system had been steady for long enough"
@@ -119,7 +122,11 @@ def _by_phase(measured: Figures, started: LoadStarted, ended: Sequence[LoadEnded
     demand, least = measured.demand, objectives.achieved_ratio_min
     spans, judged = _spans(measured, started, ended), _judged(measured, started, ended, least)
     if not spans:
-        return Verdict.INCONCLUSIVE, "the record is too short to compare achieved with offered"
+        return (
+            Verdict.INCONCLUSIVE,
+            "the record is too short to compare achieved with offered: no phase has load for "
+            f"{_PHASE_SECONDS_MIN:.1f} s",
+        )
     told = ", ".join(words for words, _ in judged)
     meant = "were reached in the baseline" if demand.is_reached else "were asked for"
     detail = f"{told} of {demand.offered_per_second:.4g} requests a second that {meant}"

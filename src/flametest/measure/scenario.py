@@ -23,7 +23,7 @@ from flametest.measure.rules import Recorded
 from flametest.measure.samples import Samples
 from flametest.measure.series import marks, series
 from flametest.measure.upstream import upstream_requests
-from flametest.measure.words import decapitalised, outcome_sentence, reason_sentence, summarise, what_was_done
+from flametest.measure.words import decapitalised, outcome_sentence, reason_sentence, summarise, told_of, what_was_done
 from flametest.model.history import History
 from flametest.model.measures import Durability
 from flametest.model.result import Check, ScenarioResult
@@ -35,6 +35,7 @@ LIMITABLE = (*CRITERIA, WRITES_LIMIT.criterion, ISOLATION_LIMIT.criterion)
 """Every criterion that a limit may be set for."""
 
 _NO_WRITES = WriteRecord()
+_OF_THE_SYSTEM = ("steady_again", "hypothesis_held")  # checks that can fail a scenario, and do not only cast doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def _writes_criterion(kept: Durability, limits: Sequence[Limit]) -> Criterion:
     figure = write_figure(kept)
     verdict = judge(figure.value, limit)
     reason = f"not measured: {figure.note}" if figure.value is None else figure.note
-    if figure.value is not None and limit.value:
+    if figure.value is None or limit.value:
         reason += f"; {limit.value:g} were allowed"
     return Criterion(name, title, unit, figure.value, None, limit, verdict, reason)
 
@@ -198,13 +199,15 @@ def _sentence(history: History, measured: Figures, criteria: tuple[Criterion, ..
     sentence = outcome_sentence(measured, criteria, what_was_done(measured))
     told = {"outage_seconds", "recovery_seconds", WRITES_LIMIT.criterion}
     missed = [one for one in criteria if one.verdict is Verdict.FAILED and one.name not in told]
-    broken = [one for one in checked if one.verdict is Verdict.FAILED and one.name == "steady_again"]
+    broken = [one for one in checked if one.verdict is Verdict.FAILED and one.name in _OF_THE_SYSTEM]
+    if any(one.verdict is Verdict.FAILED for one in criteria):  # which is why the hypothesis did not hold
+        broken = [one for one in broken if one.name != "hypothesis_held"]
     doubted = [one for one in checked if one.verdict is Verdict.INCONCLUSIVE]
     doubted.sort(key=lambda one: one.name not in CONTRADICTIONS)  # what follows from one tells less than it does
     doubts = [f"{decapitalised(one.title)}: {one.detail}" for one in doubted]
-    doubts += [f"{one.title.lower()}: {one.reason}" for one in criteria if one.verdict is Verdict.INCONCLUSIVE]
+    doubts += [told_of(one) for one in criteria if one.verdict is Verdict.INCONCLUSIVE]
     if missed:
-        return f"{sentence}; {missed[0].title.lower()}: {missed[0].reason}"
+        return f"{sentence}; {told_of(missed[0])}"
     if broken:
         return f"{sentence}; {broken[0].detail}"
     if doubts and not any(one.verdict is Verdict.FAILED for one in criteria):

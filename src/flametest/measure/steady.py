@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flametest.measure.latency import percentile
 from flametest.measure.objectives import Objectives
 from flametest.measure.samples import Samples
 from flametest.measure.timeline import Demand
 from flametest.model.measures import SteadyState
 
-__all__ = ["UNDERLOADED", "steady_hold_seconds", "steady_state", "steady_window_seconds"]
+__all__ = ["is_underloaded", "steady_hold_seconds", "steady_state", "steady_window_seconds"]
 
-UNDERLOADED = "less than the offered rate was sent"
-"""The reason that tells of the load and not of the system."""
+_UNDERLOADED = "less than the offered rate was sent"
 
 # A share of requests is compared as a count; this keeps 0.95 · 20 from asking for more than 19.
 _COUNT_SLACK = 1e-9
@@ -28,6 +28,11 @@ def steady_window_seconds(offered_per_second: float, objectives: Objectives) -> 
 def steady_hold_seconds(offered_per_second: float, objectives: Objectives) -> float:
     """Return how long the system has to stay good; a recorder has to go on for this long after recovery."""
     return objectives.hold_windows * steady_window_seconds(offered_per_second, objectives)
+
+
+def is_underloaded(steady: SteadyState) -> bool:
+    """Return whether the reason why it was not steady tells of the load, and not of the system."""
+    return steady.reason.startswith(_UNDERLOADED)
 
 
 def steady_state(demand: Demand, objectives: Objectives, *, t0_ns: int) -> SteadyState:
@@ -51,7 +56,7 @@ def steady_state(demand: Demand, objectives: Objectives, *, t0_ns: int) -> Stead
     if tau_ns is None:
         last_bad = starts[~verdicts.good]
         after_ns = max(0, horizon_ns - hold_ns, int(last_bad[-1]) - t0_ns if len(last_bad) else 0)
-        reason = _reason(verdicts, objectives, horizon_ns, hold_ns)
+        reason = _reason(verdicts, demand, objectives, horizon_ns, hold_ns)
     return SteadyState(
         seconds=None if tau_ns is None else (tau_ns - t0_ns) / 1e9,
         window_seconds=window_ns / 1e9,
@@ -64,8 +69,11 @@ def steady_state(demand: Demand, objectives: Objectives, *, t0_ns: int) -> Stead
 
 @dataclass(frozen=True, slots=True)
 class _Windows:
-    """Which windows kept each condition."""
+    """Which windows kept each condition, and which samples each of them holds: ``[first, last)``."""
 
+    first: NDArray[np.intp]
+    last: NDArray[np.intp]
+    width_ns: int
     available: NDArray[np.bool_]
     quick: NDArray[np.bool_]
     loaded: NDArray[np.bool_]
@@ -89,6 +97,9 @@ def _judge_windows(
     good = _within(samples.good, first, last)
     meant = demand.offered_per_second * window_ns / 1e9
     return starts, _Windows(
+        first,
+        last,
+        window_ns,
         available=(valid > 0) & (good >= objectives.slo * valid - _COUNT_SLACK),
         quick=(good > 0) & (good - _within(slow, first, last) >= 0.95 * good - _COUNT_SLACK),
         loaded=valid >= objectives.achieved_ratio_min * meant - demand.chance(window_ns / 1e9) - _COUNT_SLACK,
@@ -119,14 +130,39 @@ def _first_held(starts: NDArray[np.int64], good: NDArray[np.bool_], latest_ns: i
     return int(starts[found[0]]) if len(found) else None
 
 
-def _reason(windows: _Windows, objectives: Objectives, horizon_ns: int, hold_ns: int) -> str:
-    """Return what kept the system from being steady, most telling first."""
+def _reason(windows: _Windows, demand: Demand, objectives: Objectives, horizon_ns: int, hold_ns: int) -> str:
+    """Return what kept the system from being steady, the latest of several, with the figures of its last window."""
     if horizon_ns < hold_ns:
         return f"watched for {horizon_ns / 1e9:.1f} s only; {hold_ns / 1e9:.1f} s are needed to tell"
     failures = {
-        f"more than {(1 - objectives.slo) * 100:.3g} % of the requests failed": ~windows.available,
-        f"the 95th percentile of latency was over {objectives.p95_ms:g} ms": windows.available & ~windows.quick,
-        UNDERLOADED: windows.available & windows.quick & ~windows.loaded,
+        _unavailable: ~windows.available,
+        _slow: windows.available & ~windows.quick,
+        _underloaded: windows.available & windows.quick & ~windows.loaded,
     }
-    latest = {text: int(np.flatnonzero(failed)[-1]) for text, failed in failures.items() if failed.any()}
-    return max(latest, key=latest.__getitem__) if latest else "it was not steady for long enough"
+    latest = {told: int(np.flatnonzero(failed)[-1]) for told, failed in failures.items() if failed.any()}
+    if not latest:
+        return f"it was not steady for {hold_ns / 1e9:.1f} s on end within the {horizon_ns / 1e9:.1f} s of the watch"
+    told = max(latest, key=latest.__getitem__)
+    inside = np.arange(len(demand.samples))
+    within = (inside >= windows.first[latest[told]]) & (inside < windows.last[latest[told]])
+    return told(demand.samples.where(within), demand, objectives, windows.width_ns / 1e9)
+
+
+def _unavailable(inside: Samples, _demand: Demand, objectives: Objectives, seconds: float) -> str:
+    share = f"more than {(1 - objectives.slo) * 100:.3g} % of the requests failed"
+    if not len(inside):
+        return f"{share}: none was sent for {seconds:.1f} s"
+    return f"{share}: {int(np.count_nonzero(inside.bad))} of {len(inside)} within {seconds:.1f} s"
+
+
+def _slow(inside: Samples, _demand: Demand, objectives: Objectives, seconds: float) -> str:
+    p95_ms = percentile(inside.latency_ms[inside.good], 95.0)
+    found = "no request was good" if p95_ms is None else f"{p95_ms:.0f} ms"
+    return f"the 95th percentile of latency was over {objectives.p95_ms:g} ms: {found} within {seconds:.1f} s"
+
+
+def _underloaded(inside: Samples, demand: Demand, objectives: Objectives, seconds: float) -> str:
+    return (
+        f"{_UNDERLOADED}: {len(inside)} of {demand.offered_per_second * seconds:.0f} requests within {seconds:.1f} s; "
+        f"at least {objectives.achieved_ratio_min:.0%} are needed"
+    )

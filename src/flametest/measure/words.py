@@ -11,7 +11,7 @@ from flametest.model.measures import Outage
 from flametest.model.result import ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict, worst
 
-__all__ = ["amount", "decapitalised", "outcome_sentence", "reason_sentence", "summarise", "what_was_done"]
+__all__ = ["amount", "decapitalised", "outcome_sentence", "reason_sentence", "summarise", "told_of", "what_was_done"]
 
 # What faults and Chaos Toolkit's usual activities do, as a reader would say it; others go by their own name.
 _DEEDS = {
@@ -91,7 +91,8 @@ def _limit_text(limit: Limit) -> str:
 def reason_sentence(name: str, figure: Figure, limit: Limit | None, verdict: Verdict) -> str:
     """Return why a figure got its verdict, such as "4.1 s is over the limit of 3 s"."""
     if figure.value is None and figure.above is None:
-        return f"not measured: {figure.note}" if figure.note else "not measured"
+        bound = f"; the limit is {_limit_text(limit)}" if limit is not None else ""
+        return (f"not measured: {figure.note}" if figure.note else "not measured") + bound
     value = figure.above if figure.above is not None else figure.value or 0.0
     text = _figure_text(name, value)
     if limit is not None and verdict is Verdict.FAILED:
@@ -109,6 +110,11 @@ def reason_sentence(name: str, figure: Figure, limit: Limit | None, verdict: Ver
         return f"{shown} is {beyond} {told}"
     sampled = f" by a request every {figure.resolution * 1e3:.0f} ms" if 0 < limit.value < figure.resolution else ""
     return f"{shown}; whether {told} holds cannot be told{sampled}"
+
+
+def told_of(criterion: Criterion) -> str:
+    """Return a criterion and why it was judged so, as a part of a sentence."""
+    return f"{decapitalised(criterion.title)}: {criterion.reason}"
 
 
 def what_was_done(measured: Figures) -> str:

@@ -138,7 +138,7 @@ class ScenarioEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class ExperimentStopped(Event):
-    """Chaos Toolkit stopped before the end of the experiment, or injected nothing; ``reason`` is one line."""
+    """Chaos Toolkit stopped before the end of the experiment, injected nothing, or deviated; ``reason`` is one line."""
 
     reason: str
 

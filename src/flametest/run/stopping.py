@@ -18,6 +18,7 @@ __all__ = ["LOG_FILE", "LogRecord", "read_log", "why_stopped", "why_stopped_in"]
 JOURNAL_FILE = "journal.json"
 LOG_FILE = "chaostoolkit.log"
 NOT_HEALTHY = "the system was not healthy before the fault"
+NOT_HELD = "the hypothesis did not hold after the fault"
 _CHARACTERS_MAX = 400
 _FOUND_CHARACTERS_MAX = 120
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -58,17 +59,20 @@ def why_stopped_in(folder: Path) -> str:
 
 
 def why_stopped(journal: Json, log: Sequence[LogRecord]) -> str:
-    """Return in one line why an experiment stopped; empty when it did not, or when nothing was left that tells it.
+    """Return in one line why an experiment stopped or deviated; empty when it did neither, or nothing tells it.
 
     Args:
         journal: Chaos Toolkit's; empty where it has written none.
         log: its log.
     """
-    before = (journal.get("steady_states") or {}).get("before") or {}
+    states = journal.get("steady_states") or {}
+    before, after = states.get("before") or {}, states.get("after") or {}
     status = journal.get("status")
     critical = [record for record in log if record.level == "CRITICAL"]
     if before.get("steady_state_met") is False:
         reason = f"{NOT_HEALTHY}: {_deviation(before, log)}"
+    elif journal.get("deviated") and status == "completed" and after.get("steady_state_met") is False:
+        reason = f"{NOT_HELD}: {_deviation(after, log)}"
     elif status == "completed" or (journal.get("deviated") and status not in ("interrupted", "aborted")):
         reason = ""
     elif critical:

@@ -10,6 +10,7 @@ import pytest
 from flametest.kube.errors import ConflictError, NotFoundError
 from flametest.kube.pages import Listing, whole_list
 from flametest.kube.resources import (
+    DAEMON_SETS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     NAMESPACES,
@@ -27,6 +28,7 @@ from tests.faults.system import NODE_PORT_ADDRESS, READY_SECONDS, ROOT, System
 
 NAMESPACE = "flametest"
 _LISTED = (
+    DAEMON_SETS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     NETWORK_POLICIES,

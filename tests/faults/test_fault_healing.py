@@ -230,7 +230,7 @@ def uids(client: Any) -> set[str]:
 def test_a_partition_empties_the_policies_that_admit_and_puts_their_rules_back(client: Any) -> None:
     kept = policy(client, "api", {"app": "api"})
     (found,) = admitting(client, NS, uids(client))
-    deny(client, NS, "api", ["api"])
+    deny(client, NS, "api", {"matchLabels": {"app": "api"}}, ["api"])
     assert kept["spec"]["ingress"] == []
     assert client.api.get(NETWORK_POLICIES.path(NS, "flametest-partition-api"))["spec"]["ingress"] == []
     rules = {"api": found["spec"]["ingress"]}
@@ -242,7 +242,7 @@ def test_a_partition_empties_the_policies_that_admit_and_puts_their_rules_back(c
 
 def test_a_policy_that_was_changed_or_deleted_meanwhile_is_left_so(client: Any) -> None:
     kept = policy(client, "api", {"app": "api"})
-    deny(client, NS, "api", ["api"])
+    deny(client, NS, "api", {"matchLabels": {"app": "api"}}, ["api"])
     kept["spec"]["ingress"] = [{"ports": [{"port": 81}]}]
     told = put_back(client, NS, "api", {"api": [{"ports": [{"port": 80}]}], "gone": []})
     assert "NetworkPolicy api was changed by somebody else" in told
@@ -257,7 +257,7 @@ def test_a_policy_that_admits_to_other_pods_as_well_is_not_emptied(client: Any) 
 
 
 def test_a_partition_of_nobody_in_particular_is_refused(client: Any) -> None:
-    with pytest.raises(FaultError, match="every pod of the namespace would be cut off"):
+    with pytest.raises(FaultError, match="every pod of the namespace would be meant"):
         NetworkPartition(NS, " ", 80).targets(client)
 
 

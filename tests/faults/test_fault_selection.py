@@ -72,10 +72,10 @@ def test_a_node_is_named_or_drawn_from_those_with_a_pod_of_an_app(client: Any) -
     assert drawn[0].name == "node-1"
     with pytest.raises(FaultError, match="neither a node nor an app nor a label selector is named"):
         NodeSelection(NS).targets(client)
-    with pytest.raises(FaultError, match="no node has a live pod with 'app=apii'"):
+    with pytest.raises(FaultError, match="holds no workload 'apii', and none whose pods have the label app=apii"):
         NodeSelection(NS, app="apii").targets(client)
     assert NodeSelection(NS, label_selector="app=api").targets(client) == drawn
-    with pytest.raises(FaultError, match=r"no node has a live pod with 'app=api,io\.kompose\.service=api'"):
+    with pytest.raises(FaultError, match=r"no node has a live pod of api with 'io\.kompose\.service=api'"):
         NodeSelection(NS, app="api", label_selector="io.kompose.service=api").targets(client)
     with pytest.raises(FaultError, match="the cluster holds no Node 'node-9'"):
         NodeSelection(NS, "node-9").targets(client)

@@ -143,7 +143,7 @@ def test_a_dry_run_shows_the_targets_of_every_experiment_and_touches_nothing(sys
     dry = system.flametest("run", "--dry-run", "--suite", "full")
     assert dry.returncode == 0, dry.stdout + dry.stderr
     assert "remove-the-entry-service: remove Service nginx: Service flametest/nginx" in dry.stdout
-    assert "let nobody connect to pods with app=logic: Deployment flametest/logic, NetworkPolicy" in dry.stdout
+    assert "let nobody connect to the pods of logic: Deployment flametest/logic, NetworkPolicy" in dry.stdout
     assert "Node sandbox-" in dry.stdout
     assert dry.stdout.splitlines()[-1].startswith("nothing was injected")
     assert system.specifications() == before

@@ -46,7 +46,7 @@ def test_an_intruder_without_a_network_proves_nothing(system: System) -> None:
     [
         ({}, "no app is named"),
         ({"logic": 1}, "no pod of namespace 'flametest' is seen to connect to port 1 of logic"),
-        ({"logik": 8080}, "holds no workload with app=logik"),
+        ({"logik": 8080}, "holds no workload 'logik'"),
     ],
 )
 def test_an_intrusion_that_could_prove_nothing_is_refused(system: System, isolated: dict[str, int], told: str) -> None:

@@ -9,15 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from flametest.faults.apps import find_app
 from flametest.faults.connection import Reach, Reached, ready_pods, try_to_reach, vantage
 from flametest.faults.errors import FaultError
 from flametest.faults.helper_pod import helper_pod
 from flametest.faults.protocol import Proof, State
 from flametest.faults.readback import remove
 from flametest.faults.waiting import wait_for
-from flametest.faults.workloads import WORKLOADS, selects, target_of
 from flametest.kube import KubeClient
 from flametest.kube.errors import ConflictError
+from flametest.kube.pods import is_ready
 from flametest.kube.resources import PODS, Object
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
@@ -61,7 +62,8 @@ class Intrusion:
         """Return the workloads whose pods the intruder tries to reach."""
         if not self.isolated:
             raise FaultError("no app is named, so nothing would be tried", "name the isolated apps with their ports")
-        return tuple(target_of(self._workload(client, app)) for app in sorted(self.isolated))
+        found = (find_app(client, self.namespace, app).targets for app in sorted(self.isolated))
+        return tuple(dict.fromkeys(target for targets in found for target in targets))
 
     def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
         """Return what is to be removed.
@@ -126,18 +128,10 @@ class Intrusion:
         return try_to_reach(client, (self.namespace, INTRUDER), self._address(client, app), port)
 
     def _address(self, client: KubeClient, app: str) -> str:
-        for pod in ready_pods(client, self.namespace):
-            if (pod["metadata"].get("labels") or {}).get("app") == app:
+        for pod in find_app(client, self.namespace, app).pods:
+            if is_ready(pod):
                 return str(pod["status"].get("podIP", ""))
-        raise FaultError(f"no pod of namespace {self.namespace!r} with app={app} is ready", "deploy it, or mend it")
-
-    def _workload(self, client: KubeClient, app: str) -> Object:
-        for resource in WORKLOADS.values():
-            for one in client.api.listed(resource.path(self.namespace)).items:
-                if selects({"app": app}, one["spec"]["template"]["metadata"].get("labels")):
-                    found: Object = one | {"kind": resource.kind}
-                    return found
-        raise FaultError(f"namespace {self.namespace!r} holds no workload with app={app}", "name an app that is there")
+        raise FaultError(f"no pod of {app} in namespace {self.namespace!r} is ready", "wait until one is, or mend it")
 
     def _is_ready(self, client: KubeClient) -> bool:
         return any(pod["metadata"]["name"] == INTRUDER for pod in ready_pods(client, self.namespace))

@@ -7,26 +7,27 @@ those that select the same pods are emptied, and put back afterwards.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from flametest.faults.apps import App, find_app
 from flametest.faults.connection import Reach, Reached, try_to_reach, vantage
 from flametest.faults.errors import FaultError
-from flametest.faults.policies import admitting, deny, labels_of, put_back
+from flametest.faults.policies import admitting, deny, put_back
 from flametest.faults.protocol import Proof, State
-from flametest.faults.selection import PodSelection
 from flametest.faults.waiting import wait_for
-from flametest.faults.workloads import WORKLOADS, selects, target_of
+from flametest.faults.workloads import target_of
 from flametest.kube import KubeClient
 from flametest.kube.pods import is_ready
-from flametest.kube.resources import NETWORK_POLICIES, Object
+from flametest.kube.resources import NETWORK_POLICIES
 from flametest.model.events import Target
 
 __all__ = ["NetworkPartition"]
 
 PROOF_SECONDS_MAX = 10.0
+PODS_TOLD_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkPartition:
-    """Let no connection in to the pods with the label ``app``; of these ``port`` is tried for the proof."""
+    """Let no connection in to the pods of ``app`` (see `flametest.faults.apps`); ``port`` is tried for the proof."""
 
     name: ClassVar[str] = "network_partition"
     lasts: ClassVar[bool] = True
@@ -38,15 +39,17 @@ class NetworkPartition:
     @property
     def title(self) -> str:
         """Return what it does."""
-        return f"let nobody connect to pods with {labels_of(self.app)}"
+        return f"let nobody connect to the pods of {self.app}"
 
     def targets(self, client: KubeClient) -> tuple[Target, ...]:
-        """Return the workloads whose pods are cut off, and the policies whose rules will be emptied."""
-        if not self.app.strip():
-            raise FaultError("the app is empty, so every pod of the namespace would be cut off", "name one app")
-        pods = {pod.uid for pod in self._selection().targets(client)}
-        policies = (one | {"kind": NETWORK_POLICIES.kind} for one in admitting(client, self.namespace, pods))
-        return tuple(target_of(one) for one in (*self._workloads(client), *policies))
+        """Return the workloads whose pods are cut off, and the policies whose rules will be emptied.
+
+        Raises:
+            FaultError: there is no such app, it has no live pod, or pods of others would be cut off with it.
+        """
+        app = self._found(client)
+        policies = (one | {"kind": NETWORK_POLICIES.kind} for one in admitting(client, self.namespace, _uids(app)))
+        return (*app.targets, *map(target_of, policies))
 
     def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
         """Return the rules of the policies, and a pod that can connect now.
@@ -54,8 +57,8 @@ class NetworkPartition:
         Raises:
             FaultError: no pod can, so that a partition would prove nothing.
         """
-        pods = self._selection().pods(client)
-        pod = next((one for one in pods if is_ready(one)), pods[0])
+        app = self._found(client)
+        pod = next((one for one in app.pods if is_ready(one)), app.pods[0])
         address = str(pod["status"].get("podIP", ""))
         source = vantage(client, self.namespace, address, self.port)
         if not source.pod:
@@ -64,8 +67,7 @@ class NetworkPartition:
                 f"{pod['metadata']['name']}, so cutting it off would prove nothing: {source.evidence}",
                 "mend the port, or the system",
             )
-        uids = {str(one["metadata"]["uid"]) for one in pods}
-        policies = admitting(client, self.namespace, uids)
+        policies = admitting(client, self.namespace, _uids(app))
         return {
             "namespace": self.namespace,
             "app": self.app,
@@ -79,7 +81,7 @@ class NetworkPartition:
     def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
         """Put the denying policy in force, then empty the others."""
         emptied = [target.name for target in targets if target.kind == NETWORK_POLICIES.kind]
-        deny(client, self.namespace, self.app, emptied)
+        deny(client, self.namespace, self.app, self._found(client).selector, emptied)
 
     def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
         """Wait until the pod that could connect before cannot."""
@@ -101,14 +103,22 @@ class NetworkPartition:
         """Put the rules back, then remove the denying policy."""
         return put_back(client, state["namespace"], state["app"], state["rules"], state.get("uids"))
 
-    def _workloads(self, client: KubeClient) -> list[Object]:
-        wanted = {"app": self.app}
-        found = []
-        for resource in WORKLOADS.values():
-            for one in client.api.listed(resource.path(self.namespace)).items:
-                if selects(wanted, one["spec"]["template"]["metadata"].get("labels")):
-                    found.append(one | {"kind": resource.kind})
-        return found
+    def _found(self, client: KubeClient) -> App:
+        app = find_app(client, self.namespace, self.app)
+        if not app.pods:
+            raise FaultError(
+                f"no pod of {self.app} in namespace {self.namespace!r} lives, so there is nothing to cut off",
+                "wait until one does; nothing was touched",
+            )
+        if app.strangers and not app.by_label:
+            names = ", ".join(str(pod["metadata"]["name"]) for pod in app.strangers[:PODS_TOLD_MAX])
+            raise FaultError(
+                f"the selector of {self.app} selects {len(app.strangers)} pods that are not its own as well ({names}), "
+                "and a NetworkPolicy would cut them off too",
+                f"give the pods of {self.app} a label of their own, and select them by it",
+            )
+        return app
 
-    def _selection(self) -> PodSelection:
-        return PodSelection(self.namespace, labels_of(self.app), every=True)
+
+def _uids(app: App) -> frozenset[str]:
+    return frozenset(str(pod["metadata"]["uid"]) for pod in app.pods)

@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 
+from flametest.faults.apps import find_app
 from flametest.faults.errors import FaultError
 from flametest.faults.workloads import existing, target_of
 from flametest.kube import KubeClient
@@ -22,7 +23,7 @@ class NodeSelection:
     Attributes:
         namespace: where the pods are by which it is drawn.
         node: its name; else one is drawn from those with a live pod that the others select.
-        app: value of the pods' label ``app``.
+        app: whose pods, as `flametest.faults.apps` finds it.
         label_selector: any other selector of pods, as the API takes it.
     """
 
@@ -45,17 +46,20 @@ class NodeSelection:
         return (target_of(node), *(target_of(pod | {"kind": PODS.kind}) for pod in pods_on(client, node)))
 
     def _drawn(self, client: KubeClient) -> str:
-        parts = [f"app={self.app}"] if self.app.strip() else []
-        selector = ",".join([*parts, *([self.label_selector] if self.label_selector.strip() else [])])
-        if not selector:
+        app, selector = self.app.strip(), self.label_selector.strip()
+        if not app and not selector:
             raise FaultError(
                 "neither a node nor an app nor a label selector is named, so any node would do", "name one of them"
             )
-        pods = client.api.listed(PODS.path(self.namespace), {"labelSelector": selector}).items
+        pods = client.api.listed(PODS.path(self.namespace), {"labelSelector": selector} if selector else None).items
+        if app:
+            own = {pod["metadata"]["uid"] for pod in find_app(client, self.namespace, app).pods}
+            pods = [pod for pod in pods if pod["metadata"]["uid"] in own]
         nodes = sorted({str(pod["spec"]["nodeName"]) for pod in pods if is_live(pod) and pod["spec"].get("nodeName")})
         if not nodes:
+            whose = " ".join([*([f"of {app}"] if app else []), *([f"with {selector!r}"] if selector else [])])
             raise FaultError(
-                f"no node has a live pod with {selector!r} in namespace {self.namespace!r}", "mend the selector"
+                f"no node has a live pod {whose} in namespace {self.namespace!r}", "mend the app or the selector"
             )
         return random.choice(nodes)  # noqa: S311 (not for secrets: repeatable on purpose)
 

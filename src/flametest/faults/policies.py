@@ -12,16 +12,10 @@ from flametest.kube.errors import ConflictError
 from flametest.kube.pods import is_live
 from flametest.kube.resources import NETWORK_POLICIES, PODS, Object
 
-__all__ = ["DENYING", "admitting", "deny", "isolating", "labels_of", "put_back"]
+__all__ = ["DENYING", "admitting", "deny", "isolating", "put_back", "selected"]
 
 DENYING = "flametest-partition"
-LABEL = "app"
 GONE_SECONDS_MAX = 25.0
-
-
-def labels_of(app: str) -> str:
-    """Return the label selector of an app."""
-    return f"{LABEL}={app}"
 
 
 def admitting(client: KubeClient, namespace: str, pods: AbstractSet[str]) -> list[Object]:
@@ -34,12 +28,12 @@ def admitting(client: KubeClient, namespace: str, pods: AbstractSet[str]) -> lis
     found = []
     for policy in client.api.listed(NETWORK_POLICIES.path(namespace)).items:
         spec = policy["spec"]
-        selected = _selected(client, namespace, spec.get("podSelector") or {}) if spec.get("ingress") else frozenset()
-        if not selected & pods:
+        chosen = _uids(client, namespace, spec.get("podSelector") or {}) if spec.get("ingress") else frozenset()
+        if not chosen & pods:
             continue
-        if selected - pods:
+        if chosen - pods:
             raise FaultError(
-                f"NetworkPolicy {policy['metadata']['name']} admits to {len(selected - pods)} other pods as well, "
+                f"NetworkPolicy {policy['metadata']['name']} admits to {len(chosen - pods)} other pods as well, "
                 "which would be cut off too",
                 "give the pods that are to be cut off a policy of their own",
             )
@@ -59,16 +53,14 @@ def isolating(
     for policy in client.api.listed(NETWORK_POLICIES.path(namespace)).items:
         spec = policy["spec"]
         directions = spec.get("policyTypes") or (["Ingress", "Egress"] if spec.get("egress") else ["Ingress"])
-        selected = (
-            _selected(client, namespace, spec.get("podSelector") or {}) if direction in directions else frozenset()
-        )
-        if selected and (pods is None or selected & pods):
+        chosen = _uids(client, namespace, spec.get("podSelector") or {}) if direction in directions else frozenset()
+        if chosen and (pods is None or chosen & pods):
             found.append(policy)
     return found
 
 
-def deny(client: KubeClient, namespace: str, app: str, emptied: Sequence[str]) -> None:
-    """Make a policy that admits nobody to an app's pods, and empty the rules of the policies named.
+def deny(client: KubeClient, namespace: str, app: str, selector: Mapping[str, object], emptied: Sequence[str]) -> None:
+    """Make a policy that admits nobody to the pods of an app, and empty the rules of the policies named.
 
     Raises:
         KubeError: the API is unreachable or refused.
@@ -77,7 +69,7 @@ def deny(client: KubeClient, namespace: str, app: str, emptied: Sequence[str]) -
         "apiVersion": NETWORK_POLICIES.api_version,
         "kind": NETWORK_POLICIES.kind,
         "metadata": {"name": f"{DENYING}-{app}", "namespace": namespace},
-        "spec": {"podSelector": {"matchLabels": {LABEL: app}}, "policyTypes": ["Ingress"], "ingress": []},
+        "spec": {"podSelector": selector, "policyTypes": ["Ingress"], "ingress": []},
     }
     with suppress(ConflictError):  # left by an earlier one that was healed by half
         client.api.send("POST", NETWORK_POLICIES.path(namespace), policy)
@@ -131,11 +123,18 @@ def _rules_back(client: KubeClient, place: tuple[str, str], ingress: list[Object
     return f"{title} has its rules again"
 
 
-def _selected(client: KubeClient, namespace: str, selector: Object) -> frozenset[str]:
-    """Return the uids of the live pods that a label selector selects, as the API itself reads it."""
+def selected(client: KubeClient, namespace: str, selector: Object) -> list[Object]:
+    """Return the live pods that a label selector selects, as the API itself reads it.
+
+    Raises:
+        KubeError: the API is unreachable or refused.
+    """
     query = {"labelSelector": text} if (text := _as_text(selector)) else None
-    pods = client.api.listed(PODS.path(namespace), query).items
-    return frozenset(str(pod["metadata"]["uid"]) for pod in pods if is_live(pod))
+    return [pod for pod in client.api.listed(PODS.path(namespace), query).items if is_live(pod)]
+
+
+def _uids(client: KubeClient, namespace: str, selector: Object) -> frozenset[str]:
+    return frozenset(str(pod["metadata"]["uid"]) for pod in selected(client, namespace, selector))
 
 
 def _as_text(selector: Object) -> str:

@@ -7,6 +7,7 @@ otherwise. Rights are in the namespace of the system unless they say ``everywher
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from flametest.faults.apps import KINDS
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
@@ -32,9 +33,9 @@ NAMESPACE = (Right("namespaces", "", "get"),)
 _COMMON = (*NAMESPACE, *rights(PODS, "get", "list"))
 # Over a WebSocket exec is a GET; newer API servers ask for the other verb as well.
 _EXEC = rights(PODS, "create", "get", subresource="exec")
-_WORKLOADS_LISTED = tuple(right for workload in WORKLOADS.values() for right in rights(workload, "list"))
 # Whose a pod is, its owners tell.
 _OWNERS = rights(REPLICA_SETS, "list")
+_APP = (*(right for kind in KINDS for right in rights(kind, "list")), *_OWNERS)
 _POD_PROXY = rights(PODS, "create", "delete", "get", subresource="proxy")
 
 
@@ -48,6 +49,11 @@ def _outage(fault: Any) -> tuple[Right, ...]:
 
 def _errors(fault: Any) -> tuple[Right, ...]:
     return (*rights(WORKLOADS[fault.kind], "get", "list"), *_POD_PROXY, *_OWNERS)
+
+
+def _node(fault: Any) -> tuple[Right, ...]:
+    drawing = _APP if fault.selection.app else ()
+    return (*rights(NODES, "get", "list", "patch"), *rights(PODS, "list", everywhere=True), *drawing)
 
 
 def _always(*needed: Right) -> Callable[[Any], tuple[Right, ...]]:
@@ -67,18 +73,14 @@ RIGHTS: Mapping[type[Fault], Callable[[Any], tuple[Right, ...]]] = {
         *_POD_PROXY,
         *_EXEC,
     ),
-    Intrusion: _always(*rights(PODS, "create", "delete"), *_WORKLOADS_LISTED, *_EXEC),
+    Intrusion: _always(*rights(PODS, "create", "delete"), *_APP, *_EXEC),
     NetworkPartition: _always(
         *rights(NETWORK_POLICIES, "create", "delete", "get", "list", "patch"),
-        *_WORKLOADS_LISTED,
+        *_APP,
         *_EXEC,
     ),
-    NodeDrain: _always(
-        *rights(NODES, "get", "list", "patch"),
-        *rights(PODS, "list", everywhere=True),
-        *rights(PODS, "create", subresource="eviction"),
-    ),
-    NodeLoss: _always(*rights(NODES, "get", "list", "patch"), *rights(PODS, "list", everywhere=True)),
+    NodeDrain: lambda fault: (*_node(fault), *rights(PODS, "create", subresource="eviction")),
+    NodeLoss: _node,
     PodDeletion: _always(*rights(PODS, "delete")),
     RandomErrors: _errors,
     RollingRestart: _always(*rights(DEPLOYMENTS, "get", "list", "patch"), *_OWNERS),

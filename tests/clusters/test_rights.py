@@ -1,6 +1,7 @@
 """Rights: each fault names its own, and the rules made of them grant these and nothing else, as a cluster decides."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from flametest.faults.catalogue import FAULTS
 from flametest.faults.rights import RIGHTS
 from flametest.incluster.rules import rules_of
 from flametest.kube.resources import DEPLOYMENTS, NETWORK_POLICIES, NODES, PODS, SERVICES
-from flametest.kube.rights import Right, rights
+from flametest.kube.rights import Right, lacking, rights
 from flametest.run.experiment import load_experiment
 from flametest.run.needs import Plan, experiment_needs
 from flametest.run.preflight import told
@@ -83,6 +84,57 @@ def test_an_experiment_needs_the_rights_of_its_faults_and_says_what_for(name: st
     needs = experiment_needs(Plan((experiment("control"), experiment(name))), ACCESS)
     assert name in needs[right]
     assert right not in experiment_needs(Plan((experiment("control"),)), ACCESS)
+
+
+def widened(tmp_path: Path, name: str, namespaces: list[str], **arguments: object) -> Any:
+    """Return an experiment whose recorder names further namespaces, and whose fault has further arguments."""
+    document = json.loads((EXPERIMENTS / f"{name}.json").read_text())
+    document["controls"][0]["provider"]["arguments"]["namespaces"] = namespaces
+    for activity in document["method"]:
+        if activity["provider"].get("func", "").startswith(("inject_", "terminate_")):
+            activity["provider"]["arguments"] |= arguments
+    path = tmp_path / f"{name}.json"
+    path.write_text(json.dumps(document))
+    return load_experiment(path)
+
+
+def test_a_drain_needs_to_evict_in_every_namespace_that_the_experiment_names(tmp_path: Path) -> None:
+    needs = experiment_needs(Plan((widened(tmp_path, "node-drain", ["kube-system"]),)), ACCESS)
+    there = replace(rights(PODS, "create", subresource="eviction")[0], namespace="kube-system")
+    assert needs[there] == ("node-drain",)
+    assert str(there) == "create pods/eviction in namespace 'kube-system'"
+    assert replace(there, namespace="") in needs
+    assert not any(right.namespace for right in experiment_needs(Plan((experiment("node-drain"),)), ACCESS))
+
+
+def test_a_fault_in_another_namespace_needs_its_rights_there(tmp_path: Path) -> None:
+    needs = experiment_needs(Plan((widened(tmp_path, "scale-api", ["stock"], namespace="stock"),)), ACCESS)
+    (patch,) = rights(DEPLOYMENTS, "patch")
+    assert needs[replace(patch, namespace="stock")] == ("scale-api",)
+    assert patch not in needs
+    assert rights_of_roles(needs) == {"", "stock"}
+
+
+def rights_of_roles(needs: Any) -> set[str]:
+    """Return the namespaces in which a role made of these needs grants something; the system's is empty."""
+    return {namespace for namespace in ("", "stock", "other") if rules_of(needs, everywhere=False, namespace=namespace)}
+
+
+def test_only_the_namespace_of_a_right_is_asked(tmp_path: Path) -> None:
+    asked = []
+
+    class Reviews:
+        def send(self, method: str, path: str, body: Any) -> Any:
+            asked.append(body["spec"]["resourceAttributes"].get("namespace"))
+            return {"status": {"allowed": False}}
+
+    wanted = [
+        *rights(PODS, "get"),
+        replace(rights(PODS, "get")[0], namespace="stock"),
+        *rights(NODES, "get"),
+    ]
+    assert lacking(Reviews(), wanted, "shop") == wanted  # type: ignore[arg-type]
+    assert asked == ["shop", "stock", None]
 
 
 def test_whoever_only_deploys_needs_no_right_of_an_experiment() -> None:

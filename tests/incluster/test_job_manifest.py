@@ -1,5 +1,6 @@
 """The Job as it is printed: what it may do, how it is bounded, and that everything it names is in it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,25 @@ def test_only_an_experiment_with_nodes_gets_rights_in_the_whole_cluster() -> Non
     assert verbs(objects["ClusterRole"], "nodes") == {"get", "list", "patch"}
     assert objects["ClusterRole"]["metadata"]["name"] == "flametest-runner-flametest"
     assert objects["ClusterRoleBinding"]["roleRef"]["name"] == "flametest-runner-flametest"
+
+
+def test_further_namespaces_of_an_experiment_get_a_role_of_their_own(tmp_path: Path) -> None:
+    document = json.loads((ROOT / "experiments" / "node-drain.json").read_text())
+    document["controls"][0]["provider"]["arguments"]["namespaces"] = ["kube-system"]
+    file = tmp_path / "node-drain.json"
+    file.write_text(json.dumps(document))
+    wish = JobWish(suite="core", experiments=(file,), namespace="flametest")
+    there = [
+        one.object
+        for one in plan_job(wish, PROJECT).manifests
+        if one.object["metadata"].get("namespace") == "kube-system"
+    ]
+    assert [(one["kind"], one["metadata"]["name"]) for one in there] == [
+        ("Role", "flametest-runner-flametest"),
+        ("RoleBinding", "flametest-runner-flametest"),
+    ]
+    assert verbs(there[0], "pods/eviction") == {"create"}
+    assert there[1]["roleRef"]["name"] == "flametest-runner-flametest"
 
 
 def test_no_rule_has_a_wildcard() -> None:

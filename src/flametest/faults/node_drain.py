@@ -57,7 +57,7 @@ class NodeDrain:
             FaultError: pods of another namespace would have to leave, and may not be evicted.
         """
         for namespace in sorted({target.namespace for target in targets if target.kind == PODS.kind}):
-            # The preflight asks for the system's own namespace only.
+            # Stock `chaos run` has no preflight that would have asked.
             if namespace != self.selection.namespace and lacking(client.api, _EVICTING, namespace):
                 raise FaultError(
                     f"the user of this context may not evict pods of namespace {namespace!r}, and some are on node "

@@ -1,10 +1,12 @@
 """Which rights each fault needs, from its targets to its healing: what a preflight asks for, and a Role grants.
 
 Beside `flametest.faults.catalogue`, in one place, because a right that is missing shows only in the middle of a fault
-otherwise. Rights are in the namespace of the system unless they say ``everywhere``.
+otherwise. Rights are in the namespace of the fault unless they say ``everywhere``; that is the system's, or one that
+the experiment names as well.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from flametest.faults.apps import KINDS
@@ -36,6 +38,7 @@ _EXEC = rights(PODS, "create", "get", subresource="exec")
 # Whose a pod is, its owners tell.
 _OWNERS = rights(REPLICA_SETS, "list")
 _APP = (*(right for kind in KINDS for right in rights(kind, "list")), *_OWNERS)
+_EVICTING = rights(PODS, "create", subresource="eviction")
 _POD_PROXY = rights(PODS, "create", "delete", "get", subresource="proxy")
 
 
@@ -79,7 +82,7 @@ RIGHTS: Mapping[type[Fault], Callable[[Any], tuple[Right, ...]]] = {
         *_APP,
         *_EXEC,
     ),
-    NodeDrain: lambda fault: (*_node(fault), *rights(PODS, "create", subresource="eviction")),
+    NodeDrain: lambda fault: (*_node(fault), *_EVICTING),
     NodeLoss: _node,
     PodDeletion: _always(*rights(PODS, "delete")),
     RandomErrors: _errors,
@@ -90,6 +93,25 @@ RIGHTS: Mapping[type[Fault], Callable[[Any], tuple[Right, ...]]] = {
 """By the fault's type, what its options make of it; what all faults need is in `rights_of`."""
 
 
-def rights_of(fault: Fault) -> tuple[Right, ...]:
-    """Return every right that a fault needs, those of the gate and of its healing included."""
-    return tuple(dict.fromkeys((*_COMMON, *RIGHTS[type(fault)](fault))))
+def rights_of(fault: Fault, system: str, further: Collection[str] = ()) -> tuple[Right, ...]:
+    """Return every right that a fault needs, those of the gate and of its healing included.
+
+    Args:
+        fault: the fault.
+        system: the namespace of the system under test.
+        further: other namespaces in which the experiment may hit something; a drain evicts pods there as well.
+    """
+    found = [_within(right, _namespace_of(fault), system) for right in (*_COMMON, *RIGHTS[type(fault)](fault))]
+    if isinstance(fault, NodeDrain):
+        elsewhere = (*NAMESPACE, *_EVICTING)
+        found += [_within(right, namespace, system) for namespace in sorted(further) for right in elsewhere]
+    return tuple(dict.fromkeys(found))
+
+
+def _within(right: Right, namespace: str, system: str) -> Right:
+    return right if right.everywhere or namespace in ("", system) else replace(right, namespace=namespace)
+
+
+def _namespace_of(fault: Any) -> str:
+    """Return the namespace that a fault is in; empty where it names none."""
+    return str(getattr(fault, "namespace", "") or getattr(getattr(fault, "selection", None), "namespace", ""))

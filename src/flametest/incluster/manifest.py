@@ -6,6 +6,7 @@ Namespace flametest-runner                      of its own, so that no fault, wa
   PersistentVolumeClaim state                   the undo journal, which has to outlive the pod
   Job                                           one pod, once
 Role, RoleBinding in the system's namespace     what the experiments and the recorder need there
+Role, RoleBinding in others                     likewise, where an experiment names further namespaces
 ClusterRole, ClusterRoleBinding                 only where an experiment needs something of the whole cluster
 """
 
@@ -71,8 +72,9 @@ def job_manifests(options: JobOptions, needs: Needs) -> list[Manifest]:
     objects = [
         _namespace(),
         _own("v1", "ServiceAccount", JOB),
-        *_grants("Role", "RoleBinding", {"name": RUNNER_NAMESPACE, "namespace": options.namespace}, needs),
-        *_grants("ClusterRole", "ClusterRoleBinding", {"name": f"{RUNNER_NAMESPACE}-{options.namespace}"}, needs),
+        *_grants("Role", {"name": RUNNER_NAMESPACE, "namespace": options.namespace}, rules_of(needs, everywhere=False)),
+        *_further_grants(needs, options.namespace),
+        *_grants("ClusterRole", {"name": f"{RUNNER_NAMESPACE}-{options.namespace}"}, rules_of(needs, everywhere=True)),
         experiments,
         load_test,
         _policy(),
@@ -91,15 +93,27 @@ def _namespace() -> Object:
     }
 
 
-def _grants(role: str, binding: str, metadata: Object, needs: Needs) -> list[Object]:
+def _further_grants(needs: Needs, system: str) -> list[Object]:
+    """Return the roles in other namespaces than the system's, which carry its name: several Jobs may name one."""
+    return [
+        made
+        for namespace in sorted({right.namespace for right in needs if right.namespace})
+        for made in _grants(
+            "Role",
+            {"name": f"{RUNNER_NAMESPACE}-{system}", "namespace": namespace},
+            rules_of(needs, everywhere=False, namespace=namespace),
+        )
+    ]
+
+
+def _grants(role: str, metadata: Object, rules: list[Object]) -> list[Object]:
     """Return a role and its binding to the runner's account; nothing where there is nothing to grant."""
-    rules = rules_of(needs, everywhere=role == "ClusterRole")
     if not rules:
         return []
     head = {"apiVersion": f"{_RBAC}/v1", "metadata": metadata | {"labels": _labels()}}
     account = {"kind": "ServiceAccount", "name": JOB, "namespace": RUNNER_NAMESPACE}
     bound = {"roleRef": {"apiGroup": _RBAC, "kind": role, "name": metadata["name"]}, "subjects": [account]}
-    return [head | {"kind": role, "rules": rules}, head | {"kind": binding} | bound]
+    return [head | {"kind": role, "rules": rules}, head | {"kind": f"{role}Binding"} | bound]
 
 
 def _policy() -> Object:

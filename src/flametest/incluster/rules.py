@@ -13,16 +13,17 @@ from flametest.kube.rights import Right
 __all__ = ["rules_of"]
 
 
-def rules_of(rights: Iterable[Right], *, everywhere: bool) -> list[Object]:
+def rules_of(rights: Iterable[Right], *, everywhere: bool, namespace: str = "") -> list[Object]:
     """Return the rules that grant these rights and nothing else, in a lasting order.
 
     Args:
         rights: what is needed.
-        everywhere: return those for a ClusterRole; else those for a Role in the namespace of the system.
+        everywhere: return those for a ClusterRole; else those for a Role.
+        namespace: the Role's, if it is not the namespace of the system.
     """
     verbs: dict[tuple[str, str], set[str]] = defaultdict(set)
     for right in rights:
-        if right.everywhere == everywhere:
+        if (right.everywhere, right.namespace) == (everywhere, namespace):
             verbs[right.group, right.resource].add(right.verb)
     shared: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
     for (group, resource), granted in sorted(verbs.items()):

@@ -24,7 +24,8 @@ class Right:
         subresource: such as ``exec``; empty for the objects themselves.
         verb: such as ``get``, ``list``, ``create``.
         group: the API group; empty for the core one.
-        everywhere: in all namespaces, or of a kind that is in none; else in the namespace of the system.
+        everywhere: in all namespaces, or of a kind that is in none.
+        namespace: where, if not everywhere; empty for the namespace of the system.
     """
 
     plural: str
@@ -32,6 +33,7 @@ class Right:
     verb: str
     group: str = ""
     everywhere: bool = False
+    namespace: str = ""
 
     @property
     def resource(self) -> str:
@@ -42,7 +44,9 @@ class Right:
     def objects(self) -> str:
         """Return what it is a right to, for people, such as ``deployments.apps`` or ``nodes in the whole cluster``."""
         kind = f"{self.resource}.{self.group}" if self.group else self.resource
-        return f"{kind} in the whole cluster" if self.everywhere else kind
+        if self.everywhere:
+            return f"{kind} in the whole cluster"
+        return f"{kind} in namespace {self.namespace!r}" if self.namespace else kind
 
     def __str__(self) -> str:
         return f"{self.verb} {self.objects}"
@@ -56,7 +60,7 @@ def rights(resource: Resource, *verbs: str, subresource: str = "", everywhere: b
 
 
 def lacking(api: Api, wanted: Iterable[Right], namespace: str) -> list[Right]:
-    """Return those rights that the context's user does not have, in their order.
+    """Return those rights that the context's user does not have, in their order; ``namespace`` is the system's.
 
     Raises:
         KubeError: the API is unreachable or refused the question.
@@ -66,7 +70,7 @@ def lacking(api: Api, wanted: Iterable[Right], namespace: str) -> list[Right]:
 
 def _may(api: Api, right: Right, namespace: str) -> bool:
     attributes = {
-        "namespace": "" if right.everywhere else namespace,
+        "namespace": "" if right.everywhere else right.namespace or namespace,
         "verb": right.verb,
         "group": right.group,
         "resource": right.plural,

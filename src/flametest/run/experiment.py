@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flametest.chaos.radius import read_limits as read_radius
 from flametest.measure.scenario import LIMITABLE
 from flametest.model.errors import FlametestError
 from flametest.model.limits import LimitBook, bound_of, parse_limits
@@ -55,6 +56,7 @@ class Experiment:
         workload: the workload under fault, from the recorder's arguments.
         entry_path: what the load asks the entry for, likewise; ``/`` stands for the mixture of the load test.
         limits: one for each measured figure that the hypothesis gives a range.
+        namespaces: in which it may hit something besides that of the system, from the recorder's arguments.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Experiment:
     workload: str
     entry_path: str
     limits: tuple[Limit, ...]
+    namespaces: frozenset[str] = frozenset()
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -90,7 +93,17 @@ def load_experiment(path: Path) -> Experiment:
         workload=workload,
         entry_path=str(arguments.get("path") or "/"),
         limits=tuple(_limits(path, document)),
+        namespaces=_namespaces(path, arguments),
     )
+
+
+def _namespaces(path: Path, arguments: Mapping[str, Any]) -> frozenset[str]:
+    try:
+        return read_radius(arguments).namespaces
+    except ValueError as error:
+        raise ExperimentError(
+            f"{path.name}: the recorder control: {error}", "mend the arguments of the recorder control"
+        ) from error
 
 
 def suite_files(project: Project, suite: str) -> list[Path]:

@@ -73,7 +73,11 @@ def experiment_needs(plan: Plan, access: Access) -> Needs:
         *rights(EVENTS, "list"),
         *rights(PODS, "get", subresource="log"),
     )
-    faults = ((right, one.name) for one, fault in plan.faults(access) for right in rights_of(fault))
+    faults = (
+        (right, one.name)
+        for one, fault in plan.faults(access)
+        for right in rights_of(fault, access.namespace, one.namespaces)
+    )
     trying = ((right, name) for name in plan.cutting_off(access) for right in TRYING)
     return joined([*((right, RECORDING) for right in recorder), *faults, *trying])
 

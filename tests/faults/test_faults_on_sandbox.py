@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,53 @@ def test_a_run_that_would_hit_what_it_may_not_ends_with_2_and_a_line(
     (line, *_) = done.stderr.splitlines()
     assert line.startswith("error: ")
     assert told in line
+    assert system.specifications() == before
+
+
+@pytest.fixture
+def odd_services(system: System) -> Iterator[None]:
+    """Have a Service without a selector, and one to which a load balancer's address was given."""
+    port = {"port": 80, "protocol": "TCP"}
+    specs = {
+        "by-hand": {"ports": [port]},
+        "balanced": {"type": "LoadBalancer", "selector": {"app": "nginx"}, "ports": [port]},
+    }
+    api = system.client.api
+    for name, spec in specs.items():
+        body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+        api.send("POST", SERVICES.path("flametest"), body)
+    given = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
+    api.send("PATCH", f"{SERVICES.path('flametest', 'balanced')}/status", given, content_type=MERGE)
+    yield
+    for name in specs:
+        api.send("DELETE", SERVICES.path("flametest", name))
+
+
+@pytest.mark.usefixtures("odd_services")
+@pytest.mark.parametrize(
+    ("service", "told", "remedy"),
+    [
+        ("by-hand", "Service by-hand has no selector", "remove a Service with a selector"),
+        ("balanced", "Service balanced has the load balancer address 192.0.2.1", "by inject_dependency_outage"),
+    ],
+)
+def test_a_dry_run_shows_that_a_service_would_not_come_back_as_it_was(
+    system: System, tmp_path: Path, service: str, told: str, remedy: str
+) -> None:
+    before = system.specifications()
+    document = json.loads((ROOT / "experiments" / "remove-service-logic.json").read_text())
+    for activity in document["method"]:
+        if activity["provider"]["func"] == "inject_service_removal":
+            activity["provider"]["arguments"]["service"] = service
+    file = tmp_path / "remove-service.json"
+    file.write_text(json.dumps(document))
+    dry = system.flametest("run", "--dry-run", "--experiment", str(file))
+    assert dry.returncode == 2, dry.stdout + dry.stderr
+    error, advice = dry.stderr.splitlines()
+    assert error.startswith(f"error: remove-service.json: {told}")
+    assert "healing could not restore" in error
+    assert advice.startswith("remedy: ")
+    assert remedy in advice
     assert system.specifications() == before
 
 

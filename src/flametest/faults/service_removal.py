@@ -123,15 +123,16 @@ def _check_comes_back(service: Object) -> None:
     balancer = [one.get("ip") or one.get("hostname") for one in _ingress(service)]
     if spec.get("type") == "LoadBalancer" and balancer:
         raise FaultError(
-            f"Service {name} has the load balancer address {', '.join(map(str, balancer))}, which the cluster gives "
-            "away with it: it could not be healed",
-            "use inject_dependency_outage or inject_fault_proxy, or remove a Service that is no load balancer",
+            f"Service {name} has the load balancer address {', '.join(map(str, balancer))}, which the cluster releases "
+            "when the Service is removed, so that healing could not restore it",
+            "take its workload away by inject_dependency_outage, disturb its requests by inject_fault_proxy, or remove "
+            "a Service without a load balancer",
         )
     if not spec.get("selector") and spec.get("type") != "ExternalName":
         raise FaultError(
             f"Service {name} has no selector: its endpoints were written by hand, and the cluster deletes them with "
-            "it: it could not be healed",
-            "remove a Service that selects pods",
+            "the Service, so that healing could not restore them",
+            "remove a Service with a selector",
         )
 
 

@@ -1,24 +1,13 @@
 """Every experiment that is written is valid, bounded, selective, judged by limits, and suits its system."""
 
-import importlib
-import inspect
-import json
-import tomllib
-from typing import Any
-
 import pytest
-from chaoslib.experiment import ensure_experiment_is_valid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flametest.chaos import gate
-from flametest.chaos.values import Values
-from flametest.measure.figures import CRITERIA
-from flametest.model.limits import parse_limits
 from flametest.starter.documents import document
 from flametest.starter.paths import user_paths
 from flametest.starter.plan import Plan, make_plan
-from flametest.starter.project import project_files
+from tests.starter.checking import check_files
 from tests.starter.systems import Object, container, service, topology_of, workload
 
 URL = "http://shop.example"
@@ -216,47 +205,8 @@ def test_pods_are_selected_by_all_that_their_deployment_selects_them_by() -> Non
     assert deletion.fault.arguments["label_selector"] == "app=web,tier=front,track in (stable,canary)"
 
 
-def activities(written: dict[str, Any]) -> list[dict[str, Any]]:
-    return [*written["steady-state-hypothesis"]["probes"], *written["method"]]
-
-
-def check(plan: Plan) -> None:
-    """Check what tests/experiments checks of the project's own experiments."""
-    files = project_files(plan, (), "")
-    written = {
-        name.removeprefix("experiments/").removesuffix(".json"): json.loads(text)
-        for name, text in files.items()
-        if name.endswith(".json")
-    }
-    book = parse_limits(files["experiments/limits.toml"], "limits.toml", CRITERIA)
-    suites = tomllib.loads(files["experiments/suites.toml"])
-    assert set(book.scenarios()) <= written.keys()
-    assert set(suites["full"]["experiments"]) == written.keys()
-    assert set(suites["core"]["experiments"]) <= written.keys()
-    assert suites["core"]["experiments"]
-    for name, one in written.items():
-        check_experiment(name, one)
-        assert {limit.criterion for limit in book.of(name)} >= {"outage_seconds", "recovery_seconds", "availability"}
-
-
-def check_experiment(name: str, one: dict[str, Any]) -> None:
-    ensure_experiment_is_valid(one)
-    gate.check_experiment(one, Values())
-    assert "teaches" in one["description"].lower()
-    arguments = one["controls"][0]["provider"]["arguments"]
-    assert arguments["scenario"] == name
-    for activity in activities(one):
-        provider = activity["provider"]
-        if provider["type"] == "python":
-            function = getattr(importlib.import_module(provider["module"]), provider["func"])
-            inspect.signature(function).bind(**provider.get("arguments", {}))
-    called = [step["provider"]["func"] for step in one["method"]]
-    assert called[0] == "observe_baseline"
-    assert called[2:] in (["await_recovery"], ["observe_fault", "heal_faults", "await_recovery"])
-
-
 def test_every_experiment_of_a_whole_system_is_valid_and_has_limits() -> None:
-    check(plan_of(*SHOP))
+    check_files(plan_of(*SHOP))
 
 
 KINDS = st.sampled_from(["Deployment", "StatefulSet", "DaemonSet"])
@@ -280,8 +230,7 @@ def systems(draw: st.DrawFn) -> list[Object]:
 @given(systems())
 def test_whatever_a_system_consists_of_its_experiments_are_valid_and_named_once(objects: list[Object]) -> None:
     plan = plan_of(*objects)
-    assert len(set(names(plan))) == len(names(plan))
-    check(plan)
+    check_files(plan)
 
 
 def test_an_experiment_names_no_cluster_or_address_but_as_a_default() -> None:

@@ -124,7 +124,10 @@ def _keeps(figure: Figure, limit: Limit, injected: bool) -> bool:
     if not injected:  # nothing speaks against it yet
         logger.debug(f"{told}, not known yet: {figure.note}")
         return limit.criterion in _KNOWN_LATE
-    raise RecorderError(f"{limit.criterion} could not be measured: {figure.note}", "see the record's history")
+    raise RecorderError(
+        f"{limit.criterion} could not be measured: {figure.note}; the limit is {limit.bound} {limit.value:g}",
+        "see the record's history",
+    )
 
 
 def _figure(name: str, unknown: float | None = None) -> float:

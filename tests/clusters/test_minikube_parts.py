@@ -102,7 +102,7 @@ def test_the_state_of_a_profile_is_read_from_text_and_exit_code(
 def test_the_images_of_this_project_are_read_with_their_dockerfiles() -> None:
     sources = {source.name: source for source in read_sources(REPOSITORY / "manifests" / "images.toml")}
     assert sources["flametest/api:0.1.0"].dockerfile == "api/Dockerfile"
-    assert sources["flametest/fault-proxy:0.1.0"].dockerfile == "Dockerfile"
+    assert sources["flametest/load:0.1.0"].dockerfile == "loadtests/Dockerfile"
     assert sources["flametest/api:0.1.0"].digest() != sources["flametest/logic:0.1.0"].digest()
 
 

@@ -43,6 +43,8 @@ _LISTED = (
 class FakeApi:
     """Objects by the paths at which the API serves them."""
 
+    server = "https://api.example"
+
     def __init__(self) -> None:
         self.objects: dict[str, Object] = {}
         self.sent: list[tuple[str, str]] = []

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from flametest.edgeproxy.rules import Effect, Match, Rule
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
-from flametest.faults.fault_proxy import FaultProxy
+from flametest.faults.edge import Edge, rules_of
 from flametest.faults.healing import Healing, place_of
 from flametest.faults.http_faults import HttpFaults
 from flametest.faults.intrusion import Intrusion
@@ -50,10 +51,22 @@ FAULTS: Mapping[str, Fault] = {
     "node-drain": NodeDrain(NodeSelection(NAMESPACE, app="nginx")),
     "node-loss": NodeLoss(NodeSelection(NAMESPACE, app="nginx")),
     "random-errors": RandomErrors(NAMESPACE, "logic", HttpFaults(error_rate=0.3, latency_ms=60)),
-    "fault-proxy": FaultProxy(
-        NAMESPACE, "logic", HttpFaults(error_rate=0.2, abort_rate=0.1, latency_ms=60, error_statuses=(500, 503))
+    "fault-proxy": Edge(
+        NAMESPACE,
+        "logic",
+        rules_of(HttpFaults(error_rate=0.2, abort_rate=0.1, latency_ms=60, error_statuses=(500, 503))),
+        protocol="http",
     ),
     "rolling-restart": RollingRestart(NAMESPACE, "api"),
+    "edge-of-caller": Edge(
+        NAMESPACE,
+        "logic",
+        (Rule(Effect(status=(503,)), Match(method="POST", path="/orders", first=3), of_caller=True),),
+        "http",
+        "http",
+        "frontend",
+    ),
+    "edge-of-store": Edge(NAMESPACE, "redis", (Rule(Effect(delay_ms=60)),), 6379),
     "container-crash": ContainerCrash(PodSelection(NAMESPACE, "app=nginx")),
 }
 

@@ -98,7 +98,7 @@ def injection(
 ) -> Callable[[str], Injection]:
     monkeypatch.setenv("FLAMETEST_API_SECONDS", API_SECONDS)
     # Whether pods can connect is what a fault is proved by; healing does not ask.
-    for module in ("service_removal", "network_partition", "intrusion", "fault_proxy"):
+    for module in ("service_removal", "network_partition", "intrusion", "edge"):
         monkeypatch.setattr(f"flametest.faults.{module}.vantage", lambda *_: Vantage("a-pod"))
     return lambda name: Injection(name, system, UndoJournal(tmp_path), disturbed)
 

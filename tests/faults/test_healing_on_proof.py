@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from flametest.faults.connection import Vantage
+from flametest.faults.edge import Edge
 from flametest.faults.errors import FaultError
-from flametest.faults.fault_proxy import FaultProxy
 from flametest.faults.healing import Bounds, cluster_uid, heal_all
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.nodes import NodeSelection
@@ -392,5 +392,5 @@ def test_a_service_that_was_removed_while_it_led_to_the_fault_proxy_leads_back(c
     state = {"namespace": NAMESPACE, "service": snapshot(kept), "uid": kept["metadata"]["uid"]}
     leading = Front(NAMESPACE, "logic").labels
     client.api.put(SERVICES, {"metadata": {"name": "logic"}, "spec": spec | {"selector": dict(leading)}})
-    assert FaultProxy.heal(client, state).startswith("Service logic leads to its own pods again; ")
+    assert Edge.heal(client, state).startswith("Service logic leads to its own pods again; ")
     assert client.api.objects[SERVICES.path(NAMESPACE, "logic")]["spec"] == spec

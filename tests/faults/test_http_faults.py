@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flametest.faults.errors import FaultError
-from flametest.faults.fault_proxy import FaultProxy
 from flametest.faults.http_faults import HttpFaults, Latency, Sounding, judge
 from flametest.faults.odds import binomial_range, requests_needed
 from flametest.faults.policies import isolating
@@ -129,9 +128,8 @@ def test_a_rate_that_is_missed_by_chance_is_looked_at_once_more() -> None:
 def test_faults_that_make_no_sense_are_refused_by_the_name_of_the_option(
     client: Any, faults: HttpFaults, told: str
 ) -> None:
-    for fault in (RandomErrors("flametest", "api", faults), FaultProxy("flametest", "api", faults)):
-        with pytest.raises(FaultError, match=told):
-            fault.targets(client)
+    with pytest.raises(FaultError, match=told):
+        RandomErrors("flametest", "api", faults).targets(client)
     assert client.api.sent == []
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from flametest.faults.connection import Reach, reach, ready_pods
+from flametest.faults.edge import Edge, rules_of
 from flametest.faults.errors import FaultError
-from flametest.faults.fault_proxy import FaultProxy
 from flametest.faults.http_faults import HttpFaults
 from flametest.faults.protocol import Fault
 from flametest.faults.proxy_parts import Front
@@ -23,8 +23,14 @@ pytestmark = pytest.mark.sandbox
 
 NAMESPACE = "flametest"
 GUARDIAN_SECONDS = 40.0
-SENDS_OF_PROXY = 6  # a Service, two policies, a Deployment, the switch, and the Service that is led to it
+# A Service, two policies, its program, a Deployment; its questions and soundings; the Service that is led to it; the
+# switch; and one for the proof.
+SENDS_OF_PROXY = 11
 FRONT = Front(NAMESPACE, "logic")
+
+
+def proxied(service: str, faults: HttpFaults) -> Edge:
+    return Edge(NAMESPACE, service, rules_of(faults), protocol="http")
 
 
 def pods_of(system: System, app: str) -> list[str]:
@@ -127,7 +133,7 @@ def ready_logic(system: System) -> dict[str, Any]:
 def test_the_proxy_admits_whom_logic_admits_and_nobody_to_its_switch(system: System) -> None:
     system.whole()
     service = str(system.client.api.get(SERVICES.path(NAMESPACE, "logic"))["spec"]["clusterIP"])
-    with applied(FaultProxy(NAMESPACE, "logic", HttpFaults(latency_ms=30)), system.injector()) as proof:
+    with applied(proxied("logic", HttpFaults(latency_ms=30)), system.injector()) as proof:
         assert proof.proved, proof.evidence
         proxy = system.client.api.get(PODS.path(NAMESPACE, pods_of(system, FRONT.proxy)[0]))["status"]["podIP"]
         frontend, api = pods_of(system, "frontend")[0], pods_of(system, "api")[0]
@@ -142,7 +148,7 @@ def test_the_proxy_admits_whom_logic_admits_and_nobody_to_its_switch(system: Sys
     [
         (RandomErrors(NAMESPACE, "api", HttpFaults(error_rate=0.1)), "has no fault switch at port 9090"),
         (RandomErrors(NAMESPACE, "apii", HttpFaults(error_rate=0.1)), "holds no Deployment 'apii'"),
-        (FaultProxy(NAMESPACE, "logics", HttpFaults(error_rate=0.1)), "holds no Service 'logics'"),
+        (proxied("logics", HttpFaults(error_rate=0.1)), "holds no Service 'logics'"),
     ],
 )
 def test_a_fault_that_cannot_be_is_refused_and_nothing_is_touched(system: System, fault: Fault, told: str) -> None:
@@ -154,7 +160,7 @@ def test_a_fault_that_cannot_be_is_refused_and_nothing_is_touched(system: System
 
 def test_a_second_proxy_in_front_of_a_service_is_refused_and_the_first_one_stays(system: System) -> None:
     before = system.whole()
-    fault = FaultProxy(NAMESPACE, "logic", HttpFaults(latency_ms=30))
+    fault = proxied("logic", HttpFaults(latency_ms=30))
     with applied(fault, system.injector()):
         with pytest.raises(FaultError, match="leads to a fault proxy already"), applied(fault, system.injector()):
             raise AssertionError("it was injected")

@@ -11,9 +11,8 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 # What the sandbox carries binaries for; everything else has to be built from this repository.
 PUBLIC_IMAGES = ("redis", "postgres", "nginxinc/nginx-unprivileged")
-# What a fault deploys for as long as it lasts.
-# Deployed by Flametest itself: the fault that puts a proxy before a Service, the distributed load, the Job.
-OWN_IMAGES = {"flametest/fault-proxy:0.1.0", "flametest/load:0.1.0", "flametest/flametest:0.1.0"}
+# Deployed by Flametest itself: the distributed load, the Job.
+OWN_IMAGES = {"flametest/load:0.1.0", "flametest/flametest:0.1.0"}
 
 Manifest = dict[str, Any]
 

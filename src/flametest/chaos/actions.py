@@ -15,11 +15,12 @@ from typing import Any, Literal
 from flametest.chaos import session
 from flametest.chaos.errors import RecorderError
 from flametest.chaos.holding import hold_for
+from flametest.edgeproxy.rules import Effect, Match, Rule, RuleError, options
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
+from flametest.faults.edge import Edge, rules_of
 from flametest.faults.errors import FaultError, HealError
-from flametest.faults.fault_proxy import FaultProxy
 from flametest.faults.http_faults import HttpFaults
 from flametest.faults.intrusion import INTRUDER, Intrusion
 from flametest.faults.network_partition import NetworkPartition
@@ -42,6 +43,7 @@ __all__ = [
     "inject_bad_rollout",
     "inject_container_crash",
     "inject_dependency_outage",
+    "inject_edge",
     "inject_fault_proxy",
     "inject_intrusion",
     "inject_network_partition",
@@ -248,10 +250,46 @@ def inject_fault_proxy(
     seed: int | None = None,
     namespace: str = "",
 ) -> Told:
-    """Fail, delay or reset requests by a proxy in front of a Service until it is healed; see `FaultProxy`."""
+    """Fail, delay or reset HTTP requests of a Service until it is healed; an `inject_edge` with three rules."""
     statuses = tuple(error_statuses)
     faults = HttpFaults(error_rate, latency_ms, latency_jitter_ms, abort_rate, statuses, seconds_max, seed)
-    return _inject(FaultProxy(_in(namespace), service, faults))
+    faults.check()
+    return _inject(Edge(_in(namespace), service, rules_of(faults), protocol="http", seconds_max=seconds_max, seed=seed))
+
+
+def inject_edge(
+    service: str,
+    effect: Mapping[str, Any],
+    port: int | str = 0,
+    *,
+    caller: str = "",
+    protocol: Literal["tcp", "http"] = "tcp",
+    match: Mapping[str, Any] | None = None,
+    seconds_max: float = 120,
+    seed: int | None = None,
+    namespace: str = "",
+) -> Told:
+    """Disturb what is asked of a Service's port until it is healed; see `Edge`.
+
+    Args:
+        service: the Service.
+        effect: what is done; see `flametest.edgeproxy.rules.Effect`.
+        port: the Service's port, by number or name; every one by default.
+        caller: only what this workload, or these pods by a label selector, ask for.
+        protocol: what the port speaks; only of ``http`` the content is read.
+        match: only what this means; see `flametest.edgeproxy.rules.Match`.
+        seconds_max: it goes off by itself after so long.
+        seed: makes the draws repeatable.
+        namespace: where the Service is; that of the system under test by default.
+
+    Raises:
+        FlametestError: it may not be injected, or was not.
+    """
+    try:
+        rule = Rule(options(Effect, effect), options(Match, match or {}), of_caller=bool(caller))
+    except RuleError as error:
+        raise FaultError(str(error), "mend the arguments of inject_edge") from error
+    return _inject(Edge(_in(namespace), service, (rule,), port, protocol, caller, seconds_max, seed))
 
 
 def _inject(fault: Fault) -> Told:

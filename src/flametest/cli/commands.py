@@ -17,6 +17,7 @@ from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
 from flametest.clusters import DEFAULT_NAMESPACE, Cluster, ClusterError, ClusterOptions, provide
 from flametest.manifests import BuildContext, Reading
+from flametest.model.helperimage import HELPER_IMAGE_VARIABLE
 from flametest.model.homes import config_home, state_home
 from flametest.model.result import Result
 from flametest.model.verdict import Verdict
@@ -55,6 +56,9 @@ def run_suite(where: Where, **options: Any) -> int:
     from flametest.run.run import RunOptions, execute, rehearse  # noqa: PLC0415 (imports the official client)
 
     project = find_files()
+    if options["helper_image"]:
+        # Experiments run in processes of their own, and stock Chaos Toolkit reads the same variable.
+        os.environ[HELPER_IMAGE_VARIABLE] = options["helper_image"]
     wanted = RunOptions(
         suite=options["suite"],
         experiments=options["experiments"],

@@ -14,6 +14,7 @@ from flametest import __version__
 from flametest.cli.ending import guarded
 from flametest.cli.ratetype import RateType
 from flametest.cli.where import Where, at_cluster, making_minikube
+from flametest.model.helperimage import HELPER_IMAGE
 
 __all__ = ["main"]
 
@@ -155,6 +156,12 @@ def main() -> None:
     help="Compare with an earlier run; a regression beyond the margin exits with 1.",
 )
 @_MARGIN
+@click.option(
+    "--helper-image",
+    default="",
+    metavar="IMAGE",
+    help=f"Image of the pods that faults deploy beside the system; any with python3 of 3.11 or newer [{HELPER_IMAGE}].",
+)
 @click.option("--keep", is_flag=True, help="Leave the system running afterwards.")
 @click.option("--no-deploy", is_flag=True, help="Test what is there already; apply nothing, end nothing.")
 @click.option("--dry-run", is_flag=True, help="Deploy, show what every fault would hit, and inject nothing.")

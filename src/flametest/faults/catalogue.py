@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
-from flametest.faults.fault_proxy import FaultProxy
+from flametest.faults.edge import Edge
 from flametest.faults.intrusion import Intrusion
 from flametest.faults.network_partition import NetworkPartition
 from flametest.faults.node_drain import NodeDrain
@@ -24,7 +24,7 @@ FAULTS: tuple[type[Fault], ...] = (
     BadRollout,
     ContainerCrash,
     DependencyOutage,
-    FaultProxy,
+    Edge,
     Intrusion,
     NetworkPartition,
     NodeDrain,

@@ -4,7 +4,7 @@ It uses what the image of the pod's main container has: python3, nc, or bash. On
 can a pod in which nothing can be run; that is told with its reason, and is no sign that there is no connection.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -74,16 +74,18 @@ def reach(client: KubeClient, pod: tuple[str, str], address: str, port: int) -> 
     return try_to_reach(client, pod, address, port).outcome
 
 
-def vantage(client: KubeClient, namespace: str, address: str, port: int) -> Vantage:
+def vantage(client: KubeClient, namespace: str, address: str, port: int, besides: Collection[str] = ()) -> Vantage:
     """Return a pod from which a connection can be made now, or why none was found.
 
-    A pod that could not connect anyway proves nothing by not connecting later, so this comes before a fault.
+    A pod that could not connect anyway proves nothing by not connecting later, so this comes before a fault. Pods
+    named in ``besides`` are not asked: what is behind a Service may reach itself where no other pod is let in.
 
     Raises:
         KubeError: the pods cannot be listed.
     """
     failed, unasked = [], []
-    for pod in list(_one_of_each_workload(ready_pods(client, namespace)))[:PODS_TRIED_MAX]:
+    pods = [pod for pod in ready_pods(client, namespace) if pod["metadata"]["name"] not in besides]
+    for pod in list(_one_of_each_workload(pods))[:PODS_TRIED_MAX]:
         reached = try_to_reach(client, (namespace, pod), address, port)
         if reached.outcome is Reach.CONNECTED:
             return Vantage(pod)

@@ -3,9 +3,9 @@
 from flametest.kube.resources import PODS, Object
 from flametest.kube.restricted import container_security, pod_security
 
-__all__ = ["helper_pod"]
+__all__ = ["HELPER_USER", "helper_pod"]
 
-_USER = 10001  # as in the images of Flametest; any that is not root serves
+HELPER_USER = 10001  # any that is not root serves
 
 
 def helper_pod(metadata: Object, container: Object, seconds_max: int) -> Object:
@@ -19,7 +19,7 @@ def helper_pod(metadata: Object, container: Object, seconds_max: int) -> Object:
         "terminationGracePeriodSeconds": 0,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": pod_security(_USER),
+        "securityContext": pod_security(HELPER_USER),
         "containers": [container | {"securityContext": container_security()}],
     }
     return {"apiVersion": PODS.api_version, "kind": PODS.kind, "metadata": metadata, "spec": spec}

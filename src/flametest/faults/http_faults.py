@@ -9,7 +9,7 @@ from flametest.faults.errors import FaultError
 from flametest.faults.odds import CONFIDENCE, binomial_range, requests_needed
 from flametest.faults.protocol import Proof
 
-__all__ = ["HttpFaults", "Latency", "Sounding", "judge"]
+__all__ = ["LATENCY_REQUESTS", "HttpFaults", "Latency", "Sounding", "delay_shown", "judge", "rate_shown"]
 
 LATENCY_REQUESTS = 20  # for its median and its quick end
 ADDED_SHARE_MIN = 0.8  # of the latency that was asked for: what is measured differs a little by chance
@@ -138,33 +138,27 @@ def judge(faults: HttpFaults, before: Latency, seen: Sounding) -> Proof:
     checks = []
     if faults.error_rate:
         failed = seen.count(*faults.error_statuses)
-        checks.append(_rate(seen.requests, failed, faults.error_rate, "failed as asked for"))
+        checks.append(rate_shown(seen.requests, failed, faults.error_rate, "failed as asked for"))
     if faults.abort_rate:
-        checks.append(_rate(seen.requests, seen.count(0), faults.abort_rate, "were broken off"))
+        checks.append(rate_shown(seen.requests, seen.count(0), faults.abort_rate, "were broken off"))
     if faults.latency_ms or faults.latency_jitter_ms:
-        checks.append(_added(faults, before, seen))
+        checks.append(delay_shown(faults.latency_ms, faults.latency_jitter_ms, before, seen.latency, seen.requests))
     return Proof(all(proved for proved, _ in checks), "; ".join(told for _, told in checks))
 
 
-def _added(faults: HttpFaults, before: Latency, seen: Sounding) -> tuple[bool, str]:
+def delay_shown(
+    delay_ms: float, jitter_ms: float, before: Latency, latency: Latency, requests: int
+) -> tuple[bool, str]:
     """Judge what was added: a delay of each request by the quick ones, a delay that only varies by the median.
 
     However long requests queue on a busy machine, none is quicker than its delay.
     """
-    if faults.latency_ms:
-        what, asked_ms, was_ms, is_ms = (
-            f"what 95% of {seen.requests} requests took at least",
-            faults.latency_ms,
-            before.quick_ms,
-            seen.latency.quick_ms,
-        )
+    if delay_ms:
+        what, asked_ms = f"what 95% of {requests} requests took at least", delay_ms
+        was_ms, is_ms = before.quick_ms, latency.quick_ms
     else:
-        what, asked_ms, was_ms, is_ms = (
-            f"the median of {seen.requests} requests",
-            faults.latency_jitter_ms / 2,
-            before.median_ms,
-            seen.latency.median_ms,
-        )
+        what, asked_ms = f"the median of {requests} requests", jitter_ms / 2
+        was_ms, is_ms = before.median_ms, latency.median_ms
     enough = is_ms - was_ms >= ADDED_SHARE_MIN * asked_ms
     return enough, (
         f"{what} {'rose' if enough else 'went'} from {was_ms:.1f} to {is_ms:.1f} ms, by {is_ms - was_ms:.1f} ms of "
@@ -172,8 +166,9 @@ def _added(faults: HttpFaults, before: Latency, seen: Sounding) -> tuple[bool, s
     )
 
 
-def _rate(requests: int, count: int, rate: float, what: str) -> tuple[bool, str]:
-    low, high = binomial_range(requests, rate)
+def rate_shown(requests: int, count: int, rate: float, what: str) -> tuple[bool, str]:
+    """Judge a count by the binomial interval of its rate."""
+    low, high = binomial_range(requests, min(rate, 1.0))
     inside = low <= count <= high
     return inside, (
         f"{count} of {requests} requests ({count / requests:.1%}) {what}, {'inside' if inside else 'OUTSIDE'} "

@@ -6,7 +6,7 @@ each of the isolated apps admits some other pod, so that there is something to c
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from flametest.faults.apps import find_app
@@ -22,11 +22,11 @@ from flametest.kube.pods import is_ready
 from flametest.kube.resources import PODS, Object
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
+from flametest.model.helperimage import helper_image
 
 __all__ = ["INTRUDER", "Attempt", "Intrusion"]
 
 INTRUDER = "flametest-intruder"
-IMAGE = "flametest/fault-proxy:0.1.0"  # any image with a shell and python3 serves; this one is there for faults already
 LIFETIME_SECONDS = 600  # the cluster itself ends an intruder that everybody has forgotten
 READY_SECONDS_MAX = 60.0
 GONE_SECONDS_MAX = 25.0
@@ -51,7 +51,7 @@ class Intrusion:
     namespace: str
     isolated: Mapping[str, int]
     admitting: tuple[str, int]
-    image: str = IMAGE
+    image: str = field(default_factory=helper_image)
 
     @property
     def title(self) -> str:

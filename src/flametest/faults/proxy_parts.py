@@ -1,24 +1,27 @@
 """What the fault proxy is deployed as, and how a Service and the policies of its pods become its own. Pure.
 
-Beside Service ``logic`` there are then a Deployment and a NetworkPolicy ``flametest-fault-proxy-logic``, and a Service
-and a NetworkPolicy ``flametest-origin-logic``, by which the proxy reaches the pods that it stands in for.
+Beside Service ``logic`` there are then a Deployment, a ConfigMap with its program and a NetworkPolicy
+``flametest-fault-proxy-logic``, and a Service and a NetworkPolicy ``flametest-origin-logic``, by which the proxy
+reaches the pods that it stands in for. The image is a stock Python's; see `flametest.model.helperimage`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.resources import files
 from typing import Any
 
 from flametest.faults.errors import FaultError
-from flametest.kube.resources import DEPLOYMENTS, NETWORK_POLICIES, SERVICES, Object
+from flametest.faults.helper_pod import HELPER_USER
+from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES, Object
 from flametest.kube.restricted import container_security, pod_security
 
-__all__ = ["IMAGE", "Front", "Route", "routes_of"]
+__all__ = ["Front", "Route", "program", "routes_of"]
 
-IMAGE = "flametest/fault-proxy:0.1.0"
+PROGRAM = "edgeproxy"
+PROGRAM_FOLDER = "/program"
 ADMIN_PORT = 9090
 ROUTE_PORT_FIRST = 10080
 NAME_CHARACTERS_MAX = 63
-_USER = 10001  # as in the image
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Route:
         listen: the proxy's own port for it.
         target: the port of the pods, by name or number.
         number: the port of the pods, by number.
+        protocol: what the proxy takes it for: ``tcp``, ``http``, or ``pass`` where nothing is done to it.
     """
 
     name: str
@@ -38,6 +42,11 @@ class Route:
     listen: int
     target: int | str
     number: int
+    protocol: str = "http"
+
+    def disturbed(self, port: int | str) -> bool:
+        """Return whether this is the port, by number or name, to which something is done; 0 is every port."""
+        return port in (0, self.port) or (bool(self.name) and port == self.name)
 
     def meets(self, rule: Object) -> bool:
         """Return whether a port of a NetworkPolicy's rule is this one."""
@@ -49,8 +58,20 @@ class Route:
         return isinstance(wanted, int) and wanted <= self.number <= int(rule.get("endPort", wanted))
 
 
-def routes_of(service: Object, pod: Object) -> tuple[Route, ...]:
+def program() -> dict[str, str]:
+    """Return the proxy's modules by their file names."""
+    folder = files("flametest") / PROGRAM
+    return {one.name: one.read_text(encoding="utf-8") for one in folder.iterdir() if one.name.endswith(".py")}
+
+
+def routes_of(service: Object, pod: Object, port: int | str = 0, protocol: str = "http") -> tuple[Route, ...]:
     """Return a route for each port of a Service; ``pod`` is one of those behind it, which says what port names mean.
+
+    Args:
+        service: the Service.
+        pod: the pod.
+        port: the port to which something is done, by number or name; 0 for every one.
+        protocol: what such a port speaks, ``tcp`` or ``http``.
 
     Raises:
         FaultError: a proxy cannot stand in for the Service; the message says why.
@@ -62,20 +83,24 @@ def routes_of(service: Object, pod: Object) -> tuple[Route, ...]:
             "name a ClusterIP, NodePort or LoadBalancer Service that selects pods",
         )
     ports = spec.get("ports") or []
-    if others := [str(port["port"]) for port in ports if port.get("protocol", "TCP") != "TCP"]:
-        raise FaultError(f"Service {name} has ports that are not TCP: {', '.join(others)}", "name an HTTP Service")
+    if others := [str(one["port"]) for one in ports if one.get("protocol", "TCP") != "TCP"]:
+        raise FaultError(f"Service {name} has ports that are not TCP: {', '.join(others)}", "name a TCP Service")
     named = {
         port.get("name"): int(port["containerPort"])
         for container in pod["spec"]["containers"]
         for port in container.get("ports") or []
     }
     found = []
-    for index, port in enumerate(ports):
-        target = port.get("targetPort", port["port"])
+    for index, one in enumerate(ports):
+        target = one.get("targetPort", one["port"])
         number = target if isinstance(target, int) else named.get(target)
         if number is None:
             raise FaultError(f"Service {name} leads to port {target!r}, which pod {pod['metadata']['name']} has not")
-        found.append(Route(port.get("name", ""), int(port["port"]), ROUTE_PORT_FIRST + index, target, number))
+        route = Route(one.get("name", ""), int(one["port"]), ROUTE_PORT_FIRST + index, target, number)
+        found.append(replace(route, protocol=protocol if route.disturbed(port) else "pass"))
+    if all(route.protocol == "pass" for route in found):
+        told = ", ".join(f"{route.port}{f' ({route.name})' if route.name else ''}" for route in found)
+        raise FaultError(f"Service {name} has no port {port!r}", f"use one of: {told}")
     return tuple(found)
 
 
@@ -93,7 +118,7 @@ class Front:
 
     @property
     def proxy(self) -> str:
-        """Return the name of what the proxy is: its Deployment, its policy, and the label ``app`` of its pods."""
+        """Return the name of what the proxy is: its Deployment, ConfigMap and policy, and the label ``app`` of pods."""
         return f"flametest-fault-proxy-{self.service}"
 
     @property
@@ -121,16 +146,30 @@ class Front:
         spec = {"selector": service["spec"]["selector"], "ports": ports}
         return self._object(SERVICES.api_version, SERVICES.kind, self.origin, spec)
 
+    def program(self) -> Object:
+        """Return the ConfigMap with the proxy's program."""
+        made = self._object(CONFIG_MAPS.api_version, CONFIG_MAPS.kind, self.proxy, {})
+        del made["spec"]
+        return made | {"data": program()}
+
     def deployment(self, routes: Sequence[Route], address: str, image: str) -> Object:
         """Return the proxy's Deployment; ``address`` is that of `origin_service`."""
-        told = ",".join(f"{route.listen}={address}:{route.port}" for route in routes)
+        told = ",".join(f"{route.listen}={address}:{route.port}/{route.protocol}" for route in routes)
         ports = [{"name": f"route-{index}", "containerPort": route.listen} for index, route in enumerate(routes)]
         alive = {"httpGet": {"path": "/healthz", "port": "admin"}, "periodSeconds": 1, "timeoutSeconds": 2}
         container = {
             "name": "fault-proxy",
             "image": image,
             "imagePullPolicy": "IfNotPresent",
-            "env": [{"name": "ROUTES", "value": told}, {"name": "ADMIN_PORT", "value": str(ADMIN_PORT)}],
+            "command": ["python3", "-m", PROGRAM],
+            "workingDir": PROGRAM_FOLDER,
+            "env": [
+                {"name": "ROUTES", "value": told},
+                {"name": "ADMIN_PORT", "value": str(ADMIN_PORT)},
+                {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
+                {"name": "PYTHONUNBUFFERED", "value": "1"},
+            ],
+            "volumeMounts": [{"name": "program", "mountPath": f"{PROGRAM_FOLDER}/{PROGRAM}", "readOnly": True}],
             "ports": [*ports, {"name": "admin", "containerPort": ADMIN_PORT}],
             "readinessProbe": alive,
             # New connections come until every node has learnt that the Service leads to its own pods again.
@@ -142,8 +181,9 @@ class Front:
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 10,
-            "securityContext": pod_security(_USER),
+            "securityContext": pod_security(HELPER_USER),
             "containers": [container],
+            "volumes": [{"name": "program", "configMap": {"name": self.proxy}}],
         }
         template = {"metadata": {"labels": self.labels}, "spec": pod}
         spec = {"replicas": 1, "selector": {"matchLabels": self.labels}, "template": template}

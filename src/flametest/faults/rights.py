@@ -13,7 +13,7 @@ from flametest.faults.apps import KINDS
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
-from flametest.faults.fault_proxy import FaultProxy
+from flametest.faults.edge import Edge
 from flametest.faults.intrusion import Intrusion
 from flametest.faults.network_partition import NetworkPartition
 from flametest.faults.node_drain import NodeDrain
@@ -25,7 +25,17 @@ from flametest.faults.rolling_restart import RollingRestart
 from flametest.faults.scaling import Scaling
 from flametest.faults.service_removal import ServiceRemoval
 from flametest.faults.workloads import WORKLOADS
-from flametest.kube.resources import DEPLOYMENTS, ENDPOINT_SLICES, NETWORK_POLICIES, NODES, PODS, REPLICA_SETS, SERVICES
+from flametest.kube.resources import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    NETWORK_POLICIES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    SERVICES,
+    STATEFUL_SETS,
+)
 from flametest.kube.rights import Right, rights
 
 __all__ = ["NAMESPACE", "RIGHTS", "rights_of"]
@@ -67,12 +77,14 @@ RIGHTS: Mapping[type[Fault], Callable[[Any], tuple[Right, ...]]] = {
     BadRollout: _always(*rights(DEPLOYMENTS, "get", "list", "patch"), *_OWNERS),
     ContainerCrash: _always(*_EXEC),
     DependencyOutage: _outage,
-    FaultProxy: _always(
+    Edge: _always(
         *rights(SERVICES, "create", "delete", "get", "list", "patch"),
-        *rights(SERVICES, "get", subresource="proxy"),
-        *rights(DEPLOYMENTS, "create", "delete", "get"),
+        *rights(CONFIG_MAPS, "create", "delete", "get"),
+        *rights(DEPLOYMENTS, "create", "delete", "get", "list"),
+        *rights(STATEFUL_SETS, "get", "list"),
         *rights(NETWORK_POLICIES, "create", "delete", "get", "list"),
         *rights(ENDPOINT_SLICES, "list"),
+        *_OWNERS,
         *_POD_PROXY,
         *_EXEC,
     ),

@@ -125,7 +125,7 @@ def _check_comes_back(service: Object) -> None:
         raise FaultError(
             f"Service {name} has the load balancer address {', '.join(map(str, balancer))}, which the cluster releases "
             "when the Service is removed, so that healing could not restore it",
-            "take its workload away by inject_dependency_outage, disturb its requests by inject_fault_proxy, or remove "
+            "take its workload away by inject_dependency_outage, disturb its requests by inject_edge, or remove "
             "a Service without a load balancer",
         )
     if not spec.get("selector") and spec.get("type") != "ExternalName":

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from flametest.kube.errors import NotFoundError
 
 __all__ = [
+    "CONFIG_MAPS",
     "DAEMON_SETS",
     "DEPLOYMENTS",
     "ENDPOINT_SLICES",
@@ -61,6 +62,7 @@ class Resource:
 
 
 PODS = Resource("v1", "Pod", "pods")
+CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
 EVENTS = Resource("v1", "Event", "events")
 NAMESPACES = Resource("v1", "Namespace", "namespaces", namespaced=False)
 NODES = Resource("v1", "Node", "nodes", namespaced=False)

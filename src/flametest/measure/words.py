@@ -21,7 +21,8 @@ _DEEDS = {
     "delete_service": "removing",
     "dependency_outage": "taking away",
     "drain_nodes": "draining",
-    "fault_proxy": "disturbing requests to",
+    "edge": "disturbing requests to",
+    "fault_proxy": "disturbing requests to",  # in runs of elder versions
     "intrusion": "trying to get into",
     "kill_microservice": "deleting",
     "network_partition": "cutting off",

@@ -1,0 +1,126 @@
+"""A connection that is passed on request by request, each judged by its content; what is no HTTP goes on as TCP."""
+
+import asyncio
+
+from .bodies import body_of, copy_body, read_head
+from .messages import Head, NotHttpError, answer, answer_of, harmless, request_of
+from .passing import Connection, Streams
+from .rules import Effect
+from .shaping import PIECE_BYTES, Lane
+from .switch import is_sounding
+
+__all__ = ["HttpConnection"]
+
+
+class HttpConnection(Connection):
+    """Passed on request by request, since each of them is judged; what is no HTTP/1.x is passed on as TCP."""
+
+    async def run(self) -> None:
+        """Pass requests on until its end."""
+        while (read := await self.reader.read(1)) and not self.over:
+            try:
+                # A request begins with a letter; TLS does not, and has no end of a head to wait for.
+                if not read.isalpha():
+                    raise NotHttpError("expected a request")
+                read += await read_head(self.reader)
+                request = request_of(read)
+            except asyncio.IncompleteReadError:
+                break
+            except (NotHttpError, asyncio.LimitOverrunError):
+                await self._tunnel(read)
+                return
+            if not await self._exchange(request):
+                break
+        self.close()
+
+    async def _exchange(self, request: Head) -> bool:
+        """Serve one request, and return whether another one may follow."""
+        self._effect = effect = self.switch.decide(request.unit(self.address))
+        if is_sounding(self.address):
+            request = harmless(request)
+        if effect is not None:
+            if delay := self.switch.delay_seconds(effect):
+                await asyncio.sleep(delay)
+            if effect.reset:
+                self.abort()
+                return False
+            if effect.silence:
+                await self._hold(effect)
+                return False
+            if effect.status:
+                return await self._answer(request, self.switch.status(effect))
+            if effect.reset_after_ms:
+                self.later(effect.reset_after_ms, self.abort)
+        goes_on = await self._pass_on(request)
+        self.stop_timer()
+        return goes_on
+
+    async def _pass_on(self, request: Head) -> bool:
+        upstream = self.upstream
+        if upstream is None or upstream[0].at_eof():
+            if upstream is not None:
+                upstream[1].close()
+            upstream = await self.open()
+        if upstream is None:
+            self.abort()
+            return False
+        lane = Lane(upstream[1], "request", self.effect, self.switch)
+        await lane.send(request.raw)
+        sending = asyncio.create_task(copy_body(self.reader, request.body_bytes, lane)) if request.body_bytes else None
+        try:
+            goes_on = await self._answer_of(request, upstream)
+            return goes_on and (sending is None or sending.done()) and not request.closes
+        finally:
+            if sending is not None:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+
+    async def _answer_of(self, request: Head, upstream: Streams) -> bool:
+        reader = upstream[0]
+        lane = Lane(self.writer, "response", self.effect, self.switch)
+        while True:
+            try:
+                head = answer_of(await read_head(reader), request.first[0])
+            except asyncio.IncompleteReadError as error:
+                if error.partial:
+                    await lane.send(error.partial)
+                return False
+            await lane.send(head.raw)
+            if head.status == 101:
+                await self.relay(upstream)
+                return False
+            if head.status >= 200:
+                break
+        await copy_body(reader, head.body_bytes, lane)
+        return not head.closes
+
+    async def _answer(self, request: Head, status: int) -> bool:
+        waits = "expect" in request.headers
+        if not waits:
+            async for _ in body_of(self.reader, request.body_bytes):
+                pass
+        whole = answer(status)
+        self.writer.write(whole.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if request.first[0] == "HEAD" else whole)
+        await self.writer.drain()
+        return not (waits or request.closes)
+
+    async def _hold(self, effect: Effect) -> None:
+        """Say nothing until the client goes, or the time is over."""
+        if effect.silence_ms:
+            self.later(effect.silence_ms, self.close)
+        while await self.reader.read(PIECE_BYTES):
+            pass
+
+    async def _tunnel(self, first: bytes) -> None:
+        self.switch.counts["not_http"] += 1
+        self._effect = None
+        if (upstream := await self.open()) is None:
+            self.abort()
+            return
+        await self.relay(upstream, first)
+        self.close()
+
+    def rejudge(self) -> None:
+        """Let go of what is held, when nothing is held any more."""
+        if self._effect is not None and self._effect.silence and not self.switch.active:
+            self.abort()

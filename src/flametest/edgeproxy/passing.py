@@ -1,0 +1,185 @@
+"""One client's connection, passed on as TCP; `exchange` does so request by request.
+
+Each connection of a client is one connection to the Service's pods, opened when it is needed; what is passed on is not
+changed. A Service that cannot be reached is a reset. Differences to no proxy at all: who reads addresses sees the
+proxy's, and a connection that the service closes while it idles is opened anew when the client uses it again.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .rules import Effect, Unit
+from .shaping import PIECE_BYTES, CutError, Lane, reset
+from .switch import SOUNDING_VOLUME, Switch
+
+__all__ = ["HEAD_BYTES_MAX", "Connection", "Route", "Streams", "TcpConnection", "ended"]
+
+CONNECT_SECONDS_MAX = 5.0
+HEAD_BYTES_MAX = 64 * 1024
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What comes in at ``port`` goes to ``host`` and ``upstream_port``.
+
+    ``protocol`` is ``tcp`` or ``http``; ``pass`` is TCP to which nothing is done: another port of the Service.
+    """
+
+    port: int
+    host: str
+    upstream_port: int
+    protocol: str = "tcp"
+
+
+class Connection:
+    """What both kinds have in common: two streams, an effect, and an end."""
+
+    def __init__(self, switch: Switch, route: Route, client: Streams) -> None:
+        self.switch = switch
+        self.route = route
+        self.reader, self.writer = client
+        peer = self.writer.get_extra_info("peername")
+        self.address = str(peer[0]) if peer else ""
+        self.upstream: Streams | None = None
+        self.over = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._effect: Effect | None = None
+
+    def effect(self) -> Effect | None:
+        """Return what is in force."""
+        return self._effect if self.switch.active else None
+
+    async def run(self) -> None:
+        """Pass it on until its end.
+
+        Raises:
+            ExceptionGroup, OSError: it broke, or was cut; see `ended`.
+        """
+        raise NotImplementedError
+
+    def rejudge(self) -> None:
+        """Take note that the switch was turned."""
+
+    def abort(self) -> None:
+        """Reset it, towards both sides."""
+        self.over = True
+        self.stop_timer()
+        reset(self.writer)
+        if self.upstream is not None:
+            reset(self.upstream[1])
+
+    def close(self) -> None:
+        """Close it in order, towards both sides."""
+        self.over = True
+        self.stop_timer()
+        self.writer.close()
+        if self.upstream is not None:
+            self.upstream[1].close()
+
+    def later(self, milliseconds: float, end: Callable[[], None]) -> None:
+        """End it after a time, unless `stop_timer` comes first."""
+        self.stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(milliseconds / 1000, end)
+
+    def stop_timer(self) -> None:
+        """Forget what was to come later."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def open(self) -> Streams | None:
+        """Return a new connection to the service, or None when there is none to be had."""
+        place = self.route.host, self.route.upstream_port
+        if self.address == SOUNDING_VOLUME:
+            place = "127.0.0.1", self.switch.generator_port
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS_MAX):
+                self.upstream = await asyncio.open_connection(*place, limit=HEAD_BYTES_MAX)
+        except (OSError, TimeoutError):
+            self.switch.counts["unreachable"] += 1
+            return None
+        if self.over:
+            reset(self.upstream[1])
+            return None
+        return self.upstream
+
+    async def relay(self, upstream: Streams, first: bytes = b"") -> None:
+        """Pass bytes both ways until both sides have ended; ``first`` was read already.
+
+        Raises:
+            ExceptionGroup: of `ConnectionError`, when it breaks or is cut.
+        """
+        async with asyncio.TaskGroup() as group:
+            to_service = Lane(upstream[1], "request", self.effect, self.switch, group)
+            to_client = Lane(self.writer, "response", self.effect, self.switch, group)
+            group.create_task(self._pump(self.reader, to_service, first), name="request bytes")
+            group.create_task(self._pump(upstream[0], to_client), name="response bytes")
+
+    def drops(self) -> bool:
+        """Return whether bytes go nowhere."""
+        return False
+
+    async def _pump(self, reader: asyncio.StreamReader, lane: Lane, first: bytes = b"") -> None:
+        if first:
+            await lane.send(first)
+        while data := await reader.read(PIECE_BYTES):
+            if not self.drops():
+                await lane.send(data)
+        if not self.drops():
+            await lane.send(b"")
+
+
+class TcpConnection(Connection):
+    """Passed on as it is; rules are asked when it is opened, and again when the switch is turned."""
+
+    def __init__(self, switch: Switch, route: Route, client: Streams) -> None:
+        super().__init__(switch, route, client)
+        self._dropped = False
+
+    async def run(self) -> None:
+        """Pass it on until its end."""
+        self.rejudge()
+        if self.over or (upstream := await self.open()) is None:
+            self.abort()
+            return
+        await self.relay(upstream)
+        self.close()
+
+    def rejudge(self) -> None:
+        """Take what applies to it now."""
+        self.stop_timer()
+        # Its client waits for an answer to what was dropped, and would do so for ever.
+        if self._dropped:
+            self.abort()
+            return
+        if self.route.protocol == "pass":
+            return
+        self._effect = effect = self.switch.decide(Unit(self.address))
+        if effect is None:
+            return
+        if effect.reset:
+            self.abort()
+        elif effect.reset_after_ms:
+            self.later(effect.reset_after_ms, self.abort)
+        elif effect.silence and effect.silence_ms:
+            self.later(effect.silence_ms, self.close)
+
+    def drops(self) -> bool:
+        """Return whether it is silent now."""
+        effect = self.effect()
+        silent = effect is not None and effect.silence
+        self._dropped = self._dropped or silent
+        return silent
+
+
+def ended(error: BaseException, connection: Connection) -> None:
+    """End a connection that broke, or was cut, towards the side that is left."""
+    errors = error.exceptions if isinstance(error, BaseExceptionGroup) else (error,)
+    cuts = [one for one in errors if isinstance(one, CutError)]
+    if cuts and not cuts[0].resets:
+        connection.close()
+    else:
+        connection.abort()

@@ -1,0 +1,297 @@
+"""A fault of an edge: of what one Service's port is asked, by everybody or by one caller, through a proxy before it.
+
+Neither side knows of it or needs anything for it. The proxy is deployed and the Service led to it first, which nobody
+feels: it passes everything on. Then its rules are turned on, in one request, and that is the moment of the fault;
+connections that were open before are ended where the server has means for it, so that pools come by the proxy too.
+Healing leads the Service back and removes all of it. See `flametest.edgeproxy` for what the proxy does.
+"""
+
+import random
+import time
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from flametest.edgeproxy.rules import Effect, Match, Rule, RuleError
+from flametest.faults.callers import addresses_of, callers_of, check_told_apart
+from flametest.faults.connection import Reach, reach, vantage
+from flametest.faults.edge_soundings import EdgeSoundings
+from flametest.faults.errors import FaultError
+from flametest.faults.http_faults import HttpFaults
+from flametest.faults.open_connections import end_open_connections
+from flametest.faults.policies import isolating
+from flametest.faults.protocol import Proof, State
+from flametest.faults.proxy_deployment import (
+    check_free,
+    deploy,
+    lead,
+    lead_back,
+    pods_behind,
+    pods_of_proxy,
+    ready_proxy,
+    take_away,
+)
+from flametest.faults.proxy_parts import Front, Route, routes_of
+from flametest.faults.proxy_switch import ProxySwitch
+from flametest.faults.switches import Follower
+from flametest.faults.workloads import existing, target_of
+from flametest.kube import KubeClient
+from flametest.kube.resources import SERVICES, Object
+from flametest.kube.snapshots import snapshot
+from flametest.model.events import Target
+
+__all__ = ["Edge", "rules_of"]
+
+TLS_PORTS = ("https", "tls", "ssl")
+
+# What follows a caller's pods in this process, and what was done to open connections; another one needs neither.
+_followers: dict[tuple[str, str, str], Follower] = {}
+_ended: dict[tuple[str, str, str], str] = {}
+
+
+def rules_of(faults: HttpFaults) -> tuple[Rule, ...]:
+    """Return errors, aborts and latency of HTTP as rules, of which the first that applies counts."""
+    aborted, failed = faults.abort_rate, faults.error_rate
+    delayed: dict[str, Any] = {"delay_ms": faults.latency_ms, "jitter_ms": faults.latency_jitter_ms}
+    rules = []
+    if aborted:
+        rules.append(Rule(Effect(reset=True, **delayed), Match(share=aborted)))
+    if failed:
+        share = min(1.0, failed / (1 - aborted))
+        rules.append(Rule(Effect(status=faults.error_statuses, **delayed), Match(share=share)))
+    if any(delayed.values()):
+        rules.append(Rule(Effect(**delayed)))
+    return tuple(rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Do what ``rules`` say to what comes to a Service.
+
+    Attributes:
+        namespace: where the Service is.
+        service: its name.
+        rules: of which the first that applies counts.
+        port: the Service's port, by number or name; 0 for every one.
+        protocol: ``tcp`` or ``http``.
+        caller: whom rules of a caller mean: a workload's name, or a label selector.
+        seconds_max: the rules go off by themselves after so long.
+        seed: makes the draws repeatable; None to draw one.
+    """
+
+    name: ClassVar[str] = "edge"
+    lasts: ClassVar[bool] = True
+
+    namespace: str
+    service: str
+    rules: tuple[Rule, ...]
+    port: int | str = 0
+    protocol: str = "tcp"
+    caller: str = ""
+    seconds_max: float = 120.0
+    seed: int | None = None
+
+    @property
+    def title(self) -> str:
+        """Return what it does."""
+        told = "; ".join(f"{rule.effect}{f' ({rule.match})' if str(rule.match) else ''}" for rule in self.rules)
+        place = f"Service {self.service}{f' port {self.port}' if self.port else ''}"
+        return f"{told}: what {self.caller or 'anybody'} asks of {place}"
+
+    @property
+    def front(self) -> Front:
+        """Return what the proxy is made of."""
+        return Front(self.namespace, self.service)
+
+    def targets(self, client: KubeClient) -> tuple[Target, ...]:
+        """Return the Service."""
+        self._check()
+        service = self._existing(client)
+        if self.caller:
+            callers_of(client, self.namespace, self.caller)
+        return (target_of(service),)
+
+    def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
+        """Return the Service as it is, and a pod that can connect to it.
+
+        Raises:
+            FaultError: a proxy cannot stand in for it.
+        """
+        service = self._existing(client)
+        if self.front.leads(service):
+            raise FaultError(f"Service {self.service} leads to a fault proxy already", "run `flametest undo` first")
+        check_free(client, self.front)
+        routes = self._routes(client, service)
+        self._check_plain(service)
+        if isolating(client, self.namespace, None, "Egress"):
+            raise FaultError(
+                "a NetworkPolicy limits what pods may connect to, and the fault proxy is not among it",
+                "use the service's own fault switch, or an environment without such policies",
+            )
+        if self.caller and not callers_of(client, self.namespace, self.caller):
+            raise FaultError(f"the caller {self.caller!r} has no pod that runs", "scale it up")
+        address, port = service["spec"]["clusterIP"], _disturbed(routes).port
+        behind = {str(pod["metadata"]["name"]) for pod in self._behind(client, service)}
+        return {
+            "namespace": self.namespace,
+            "service": snapshot(service),
+            "uid": targets[0].uid,
+            "pod": vantage(client, self.namespace, address, port, behind).pod,
+            "address": address,
+            "port": port,
+        }
+
+    def prepare(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
+        """Deploy the proxy and lead the Service to it; it passes everything on still.
+
+        Raises:
+            FaultError: it did not get ready, does not reach the service, or cannot tell the caller apart.
+        """
+        service = self._existing(client)
+        routes = self._routes(client, service)
+        switch = ProxySwitch(client, self.namespace, deploy(client, self.front, service, routes))
+        soundings = EdgeSoundings(switch, self.rules, self.protocol)
+        self._check_protocol(soundings.talk)
+        ends = soundings.direct().ends if soundings.talk else ()
+        if broken := sum(not end.isdigit() or int(end) >= 500 for end in ends if end != "answered"):
+            raise FaultError(
+                f"{broken} of {len(ends)} soundings of Service {self.service} fail without the fault, "
+                "so it would prove nothing",
+                "mend the system first",
+            )
+        lead(client, self.front, service, routes)
+        if self.caller:
+            self._follow(client, switch, (service["spec"]["clusterIP"], _disturbed(routes).port))
+
+    def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
+        """Turn the rules on, and end connections that were open before."""
+        switch = self._switch(client)
+        seed = random.randrange(2**31) if self.seed is None else self.seed  # noqa: S311
+        switch.turn_on(self.rules, self.seconds_max, seed)
+        # The Service leads to the proxy by now, so its pods are those of the proxy's own way to them.
+        origin = existing(client, SERVICES, self.namespace, self.front.origin)
+        pods = pods_behind(client, self.namespace, origin["spec"]["selector"])
+        callers = addresses_of(callers_of(client, self.namespace, self.caller)) if self.caller else []
+        route = _disturbed(routes_of(origin, pods[0], 0, self.protocol)) if pods else None
+        if route is not None:
+            own = addresses_of(pods_of_proxy(client, self.front))
+            _ended[self._key(client)] = end_open_connections(client, pods, route.number, callers, own)
+
+    def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
+        """Send soundings through the rules until they show them, and ask the proxy what it did and could not do."""
+        switch = self._switch(client)
+        soundings = EdgeSoundings(switch, self.rules, self.protocol)
+        checks = [soundings.shown(), soundings.untouched(), self._reached(client, state)]
+        lost = switch.state()["counts"].get("unreachable", 0)
+        checks.append(Proof(not lost, f"the proxy could not pass on {lost} connections" if lost else ""))
+        checks.append(Proof(True, _ended.get(self._key(client), "")))
+        told = "; ".join(check.evidence for check in checks if check.evidence)
+        return Proof(all(check.proved for check in checks), told)
+
+    @staticmethod
+    def heal(client: KubeClient, state: State) -> str:
+        """Lead the Service back, wait until nothing comes to the proxy, and remove what was made."""
+        kept = state["service"]
+        front = Front(state["namespace"], kept["metadata"]["name"])
+        follower = _followers.pop((client.api.server, front.namespace, front.service), None)
+        if follower is not None:
+            follower.stop()
+        _ended.pop((client.api.server, front.namespace, front.service), None)
+        told = lead_back(client, front, kept, state["uid"])
+        take_away(client, front)
+        return f"{told}; the fault proxy, its program, its Service and its policies are removed"
+
+    def _reached(self, client: KubeClient, state: State) -> Proof:
+        """Return whether a pod that could connect to the Service still can; it is not asked where it is not to."""
+        source = (self.namespace, str(state["pod"]))
+        ends = any(rule.effect.refuse or rule.effect.reset for rule in self.rules)
+        if ends or not source[1] or reach(client, source, state["address"], state["port"]) is not Reach.FAILED:
+            return Proof(True, "")
+        return Proof(False, f"pod {source[1]} cannot connect to the Service any more")
+
+    def _check(self) -> None:
+        """Return if the options make sense.
+
+        Raises:
+            FaultError: they do not; the message names the option.
+        """
+        self.front.check()
+        if self.protocol not in ("tcp", "http"):
+            raise FaultError(f"protocol {self.protocol!r}: expected tcp or http")
+        if not 0 < self.seconds_max <= 3600:
+            raise FaultError(f"seconds_max {self.seconds_max:g}: expected more than 0 and at most 3600 s")
+        if not self.rules:
+            raise FaultError("nothing is to be injected", "give an effect, such as delay_ms")
+        try:
+            for rule in self.rules:
+                rule.check(self.protocol)
+        except RuleError as error:
+            raise FaultError(str(error)) from error
+
+    def _check_plain(self, service: Object) -> None:
+        """Return unless the content of a port is to be read whose own name says that it is encrypted.
+
+        Raises:
+            FaultError: it is.
+        """
+        if self.protocol != "http":
+            return
+        for port in service["spec"]["ports"]:
+            named = {str(port.get("name", "")).lower(), str(port.get("appProtocol", "")).lower()}
+            meant = self.port in (0, port["port"], port.get("name") or 0)
+            if meant and (named & set(TLS_PORTS) or port["port"] == 443):
+                raise _encrypted(self.service, str(port["port"]))
+
+    def _check_protocol(self, talk: str) -> None:
+        if self.protocol != "http" or talk == "http":
+            return
+        if talk == "tls":
+            raise _encrypted(self.service, str(self.port or "asked for"))
+        raise FaultError(
+            f"Service {self.service} does not answer HTTP/1.1{f', but {talk}' if talk else ''}",
+            'name its port, or use protocol "tcp"',
+        )
+
+    def _existing(self, client: KubeClient) -> Object:
+        return existing(client, SERVICES, self.namespace, self.service)
+
+    def _routes(self, client: KubeClient, service: Object) -> tuple[Route, ...]:
+        pods = self._behind(client, service)
+        if not pods:
+            raise FaultError(f"Service {self.service} has no pod that runs", "deploy what it leads to")
+        return routes_of(service, pods[0], self.port, self.protocol)
+
+    def _behind(self, client: KubeClient, service: Object) -> list[Object]:
+        return pods_behind(client, self.namespace, service["spec"].get("selector"))
+
+    def _switch(self, client: KubeClient) -> ProxySwitch:
+        pod = ready_proxy(client, self.front)
+        if not pod:
+            raise FaultError("the fault proxy is not ready any more", "see its pod's events")
+        return ProxySwitch(client, self.namespace, pod)
+
+    def _key(self, client: KubeClient) -> tuple[str, str, str]:
+        return client.api.server, self.namespace, self.service
+
+    def _follow(self, client: KubeClient, switch: ProxySwitch, place: tuple[str, int]) -> None:
+        """Tell the proxy who the caller is, now and as pods come."""
+        pods = callers_of(client, self.namespace, self.caller)
+        check_told_apart(client, pods, place, lambda: dict(switch.state()["connections"]))
+        follower = Follower(
+            lambda: callers_of(client, self.namespace, self.caller),
+            lambda pod: switch.add_callers(addresses_of([pod])),
+            time.monotonic() + self.seconds_max,
+        )
+        _followers[self._key(client)] = follower
+        follower.start()
+
+
+def _disturbed(routes: tuple[Route, ...]) -> Route:
+    return next(route for route in routes if route.protocol != "pass")
+
+
+def _encrypted(service: str, port: str) -> FaultError:
+    return FaultError(
+        f"Service {service}'s port {port} speaks TLS: methods, paths, headers and statuses are encrypted, and a proxy "
+        "without its key reads none of them",
+        'use protocol "tcp" with a rule by caller, share, first or every',
+    )

@@ -1,0 +1,154 @@
+"""What soundings of an edge prove, and what they do not; who calls, by addresses; without a cluster."""
+
+from typing import Any
+
+import pytest
+
+from flametest.edgeproxy.rules import Effect, Match, Rule
+from flametest.faults.callers import addresses_of, callers_of
+from flametest.faults.edge import Edge
+from flametest.faults.edge_proof import Seen, Volume, judge, judge_untouched, judge_volume, soundings_of
+from flametest.faults.errors import FaultError
+from flametest.faults.proxy_parts import Front, program, routes_of
+from flametest.kube.resources import DEPLOYMENTS, PODS, REPLICA_SETS, SERVICES
+from tests.faults.conftest import pod
+
+BEFORE = Seen(("404",) * 20, (2.0,) * 20)
+SLOW = Rule(Effect(delay_ms=100))
+
+
+def seen(*ends: tuple[str, int], latency_ms: float = 3.0) -> Seen:
+    listed = tuple(end for end, count in ends for _ in range(count))
+    return Seen(listed, (latency_ms,) * len(listed))
+
+
+@pytest.mark.parametrize(
+    ("rules", "found", "proved"),
+    [
+        ([Rule(Effect(reset=True))], seen(("reset", 20)), True),
+        ([Rule(Effect(reset=True))], seen(("reset", 19), ("404", 1)), False),
+        ([Rule(Effect(silence=True))], seen(("silent", 20)), True),
+        ([Rule(Effect(silence=True))], seen(("404", 20)), False),
+        ([Rule(Effect(refuse=True))], seen(("refused", 20)), True),
+        ([Rule(Effect(status=(500, 503)), Match(share=0.1))], seen(("500", 10), ("503", 10), ("404", 180)), True),
+        ([Rule(Effect(status=(500, 503)), Match(share=0.1))], seen(("500", 2), ("404", 198)), False),
+        ([Rule(Effect(status=(503,)), Match(share=0.1))], seen(("503", 20), ("reset", 5), ("404", 175)), False),
+        ([SLOW], seen(("404", 20), latency_ms=103), True),
+        ([SLOW], seen(("404", 20), latency_ms=60), False),
+        ([Rule(Effect(delay_ms=100), Match(share=0.5))], seen(("404", 200)), False),
+        (
+            [Rule(Effect(reset=True), Match(share=0.2)), Rule(Effect(status=(500,)), Match(share=0.5))],
+            seen(("reset", 40), ("500", 80), ("404", 80)),
+            True,
+        ),
+        ([SLOW], Seen((), ()), False),
+    ],
+)
+def test_ends_and_delays_are_judged(rules: list[Rule], found: Seen, proved: bool) -> None:
+    proof = judge(rules, BEFORE, found)
+    assert proof.proved is proved, proof.evidence
+    assert proof.evidence
+
+
+def test_half_of_the_requests_delayed_is_told_from_all_and_none() -> None:
+    rule = Rule(Effect(delay_ms=100), Match(share=0.5))
+    for late, proved in ((0, False), (100, True), (200, False)):
+        found = Seen(("404",) * 200, (103.0,) * late + (3.0,) * (200 - late))
+        assert judge([rule], BEFORE, found).proved is proved
+
+
+def test_counted_rules_are_judged_sounding_by_sounding() -> None:
+    first = Rule(Effect(status=(503,)), Match(first=3))
+    assert judge([first], BEFORE, seen(("503", 3), ("404", 17))).proved
+    for wrong in (seen(("503", 4), ("404", 16)), seen(("503", 2), ("404", 18)), seen(("404", 17), ("503", 3))):
+        assert not judge([first], BEFORE, wrong).proved
+    every = Rule(Effect(reset=True), Match(every=2))
+    assert judge([every], BEFORE, Seen(("404", "reset") * 4, (2.0,) * 8)).proved
+    assert not judge([every], BEFORE, Seen(("reset", "404") * 4, (2.0,) * 8)).proved
+
+
+def test_enough_soundings_are_sent() -> None:
+    assert soundings_of([SLOW]) == 20
+    assert soundings_of([Rule(Effect(reset=True), Match(share=0.01))]) == 600
+    assert soundings_of([Rule(Effect(reset=True), Match(first=30))]) == 35
+    assert soundings_of([Rule(Effect(reset=True), Match(every=10))]) == 40
+
+
+def test_others_are_untouched_or_it_is_told() -> None:
+    assert judge_untouched([SLOW], BEFORE, BEFORE).proved
+    assert not judge_untouched([SLOW], BEFORE, seen(("404", 19), ("503", 1))).proved
+    assert not judge_untouched([SLOW], BEFORE, seen(("404", 20), latency_ms=110)).proved
+
+
+@pytest.mark.parametrize(
+    ("effect", "volume", "proved"),
+    [
+        (Effect(bytes_per_second=1000), Volume(2000, 2.1, "open"), True),
+        (Effect(bytes_per_second=1000), Volume(2000, 1.0, "open"), False),
+        (Effect(bytes_per_second=1000), Volume(0, 2.0, "silent"), False),
+        (Effect(reset_after_bytes=500), Volume(500, 0.1, "reset"), True),
+        (Effect(reset_after_bytes=500), Volume(400, 0.1, "reset"), False),
+        (Effect(reset_after_bytes=500), Volume(500, 0.1, "closed"), False),
+        (Effect(close_after_bytes=500), Volume(500, 0.1, "closed"), True),
+        (Effect(reset_after_ms=300), Volume(999, 0.31, "reset"), True),
+        (Effect(reset_after_ms=300), Volume(999, 0.1, "reset"), False),
+    ],
+)
+def test_limits_are_judged_by_an_answer_at_length(effect: Effect, volume: Volume, proved: bool) -> None:
+    assert judge_volume(effect, volume).proved is proved
+
+
+def service(*ports: dict[str, Any]) -> dict[str, Any]:
+    spec = {"selector": {"app": "api"}, "clusterIP": "10.96.0.7", "ports": list(ports)}
+    return {"metadata": {"name": "api"}, "spec": spec}
+
+
+def test_only_the_port_that_is_named_is_disturbed() -> None:
+    ports = [{"name": "http", "port": 80, "targetPort": 8080}, {"name": "metrics", "port": 9000, "targetPort": 9000}]
+    for port in (80, "http"):
+        routes = routes_of(service(*ports), pod("api-1", "api"), port, "http")
+        assert [(route.port, route.protocol) for route in routes] == [(80, "http"), (9000, "pass")]
+    assert {route.protocol for route in routes_of(service(*ports), pod("api-1", "api"))} == {"http"}
+    with pytest.raises(FaultError, match=r"has no port 81") as refused:
+        routes_of(service(*ports), pod("api-1", "api"), 81, "http")
+    assert "80 (http), 9000 (metrics)" in refused.value.remedy
+
+
+def test_the_proxy_is_a_stock_image_with_its_program_in_a_config_map() -> None:
+    front = Front("flametest", "api")
+    routes = routes_of(service({"port": 80, "targetPort": 8080}), pod("api-1", "api"), 0, "tcp")
+    spec = front.deployment(routes, "10.96.0.8", "python:3.13-slim")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert container["image"] == "python:3.13-slim"
+    assert {"name": "ROUTES", "value": "10080=10.96.0.8:80/tcp"} in container["env"]
+    assert spec["volumes"] == [{"name": "program", "configMap": {"name": front.proxy}}]
+    data = front.program()["data"]
+    assert data == program()
+    assert {"__main__.py", "rules.py", "switch.py"} <= set(data)
+    assert sum(map(len, data.values())) < 500_000  # a ConfigMap holds 1 MiB
+
+
+def test_callers_are_pods_of_a_workload_or_of_a_selector(client: Any) -> None:
+    client.api.put(DEPLOYMENTS, {"metadata": {"name": "api"}, "spec": {}})
+    uid = client.api.objects[DEPLOYMENTS.path("flametest", "api")]["metadata"]["uid"]
+    owner = {"kind": "Deployment", "name": "api", "uid": uid, "controller": True}
+    sets = client.api.put(REPLICA_SETS, {"metadata": {"name": "rs", "ownerReferences": [owner]}})
+    for obj in client.api.objects.values():
+        for reference in obj["metadata"].get("ownerReferences") or []:
+            if reference["kind"] == "ReplicaSet":
+                reference["uid"] = sets["metadata"]["uid"]
+    client.api.put(PODS, pod("other", "api", controller="elsewhere"))
+    names = {one["metadata"]["name"] for one in callers_of(client, "flametest", "api")}
+    assert names == {"api-0", "api-1", "api-2"}
+    assert len(callers_of(client, "flametest", "app=api")) == 4
+    assert addresses_of(callers_of(client, "flametest", "api")) == ["10.0.0.1"]
+    with pytest.raises(FaultError, match="holds no Deployment or StatefulSet 'apii'"):
+        callers_of(client, "flametest", "apii")
+
+
+def test_a_port_that_says_that_it_is_encrypted_is_not_read(client: Any) -> None:
+    client.api.put(SERVICES, service({"name": "https", "port": 443, "targetPort": 8443}))
+    fault = Edge("flametest", "api", (Rule(Effect(status=(503,))),), 443, "http")
+    with pytest.raises(FaultError, match="port 443 speaks TLS: methods, paths, headers and statuses are encrypted"):
+        fault.record(client, fault.targets(client))
+    assert client.api.sent == []

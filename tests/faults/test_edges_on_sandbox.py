@@ -1,0 +1,158 @@
+"""Edges of HTTP, Redis and PostgreSQL on a real system: proved, told apart, and taken back without a trace."""
+
+import signal
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from flametest.edgeproxy.rules import Effect, Match, Rule
+from flametest.faults.connection import ready_pods
+from flametest.faults.edge import Edge
+from flametest.faults.errors import FaultError
+from flametest.faults.proxy_deployment import ready_proxy
+from flametest.faults.proxy_parts import Front
+from flametest.faults.proxy_switch import ProxySwitch
+from flametest.faults.wrapper import applied
+from flametest.kube.execute import execute
+from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, PODS
+from tests.faults.driver import FAULTS
+from tests.faults.system import System, wait_until
+
+pytestmark = pytest.mark.sandbox
+
+NAMESPACE = "flametest"
+GUARDIAN_SECONDS = 60.0
+SENDS = {"edge-of-caller": 13, "edge-of-store": 12}  # requests of a driver until the proof
+REDIS = Edge(NAMESPACE, "redis", (Rule(Effect(delay_ms=60)),), 6379)
+POSTGRES = Edge(NAMESPACE, "postgres", (Rule(Effect(delay_ms=60)),), "postgres")
+SILENT = Rule(Effect(silence=True))
+RESET = Rule(Effect(reset=True))
+PACED = Rule(Effect(bytes_per_second=50_000))
+
+
+def is_without_trace(system: System, before: str, service: str) -> bool:
+    front = Front(NAMESPACE, service)
+    pods = system.client.api.get(PODS.path(NAMESPACE), {"labelSelector": f"app={front.proxy}"})["items"]
+    maps = [one["metadata"]["name"] for one in system.client.api.get(CONFIG_MAPS.path(NAMESPACE))["items"]]
+    return system.specifications() == before and not pods and front.proxy not in maps
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (REDIS, "open connections of redis ended"),
+        (replace(REDIS, rules=(SILENT,)), "found silence as asked for"),
+        (POSTGRES, "open connections of postgres ended"),
+        (replace(POSTGRES, rules=(RESET,)), "were reset as asked for"),
+        (Edge(NAMESPACE, "frontend", (PACED,), protocol="http"), "bytes/s of 50000 asked for came"),
+        (FAULTS["edge-of-caller"], "20 of 20 soundings, one after the other, were as POST, /orders, the first 3 says"),
+    ],
+    ids=["slow-redis", "silent-redis", "slow-postgres", "reset-postgres", "bandwidth", "first-of-caller"],
+)
+def test_an_edge_is_proved_and_taken_back(system: System, fault: Edge, told: str) -> None:
+    before = system.whole()
+    with applied(fault, system.injector()) as proof:
+        assert proof.proved, proof.evidence
+        assert told in proof.evidence
+        assert not is_without_trace(system, before, fault.service)
+    assert is_without_trace(system, before, fault.service)
+
+
+def asked(system: System, pod: str, script: str) -> str:
+    return execute(system.client.api, (NAMESPACE, pod), ["python3", "-c", script], timeout_seconds=60).output
+
+
+def pod_of(system: System, app: str) -> str:
+    return next(
+        str(pod["metadata"]["name"])
+        for pod in ready_pods(system.client, NAMESPACE)
+        if pod["metadata"]["labels"]["app"] == app
+    )
+
+
+COUNTING = """
+import urllib.request, urllib.error
+seen = []
+for _ in range({count}):
+    try:
+        seen.append(urllib.request.urlopen("http://logic:8080{path}", timeout=20).status)
+    except urllib.error.HTTPError as error:
+        seen.append(error.code)
+print(seen.count(503), len(seen))
+"""
+
+
+def test_a_rule_for_one_caller_and_route_touches_nobody_and_nothing_else(system: System) -> None:
+    system.whole()
+    rule = Rule(Effect(status=(503,)), Match(path="/events/1"), of_caller=True)
+    frontend = pod_of(system, "frontend")
+    with applied(Edge(NAMESPACE, "logic", (rule,), 8080, "http", "frontend"), system.injector()) as proof:
+        assert proof.proved, proof.evidence
+        assert asked(system, frontend, COUNTING.format(count=20, path="/events/1")) == "20 20\n"
+        assert asked(system, frontend, COUNTING.format(count=300, path="/events")) == "0 300\n"
+        # A pod of the caller that comes later is one too.
+        system.client.api.send("DELETE", PODS.path(NAMESPACE, frontend))
+        replacement: list[str] = []
+
+        def replaced() -> bool:
+            found = [p["metadata"]["name"] for p in ready_pods(system.client, NAMESPACE)]
+            replacement[:] = [name for name in found if name.startswith("frontend-") and name != frontend]
+            return frontend not in found and len(replacement) == 2
+
+        wait_until(replaced, 90)
+        switch = ProxySwitch(system.client, NAMESPACE, ready_proxy(system.client, Front(NAMESPACE, "logic")))
+        addresses = {
+            str(pod["status"]["podIP"])
+            for pod in ready_pods(system.client, NAMESPACE)
+            if pod["metadata"]["name"] in replacement
+        }
+        wait_until(lambda: addresses <= set(switch.state()["callers"]), 60)
+
+
+def refused() -> list[Any]:
+    content = Rule(Effect(reset=True), Match(path="/x"))
+    return [
+        (replace(REDIS, rules=(content,)), "the content of a TCP edge is not read"),
+        (replace(REDIS, protocol="http"), "does not answer HTTP/1.1, but redis"),
+        (replace(REDIS, port=6380), "has no port 6380"),
+        (replace(REDIS, service="rediss"), "holds no Service 'rediss'"),
+        (replace(REDIS, caller="nobody"), "holds no Deployment or StatefulSet 'nobody'"),
+        (replace(REDIS, rules=(Rule(Effect()),)), "nothing is to be injected"),
+    ]
+
+
+@pytest.mark.parametrize(("fault", "told"), refused(), ids=lambda one: one if isinstance(one, str) else "")
+def test_an_edge_that_cannot_be_is_refused_and_nothing_stays(system: System, fault: Edge, told: str) -> None:
+    before = system.whole()
+    with pytest.raises(FaultError, match=told), applied(fault, system.injector()):
+        raise AssertionError("it was injected")
+    assert is_without_trace(system, before, "redis")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(
+    ("fault", "number"), [(fault, number) for fault, sends in SENDS.items() for number in range(1, sends + 1)]
+)
+def test_no_trace_is_left_of_an_edge_whose_process_is_killed_after_any_request(
+    system: System, fault: str, number: int
+) -> None:
+    before = system.whole()
+    done = system.driven(fault, f"sent-{number}", "SIGKILL")
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    wait_until(lambda: not system.left() and not system.guardians(), GUARDIAN_SECONDS)
+    edge = FAULTS[fault]
+    assert isinstance(edge, Edge)
+    assert is_without_trace(system, before, edge.service)
+
+
+def test_the_proxy_needs_no_image_of_ours_and_keeps_the_restricted_profile(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system.whole()
+    monkeypatch.setenv("FLAMETEST_HELPER_IMAGE", "python:3.12-alpine")
+    with applied(REDIS, system.injector()) as proof:
+        assert proof.proved, proof.evidence
+        proxy = system.client.api.get(DEPLOYMENTS.path(NAMESPACE, Front(NAMESPACE, "redis").proxy))
+        (container,) = proxy["spec"]["template"]["spec"]["containers"]
+        assert container["image"] == "python:3.12-alpine"

@@ -166,6 +166,7 @@ def test_lists_without_items_and_objects_whose_name_is_made_up_are_fine(tmp_path
         ("web", False),
     ]
     assert not found.notes
+    assert [str(one) for one in found.left_out] == ["b.yaml (a list without items)"]
 
 
 def test_of_an_object_that_stands_twice_the_last_one_counts_and_it_is_said(tmp_path: Path) -> None:

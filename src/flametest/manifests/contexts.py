@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from flametest.manifests.documents import decoded, documents
+from flametest.manifests.errors import ManifestError
 from flametest.manifests.reading import Manifest
 
 __all__ = ["BuildContext", "find_contexts", "images_of"]
@@ -164,16 +164,17 @@ def _of_compose(file: Path) -> Iterator[_Candidate]:
     Format: https://docs.docker.com/reference/compose-file/build/
     """
     try:
-        content = yaml.safe_load(file.read_bytes())
-        services = content.get("services") or {}
-        project = str(content.get("name") or file.parent.name)
-        for name, service in services.items():
-            build = service.get("build")
-            wanted = {"context": build} if isinstance(build, str) else build
-            if wanted:
-                yield _composed(file.parent, project, str(name), wanted, str(service.get("image") or ""))
-    except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError):
+        contents = [one.value for one in documents(decoded(file.read_bytes(), file.name), file.name)]
+    except (OSError, ManifestError):
         return
+    for content in contents:
+        services = content.get("services") if isinstance(content, dict) else None
+        for name, service in services.items() if isinstance(services, dict) else ():
+            build = service.get("build") if isinstance(service, dict) else None
+            wanted = {"context": build} if isinstance(build, str) else build
+            if isinstance(wanted, dict):
+                project = str(content.get("name") or file.parent.name)
+                yield _composed(file.parent, project, str(name), wanted, str(service.get("image") or ""))
 
 
 def _composed(folder: Path, project: str, name: str, build: dict[str, Any], image: str) -> _Candidate:

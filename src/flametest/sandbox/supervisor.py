@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from flametest.sandbox import control, controlgroups, namespaces
+from flametest.sandbox.clearup import clear_up_after_this_process
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.fetches import Fetches
 from flametest.sandbox.processes import process_start_ticks
@@ -86,8 +87,9 @@ class _Supervisor:
         api = self._bind_api()
         self._api_port = api.getsockname()[1]
         groups = controlgroups.make(Path(self._settings.state_folder))
-        if groups is not None:
-            controlgroups.clear_up_after_this_process(groups)
+        clear_up_after_this_process(
+            Path(self._settings.state_folder), () if groups is None else tuple(dict.fromkeys(groups.folders))
+        )
         here, there = control.pair()
         # Memory that no collection touches stays shared with init, which is a copy of this process.
         gc.freeze()

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flametest.sandbox.agent.bounds import Bounds
-from flametest.sandbox.agent.bubblewrap import child_pid, last_words, translated
+from flametest.sandbox.agent.bubblewrap import await_end, child_pid, last_words, translated
 from flametest.sandbox.agent.children import Child
 from flametest.sandbox.agent.execs import Command
 from flametest.sandbox.agent.imageroot import ImageRoots
@@ -341,7 +341,9 @@ class ProcessRuntime:
             os.set_blocking(descriptor, False)
             loop.add_reader(descriptor, copy, descriptor)
         try:
-            return await container.child.wait()
+            code = await container.child.wait()
+            await await_end(container.pidfd)
+            return code
         finally:
             _close(container.pidfd)
             for descriptor, stream in outputs.items():

@@ -87,7 +87,7 @@ def test_of_two_that_nobody_names_the_entry_is_a_guess_that_says_so(tmp_path: Pa
     assert entry(topology_of(*objects)) == ("shop", Certainty.GUESSED)
     told = init(tmp_path, *objects)
     assert "entry: Service shop (a guess: " in told
-    assert "it may be another one: details; name it by --entry" in told
+    assert "alternatives: details; name one by --entry if it is not shop" in told
 
 
 def test_a_load_generator_is_no_user_and_what_speaks_udp_is_no_entry() -> None:
@@ -314,7 +314,7 @@ def test_namespaces_are_apart_and_it_is_said(tmp_path: Path) -> None:
     assert "note: 1 object is in namespace monitoring, which is looked at by --namespace monitoring" in told
     system = read_folder(tmp_path / "k8s")
     assert [one.name for one in system.workloads] == ["web"]
-    (absent,) = make_topology(system).needs.absent
+    (absent,) = make_topology(system).needs.absent["Deployment web"]
     assert absent.host == "jaeger.monitoring", "that namespace is to be seen, and has no such Service"
 
 

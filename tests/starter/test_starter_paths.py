@@ -2,7 +2,7 @@
 
 import pytest
 
-from flametest.starter.paths import telling_path, user_paths
+from flametest.starter.paths import telling_paths, user_paths
 from flametest.starter.topology import Topology
 from tests.starter.systems import Object, container, service, topology_of, workload
 
@@ -42,7 +42,7 @@ def proxied(text: str = NGINX) -> Topology:
 
 def path_of(topology: Topology, name: str, *paths: str) -> str:
     (found,) = [one for one in topology.system.workloads if one.name == name]
-    return telling_path(topology, found, paths or user_paths(topology))
+    return telling_paths(topology, paths or user_paths(topology)).get(str(found), "")
 
 
 def test_what_an_nginx_sends_on_is_what_users_can_ask_for() -> None:

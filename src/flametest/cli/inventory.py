@@ -100,8 +100,8 @@ def _role_lines(topology: Topology) -> list[str]:
 
     lines = []
     for group in _grouped(topology.system.workloads, reason):
-        role = topology.role_of(group[0])
-        lines.append(f"role {role.name}: {some([one.name for one in group])} ({role.reason}; {role.certainty})")
+        role, such = topology.role_of(group[0]), "such as: " if len(group) > 1 else ""
+        lines.append(f"role {role.name}: {some([one.name for one in group])} ({such}{role.reason}; {role.certainty})")
     return lines
 
 
@@ -113,7 +113,9 @@ def _entry_lines(topology: Topology, url: str, paths: Sequence[str]) -> list[str
     where = f"{url} {' '.join(paths)}" if url else "address not known: name it by --url"
     lines = [f"entry: {entrance.service} ({guess}{entrance.reason}), {where}"]
     if entrance.alternatives:
-        lines.append(f"it may be another one: {some(entrance.alternatives)}; name it by --entry")
+        lines.append(
+            f"alternatives: {some(entrance.alternatives)}; name one by --entry if it is not {entrance.service.name}"
+        )
     return lines
 
 

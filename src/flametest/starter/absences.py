@@ -23,8 +23,7 @@ def absent_host(topology: Topology, one: Workload) -> str:
     told = [
         f"{absent.evidence.field} names host {absent.host}, and no Service of namespace {_there(topology)} is called so"
         + (f"; is {absent.similar} meant?" if absent.similar else "")
-        for absent in topology.needs.absent
-        if absent.workload is one
+        for absent in topology.needs.absent.get(str(one), ())
     ]
     return "; ".join(told)
 
@@ -33,8 +32,8 @@ def port_not_served(topology: Topology, one: Workload) -> str:
     """Every connection is refused."""
     return "; ".join(
         f"{found.evidence.field} asks Service {found.service} at port {found.port}, which it does not have"
-        for found in topology.dependencies
-        if found.workload is one and not _has_port(topology, found.service, found.port)
+        for found in topology.needs.of(one)
+        if not _has_port(topology, found.service, found.port)
     )
 
 

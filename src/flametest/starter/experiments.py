@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flametest.starter.documents import FAULT_SECONDS, RECOVERY_SECONDS_MAX, Call, Experiment
-from flametest.starter.paths import telling_path
 from flametest.starter.suitability import REPLICAS_MAX, Suited
 from flametest.starter.system import Service, Workload
 from flametest.starter.topology import Topology
@@ -61,12 +60,14 @@ class Basis:
         url: where its users enter.
         paths: what they ask for, the most telling first.
         front: the workload that answers users first.
+        telling: the path that is seen to need a workload, by its kind and name.
     """
 
     topology: Topology
     url: str
     paths: tuple[str, ...]
     front: Workload
+    telling: Mapping[str, str]
 
     def experiment(
         self,
@@ -82,7 +83,7 @@ class Basis:
     ) -> Experiment:
         """Return an experiment; ``told`` is its title and its description."""
         ready = dict.fromkeys((hit.name, self.front.name))
-        path = telling_path(self.topology, hit, self.paths) or self.paths[0]
+        path = self.telling.get(str(hit), self.paths[0])
         return Experiment(
             name=name,
             title=told[0],

@@ -50,14 +50,23 @@ class Needs:
     """What workloads name as hosts.
 
     Attributes:
-        dependencies: Services of this namespace, each once a workload.
-        absent: hosts that ought to be Services of this namespace, and are not.
-        outside: hosts elsewhere, by the workload that names them.
+        services: Services of this namespace, by kind and name of the workload that names them, each once.
+        absent: hosts that ought to be Services of this namespace, and are not, likewise.
+        outside: hosts elsewhere, likewise.
     """
 
-    dependencies: tuple[Dependency, ...]
-    absent: tuple[AbsentHost, ...]
+    services: Mapping[str, tuple[Dependency, ...]]
+    absent: Mapping[str, tuple[AbsentHost, ...]]
     outside: Mapping[str, tuple[str, ...]]
+
+    @property
+    def dependencies(self) -> tuple[Dependency, ...]:
+        """Return all workloads' needs of Services."""
+        return tuple(one for found in self.services.values() for one in found)
+
+    def of(self, workload: Workload) -> tuple[Dependency, ...]:
+        """Return the Services that a workload names."""
+        return self.services.get(str(workload), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +89,8 @@ def find_needs(system: System, behind: Mapping[str, tuple[Workload, ...]]) -> Ne
     texts = _Texts(system, look_up)
     found = [_needs(system, look_up, texts, one) for one in (*system.workloads, *system.others)]
     return Needs(
-        tuple(dependency for one in found for dependency in one.dependencies),
-        tuple(absent for one in found for absent in one.absent),
+        {workload: needs for one in found for workload, needs in one.services.items()},
+        {workload: hosts for one in found for workload, hosts in one.absent.items() if hosts},
         {workload: hosts for one in found for workload, hosts in one.outside.items() if hosts},
     )
 
@@ -184,7 +193,8 @@ def _needs(system: System, look_up: _LookUp, texts: _Texts, workload: Workload) 
             absent.setdefault(host, AbsentHost(workload, host, evidence, _similar(host, look_up.services)))
         elif named.is_firm and "." in named.mention.host:
             outside[named.mention.host] = None
-    return Needs(tuple(dependencies.values()), tuple(absent.values()), {str(workload): tuple(outside)})
+    name = str(workload)
+    return Needs({name: tuple(dependencies.values())}, {name: tuple(absent.values())}, {name: tuple(outside)})
 
 
 def _certainty(named: _Named) -> Certainty:

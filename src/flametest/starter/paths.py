@@ -4,14 +4,14 @@ What a path leads to is known of Ingress rules, of what an nginx at the entry se
 what lies behind, by who needs whom. Whether an answer really waits for a part is for the experiment to say.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from flametest.starter.proxied import proxied_paths
 from flametest.starter.system import Workload
 from flametest.starter.topology import Topology, plain_path
 
-__all__ = ["telling_path", "user_paths"]
+__all__ = ["telling_paths", "user_paths"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,25 @@ def user_paths(topology: Topology) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*topology.paths, *(way.path for way in _ways(topology)))))
 
 
-def telling_path(topology: Topology, workload: Workload, paths: Iterable[str]) -> str:
-    """Return the first of ``paths`` that is seen to need a workload, directly if there is one; empty without any."""
+def telling_paths(topology: Topology, paths: Iterable[str]) -> dict[str, str]:
+    """Return the first of ``paths`` that is seen to need a workload, directly if there is one, by its kind and name.
+
+    Workloads that no path is seen to need are left out.
+    """
     ways = sorted(_ways(topology), key=lambda way: len(way.path), reverse=True)
     entry = _Way("/", topology.entry.name if topology.entry is not None else "")
     taken = {path: next((way for way in ways if way.leads(path)), entry) for path in paths}
-    own = topology.services_of(workload)
-    direct = next((path for path, way in taken.items() if way.service in own), "")
-    return direct or next((path for path, way in taken.items() if workload in _needed(topology, way)), "")
+    asked: dict[str, list[str]] = {}
+    for need in topology.dependencies:
+        asked.setdefault(str(need.workload), []).append(need.service)
+    found: dict[str, str] = {}
+    for path, way in taken.items():
+        for one in topology.behind.get(way.service, ()):
+            found.setdefault(str(one), path)
+    for path, way in taken.items():
+        for name in _needed(topology, asked, way):
+            found.setdefault(name, path)
+    return found
 
 
 def _ways(topology: Topology) -> Iterator[_Way]:
@@ -53,16 +64,13 @@ def _ways(topology: Topology) -> Iterator[_Way]:
             yield _Way(plain_path(route.path), route.service)
 
 
-def _needed(topology: Topology, way: _Way) -> list[Workload]:
-    """Return the workloads on a way, and all that those at its end need, directly or through others."""
-    asked: dict[str, list[str]] = {}
-    for need in topology.dependencies:
-        asked.setdefault(str(need.workload), []).append(need.service)
-    found = {str(one): one for one in way.through}
+def _needed(topology: Topology, asked: Mapping[str, list[str]], way: _Way) -> Iterator[str]:
+    """Yield the workloads on a way, and all that those at its end need, directly or through others."""
+    yield from map(str, way.through)
     services, seen = [way.service], {way.service}
     while services:
-        for one in topology.behind.get(services.pop(), ()):
-            found[str(one)] = one
-            services += [name for name in asked.get(str(one), ()) if name not in seen]
-            seen.update(asked.get(str(one), ()))
-    return list(found.values())
+        for name in map(str, topology.behind.get(services.pop(), ())):
+            yield name
+            more = [one for one in asked.get(name, ()) if one not in seen]
+            services += more
+            seen.update(more)

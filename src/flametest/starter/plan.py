@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flametest.starter.documents import Experiment
 from flametest.starter.errors import StarterError
 from flametest.starter.experiments import Basis, control, experiment_for, removal
-from flametest.starter.paths import telling_path
+from flametest.starter.paths import telling_paths
 from flametest.starter.suitability import Suitability, Suited, reasons_told, suitability
 from flametest.starter.system import Service, Workload
 from flametest.starter.topology import Topology
@@ -62,7 +62,8 @@ def make_plan(topology: Topology, url: str, paths: tuple[str, ...]) -> Plan:
             "scale one up first",
         )
     front = next((one for one in topology.entry_workloads if one in measured), measured[0])
-    basis = Basis(topology, url, paths, front)
+    telling = telling_paths(topology, paths)
+    basis = Basis(topology, url, paths, front, telling)
     suited = [suitability(topology, one) for one in topology.system.workloads]
     by_kind = {kind: [experiment_for(basis, kind, one) for one in _ordered(topology, suited, kind)] for kind in Suited}
     removals = [removal(basis, service, hit) for service, hit in _removed(topology, measured)]
@@ -80,7 +81,7 @@ def make_plan(topology: Topology, url: str, paths: tuple[str, ...]) -> Plan:
             *(one for kind in Suited if kind not in servers for one in by_kind[kind]),
         ),
         core=tuple(core or [first.name]),
-        left_out=(*reasons_told(suited), *_balancers(topology), *_unfelt(topology, suited, paths)),
+        left_out=(*reasons_told(suited), *_balancers(topology), *_unfelt(basis, suited)),
     )
 
 
@@ -113,12 +114,12 @@ def _balancers(topology: Topology) -> Iterator[str]:
             yield f"no removal of {service}: the cluster would give its load balancer's address away"
 
 
-def _unfelt(topology: Topology, suited: Iterable[Suitability], paths: tuple[str, ...]) -> Iterator[str]:
+def _unfelt(basis: Basis, suited: Iterable[Suitability]) -> Iterator[str]:
     """Yield which faults users may not feel, since nothing tells by which path they need what is hit."""
-    unseen = [one.workload for one in suited if one.kinds and not telling_path(topology, one.workload, paths)]
-    if unseen and topology.entry is not None:
+    unseen = [one.workload for one in suited if one.kinds and str(one.workload) not in basis.telling]
+    if unseen and basis.topology.entry is not None:
         names = ", ".join(map(str, unseen))
         yield (
-            f"no path is seen to need {names}: experiments ask for {paths[0]}, so that a fault there may not be felt; "
-            "name a better one as path of their recorder"
+            f"no path is seen to need {names}: experiments ask for {basis.paths[0]}, so that a fault there may not be "
+            "felt; name a better one as path of their recorder"
         )

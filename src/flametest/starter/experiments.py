@@ -61,6 +61,7 @@ class Basis:
         paths: what they ask for, the most telling first.
         front: the workload that answers users first.
         telling: the path that is seen to need a workload, by its kind and name.
+        ambiguous: names that several workloads have.
     """
 
     topology: Topology
@@ -68,6 +69,7 @@ class Basis:
     paths: tuple[str, ...]
     front: Workload
     telling: Mapping[str, str]
+    ambiguous: frozenset[str]
 
     def experiment(
         self,
@@ -102,8 +104,7 @@ class Basis:
 
     def name(self, kind: Suited, workload: Workload) -> str:
         """Return an experiment's name; it tells the kind of a workload whose name another one has too."""
-        alike = [one for one in self.topology.system.workloads if one.name == workload.name]
-        return f"{kind}-{workload.name}" + (f"-{workload.kind.lower()}" if len(alike) > 1 else "")
+        return f"{kind}-{workload.name}" + (f"-{workload.kind.lower()}" if workload.name in self.ambiguous else "")
 
 
 def control(basis: Basis) -> Experiment:

@@ -1,5 +1,6 @@
 """What tests a system: its experiments in their order, those of the short suite, and what was not written. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from flametest.starter.documents import Experiment
 from flametest.starter.errors import StarterError
 from flametest.starter.experiments import Basis, control, experiment_for, removal
 from flametest.starter.paths import telling_paths
-from flametest.starter.suitability import Suitability, Suited, reasons_told, suitability
+from flametest.starter.suitability import Suitability, Suited, named, reasons_told, suitability
 from flametest.starter.system import Service, Workload
 from flametest.starter.topology import Topology
 
@@ -63,7 +64,9 @@ def make_plan(topology: Topology, url: str, paths: tuple[str, ...]) -> Plan:
         )
     front = next((one for one in topology.entry_workloads if one in measured), measured[0])
     telling = telling_paths(topology, paths)
-    basis = Basis(topology, url, paths, front, telling)
+    names = Counter(one.name for one in topology.system.workloads)
+    ambiguous = frozenset(name for name, count in names.items() if count > 1)
+    basis = Basis(topology, url, paths, front, telling, ambiguous)
     suited = [suitability(topology, one) for one in topology.system.workloads]
     by_kind = {kind: [experiment_for(basis, kind, one) for one in _ordered(topology, suited, kind)] for kind in Suited}
     removals = [removal(basis, service, hit) for service, hit in _removed(topology, measured)]
@@ -118,8 +121,7 @@ def _unfelt(basis: Basis, suited: Iterable[Suitability]) -> Iterator[str]:
     """Yield which faults users may not feel, since nothing tells by which path they need what is hit."""
     unseen = [one.workload for one in suited if one.kinds and str(one.workload) not in basis.telling]
     if unseen and basis.topology.entry is not None:
-        names = ", ".join(map(str, unseen))
         yield (
-            f"no path is seen to need {names}: experiments ask for {basis.paths[0]}, so that a fault there may not be "
-            "felt; name a better one as path of their recorder"
+            f"no path is seen to need {named(map(str, unseen))}: experiments ask for {basis.paths[0]}, so that a fault "
+            "there may not be felt; name a better one as path of their recorder"
         )

@@ -13,7 +13,7 @@ from flametest.starter.roles import Role, RoleName
 from flametest.starter.system import Workload
 from flametest.starter.topology import Topology
 
-__all__ = ["REPLICAS_MAX", "Suitability", "Suited", "reasons_told", "suitability"]
+__all__ = ["REPLICAS_MAX", "Suitability", "Suited", "named", "reasons_told", "suitability"]
 
 REPLICAS_MAX = 10  # more than these are refused unless an experiment widens its blast radius
 _PARTS_NAMED_MAX = 5
@@ -59,12 +59,14 @@ def reasons_told(found: Iterable[Suitability]) -> tuple[str, ...]:
     for one in found:
         for reason in one.reasons:
             parts.setdefault(reason, []).append(str(one.workload))
-    return tuple(f"{what} {_named(names)}: {reason}" for (what, reason), names in parts.items())
+    return tuple(f"{what} {named(names)}: {reason}" for (what, reason), names in parts.items())
 
 
-def _named(names: list[str]) -> str:
-    more = len(names) - _PARTS_NAMED_MAX
-    return ", ".join(names[:_PARTS_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
+def named(parts: Iterable[str]) -> str:
+    """Return parts as a list that stays short: the first few, and how many more there are."""
+    first = list(parts)
+    more = len(first) - _PARTS_NAMED_MAX
+    return ", ".join(first[:_PARTS_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
 
 
 def _left_alone(topology: Topology, one: Workload, role: Role) -> str:

@@ -271,7 +271,11 @@ def test_a_method_that_injects_nothing_tests_nothing(lab: Laboratory) -> None:
 
 def test_a_hypothesis_that_fails_by_another_probe_fails_the_scenario(lab: Laboratory) -> None:
     history = changed(lab.deletion(), ScenarioEnded, status="deviated", deviated=True)
-    assert judged(history, lab.samples()).verdict is Verdict.FAILED
+    result = judged(history, lab.samples())
+    assert result.verdict is Verdict.FAILED
+    assert result.sentence.endswith(
+        "; the hypothesis did not hold after the fault, by a probe that no limit stands for"
+    )
     looser = Limit("outage_seconds", Bound.AT_MOST, 9.0, source="--limit outage_seconds=9")
     assert judged(history, lab.samples(), looser).verdict is Verdict.PASSED
 

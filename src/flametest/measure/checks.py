@@ -124,7 +124,8 @@ def _hypothesis(history: History, criteria: tuple[Criterion, ...]) -> _Finding:
     if any(one.limit is not None and one.limit.source.startswith("--") for one in limited):
         return Verdict.PASSED, "it did not hold under its own ranges, which the command line replaced"
     reason = stopping_reason(history)
-    return Verdict.FAILED, reason or "it did not hold, by a probe that no limit stands for or by the figures of then"
+    unknown = "the hypothesis did not hold after the fault, by a probe that no limit stands for"
+    return Verdict.FAILED, reason or unknown
 
 
 def _healthy(measured: Figures, objectives: Objectives) -> _Finding:

@@ -50,6 +50,11 @@ class Bookkeeping:
             yield wait
             ledger.stop()
 
+    def acknowledged_keys(self) -> list[str]:
+        """Return the keys of the orders for the common event that were acknowledged; on a busy machine not all are."""
+        found = {one.key for one in self.attempts() if one.outcome is WriteOutcome.ACKNOWLEDGED}
+        return sorted(found & {one.key for one in self.attempts() if one.event_id == EVENT})
+
     def judge(self) -> Durability:
         """Read back and judge."""
         return judge_writes(self.attempts(), self.auditor.audit(self.prefix, timeout_seconds=5), self.prefix)
@@ -79,18 +84,19 @@ def test_a_sound_shop_is_not_accused_and_repeats_are_one_order(written: Bookkeep
     judged = written.judge()
     assert judged.problem == ""
     assert judged.anomalies == 0
-    assert judged.acknowledged == judged.kept >= 20
+    assert 20 <= judged.acknowledged <= judged.kept <= judged.acknowledged + judged.unknown
     assert judged.repeated >= 3
-    assert judged.attempts == judged.acknowledged + judged.repeated
-    assert {one.status for one in written.attempts()} == {200, 201}
+    assert judged.attempts == judged.acknowledged + judged.unknown + judged.repeated
+    assert judged.failed == judged.refused == 0
 
 
 def test_deleted_orders_are_lost_and_unbalance_the_books(written: Bookkeeping, shop_database: Any) -> None:
     rows = shop_database.execute(
-        "DELETE FROM orders WHERE id IN (SELECT id FROM orders WHERE event_id = 1 ORDER BY id LIMIT 3) "
-        "RETURNING idempotency_key, id"
+        "DELETE FROM orders WHERE idempotency_key = ANY(%s) RETURNING idempotency_key, id",
+        (written.acknowledged_keys()[:3],),
     ).fetchall()
     judged = written.judge()
+    assert len(rows) == 3
     assert set(judged.lost.first) == {f"{key} (order {number})" for key, number in rows}
     assert judged.unbalanced.count == 1
     assert judged.anomalies == 4
@@ -99,7 +105,7 @@ def test_deleted_orders_are_lost_and_unbalance_the_books(written: Bookkeeping, s
 def test_an_order_deleted_with_its_tickets_put_back_is_lost_all_the_same(
     written: Bookkeeping, shop_database: Any
 ) -> None:
-    shop_database.execute("DELETE FROM orders WHERE id = (SELECT max(id) FROM orders WHERE event_id = 1)")
+    shop_database.execute("DELETE FROM orders WHERE idempotency_key = %s", (written.acknowledged_keys()[-1],))
     shop_database.execute("UPDATE events SET stock = stock + 1 WHERE id = 1")
     judged = written.judge()
     assert judged.lost.count == judged.anomalies == 1
@@ -158,7 +164,8 @@ def test_sold_out_is_refused_not_failed_and_nothing_is_oversold(keeping: Bookkee
         wait(lambda attempts: sum(one.status == 409 for one in attempts) >= 5)
     judged = keeping.judge()
     assert judged.anomalies == 0
-    assert judged.acknowledged == 50
+    assert judged.kept == 50
+    assert judged.acknowledged <= 50 <= judged.acknowledged + judged.unknown
     assert judged.refused >= 3
     assert (judged.failed, judged.refused_for) == (0, "sold_out")
     (book,) = [one for one in keeping.auditor.begin() if one.event_id == SCARCE]

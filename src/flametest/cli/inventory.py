@@ -20,6 +20,7 @@ PLAIN_WIDTH = 110  # where there is no terminal whose width could be asked
 _NAMED_MAX = 3  # of many parts, those that are called by their names
 _ROWS_MAX = 30
 _LINES_MAX = 20
+_NOTES_MAX = 8
 
 Item = TypeVar("Item")
 
@@ -29,8 +30,10 @@ def print_inventory(topology: Topology, weaknesses: tuple[Weakness, ...], url: s
     system = topology.system
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
     console.print(f"[bold]{escape(system.origin)}[/bold]")
-    for note in system.notes:
+    for note in system.notes[:_NOTES_MAX]:
         console.print(escape(f"note: {note}"))
+    if len(system.notes) > _NOTES_MAX:
+        console.print(f"and {len(system.notes) - _NOTES_MAX} notes more; --format json tells all")
     console.print(_parts_table(topology))
     _print_lines(console, _role_lines(topology))
     _print_lines(console, _entry_lines(topology, url, paths))

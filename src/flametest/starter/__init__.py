@@ -14,7 +14,8 @@ needs        which Services and other hosts workloads name
 entry        where users enter
 roles        what each workload is to its system
 topology     all of that together
-weakness     what a weakness is; absences: those of what is named and not there
+contexts     the source of images that are built from beside the manifests; handlers: what answers a path asks
+weakness     what a weakness is; absences: those of what is named and not there; readiness: probes that ask others
 rules        weaknesses, a pure function each
 suitability  which faults suit a workload by its role, and why others do not
 proxied      which paths an nginx in front sends where

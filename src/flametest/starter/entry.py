@@ -167,18 +167,19 @@ def _port_rank(service: Service) -> int:
 
 
 def _chosen(system: System, candidates: list[_Candidate]) -> Entry:
-    first, others = candidates[0], candidates[1:]
-    rivals = [one for one in others if one.certain_rank == first.certain_rank]
+    first, rest = candidates[0], candidates[1:]
+    rivals = [one for one in rest if one.certain_rank == first.certain_rank]
     reason, part, certainty = _reason(system, first)
     if rivals:
         certainty = Certainty.GUESSED
-        reason = f"{reason}, as of {len(rivals)} more; its name or port decides"
+        others = "1 other is" if len(rivals) == 1 else f"{len(rivals)} others are"
+        reason = f"{reason}; {others} as likely, and names and ports decide"
     return Entry(
         first.service,
         reason,
         certainty,
         Evidence(part, place=system.place(*part.split(" ", 1))),
-        tuple(one.service.name for one in (rivals or others)),
+        tuple(one.service.name for one in (rivals or rest)),
     )
 
 

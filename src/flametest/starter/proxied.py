@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from flametest.starter.needs import service_of_host
 from flametest.starter.system import System, Workload
 
-__all__ = ["proxied_paths"]
+__all__ = ["proxied_paths", "proxied_service"]
 
 _COMMENT = re.compile(r"(?m)(?:^|(?<=\s))#.*$")
 _LOCATION = re.compile(r"\blocation\s+(?:(?P<modifier>=|\^~|~\*|~)\s*)?(?P<path>/\S*|\^?/\S*|\"[^\"]*\")\s*\{")
+_LOCATION_LINE = re.compile(r"\blocation\s+(?:(?P<modifier>=|\^~|~\*|~)\s*)?(?P<path>\S+)\s*\{")
+_SERVER = re.compile(r"\bserver\s*\{")
 _UPSTREAM = re.compile(r"\bupstream\s+(?P<name>[\w.-]+)\s*\{[^}]*?\bserver\s+(?P<host>[\w.-]+)")
 _PASS = re.compile(r"\bproxy_pass\s+https?://(?P<host>[\w.-]+)")
 _LITERAL = re.compile(r"[\w/.~-]*")
@@ -29,6 +31,32 @@ def proxied_paths(system: System, workloads: Iterable[Workload]) -> tuple[tuple[
             if service:
                 found.setdefault(path, service)
     return tuple(found.items())
+
+
+def proxied_service(system: System, workload: Workload, path: str) -> str:
+    """Return the Service to which a workload sends requests for a path on; empty where that is not beyond doubt.
+
+    So it is where one server is all there is, no regular expression takes the path, and its longest prefix is sent on.
+    """
+    texts = [_COMMENT.sub("", text) for text in dict.fromkeys(_texts(system, workload))]
+    if len(texts) != 1 or len(_SERVER.findall(texts[0])) != 1:
+        return ""
+    prefixes = {""}
+    for location in _LOCATION_LINE.finditer(texts[0]):
+        if location["modifier"] in ("~", "~*") or location["path"].startswith("@"):
+            if location["path"].startswith("@") or not _may_match(location["path"], path):
+                continue
+            return ""
+        if path.startswith(location["path"]) if location["modifier"] != "=" else path == location["path"]:
+            prefixes.add(location["path"])
+    return dict(proxied_paths(system, [workload])).get(max(prefixes, key=len), "")
+
+
+def _may_match(expression: str, path: str) -> bool:
+    try:
+        return bool(re.search(expression, path))
+    except re.error:
+        return True
 
 
 def _texts(system: System, workload: Workload) -> Iterator[str]:

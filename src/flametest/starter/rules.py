@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from flametest.starter.absences import ABSENCES
+from flametest.starter.readiness import READINESS
 from flametest.starter.roles import RoleName
 from flametest.starter.system import Budget, Service, Workload
 from flametest.starter.topology import Topology
@@ -271,6 +272,7 @@ RULES: tuple[Rule[Any], ...] = (
     ),
     Rule("rollout-takes-all", Severity.HIGH, _rolling, rollout_takes_all, "set maxUnavailable: 0 and maxSurge: 1"),
     Rule("no-grace", Severity.HIGH, _rolling, no_grace, "give them the time that a request takes"),
+    *READINESS,
     Rule(
         "no-disruption-budget",
         Severity.MEDIUM,

@@ -16,6 +16,7 @@ from flametest.kube.resources import DEPLOYMENTS, NAMESPACES, PODS, SERVICES, ST
 from flametest.manifests import WORKLOADS as WORKLOAD_KINDS
 from flametest.manifests import Manifest, Reading, is_builtin_group, read_manifests
 from flametest.starter import parsing
+from flametest.starter.contexts import read_sources
 from flametest.starter.errors import StarterError
 from flametest.starter.fields import labels_of, name_of, part, parts
 from flametest.starter.system import Scaler, System, Workload
@@ -99,6 +100,7 @@ def read_folder(folder: Path, namespace: str = "") -> System:
     system = make_system(chosen, f"manifests of {folder}", objects, consents)
     return replace(
         system,
+        sources=read_sources(folder, _probed_images(system)),
         places={(one.kind, one.name): _place(one) for one in own},
         made=frozenset(name for one in own if not is_builtin_group(one.api_version) for name in _made(one.object)),
         neighbours=_neighbours(reading, chosen),
@@ -177,6 +179,16 @@ def _home(reading: Reading, chosen: str) -> str:
     """
     named = {one.namespace for one in reading.manifests if one.kind in WORKLOAD_KINDS}
     return reading.namespace(_DEFAULT_NAMESPACE) if chosen in named and "" in named else chosen
+
+
+def _probed_images(system: System) -> set[str]:
+    """Return the images whose readiness is asked for by HTTP."""
+    return {
+        container.image
+        for one in system.workloads
+        for container in one.containers
+        if container.readiness is not None and container.readiness.path
+    }
 
 
 def _made(obj: Object) -> Iterator[str]:

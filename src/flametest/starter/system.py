@@ -22,6 +22,7 @@ __all__ = [
     "Service",
     "ServicePort",
     "Setting",
+    "SourceFile",
     "System",
     "Workload",
 ]
@@ -288,6 +289,14 @@ class Scaler:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file of an image's source: its name in the build context, and its text."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """All of a namespace.
 
@@ -305,6 +314,7 @@ class System:
         other_pods: labels of running pods, which may have come from controllers that are not known.
         made: names of objects of add-ons, whose controllers may make Services, Secrets and ConfigMaps named after them.
         neighbours: names of Services in other namespaces that are to be seen, by namespace.
+        sources: the source files of images that are built from beside the manifests, by image.
         places: file and line where an object begins, by its kind and name; none for what a cluster holds.
         notes: what a reader should know, each a sentence.
         consents: whether the namespace carries the label that allows faults; None where that was not to be seen.
@@ -326,6 +336,7 @@ class System:
     other_pods: tuple[Mapping[str, str], ...] = ()
     made: frozenset[str] = frozenset()
     neighbours: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    sources: Mapping[str, tuple[SourceFile, ...]] = field(default_factory=dict)
     places: Mapping[tuple[str, str], str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     consents: bool | None = None

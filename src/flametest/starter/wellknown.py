@@ -88,6 +88,8 @@ def purpose_of_name(name: str) -> Purpose | None:
     words = [word for word in name.lower().replace("_", "-").replace(".", "-").split("-") if word]
     while len(words) > 1 and (words[-1] in _SUFFIXES.split() or words[-1].isdigit()):
         words.pop()
+        if words[-1] == "queue":  # a queue's master may be its reader
+            return None
     if tuple(words[-2:]) in _PAIRS:
         return Purpose.GENERATOR
     return _BY_WORD.get(words[-1]) if words else None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flametest.sandbox.agent.probes import Answer, ProbeOptions, Tally, ask, port_number
+from flametest.sandbox.agent.probes import Answer, NotExecutedError, ProbeOptions, Tally, ask, port_number
 
 CONTAINER: dict[str, Any] = {"name": "main", "ports": [{"name": "http", "containerPort": 8080}]}
 
@@ -81,6 +81,16 @@ async def test_a_command_passes_with_code_0_and_fails_when_it_takes_too_long() -
     assert await ask(probe(exec={"command": ["1"]}), CONTAINER, "", execute) == Answer(False, "said")
     late = await ask(probe(exec={"command": ["hang"]}, timeoutSeconds=0.01), CONTAINER, "", execute)
     assert late == Answer(False, "command timed out")
+
+
+async def test_a_command_that_cannot_be_executed_is_no_answer_either_way() -> None:
+    async def execute(_: list[str]) -> tuple[int, bytes]:
+        raise NotExecutedError("no sh")
+
+    answer = await ask(probe(exec={"command": ["sh"]}), CONTAINER, "", execute)
+    assert answer == Answer(False, "no sh", errored=True)
+    assert answer.told == "probe errored and resulted in unknown state: no sh"
+    assert Answer(False, "said").told == "probe failed: said"
 
 
 async def test_a_kind_that_the_sandbox_lacks_fails_and_says_so() -> None:

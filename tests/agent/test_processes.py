@@ -317,6 +317,32 @@ async def test_a_command_with_a_terminal_has_one(pod: Pod) -> None:
     await pod.runtime.remove("uid")
 
 
+@pytest.mark.parametrize("tty", [False, True])
+@pytest.mark.parametrize("user", [0, 10001])
+async def test_a_command_that_the_container_does_not_have_is_refused_and_says_nothing(
+    pod: Pod, user: int, tty: bool
+) -> None:
+    container = await pod.start("sleep 100", user=user, group=user)
+    for program, told in (("nosuch", "executable file not found in $PATH"), ("/etc", "permission denied")):
+        process = await pod.runtime.execute(container.id, [program, "x"], stdin=False, tty=tty)
+        assert [part async for part in process.output()] == []
+        assert await process.wait() in (126, 127)
+        assert process.refusal == f'exec: "{program}": {told}'
+    await pod.runtime.remove("uid")
+
+
+@pytest.mark.parametrize(
+    "said", ["setpriv", "setpriv: failed to execute sh: no", "setpriv: failed to execute me\nmore\n"]
+)
+async def test_a_command_may_say_what_its_starter_might_have_said(pod: Pod, said: str) -> None:
+    container = await pod.start("sleep 100")
+    script = 'printf %s "$0" >&2; exit 3'
+    process = await pod.runtime.execute(container.id, ["sh", "-c", script, said], stdin=False, tty=False)
+    assert b"".join([data async for _, data in process.output()]) == said.encode()
+    assert (await process.wait(), process.refusal) == (3, "")
+    await pod.runtime.remove("uid")
+
+
 async def test_a_command_that_is_killed_does_not_live_on_in_the_container(pod: Pod) -> None:
     container = await pod.start("sleep 100")
     process = await pod.runtime.execute(container.id, ["sleep", "99"], stdin=False, tty=False)

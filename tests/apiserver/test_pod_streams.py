@@ -18,10 +18,11 @@ PODS = "/api/v1/namespaces/default/pods"
 
 
 class LocalProcess:
-    """A command of this machine as an `ExecProcess`."""
+    """A command of this machine as an `ExecProcess`; one called ``refused`` could not be executed."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, refusal: str = "") -> None:
         self._process = process
+        self.refusal = refusal
 
     async def write(self, data: bytes) -> None:
         assert self._process.stdin is not None
@@ -66,7 +67,11 @@ class LocalPods:
         self, namespace: str, pod: str, container: str, command: list[str], *, stdin: bool, tty: bool
     ) -> ExecProcess:
         pipe = asyncio.subprocess.PIPE
-        return LocalProcess(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe))
+        refusal = 'exec: "refused": not there' if command[0] == "refused" else ""
+        started = await asyncio.create_subprocess_exec(
+            *(["false"] if refusal else command), stdin=pipe, stdout=pipe, stderr=pipe
+        )
+        return LocalProcess(started, refusal)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +142,15 @@ async def test_a_command_has_its_streams_and_its_exit_code(server: ServerThread,
     received = await run(server, bound, ["sh", "-c", "cat;echo%20no%20%3E%262;exit%203"], b"\x00hello\n", b"\xff\x00")
     assert (received[1], received[2]) == (b"hello\n", b"no\n")
     assert json.loads(received[3]) == exit_status(3)
+
+
+async def test_a_command_that_could_not_be_executed_is_an_error_without_a_code(
+    server: ServerThread, bound: str
+) -> None:
+    status = json.loads((await run(server, bound, ["refused"]))[3])
+    assert (status["status"], status["reason"], status["code"]) == ("Failure", "InternalError", 500)
+    assert status["message"].startswith("Internal error occurred: error executing command in container: ")
+    assert status["message"].endswith('exec: "refused": not there')
 
 
 async def test_a_command_that_succeeds_says_so(server: ServerThread, bound: str) -> None:

@@ -193,6 +193,32 @@ def test_a_command_that_failed_by_itself_is_told_as_a_refusal(
         crash.inject(client, crash.targets(client))
 
 
+def test_without_a_shell_the_signal_is_sent_by_the_program_kill(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[list[str]] = []
+
+    def execute(_: Any, __: Any, command: list[str], **___: Any) -> Executed:
+        if command[0] == "sh":
+            return Executed(None, "", 'exec: "sh": executable file not found in $PATH')
+        sent.append(command)
+        return Executed(0, "")
+
+    monkeypatch.setattr(container_crash, "execute", execute)
+    crash = ContainerCrash(PodSelection(NS, "app=api"), signal="QUIT")
+    targets = crash.targets(client)
+    crash.record(client, targets)
+    crash.inject(client, targets)
+    assert sent == [["kill", "-0", "1"], ["kill", "-QUIT", "1"]]
+
+
+def test_a_container_in_which_nothing_can_send_a_signal_is_refused_before_anything_is_done(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container_crash, "execute", lambda *_, **__: Executed(None, "", "no such file"))
+    crash = ContainerCrash(PodSelection(NS, "app=api"))
+    with pytest.raises(FaultError, match="can send a signal, since its image has neither a shell nor kill: no such"):
+        crash.record(client, crash.targets(client))
+
+
 def test_pods_and_endpoints_of_a_workload_are_those_that_it_owns(client: Any) -> None:
     api = {"metadata": {"name": "api"}, "spec": {"template": {"metadata": {"labels": {"app": "api"}}}}}
     found = client.api.put(DEPLOYMENTS, api) | {"kind": "Deployment"}

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,10 @@ def layer(*entries: Entry) -> bytes:
     return buffer.getvalue()
 
 
-def base_layer() -> bytes:
-    """Return a root with a shell and some tools of this machine, and the libraries that they need."""
+def base_layer(programs: Sequence[str] = PROGRAMS) -> bytes:
+    """Return a root with programs of this machine, a shell and some tools, and the libraries that they need."""
     wanted: dict[str, Path] = {}
-    for name in PROGRAMS:
+    for name in programs:
         program = shutil.which(name)
         assert program is not None, name
         wanted[f"usr/bin/{name}"] = Path(program)

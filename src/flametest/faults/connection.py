@@ -61,6 +61,8 @@ def try_to_reach(client: KubeClient, pod: tuple[str, str], address: str, port: i
         done = execute(client.api, pod, ["sh", "-c", _SCRIPT, "sh", address, str(port)])
     except KubeError as error:
         return Reached(Reach.UNKNOWN, error.message)
+    if done.refusal:
+        return Reached(Reach.UNKNOWN, done.refusal)
     if done.code in (0, 1):
         return Reached(Reach.FAILED if done.code else Reach.CONNECTED)
     if done.code == _NOT_FOUND:

@@ -1,7 +1,8 @@
 """Crash a container: a signal to its first process, sent from inside; Kubernetes starts the container again.
 
 The kernel drops signals to the first process of a PID namespace that it has no handler for, SIGKILL included, when they
-come from inside. So the signal is one that servers handle: SIGTERM by default.
+come from inside. So the signal is one that servers handle: SIGTERM by default. It is sent by the image's shell, or by
+its program ``kill``; an image that has neither is found out, and refused, before anything is done.
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from flametest.faults.protocol import Proof, State
 from flametest.faults.selection import PodSelection, foretold
 from flametest.faults.waiting import wait_for
 from flametest.kube import KubeClient
-from flametest.kube.execute import execute
+from flametest.kube.execute import Executed, execute
 from flametest.kube.pods import default_container
 from flametest.kube.resources import PODS, Object
 from flametest.kube.snapshots import find
@@ -52,22 +53,43 @@ class ContainerCrash:
         """Return how often each container was restarted.
 
         Raises:
-            FaultError: a pod has no such container.
+            FaultError: a pod has no such container, or nothing in that can send a signal.
         """
-        return {
-            target.name: self._restarts(find(client.api, PODS, target.namespace, target.name)) for target in targets
-        }
+        restarts = {}
+        for target in targets:
+            pod = find(client.api, PODS, target.namespace, target.name)
+            if pod is not None:
+                # Signal 0 is sent to nobody: it only shows whether one could be sent.
+                self._send(client, target, self._container(pod), "0")
+            restarts[target.name] = self._restarts(pod)
+        return restarts
 
     def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
         """Send the signal."""
         for target in targets:
-            pod = (target.namespace, target.name)
-            container = self._container(client.api.get(PODS.path(*pod)))
-            command = ["sh", "-c", f"kill -{self.signal} 1"]
-            done = execute(client.api, pod, command, container=container, mutating=True)
+            container = self._container(client.api.get(PODS.path(target.namespace, target.name)))
+            done = self._send(client, target, container, self.signal, mutating=True)
             if done.code not in SENT:
                 told = done.output.strip() or done.code
                 raise FaultError(f"container {container} of pod {target.name} refused the signal: {told}")
+
+    @staticmethod
+    def _send(client: KubeClient, target: Target, container: str, signal: str, *, mutating: bool = False) -> Executed:
+        """Return how sending a signal to a container's first process ended.
+
+        Raises:
+            FaultError: the image has no program that could.
+        """
+        place = (target.namespace, target.name)
+        for command in (["sh", "-c", f"kill -{signal} 1"], ["kill", f"-{signal}", "1"]):
+            done = execute(client.api, place, command, container=container, mutating=mutating)
+            if not done.refusal:
+                return done
+        raise FaultError(
+            f"nothing in container {container} of pod {target.name} can send a signal, since its image has neither a "
+            f"shell nor kill: {done.refusal}",
+            "delete the pod instead, by terminate_pods; or give the image a shell",
+        )
 
     def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
         """Wait until the restart count of each container has grown."""

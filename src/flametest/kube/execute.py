@@ -30,10 +30,12 @@ class Executed:
     Attributes:
         code: its exit code; None when the connection ended before it was told, as when the container died.
         output: the first 4000 characters of standard output and standard error.
+        refusal: why the command could not be executed at all, as where the image does not have it; else empty.
     """
 
     code: int | None
     output: str
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ def execute(
     try:
         _read_to_end(socket, timeout_seconds)
         output = (socket.read_stdout(timeout=0) or "") + (socket.read_stderr(timeout=0) or "")
-        return Executed(_exit_code(socket.read_channel(ERROR_CHANNEL, timeout=0)), output[:OUTPUT_CHARACTERS_MAX])
+        code, refusal = _ended(socket.read_channel(ERROR_CHANNEL, timeout=0))
+        return Executed(code, output[:OUTPUT_CHARACTERS_MAX], refusal)
     finally:
         socket.close()
         # Where the other side has closed first, that leaves the connection itself open.
@@ -127,12 +130,18 @@ def _refusal(error: Any, pod: str) -> BaseException:
     return rejection(int(refused[1]), (told[1] if told else str(error.reason)).encode(), f"exec in pod {pod}")
 
 
-def _exit_code(status: str) -> int | None:
-    """Read the Status that ends an exec: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/"""
+def _ended(status: str) -> tuple[int | None, str]:
+    """Return the exit code and the refusal that the Status at the end of an exec tells.
+
+    A Status that is no success and not about an exit code comes from a kubelet that could not execute the command:
+    https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
+    """
     try:
         told = json.loads(status)
         if told["status"] == "Success":
-            return 0
-        return int(told["details"]["causes"][0]["message"])
-    except (ValueError, KeyError, TypeError, IndexError):
-        return None
+            return 0, ""
+        if told.get("reason") != "NonZeroExitCode":
+            return None, str(told["message"])
+        return int(told["details"]["causes"][0]["message"]), ""
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return None, ""

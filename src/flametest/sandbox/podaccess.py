@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["ExecProcess", "LogOptions", "PodAccess"]
+__all__ = ["ExecProcess", "LogOptions", "PodAccess", "not_executed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,10 @@ class LogOptions:
 class ExecProcess(Protocol):
     """A command that runs in a container."""
 
+    @property
+    def refusal(self) -> str:
+        """Why the command could not be executed at all; empty when it was. Known once its output has ended."""
+
     async def write(self, data: bytes) -> None:
         """Write to its standard input."""
 
@@ -45,6 +49,14 @@ class ExecProcess(Protocol):
 
     def kill(self) -> None:
         """End it at once."""
+
+
+def not_executed(refusal: str) -> str:
+    """Return what containerd and runc make of a command that could not be executed."""
+    return (
+        "failed to exec in container: failed to start exec: OCI runtime exec failed: exec failed: "
+        f"unable to start container process: {refusal}"
+    )
 
 
 class PodAccess(Protocol):

@@ -14,12 +14,14 @@ from flametest.sandbox.agent import hooks
 from flametest.sandbox.agent.instances import InstanceMaker, WaitError
 from flametest.sandbox.agent.plan import STOP_SECONDS_MIN, Action, PodFacts, Step, next_backoff_seconds
 from flametest.sandbox.agent.podstate import PodState, pod_text
+from flametest.sandbox.agent.probes import NotExecutedError
 from flametest.sandbox.agent.probing import Prober
 from flametest.sandbox.agent.pulling import PodDeletedError, Puller, image_id
 from flametest.sandbox.agent.runtime import StartError
 from flametest.sandbox.agent.state import ContainerRecord, Hook, Running, Stop, Terminated, Waiting
 from flametest.sandbox.images import Image
 from flametest.sandbox.objects import Object
+from flametest.sandbox.podaccess import not_executed
 
 __all__ = ["ContainerKeeper"]
 
@@ -221,8 +223,8 @@ class ContainerKeeper:
     def _probe(self, record: ContainerRecord) -> None:
         """Begin to probe a container that runs."""
 
-        def failed(kind: str, message: str) -> None:
-            self._state.warning("Unhealthy", f"{kind.capitalize()} probe failed: {message}", record)
+        def failed(kind: str, told: str) -> None:
+            self._state.warning("Unhealthy", f"{kind.capitalize()} {told}", record)
 
         prober = Prober(
             record,
@@ -246,6 +248,8 @@ class ContainerKeeper:
             try:
                 async for _, data in process.output():
                     output = (output + data)[:_EXEC_OUTPUT_BYTES_MAX]
+                if process.refusal:
+                    raise NotExecutedError(not_executed(process.refusal))
                 return await process.wait(), output
             finally:
                 process.kill()

@@ -2,6 +2,9 @@
 
 A `Command` is an `ExecProcess` over a child process (`nsenter` into the container's namespaces). Whoever started it
 reads its output to the end and awaits it, or kills it; nothing of it outlives the container.
+
+That a program is not there only its last starter finds out, inside the container. What that says on standard error is
+held back and becomes the command's `refusal`: a container engine tells it to the API, not to the command's reader.
 """
 
 import asyncio
@@ -10,18 +13,27 @@ import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+from flametest.sandbox.agent.bubblewrap import translated
 from flametest.sandbox.agent.children import Child
 
 __all__ = ["Command"]
 
 _CHUNK_BYTES = 64 * 1024
+_STARTERS = ("setpriv", "nsenter")
+_WORDS_BYTES_MAX = 4096  # of a starter: a path and a few words
 
 
 class Command:
     """A running command with its streams; with a terminal, standard output and error are one."""
 
-    def __init__(self, arguments: Sequence[str], environment: dict[str, str], *, stdin: bool, tty: bool) -> None:
-        """Start the command; raises OSError when the program does not exist."""
+    def __init__(
+        self, enter: Sequence[str], command: Sequence[str], environment: dict[str, str], *, stdin: bool, tty: bool
+    ) -> None:
+        """Start ``command`` by the words of ``enter``; raises OSError when the program of these does not exist."""
+        self.refusal = ""
+        self._program = command[0]
+        self._held: bytes | None = b""
+        self._errors = 1 if tty else 2  # the stream on which a starter would complain
         if tty:
             master, slave = os.openpty()
             given, theirs = (slave, slave, slave), {slave}
@@ -39,7 +51,12 @@ class Command:
             os.set_blocking(descriptor, False)
         try:
             self._child = Child(
-                arguments, environment=environment, stdin=given[0], stdout=given[1], stderr=given[2], session=not tty
+                [*enter, *command],
+                environment=environment,
+                stdin=given[0],
+                stdout=given[1],
+                stderr=given[2],
+                session=not tty,
             )
         except OSError:
             self.release()
@@ -74,13 +91,30 @@ class Command:
             while self._streams:
                 ready = await _ready(loop.add_reader, loop.remove_reader, tuple(self._streams))
                 for descriptor in ready:
+                    stream = self._streams[descriptor]
                     if data := _read(descriptor):
-                        yield self._streams[descriptor], data
+                        if passed := self._passed(data) if stream == self._errors else data:
+                            yield stream, passed
                     elif data is not None:
                         del self._streams[descriptor]
                         os.close(descriptor)
+            if self._held:
+                if self._held.endswith(b"\n"):
+                    self.refusal = translated(self._held, self._program)
+                else:
+                    yield self._errors, self._held
         finally:
             self.release()
+
+    def _passed(self, data: bytes) -> bytes:
+        """Return what of output is passed on: nothing while it may be the words of a starter that failed."""
+        if self._held is None:
+            return data
+        self._held += data
+        if any(_agree(self._held, f"{name}: failed to execute {self._program}: ".encode()) for name in _STARTERS):
+            return b""
+        passed, self._held = self._held, None
+        return passed
 
     @property
     def ended(self) -> bool:
@@ -101,6 +135,13 @@ class Command:
         for descriptor in self._streams:
             os.close(descriptor)
         self._streams = {}
+
+
+def _agree(said: bytes, words: bytes) -> bool:
+    """Return whether these are a starter's words or the beginning of them."""
+    return words.startswith(said) or (
+        said.startswith(words) and said.count(b"\n") <= 1 and len(said) < _WORDS_BYTES_MAX
+    )
 
 
 def _read(descriptor: int) -> bytes | None:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from flametest.sandbox.agent.probes import Execute, http_get, port_number
+from flametest.sandbox.agent.probes import Execute, NotExecutedError, http_get, port_number
 from flametest.sandbox.objects import Object
 
 __all__ = ["HookError", "run_hook"]
@@ -23,7 +23,10 @@ async def run_hook(hook: dict[str, Any], container: Object, address: str, execut
         await asyncio.sleep(float(hook["sleep"].get("seconds", 0)))
     elif "exec" in hook:
         command = list(hook["exec"].get("command") or [])
-        code, output = await execute(command)
+        try:
+            code, output = await execute(command)
+        except NotExecutedError as error:
+            raise HookError(f"command '{' '.join(command)}': {error}") from error
         if code != 0:
             raise HookError(f"command '{' '.join(command)}' exited with {code}: {output.decode(errors='replace')}")
     elif "httpGet" in hook:

@@ -149,6 +149,8 @@ class MemoryRuntime:
 class _Ended:
     """A command inside a container that has already ended, without output."""
 
+    refusal = ""
+
     def __init__(self, code: int) -> None:
         self._code = code
 

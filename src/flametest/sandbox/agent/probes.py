@@ -13,19 +13,47 @@ from typing import Literal
 
 from flametest.sandbox.objects import Object
 
-__all__ = ["Answer", "Execute", "ProbeKind", "ProbeOptions", "Tally", "ask", "http_get", "port_number"]
+__all__ = [
+    "Answer",
+    "Execute",
+    "NotExecutedError",
+    "ProbeKind",
+    "ProbeOptions",
+    "Tally",
+    "ask",
+    "http_get",
+    "port_number",
+]
 
 ProbeKind = Literal["startup", "readiness", "liveness"]
+
+
+class NotExecutedError(Exception):
+    """A command could not be executed in a container, as when the image does not have it."""
+
+
 Execute = Callable[[list[str]], Awaitable[tuple[int, bytes]]]
 _BODY_BYTES_MAX = 10 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one attempt found; ``message`` is for the event when it failed."""
+    """What one attempt found.
+
+    Attributes:
+        passed: whether the container has passed.
+        message: for the event, when it has not.
+        errored: the attempt itself was not possible, which counts neither way.
+    """
 
     passed: bool
     message: str = ""
+    errored: bool = False
+
+    @property
+    def told(self) -> str:
+        """Return what the kubelet's event says after the kind of probe."""
+        return f"probe {'errored and resulted in unknown state' if self.errored else 'failed'}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +118,8 @@ async def ask(options: ProbeOptions, container: Object, address: str, execute: E
     except TimeoutError:
         what = "command timed out" if "exec" in spec else "context deadline exceeded"
         return Answer(False, what)
-    except (OSError, ValueError, EOFError) as error:
-        return Answer(False, str(error))
+    except (OSError, ValueError, EOFError, NotExecutedError) as error:
+        return Answer(False, str(error), errored=isinstance(error, NotExecutedError))
     return Answer(False, "the sandbox has no grpc probes; use httpGet, tcpSocket or exec")
 
 

@@ -78,10 +78,11 @@ class Prober:
             if self._terminating() and options.kind != "readiness":
                 return
             if not answer.passed:
-                self._failed(options.kind, answer.message)
-            tally = tally.add(answer.passed, options)
-            if self._judge(options, tally):
-                return
+                self._failed(options.kind, answer.told)
+            if not answer.errored:
+                tally = tally.add(answer.passed, options)
+                if self._judge(options, tally):
+                    return
             # A slow answer takes the place of the attempts that it has outlasted.
             due = max(due + options.period_seconds, loop.time())
 

@@ -172,7 +172,7 @@ class ProcessRuntime:
                 enter = [self._setsid, "--ctty", *enter]
         try:
             within = enter_command(container.group) if container.group is not None else []
-            started = Command([*within, *enter, *command], environment, stdin=stdin, tty=tty)
+            started = Command([*within, *enter], command, environment, stdin=stdin, tty=tty)
         except OSError as error:
             raise StartError(f"cannot start a process in container {options.name}: {error}") from error
         self._keep(options.pod_uid, started)

@@ -15,7 +15,7 @@ from flametest.sandbox.apiserver.requests import is_true, number_of
 from flametest.sandbox.apiserver.resources import BY_NAME
 from flametest.sandbox.errors import StatusError
 from flametest.sandbox.objects import Object
-from flametest.sandbox.podaccess import ExecProcess, LogOptions, PodAccess
+from flametest.sandbox.podaccess import ExecProcess, LogOptions, PodAccess, not_executed
 
 __all__ = ["container_of", "exit_status", "log_options", "stream_exec", "stream_log"]
 
@@ -126,6 +126,21 @@ def exit_status(code: int) -> Object:
     }
 
 
+def failed_status(refusal: str) -> Object:
+    """Return the Status by which the kubelet tells that a command could not be executed."""
+    told = f"error executing command in container: {not_executed(refusal)}"
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "reason": "InternalError",
+        "code": 500,
+        "message": f"Internal error occurred: {told}",
+        "details": {"causes": [{"message": told}]},
+    }
+
+
 async def stream_exec(
     registry: Registry, pod_access: PodAccess | None, request: web.BaseRequest, namespace: str, name: str
 ) -> web.StreamResponse:
@@ -153,7 +168,8 @@ async def stream_exec(
         reader = asyncio.create_task(_feed(socket, process), name=f"exec-stdin {namespace}/{name}")
         async for stream, data in process.output():
             await socket.send_bytes(bytes((stream,)) + data)
-        status = exit_status(await process.wait())
+        code = await process.wait()
+        status = failed_status(process.refusal) if process.refusal else exit_status(code)
         await socket.send_bytes(bytes((ERROR,)) + orjson.dumps(status))
         await socket.close()
     finally:

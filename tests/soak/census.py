@@ -38,8 +38,9 @@ def take(sandbox: Sandbox, metrics: str) -> Census:
     for pid in _descendants(sandbox.pid):
         census[f"process {own.get(pid) or _name(pid)}"] += 1
     for pid, name in own.items():
-        for kind in _descriptors(pid):
-            census[f"descriptor of {name}: {kind}"] += 1
+        with contextlib.suppress(OSError):  # a fetch that has just ended
+            for kind in _descriptors(pid):
+                census[f"descriptor of {name}: {kind}"] += 1
     census["mounts"] = len(Path(f"/proc/{cluster}/mountinfo").read_text().splitlines())
     census["named network namespaces"] = len(list(Path(f"/proc/{cluster}/root/run/netns").iterdir()))
     for what in ("link", "address", "route"):
@@ -73,7 +74,9 @@ def _descendants(pid: int) -> Iterator[int]:
 
 
 def _module(pid: int) -> str:
-    words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    words: list[str] = []
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     return next((word.rpartition(".")[2] for word in words if word.startswith("flametest.sandbox.")), "")
 
 

@@ -7,6 +7,8 @@ settled state and takes a census again. The state must be what the specs ask, th
 proportional set size of the sandbox's own processes, the least of some readings) within a fifth of what it was. What
 takes a moment to go, such as a namespace of a pod that has just ended, gets it.
 
+Among what runs are stand-ins and real images: from the store, as root and as another user, and pulled from a registry.
+
 The warm-up records as many events as are kept and changes as watches may start from, since both are bounded and only
 grow up to their bounds; then it makes changes for a third of the time, at most two minutes.
 """
@@ -22,11 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flametest.sandbox.apiserver.housekeeping import EVENTS_MAX
-from flametest.sandbox.launch import Sandbox, SandboxOptions, start
+from flametest.sandbox.images import ImageStore
+from flametest.sandbox.launch import Sandbox, SandboxOptions, image_store, start
 from flametest.sandbox.store import RING_CHANGES
 from tests.addresses import own_address
 from tests.sandbox.conftest import Api
 from tests.soak.census import Census, differences, take
+from tests.soak.real_images import real_images
 from tests.soak.workload import Workload
 
 __all__ = ["Outcome", "main", "soak"]
@@ -73,8 +77,12 @@ def soak(
     sandbox: Sandbox, seconds: float, seed: int, say: Say = lambda _: None, *, filling_events: int = FILLING_EVENTS
 ) -> Outcome:
     """Soak a sandbox that runs nothing else; raises AssertionError when it does not settle."""
-    api = Api(sandbox)
-    workload = Workload(api, random.Random(seed))
+    with real_images(ImageStore(image_store(sandbox.state_folder.parents[1]))) as images:
+        return _soaked(sandbox, Workload(Api(sandbox), random.Random(seed), images), seconds, say, filling_events)
+
+
+def _soaked(sandbox: Sandbox, workload: Workload, seconds: float, say: Say, filling_events: int) -> Outcome:
+    api = workload.api
     workload.begin()
     workload.fill(filling_events)
     tell = _teller(sandbox, workload, say)

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 from tests.sandbox.conftest import Api
+from tests.soak.real_images import SHELL, USER, RealImages
 
 __all__ = ["NAMESPACE", "Workload"]
 
@@ -23,8 +24,15 @@ MERGE = "application/merge-patch+json"
 EVENT_BYTES = 400
 EXTRAS_MAX = 12
 REPLICAS_MAX = 5
-# What the soak comes back to: (resource, name, replicas).
-SETTLED = (("deployments", "web", 3), ("deployments", "api", 2), ("statefulsets", "store", 2))
+SERVER = "server"
+STAND_IN = "busybox:1.36"
+IMAGES = (STAND_IN, SHELL, USER)
+# What the soak comes back to: (resource, name, replicas, image).
+SETTLED = (
+    ("deployments", "web", 3, STAND_IN),
+    ("deployments", "api", 2, SHELL),
+    ("statefulsets", "store", 2, USER),
+)
 PODS_SETTLED = 3 + 2 + 2 + 3
 # Ends at once when it is asked to.
 SCRIPT = "trap 'exit 0' TERM; sleep 3600 & wait"
@@ -32,11 +40,11 @@ SCRIPT = "trap 'exit 0' TERM; sleep 3600 & wait"
 Object = dict[str, Any]
 
 
-def _template(name: str) -> Object:
+def _template(name: str, image: str) -> Object:
     volume = {"name": "scratch", "emptyDir": {}}
     container = {
         "name": "main",
-        "image": "busybox:1.36",
+        "image": image,
         "command": ["sh", "-c", SCRIPT],
         "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
         "resources": {"limits": {"cpu": "500m", "memory": "64Mi"}},
@@ -45,8 +53,8 @@ def _template(name: str) -> Object:
     return {"metadata": {"labels": {"app": name}}, "spec": spec}
 
 
-def _workload(kind: str, name: str, replicas: int | None) -> Object:
-    spec: Object = {"selector": {"matchLabels": {"app": name}}, "template": _template(name)}
+def _workload(kind: str, name: str, image: str, replicas: int | None) -> Object:
+    spec: Object = {"selector": {"matchLabels": {"app": name}}, "template": _template(name, image)}
     if replicas is not None:
         spec["replicas"] = replicas
     if kind == "StatefulSet":
@@ -67,6 +75,7 @@ class Workload:
 
     api: Api
     rng: random.Random
+    images: RealImages
     done: dict[str, int] = field(default_factory=dict)
     _extras: list[str] = field(default_factory=list)
     _serial: int = 0
@@ -74,11 +83,13 @@ class Workload:
     def begin(self) -> None:
         """Create what is there throughout."""
         self.api("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
-        for resource, name, replicas in SETTLED:
+        for resource, name, replicas, image in SETTLED:
             kind = "StatefulSet" if resource == "statefulsets" else "Deployment"
-            self.api(f"{APPS}/{resource}", _workload(kind, name, replicas))
+            self.api(f"{APPS}/{resource}", _workload(kind, name, image, replicas))
             self.api(f"{CORE}/services", _service(name, "NodePort" if name == "web" else "ClusterIP"))
-        self.api(f"{APPS}/daemonsets", _workload("DaemonSet", "each", None))
+        self.api(f"{APPS}/daemonsets", _workload("DaemonSet", "each", STAND_IN, None))
+        self._pull()  # so that every image has been unpacked
+        self.api.watch_until(f"{CORE}/pods", lambda found: any(map(_runs_server, found["items"])), seconds=60)
 
     def fill(self, count: int) -> None:
         """Record so many events, so that what the cluster keeps a bounded number of comes to its bounds."""
@@ -104,6 +115,8 @@ class Workload:
             self._read: 3,
             self._toggle_policy: 2,
             self._cordon: 1,
+            self._pull: 2,
+            self._prune_images: 1,
         }
         (change,) = self.rng.choices(list(changes), list(changes.values()))
         name = change.__name__.strip("_").replace("_", " ")
@@ -116,8 +129,10 @@ class Workload:
         while self._extras:
             with _whatever_has_gone():
                 self._remove()
-        for resource, name, replicas in SETTLED:
-            self._patch(f"{APPS}/{resource}/{name}", {"spec": {"replicas": replicas}})
+        for resource, name, replicas, image in SETTLED:
+            containers = _template(name, image)["spec"]["containers"]
+            template = {"spec": {"containers": containers}}
+            self._patch(f"{APPS}/{resource}/{name}", {"spec": {"replicas": replicas, "template": template}})
         self._cordon(on=False)
         self._toggle_policy(on=False)
         # Containers that crashed wait longer each time before they are started again; new pods do not.
@@ -134,7 +149,7 @@ class Workload:
     def unmet(self) -> list[str]:
         """Return what differs from the state that was asked for; empty when it is reached."""
         found = []
-        for resource, name, replicas in (*SETTLED, ("daemonsets", "each", 3)):
+        for resource, name, replicas, _ in (*SETTLED, ("daemonsets", "each", 3, STAND_IN)):
             obj = self.api(f"{APPS}/{resource}/{name}")
             status = obj["status"]
             if resource == "daemonsets":
@@ -147,7 +162,7 @@ class Workload:
         ready = {pod["status"]["podIP"] for pod in pods if _ready(pod)}
         if len(pods) != PODS_SETTLED or len(ready) != PODS_SETTLED:
             found.append(f"{len(pods)} pods with {len(ready)} addresses for {PODS_SETTLED}")
-        for _, name, replicas in SETTLED:
+        for _, name, replicas, _ in SETTLED:
             slices = self.api(
                 f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
                 f"?labelSelector=kubernetes.io/service-name={name}"
@@ -163,8 +178,11 @@ class Workload:
         self.api(path, body, "PATCH", content_type=MERGE)
 
     def _any(self) -> tuple[str, str]:
-        resource, name, _ = self.rng.choice(SETTLED)
+        resource, name, _, _ = self.rng.choice(SETTLED)
         return resource, name
+
+    def _image(self) -> str:
+        return self.rng.choice(IMAGES)
 
     def _scale(self) -> None:
         resource, name = self._any()
@@ -172,8 +190,9 @@ class Workload:
 
     def _roll_out(self) -> None:
         resource, name = self._any()
-        stamp = {"metadata": {"annotations": {"soak": str(self.rng.random())}}}
-        self._patch(f"{APPS}/{resource}/{name}", {"spec": {"template": stamp}})
+        stamp = {"annotations": {"soak": str(self.rng.random())}}
+        template = {"metadata": stamp, "spec": {"containers": _template(name, self._image())["spec"]["containers"]}}
+        self._patch(f"{APPS}/{resource}/{name}", {"spec": {"template": template}})
 
     def _some_pod(self) -> str:
         names = sorted(pod["metadata"]["name"] for pod in self.pods())
@@ -186,13 +205,13 @@ class Workload:
     def _crash_pod(self) -> None:
         """Have a lone pod end by itself with an error, so that it is started again, and go a little later."""
         name = self._next("crash")
-        pod = _template(name) | {"metadata": {"name": name, "labels": {"app": name}}}
+        pod = _template(name, self._image()) | {"metadata": {"name": name, "labels": {"app": name}}}
         pod["spec"]["containers"][0]["command"] = ["sh", "-c", "echo going; exit 3"]
         self._create(f"{CORE}/pods", name, pod)
 
     def _add(self) -> None:
         name = self._next("extra")
-        self._create(f"{APPS}/deployments", name, _workload("Deployment", name, self.rng.randint(1, 2)))
+        self._create(f"{APPS}/deployments", name, _workload("Deployment", name, self._image(), self.rng.randint(1, 2)))
         self._create(f"{CORE}/services", name, _service(name, self.rng.choice(("ClusterIP", "NodePort"))))
         claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
         self._create(f"{CORE}/persistentvolumeclaims", name, {"metadata": {"name": name}, "spec": claim})
@@ -210,7 +229,7 @@ class Workload:
             self.api(f"{self._extras.pop(0)}?propagationPolicy={policy}", method="DELETE")
 
     def _run_job(self) -> None:
-        template = _template("job")
+        template = _template("job", self._image())
         template["spec"] |= {"restartPolicy": "Never"}
         template["spec"]["containers"][0]["command"] = ["sh", "-c", "echo done"]
         spec = {"template": template, "ttlSecondsAfterFinished": 1}
@@ -219,7 +238,7 @@ class Workload:
     def _visit_namespace(self) -> None:
         name = self._next("visit")
         self.api("/api/v1/namespaces", {"metadata": {"name": name}})
-        pod = _template(name) | {"metadata": {"name": "visitor"}}
+        pod = _template(name, self._image()) | {"metadata": {"name": "visitor"}}
         self.api(f"/api/v1/namespaces/{name}/pods", pod)
         self.api(f"/api/v1/namespaces/{name}", method="DELETE")
 
@@ -251,6 +270,17 @@ class Workload:
             spec = {"podSelector": {"matchLabels": {"app": "web"}}, "ingress": [{"from": [{"podSelector": {}}]}]}
             self.api(path, {"metadata": {"name": "closed"}, "spec": spec})
 
+    def _pull(self) -> None:
+        """Have a pod pull its image from the registry, whether or not the store has it; it goes a little later."""
+        name = self._next("server")
+        container = {"name": SERVER, "image": self.images.pulled, "imagePullPolicy": "Always"}
+        spec = {"containers": [container], "terminationGracePeriodSeconds": 1}
+        self._create(f"{CORE}/pods", name, {"metadata": {"name": name, "labels": {"app": name}}, "spec": spec})
+
+    def _prune_images(self) -> None:
+        """Remove what no image needs; what runs and what is being pulled has to stay."""
+        self.images.store.prune(names=False)
+
     def _cordon(self, *, on: bool | None = None) -> None:
         cordoned = self.rng.random() < 0.5 if on is None else on
         self._patch("/api/v1/nodes/sandbox-3", {"spec": {"unschedulable": cordoned or None}})
@@ -268,6 +298,10 @@ def _whatever_has_gone() -> Iterator[None]:
     except HTTPError as error:
         if error.code not in (404, 409):
             raise
+
+
+def _runs_server(pod: Object) -> bool:
+    return _ready(pod) and pod["spec"]["containers"][0]["name"] == SERVER
 
 
 def _ready(pod: Object) -> bool:

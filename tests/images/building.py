@@ -37,6 +37,7 @@ PROGRAMS = (
     "id",
     "ls",
     "mkdir",
+    "mknod",
     "mktemp",
     "setpriv",
     "sleep",

@@ -104,6 +104,21 @@ def test_what_does_not_fit_on_the_disk_is_given_up(store: ImageStore, tmp_path: 
     assert not list((store.folder / "partial").iterdir())
 
 
+def test_a_file_of_holes_is_given_up_before_it_fills_the_disk(
+    store: ImageStore, tmp_path: Path, one_user: bool
+) -> None:
+    with (tmp_path / "holes").open("wb") as file:
+        file.truncate(10 << 30)
+    command = ["tar", "--create", "--format=posix", "--sparse", f"--directory={tmp_path}", "holes"]
+    holes = subprocess.run(command, capture_output=True, check=True).stdout
+    assert len(holes) < 100_000
+    image = load(store, tmp_path, TestImage((holes,)))
+    with pytest.raises(SandboxError, match=r"is given up: \d+ bytes of layers have grown to \d+ MiB"):
+        unpack(store, image, one_user=one_user, growth_bytes_min=16 << 20)
+    assert not store.root(image).exists()
+    assert not list((store.folder / "partial").iterdir())
+
+
 def test_pruning_keeps_what_has_a_name_and_what_runs(store: ImageStore, tmp_path: Path, one_user: bool) -> None:
     kept, replaced = load(store, tmp_path, SMALL), load(store, tmp_path, OTHER, "test/other:1")
     root = unpack(store, replaced, one_user=one_user)

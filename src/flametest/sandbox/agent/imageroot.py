@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from flametest.sandbox import idmaps, namespaces
-from flametest.sandbox.agent.root import capability_arguments, namespace_arguments
+from flametest.sandbox.agent.root import capability_arguments, kernel_arguments, namespace_arguments
 from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox, StartError
 from flametest.sandbox.agent.stepdown import PLACE, StepDown
 from flametest.sandbox.images import Bind
@@ -77,7 +77,7 @@ class ImageRoots:
         except (OSError, subprocess.CalledProcessError) as error:
             raise StartError(f"the root of container {container.name} cannot be made: {error}") from error
         arguments = [*namespace_arguments(pod), *self._users(container), "--bind", merged, "/"]
-        arguments += ["--proc", "/proc", "--dev", "/dev"]
+        arguments += kernel_arguments()
         if self._step_down is not None:
             arguments += ["--ro-bind", str(self._step_down.folder), PLACE]
         if container.read_only_root:

@@ -16,6 +16,7 @@ __all__ = [
     "RootFiles",
     "capability_arguments",
     "group_text",
+    "kernel_arguments",
     "namespace_arguments",
     "passwd_text",
     "root_arguments",
@@ -32,6 +33,8 @@ _PASSWD = (
 _GROUP = ("root:x:0:", "daemon:x:1:", "tty:x:5:", "www-data:x:33:", "users:x:100:", "nogroup:x:65534:")
 _SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _USR_FOLDERS = (*_SYSTEM_FOLDERS, "libexec", "share")
+_READ_ONLY = ("/proc/sys", "/proc/fs")  # bubblewrap itself sees to /proc/bus, /proc/irq and /proc/sysrq-trigger
+_HIDDEN_FILES = tuple(f"/proc/{name}" for name in ("kcore", "keys", "latency_stats", "sched_debug", "timer_list"))
 # Without the machine's time zone: images are in UTC.
 _ETC_ENTRIES = (
     "alternatives",
@@ -95,7 +98,7 @@ def root_arguments(pod: PodSandbox, container: ContainerOptions, files: RootFile
     else:
         arguments += capability_arguments(container.capabilities)
     arguments += _system(targets)
-    arguments += ["--proc", "/proc", "--dev", "/dev"]
+    arguments += kernel_arguments()
     for folder in ("/run", "/var", "/var/log", "/var/lib", "/var/cache", "/sys", "/root"):
         arguments += ["--dir", folder]
     arguments += ["--symlink", "../run", "/var/run"]
@@ -113,6 +116,20 @@ def namespace_arguments(pod: PodSandbox) -> list[str]:
         *("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--as-pid-1"),
         *("--hostname", pod.hostname),
     ]
+
+
+def kernel_arguments() -> list[str]:
+    """Return bubblewrap's options for /proc and /dev.
+
+    What tells of the machine or changes it is hidden or read-only, as in the defaults of container runtimes: bubblewrap
+    leaves /proc/sys to the machine's root. https://github.com/containerd/containerd/blob/main/pkg/oci/spec.go
+    """
+    arguments = ["--proc", "/proc", "--dev", "/dev"]
+    for path in filter(os.path.exists, _READ_ONLY):
+        arguments += ["--ro-bind", path, path]
+    for path in filter(os.path.exists, _HIDDEN_FILES):
+        arguments += ["--ro-bind", "/dev/null", path]
+    return arguments
 
 
 def capability_arguments(capabilities: tuple[str, ...]) -> list[str]:

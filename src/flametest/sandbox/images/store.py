@@ -29,7 +29,7 @@ from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.images.reference import Reference
 from flametest.sandbox.removal import remove_tree
 
-__all__ = ["ImageStore", "StoredImage"]
+__all__ = ["ImageStore", "StoredImage", "bytes_below"]
 
 _ALGORITHM = "sha256"
 
@@ -170,7 +170,7 @@ class ImageStore:
         """
         if not self.folder.is_dir():
             return 0, ()
-        before = _bytes_below(self.folder)
+        before = bytes_below(self.folder)
         with self._locked():
             being_made = self._remove_abandoned()
             references = self._references()
@@ -192,7 +192,7 @@ class ImageStore:
                 # What is being copied now has blobs that no manifest names yet.
                 if blob.name not in needed and not being_made:
                     blob.unlink(missing_ok=True)
-        return before - _bytes_below(self.folder), gone
+        return before - bytes_below(self.folder), gone
 
     def _read(self, name: str, digest: str) -> StoredImage | None:
         try:
@@ -282,7 +282,7 @@ def _entries(folder: Path) -> tuple[Path, ...]:
     return tuple(folder.iterdir()) if folder.is_dir() else ()
 
 
-def _bytes_below(folder: Path) -> int:
+def bytes_below(folder: Path) -> int:
     """Return what the files below a folder take on the disk."""
     total = 0
     for parent, _, names in os.walk(folder):

@@ -344,3 +344,39 @@ def test_a_large_config_map_that_many_mount_is_looked_through_once(monkeypatch: 
     topology = topology_of(*objects, config, *pair("api"))
     assert looked.call_count == 1
     assert len(topology.users_of("api")) == 64
+
+
+# Found on public sets of manifests
+
+
+def test_what_nothing_but_its_lonely_name_speaks_for_is_a_guess() -> None:
+    assert entry(topology_of(*pair("nimbus"))) == ("nimbus", Certainty.GUESSED)
+    asked = topology_of(*pair("nimbus", "DB_HOST=db"), *pair("db"))
+    assert entry(asked) == ("nimbus", Certainty.INFERRED)
+
+
+def test_a_page_is_likelier_to_be_asked_by_users_than_what_is_behind_it() -> None:
+    topology = topology_of(*pair("details"), *pair("productpage"), *pair("reviews"))
+    assert entry(topology) == ("productpage", Certainty.GUESSED)
+
+
+def test_the_claim_of_a_stateful_sets_own_template_is_there() -> None:
+    template = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+    mounted = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}
+    store = workload("store", "StatefulSet", pod=mounted, volumeClaimTemplates=[template])
+    assert "absent-claim" not in weaknesses(topology_of(store, service("store")))
+
+
+def test_variables_of_a_config_map_may_have_a_prefix() -> None:
+    source = {"prefix": "DB_", "configMapRef": {"name": "places"}}
+    config = obj("ConfigMap", "places", data={"HOST": "db", "USER": "api"})
+    web = workload("web", "Deployment", container(envFrom=[source]))
+    assert needs(topology_of(web, service("web"), config, *pair("db"), *pair("api")), "web") == {"db"}
+
+
+def test_a_system_of_other_kinds_is_told_though_nothing_can_be_measured_of_it(tmp_path: Path) -> None:
+    (tmp_path / "pod.json").write_text(json.dumps(obj("Pod", "lone", spec={"containers": [container("lone")]})))
+    done = CliRunner().invoke(main, ["init", "--manifests", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 2
+    assert "entry: not known, since there is no Service" in done.output
+    assert "holds no Deployment and no StatefulSet that is to have pods" in done.output

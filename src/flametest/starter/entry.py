@@ -25,9 +25,9 @@ _NAMES = (
     "app site client dashboard home public"
 )
 _NAME_RANKS = {name: rank for rank, name in enumerate(_NAMES.split())}
+_PARTS = ("front", "web", "page", "portal")  # of words such as webapp and productpage
 _PORTS = (80, 443, 8080, 3000, 8000, 8443, 5000)
 _HTTP = ("http", "https", "web", "http-web")
-_ONLOOKERS = (Purpose.GENERATOR, Purpose.OBSERVER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A Service that may be the entry, and what speaks for it."""
+    """A Service that may be the entry, and what speaks for it.
+
+    ``is_telling`` says that more speaks for it than that no part names it: a load generator does, it needs others
+    itself, or its name is one that people use.
+    """
 
     service: Service
     route: str
     is_routed_at_root: bool
     is_open: bool
     is_needed: bool
+    is_telling: bool
     name_rank: int
     port_rank: int
 
@@ -88,9 +93,13 @@ def find_entry(
     """
     if named:
         return _named(system, named)
-    needed = _needed(dependencies)
+    asked = _Asked(dependencies)
     candidates = sorted(
-        (_candidate(system, one, needed) for one in system.services if _can_be(system, one, behind[one.name])),
+        (
+            _candidate(system, one, behind[one.name], asked)
+            for one in system.services
+            if _can_be(system, one, behind[one.name])
+        ),
         key=lambda one: one.rank,
     )
     if not candidates:
@@ -129,35 +138,47 @@ def _is_known_port(service: Service) -> bool:
     return bool(targets) and all(purpose_of_port(one) is not None for one in targets)
 
 
-def _needed(dependencies: Iterable[Dependency]) -> dict[str, str]:
-    """Return the Services that a part names which is no onlooker, each with the first such part."""
-    found: dict[str, str] = {}
-    for one in dependencies:
-        known = known_purpose(one.workload)
-        if (known[0] if known else purpose_of_name(one.workload.name)) not in _ONLOOKERS:
-            found.setdefault(one.service, str(one.workload))
-    return found
+class _Asked:
+    """Which Services are asked by parts, which by load generators, and which parts ask any."""
+
+    def __init__(self, dependencies: Iterable[Dependency]) -> None:
+        self.by_parts: set[str] = set()
+        self.by_generators: set[str] = set()
+        self.asking: set[str] = set()
+        for one in dependencies:
+            known = known_purpose(one.workload)
+            purpose = known[0] if known else purpose_of_name(one.workload.name)
+            self.asking.add(str(one.workload))
+            if purpose is Purpose.GENERATOR:
+                self.by_generators.add(one.service)
+            elif purpose is not Purpose.OBSERVER:
+                self.by_parts.add(one.service)
 
 
-def _candidate(system: System, service: Service, needed: Mapping[str, str]) -> _Candidate:
+def _candidate(system: System, service: Service, workloads: tuple[Workload, ...], asked: _Asked) -> _Candidate:
     routes = [one for one in system.routes if one.service == service.name]
     rooted = [one for one in routes if is_root(one.path)]
     best = min((*rooted, *routes), key=lambda one: len(one.path)) if routes else None
-    words = service.name.lower().split("-")
+    name_rank = _name_rank(service.name)
+    asks = any(str(one) in asked.asking for one in workloads)
     return _Candidate(
         service=service,
         route=(rooted[0] if rooted else best).part if best else "",
         is_routed_at_root=bool(rooted),
         is_open=service.kind in _OPEN_KINDS,
-        is_needed=service.name in needed,
-        name_rank=min((_NAME_RANKS[word] for word in words if word in _NAME_RANKS), default=_name_rank(service.name)),
+        is_needed=service.name in asked.by_parts,
+        is_telling=asks or service.name in asked.by_generators or name_rank < len(_NAME_RANKS),
+        name_rank=name_rank,
         port_rank=_port_rank(service),
     )
 
 
 def _name_rank(name: str) -> int:
-    """Return the rank of a name that people do not use for an entry; those of stores come last."""
-    return len(_NAME_RANKS) + (purpose_of_name(name) is not None)
+    """Return how likely a name is that of an entry, 0 for the likeliest; those of stores come last."""
+    words = name.lower().split("-")
+    ranks = [_NAME_RANKS[word] for word in words if word in _NAME_RANKS]
+    ranks += [_NAME_RANKS[part] for part in _PARTS if any(part in word for word in words)]
+    return min(ranks, default=len(_NAME_RANKS) + (purpose_of_name(name) is not None))
 
 
 def _port_rank(service: Service) -> int:
@@ -194,4 +215,4 @@ def _reason(system: System, one: _Candidate) -> tuple[str, str, Certainty]:
         return f"its type is {one.service.kind}", service, Certainty.INFERRED
     if one.is_needed:
         return "it has pods, and nothing tells a better one", service, Certainty.GUESSED
-    return "no other part names it", service, Certainty.INFERRED
+    return "no other part names it", service, Certainty.INFERRED if one.is_telling else Certainty.GUESSED

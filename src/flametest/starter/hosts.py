@@ -7,10 +7,10 @@ URL, a user's name, a file's name and prose name no host, however much they look
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from flametest.starter.hostkeys import is_host_key, is_own_address, may_be_kind_of_program
+from flametest.starter.hostkeys import is_certain_host_key, is_host_key, is_own_address, may_be_kind_of_program
 
 __all__ = ["Mention", "Place", "hosts_in_command", "hosts_in_file", "hosts_in_value"]
 
@@ -19,12 +19,14 @@ class Place(Enum):
     """How a host stands in a text, which tells how certain it is that it is one.
 
     ADDRESS: in a URL of a network protocol, or after ``@``. SETTING: alone, as the value of a key that asks for a host.
+    OPTION: likewise in a command, where a key may mean something else.
     WAITED: a program is told to reach it. PORT: before a port, which is to be one of the host's. LOOSE: before a space
     and a number, which has to be one of its ports.
     """
 
     ADDRESS = "address"
     SETTING = "setting"
+    OPTION = "option"
     WAITED = "waited"
     PORT = "port"
     LOOSE = "loose"
@@ -40,7 +42,7 @@ class Mention:
 
 
 _HOST = r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?"
-_AUTHORITY = re.compile(r"://([^\s/?#\"'`<>\\|;]*)")
+_AUTHORITY = re.compile(r"://(?=([^\s/?#\"'`<>\\|;]*))")  # another one may begin where a list of URLs goes on
 _BARE_AUTHORITY = re.compile(rf"(?:^|(?<=[\s=\"'@]))//({_HOST}(?::\d+)?)(?=/|$|[\"'])")
 _SCHEME = re.compile(r"[A-Za-z][\w+.-]*$")
 _SCHEME_LENGTH_MAX = 40
@@ -57,13 +59,15 @@ _DIRECTIVE = re.compile(
     rf"^[ \t]*(?:server|[a-z]{{1,20}}_pass|replicaof|slaveof)[ \t]+({_HOST})(?=;|[ \t]|$)", re.MULTILINE
 )
 _UPSTREAM = re.compile(r"^[ \t]*upstream[ \t]+([\w.-]+)", re.MULTILINE)
-_OPTION = re.compile(rf"(?<!\S)(-h|-H|--?[A-Za-z][\w.-]{{0,60}})[ =][\"']?({_HOST})(?::(\d+))?(?=[\"'\s,;)]|$)")
+_SHORT_OPTION = re.compile(rf"(?<!\S)-[hH][ =]?[\"']?({_HOST})(?::(\d+))?(?=[\"'\s,;)]|$)")
+_OPTION = re.compile(rf"(?<!\S)(--?[A-Za-z][\w.-]{{1,60}})[ =][\"']?({_HOST})(?::(\d+))?(?=[\"'\s,;)]|$)")
 _PROGRAM = re.compile(
     r"(?<![\w./-])(?:nc|ncat|netcat|nslookup|ping|telnet|dig|host|getent a?hosts|curl|wget|pg_isready|"
     r"(?:\S{0,40}/)?wait-for(?:-it)?(?:\.sh)?)"
     rf"(?:[ \t]+-[\w-]+(?:[ \t=]+[\d/]\S{{0,60}})?){{0,8}}[ \t]+[\"']?({_HOST})(?::(\d+))?(?=[/\"'\s;)&|]|$)"
 )
 _PAIR = re.compile(rf"(?<![\w./:@$-])({_HOST})[ \t]+(\d{{2,5}})(?![\w.:-])")
+_TUPLE = re.compile(rf"[\"']({_HOST})[\"'][ \t]*,[ \t]*(\d{{2,5}})\b")
 _LIST = re.compile(r"[\s,;]+")
 _COMMENT = re.compile(r"^[ \t]*(?:#|//|;|--[ \t]).*$|[ \t]#.*$", re.MULTILINE)
 _BLOCK_BEGIN = re.compile(r"^[ \t]*(?:/\*|<!--)", re.MULTILINE)
@@ -94,12 +98,19 @@ def hosts_in_command(text: str) -> Iterator[Mention]:
     """Yield the hosts that a command and its arguments name, word by word or in a script."""
     text = _COMMENT.sub("", text) if "\n" in text else text
     yield from _addresses(text)
-    yield from _keyed(text)
+    yield from (replace(one, place=Place.OPTION) for one in _keyed(text))
     for option, host, port in _OPTION.findall(text):
-        if option in ("-h", "-H") or (is_host_key(option) and not is_own_address(option)):
-            yield Mention(host, int(port or 0), Place.SETTING)
-    yield from (Mention(host, int(port or 0), Place.WAITED) for host, port in _PROGRAM.findall(text))
-    yield from (Mention(host, int(port), Place.LOOSE) for host, port in _PAIR.findall(text))
+        if is_host_key(option) and not is_own_address(option):
+            yield Mention(host, int(port or 0), Place.SETTING if _is_certain(option) else Place.OPTION)
+    for found in (_SHORT_OPTION, _PROGRAM):
+        yield from (Mention(host, int(port or 0), Place.WAITED) for host, port in found.findall(text))
+    for found in (_PAIR, _TUPLE):
+        yield from (Mention(host, int(port), Place.LOOSE) for host, port in found.findall(text))
+
+
+def _is_certain(option: str) -> bool:
+    """Return whether an option asks for the host of another part: one called just so may mean the pod's own."""
+    return is_certain_host_key(option) and "-" in option.lstrip("-")
 
 
 def hosts_in_file(name: str, text: str) -> Iterator[Mention]:

@@ -130,7 +130,11 @@ class _LookUp:
     def service(self, mention: Mention) -> Service | None:
         """Return the Service that a mention means, unless its port shows that it means something else."""
         service = self.services.get(service_of_host(mention.host, self.services, self._namespace))
-        if service is None or not mention.port or mention.place in (Place.ADDRESS, Place.SETTING, Place.WAITED):
+        if (
+            service is None
+            or not mention.port
+            or mention.place in (Place.ADDRESS, Place.SETTING, Place.OPTION, Place.WAITED)
+        ):
             return service
         if mention.port in {port.number for port in service.ports}:
             return service
@@ -212,7 +216,7 @@ def _named(texts: _Texts, look_up: _LookUp, workload: Workload) -> Iterator[_Nam
             yield _Named(mention, setting.field, _is_firm(setting, mention))
     for reference in workload.references:
         for key in reference.keys or texts.keys(reference):
-            variable = "" if reference.is_files else reference.variable or key
+            variable = "" if reference.is_files else reference.variable or reference.prefix + key
             field = f"{reference.field}: {reference.kind} {reference.name}, key {key}"
             for mention in texts.of(reference, key, variable):
                 # What a Secret holds is not told, so nothing is said about hosts that are not there.
@@ -226,7 +230,7 @@ def _variables(texts: _Texts, workload: Workload) -> Iterator[tuple[str, str]]:
         if not reference.is_files:
             for key, text in texts.keys(reference).items():
                 if not reference.keys or key in reference.keys:
-                    yield reference.variable or key, text
+                    yield reference.variable or reference.prefix + key, text
     for setting in workload.settings:
         if setting.key:
             yield setting.key, setting.text
@@ -246,7 +250,8 @@ def _is_firm(setting: Setting, mention: Mention) -> bool:
     if setting.field.startswith("annotation"):
         return False
     if setting.is_command:
-        return mention.place is Place.ADDRESS or (mention.place is Place.WAITED and "init container" in setting.field)
+        waits = mention.place is Place.WAITED and setting.field.startswith("init container")
+        return waits or mention.place in (Place.ADDRESS, Place.SETTING)
     return _is_firm_value(setting.key, mention)
 
 

@@ -9,7 +9,7 @@ import binascii
 from flametest.starter import pods
 from flametest.starter.fields import Object, labels_of, name_of, part, parts, texts
 from flametest.starter.selectors import Requirement, Selector
-from flametest.starter.system import Budget, Claim, Rollout, Route, Scaler, Service, ServicePort, Workload
+from flametest.starter.system import Budget, Claim, Reference, Rollout, Route, Scaler, Service, ServicePort, Workload
 
 __all__ = [
     "parse_budget",
@@ -45,7 +45,7 @@ def parse_workload(obj: Object) -> Workload:
         is_spread=bool(pod.get("topologySpreadConstraints")) or bool(part(part(pod, "affinity"), "podAntiAffinity")),
         grace_seconds=_GRACE_SECONDS if grace is None else int(grace),
         settings=pods.settings(pod, _annotations(obj, template)),
-        references=pods.references(pod),
+        references=tuple(one for one in pods.references(pod) if not _is_of_template(one, spec)),
         aliases=pods.aliases(pod),
         headless=str(spec.get("serviceName") or "") if kind == "StatefulSet" else "",
         claims=pods.written_claims(pod),
@@ -186,6 +186,12 @@ def _selector(obj: Object) -> Selector:
         for one in parts(obj, "matchExpressions")
     )
     return Selector((*Selector.of_labels(texts(obj.get("matchLabels"))).requirements, *expressions))
+
+
+def _is_of_template(reference: Reference, spec: Object) -> bool:
+    """Return whether a claim is made from a template: of a volume that is called so, the template takes the place."""
+    templates = {str(part(one, "metadata").get("name")) for one in parts(spec, "volumeClaimTemplates")}
+    return reference.kind == "PersistentVolumeClaim" and reference.field.removeprefix("volume ") in templates
 
 
 def _is_single(claim: Object) -> bool:

@@ -147,7 +147,8 @@ def _variables(pod: Object) -> Iterator[Reference]:
                 found = part(source, key)
                 if found.get("name"):
                     optional = bool(found.get("optional"))
-                    yield Reference(kind, str(found["name"]), f"{told}, envFrom", is_optional=optional)
+                    field, prefix = f"{told}, envFrom", str(source.get("prefix") or "")
+                    yield Reference(kind, str(found["name"]), field, prefix=prefix, is_optional=optional)
         for variable in parts(container, "env"):
             for kind, key in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
                 found = part(part(variable, "valueFrom"), key)

@@ -6,6 +6,7 @@ https://nginx.org/en/docs/http/ngx_http_core_module.html#location
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from flametest.starter.needs import service_of_host
 from flametest.starter.system import System, Workload
@@ -26,7 +27,7 @@ def proxied_paths(system: System, workloads: Iterable[Workload]) -> tuple[tuple[
     names = {one.name for one in system.services}
     found: dict[str, str] = {}
     for text in dict.fromkeys(text for one in workloads for text in _texts(system, one)):
-        for path, host in _passed(_COMMENT.sub("", text)):
+        for path, host in _passed(text):
             service = service_of_host(host, names, system.namespace)
             if service:
                 found.setdefault(path, service)
@@ -38,18 +39,26 @@ def proxied_service(system: System, workload: Workload, path: str) -> str:
 
     So it is where one server is all there is, no regular expression takes the path, and its longest prefix is sent on.
     """
-    texts = [_COMMENT.sub("", text) for text in dict.fromkeys(_texts(system, workload))]
-    if len(texts) != 1 or len(_SERVER.findall(texts[0])) != 1:
-        return ""
-    prefixes = {""}
-    for location in _LOCATION_LINE.finditer(texts[0]):
-        if location["modifier"] in ("~", "~*") or location["path"].startswith("@"):
-            if location["path"].startswith("@") or not _may_match(location["path"], path):
-                continue
-            return ""
-        if path.startswith(location["path"]) if location["modifier"] != "=" else path == location["path"]:
-            prefixes.add(location["path"])
-    return dict(proxied_paths(system, [workload])).get(max(prefixes, key=len), "")
+    texts = list(dict.fromkeys(_texts(system, workload)))
+    locations = _locations(texts[0]) if len(texts) == 1 else ()
+    longest = ""
+    for modifier, prefix in locations:
+        if modifier in ("~", "~*"):
+            if _may_match(prefix, path):
+                return ""
+        elif path == prefix or (path.startswith(prefix) and modifier != "="):
+            longest = max(longest, prefix, key=len)
+    return dict(proxied_paths(system, [workload])).get(longest, "") if longest else ""
+
+
+@lru_cache(maxsize=64)  # many workloads may be given the same long text
+def _locations(text: str) -> tuple[tuple[str, str], ...]:
+    """Return modifier and path of each location of a text with one server; none of one with several."""
+    text = _COMMENT.sub("", text)
+    if len(_SERVER.findall(text)) != 1:
+        return ()
+    found = ((one["modifier"] or "", one["path"]) for one in _LOCATION_LINE.finditer(text))
+    return tuple(one for one in found if not one[1].startswith("@"))
 
 
 def _may_match(expression: str, path: str) -> bool:
@@ -67,8 +76,13 @@ def _texts(system: System, workload: Workload) -> Iterator[str]:
                 yield texts[key]
 
 
-def _passed(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each location's path, and the host that it passes requests to."""
+@lru_cache(maxsize=64)
+def _passed(text: str) -> tuple[tuple[str, str], ...]:
+    """Return each location's path, and the host that it passes requests to."""
+    return tuple(_passing(_COMMENT.sub("", text)))
+
+
+def _passing(text: str) -> Iterator[tuple[str, str]]:
     upstreams = {one["name"]: one["host"] for one in _UPSTREAM.finditer(text)}
     locations = list(_LOCATION.finditer(text))
     for location, following in zip(locations, [*locations[1:], None], strict=True):

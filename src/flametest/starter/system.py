@@ -54,6 +54,7 @@ class Reference:
         field: where it is named, such as ``container api, env REDIS_URL``.
         keys: those of its keys that the pod gets; none for all of them.
         variable: the environment variable that gets the key's text; empty where each key is a file or a variable.
+        prefix: what stands before each key in the names of variables.
         is_files: whether each key becomes a file.
         is_optional: whether the pod starts without it.
     """
@@ -63,6 +64,7 @@ class Reference:
     field: str
     keys: tuple[str, ...] = ()
     variable: str = ""
+    prefix: str = ""
     is_files: bool = False
     is_optional: bool = False
 

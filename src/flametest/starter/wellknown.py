@@ -57,7 +57,7 @@ _WORDS = {
     "zookeeper minio datastore couchdb influxdb neo4j cockroachdb sqlserver mssql",
     Purpose.CACHE: "redis valkey memcached memcache cache",
     Purpose.BROKER: "rabbitmq kafka nats activemq mosquitto mqtt broker queue mq",
-    Purpose.GENERATOR: "loadgen loadgenerator loadtest locust k6 trafficgen",
+    Purpose.GENERATOR: "load loadgen loadgenerator loadtest locust k6 trafficgen",
     Purpose.OBSERVER: "prometheus grafana jaeger zipkin otel otelcol exporter fluentd fluentbit promtail loki kibana "
     "alertmanager",
 }

@@ -205,8 +205,8 @@ from flametest.cli.ending import guarded
 from flametest.run.interrupt import interruptible
 
 def command():
-    print("begun", flush=True)
     try:
+        print("begun", flush=True)
         with interruptible():
             time.sleep(3600)
     finally:
@@ -227,7 +227,10 @@ def test_a_reader_that_goes_while_nothing_is_written_ends_the_command_at_once(
         os.close(writing)
         assert os.read(reading, 64).strip() == b"begun"
         os.close(reading)
-        _, said = waiting.communicate(timeout=60)
+        try:
+            _, said = waiting.communicate(timeout=60)
+        finally:
+            waiting.kill()
     assert (waiting.returncode, said) == (141, b"")
     assert (tmp_path / "out").read_text() == "healed"
 

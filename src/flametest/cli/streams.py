@@ -73,21 +73,25 @@ class _Output(io.RawIOBase):
                     raise OutputClosed from error
                 raise OutputError(f"the output cannot be written: {error.strerror}", _REMEDY) from error
 
-    def watch(self, ending: int) -> None:
-        """Interrupt the main thread when whoever reads this goes, until the descriptor ``ending`` is hung up.
+    def has_reader(self) -> bool:
+        """Return whether somebody reads this, as far as the kernel tells."""
+        return not _hang_ups(self._descriptor).poll(0)
 
-        A reader that had gone before is found at the first write, as is one whose going the kernel does not tell.
-        """
-        poll = select.poll()
-        poll.register(self._descriptor, 0)  # of these events, only errors and hang-ups
-        if poll.poll(0):
-            return
-        poll.register(ending, 0)
-        happened = dict(poll.poll())
+    def watch(self, ending: int) -> None:
+        """Interrupt the main thread when whoever reads this has gone, until the descriptor ``ending`` is hung up."""
+        happened = dict(_hang_ups(self._descriptor, ending).poll())
         if happened.get(self._descriptor, 0) & (select.POLLERR | select.POLLHUP) and self._told.acquire(blocking=False):
             self.gone = True
             _discard(self._descriptor)
             _interrupt_main_thread()
+
+
+def _hang_ups(*descriptors: int) -> select.poll:
+    """Return what waits for hang-ups and errors of these, and for nothing else."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, 0)
+    return poll
 
 
 def _interrupt_main_thread() -> None:
@@ -122,10 +126,11 @@ def standard_streams() -> Iterator[None]:
 def reader_watched() -> Iterator[None]:
     """Interrupt the main thread as Ctrl-C does as soon as whoever reads the standard output goes, in this block.
 
-    Otherwise that is noticed at the next write, which while a fault lasts may be minutes later.
+    Otherwise that is noticed at the next write, which while a fault lasts may be minutes later. A reader that had gone
+    before is noticed at the first write.
     """
     output = _standard_output()
-    if output is None:
+    if output is None or not output.has_reader():
         yield
         return
     ending, held = os.pipe()

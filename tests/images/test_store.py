@@ -7,6 +7,7 @@ import sys
 import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.images import ImageStore, StoredImage
 from flametest.sandbox.images.copying import load_archive
 from flametest.sandbox.images.reference import parse_reference
+from flametest.sandbox.images.stored import image_of
 from flametest.sandbox.images.unpacking import unpack
 from tests.images.building import Entry, TestImage, layer, oci_archive, write_docker_archive
 
@@ -37,6 +39,14 @@ def test_an_archive_of_docker_is_loaded_under_its_names(store: ImageStore, tmp_p
     found = store.find(parse_reference("test/one:1"))
     assert found is not None
     assert found.configuration["Cmd"] == ["/hello"]
+
+
+def test_an_image_for_other_processors_says_so(store: ImageStore, tmp_path: Path, one_user: bool) -> None:
+    foreign = load(store, tmp_path, TestImage(SMALL.layers, {"Cmd": ["/hello"]}, architecture="s390x"))
+    root = unpack(store, foreign, one_user=one_user)
+    assert "is for the architecture s390x" in image_of("test/image:1", foreign, root).notice
+    own = replace(foreign, architecture="")
+    assert image_of("test/image:1", own, root).notice == ""
 
 
 def test_an_oci_archive_and_a_folder_are_loaded(store: ImageStore, tmp_path: Path) -> None:

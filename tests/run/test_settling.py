@@ -156,6 +156,30 @@ def test_what_is_hopeless_ends_the_waiting_and_hides_nothing_else() -> None:
     assert all(part in raised.value.message for part in ("web 0/3", "cache 0/1", "db 0/1"))
 
 
+def test_what_an_event_tells_of_an_image_is_told_once() -> None:
+    state = {"waiting": {"reason": "ImagePullBackOff"}}
+    message = 'Failed to pull image "web:1": web:1: not found'
+    about = {"kind": "Pod", "uid": "web1", "name": "web-1"}
+    event = {"type": "Warning", "reason": "Failed", "message": message, "involvedObject": about}
+    cluster = PretendedCluster(lambda _: [pod("web", state=state)], events=[event])
+    with pytest.raises(NotReadyError) as raised:
+        cluster.wait()
+    assert list(raised.value.details) == [
+        "StatefulSet web: container main: image web:1 cannot be had",
+        f"  | {message}",
+    ]
+
+
+def test_a_pod_that_only_waits_is_told_with_the_last_that_happened_to_it() -> None:
+    about = {"kind": "Pod", "uid": "db1", "name": "db-1"}
+    event = {"type": "Normal", "reason": "Pulling", "message": 'Pulling image "db:1"', "involvedObject": about}
+    waiting = pod("db", probed=True, state={"waiting": {"reason": "ContainerCreating"}})
+    cluster = PretendedCluster(lambda _: [without_image("web"), waiting], events=[event])
+    with pytest.raises(NotReadyError) as raised:
+        cluster.wait()
+    assert raised.value.details[-1] == 'StatefulSet db (Running): Pulling image "db:1"'
+
+
 def test_a_fault_that_passes_in_time_is_none() -> None:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
 

@@ -168,20 +168,27 @@ def wait_ready(
 def explain(pods: Iterable[Object], events: Iterable[Object]) -> list[str]:
     """Return a line for each pod that is not ready: its name, what its containers wait for, its last events."""
     by_pod: dict[str, list[Object]] = {}
+    steps: dict[str, str] = {}
     for event in sorted(events, key=_event_time):
         involved = event.get("involvedObject", {})
-        if involved.get("kind") == "Pod" and event.get("type") != "Normal":
-            by_pod.setdefault(str(involved.get("uid", "")), []).append(event)
+        if involved.get("kind") == "Pod":
+            uid = str(involved.get("uid", ""))
+            steps[uid] = str(event.get("message", ""))
+            if event.get("type") != "Normal":
+                by_pod.setdefault(uid, []).append(event)
     lines = []
     for pod in sorted(pods, key=lambda one: str(one["metadata"]["name"])):
         if is_ready(pod) or _is_done(pod):
             continue
-        told = by_pod.get(str(pod["metadata"].get("uid", "")), [])[-EVENTS_PER_POD_MAX:]
+        uid = str(pod["metadata"].get("uid", ""))
+        told = by_pod.get(uid, [])[-EVENTS_PER_POD_MAX:]
         reasons = _waiting_reasons(pod) + [f"{one.get('reason', '')}: {one.get('message', '')}" for one in told]
         if pod["metadata"].get("deletionTimestamp"):
             reasons.insert(0, "is terminating")
         phase = str(pod.get("status", {}).get("phase", "Unknown"))
-        lines.append(f"pod {pod['metadata']['name']} ({phase}): {'; '.join(reasons) or 'no reason is given'}")
+        lines.append(
+            f"pod {pod['metadata']['name']} ({phase}): {'; '.join(reasons) or steps.get(uid) or 'no reason is given'}"
+        )
     return lines
 
 

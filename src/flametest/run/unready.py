@@ -52,9 +52,14 @@ def _of_faults(client: KubeClient, faults: Iterable[Fault], events: Iterable[Obj
     groups: dict[tuple[str, str, str], list[Fault]] = {}
     for fault in faults:
         groups.setdefault(fault.key, []).append(fault)
+    told: set[tuple[str, str]] = set()
     for one in groups.values():
+        if (one[0].part, f"  | {one[0].reason}") in told:
+            continue  # an event that stands below another fault of the same part
+        lines = _last_words(client, one[0]) if one[0].container else _last_events(one[0], events)
+        told |= {(one[0].part, line) for line in lines}
         yield f"{one[0].part}{_count({fault.pod for fault in one})}: {one[0].reason}"
-        yield from _last_words(client, one[0]) if one[0].container else _last_events(one[0], events)
+        yield from lines
 
 
 def _of_others(unready: Unready) -> list[str]:

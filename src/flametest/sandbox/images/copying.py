@@ -31,6 +31,7 @@ _PULL_SECONDS_MAX = 1800
 _PR_SET_PDEATHSIG = 1
 _MESSAGE = re.compile(r'level=(?:fatal|error) msg="((?:[^"\\]|\\.)*)"')
 _MISSING = ("manifest unknown", "name unknown", "not found", "404")
+_NO_ARCHITECTURE = "no image found in"  # ... manifest list, or image index, for architecture ...
 _FORBIDDEN = ("unauthorized", "authentication required", "denied", "403", "invalid username/password")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -139,6 +140,8 @@ def _translated(reference: Reference, cause: str) -> str:
     """Return a failure as containerd tells it, with the true cause behind."""
     low = cause.lower()
     start = f'failed to pull and unpack image "{reference}": failed to resolve image: '
+    if _NO_ARCHITECTURE in low:
+        return f'failed to pull and unpack image "{reference}": no match for platform in manifest: not found: {cause}'
     if any(word in low for word in _FORBIDDEN):
         return f"{start}pull access denied, repository does not exist or may require authorization: {cause}"
     if any(word in low for word in _MISSING):

@@ -44,6 +44,7 @@ class StoredImage:
         size_bytes: of its compressed layers.
         created: when it was built, as its configuration tells; empty when that does not.
         configuration: the ``config`` of the image's configuration: Env, Entrypoint, Cmd, User, ...
+        architecture: the processors that its programs are for, by Go's name, such as ``amd64``; empty when not told.
     """
 
     name: str
@@ -51,6 +52,7 @@ class StoredImage:
     size_bytes: int
     created: str
     configuration: Mapping[str, Any]
+    architecture: str = ""
 
     @property
     def hexadecimal(self) -> str:
@@ -200,7 +202,8 @@ class ImageStore:
             configuration = self._blob(manifest["config"]["digest"])
             size = sum(int(layer["size"]) for layer in manifest["layers"])
             created = str(configuration.get("created") or "")
-            return StoredImage(name, digest, size, created, configuration.get("config") or {})
+            architecture = str(configuration.get("architecture") or "")
+            return StoredImage(name, digest, size, created, configuration.get("config") or {}, architecture)
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None  # not whole, as after a file was removed by hand: as if it were not there
 

@@ -3,6 +3,7 @@
 Fields: https://github.com/opencontainers/image-spec/blob/main/config.md
 """
 
+import platform
 import signal
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from flametest.sandbox.images.rootfs import NoSuchUserError, user_of
 from flametest.sandbox.images.store import StoredImage
 
 __all__ = ["image_of"]
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+"""What Go, and so images, call the machines of Linux; others have the same name: https://go.dev/doc/install/source"""
 
 
 def image_of(reference: str, stored: StoredImage, root: Path) -> Image:
@@ -39,11 +43,20 @@ def image_of(reference: str, stored: StoredImage, root: Path) -> Image:
             volumes=tuple(sorted(map(str, configuration.get("Volumes") or {}))),
             digest=stored.digest,
             root=str(root),
+            notice=_notice(stored.architecture),
         )
     except NoSuchUserError as error:
         raise PullError(f'failed to create containerd container of image "{reference}": {error}') from error
     except (TypeError, ValueError, AttributeError) as error:
         raise PullError(f'the configuration of image "{reference}" makes no sense: {error}') from error
+
+
+def _notice(architecture: str) -> str:
+    """Return that an image is for other processors, which registries tell of those only that have several to choose."""
+    here = _ARCHITECTURES.get(platform.machine(), platform.machine())
+    if architecture in ("", here):
+        return ""
+    return f"the image is for the architecture {architecture}, and this machine is {here}: its programs cannot run here"
 
 
 def _signal(text: str) -> int:

@@ -21,7 +21,7 @@ __all__ = ["Entry", "find_entry", "is_root"]
 _OPEN_KINDS = ("LoadBalancer", "NodePort")
 _ROOTS = ("", "/", "/*", "/(.*)", "/?(.*)", "/()(.*)", "/.*")
 _NAMES = (
-    "frontend front web www webapp website ui gateway ingress edge proxy nginx entry portal storefront shop store "
+    "frontend front page web www webapp website ui gateway ingress edge proxy nginx entry portal storefront shop store "
     "app site client dashboard home public"
 )
 _NAME_RANKS = {name: rank for rank, name in enumerate(_NAMES.split())}

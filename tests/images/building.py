@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ __all__ = [
     "TestImage",
     "base_layer",
     "layer",
+    "layer_of_holes",
     "manifest_of",
     "oci_archive",
     "server_from_nothing",
@@ -85,6 +87,14 @@ def layer(*entries: Entry) -> bytes:
                 member.devmajor, member.devminor = 1, 3
             archive.addfile(member, io.BytesIO(entry.data))
     return buffer.getvalue()
+
+
+def layer_of_holes(folder: Path, size_bytes: int) -> bytes:
+    """Return a small layer with a file of this size that consists of a hole, made in a folder."""
+    (folder / "holes").touch()
+    os.truncate(folder / "holes", size_bytes)
+    command = ["tar", "--create", "--format=posix", "--sparse", f"--directory={folder}", "holes"]
+    return subprocess.run(command, capture_output=True, check=True).stdout
 
 
 def base_layer(programs: Sequence[str] = PROGRAMS) -> bytes:

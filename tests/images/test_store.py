@@ -18,7 +18,7 @@ from flametest.sandbox.images.copying import load_archive
 from flametest.sandbox.images.reference import parse_reference
 from flametest.sandbox.images.stored import image_of
 from flametest.sandbox.images.unpacking import unpack
-from tests.images.building import Entry, TestImage, layer, oci_archive, write_docker_archive
+from tests.images.building import Entry, TestImage, layer, layer_of_holes, oci_archive, write_docker_archive
 
 SMALL = TestImage((layer(Entry("hello", b"hello\n")),), {"User": "7", "Cmd": ["/hello"]})
 OTHER = TestImage((*SMALL.layers, layer(Entry("more", b"more\n"))))
@@ -117,10 +117,7 @@ def test_what_does_not_fit_on_the_disk_is_given_up(store: ImageStore, tmp_path: 
 def test_a_file_of_holes_is_given_up_before_it_fills_the_disk(
     store: ImageStore, tmp_path: Path, one_user: bool
 ) -> None:
-    with (tmp_path / "holes").open("wb") as file:
-        file.truncate(10 << 30)
-    command = ["tar", "--create", "--format=posix", "--sparse", f"--directory={tmp_path}", "holes"]
-    holes = subprocess.run(command, capture_output=True, check=True).stdout
+    holes = layer_of_holes(tmp_path, 10 << 30)
     assert len(holes) < 100_000
     image = load(store, tmp_path, TestImage((holes,)))
     with pytest.raises(SandboxError, match=r"is given up: \d+ bytes of layers have grown to \d+ MiB"):

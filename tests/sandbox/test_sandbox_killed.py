@@ -12,7 +12,14 @@ from flametest.sandbox import controlgroups
 from flametest.sandbox.images import ImageStore
 from flametest.sandbox.images.copying import load_archive
 from flametest.sandbox.launch import Sandbox, SandboxOptions, find, image_store, start
-from tests.images.building import BASE, TestImage, base_layer, server_from_nothing, write_docker_archive
+from tests.images.building import (
+    BASE,
+    TestImage,
+    base_layer,
+    layer_of_holes,
+    server_from_nothing,
+    write_docker_archive,
+)
 from tests.images.registry import Registry, serving
 from tests.sandbox.cluster_access import Access
 from tests.sandbox.conftest import Api
@@ -153,6 +160,40 @@ def test_a_pull_that_is_killed_is_tried_again(options: SandboxOptions, registry:
     assert log_of(api, "slow-0") == log_of(api, "slow-1") == "pulled\n"
     assert list((image_store(options.home) / "partial").iterdir()) == []
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.exhaustive
+def test_an_unpacking_that_is_killed_is_done_again(options: SandboxOptions, tmp_path: Path) -> None:
+    image = TestImage(
+        (base_layer(), layer_of_holes(tmp_path, 900 << 20)), {**BASE, "Cmd": ["sh", "-c", "echo unpacked"]}
+    )
+    store = ImageStore(image_store(options.home))
+    load_archive(store, write_docker_archive(tmp_path / "large.tar", {"test/large:1": image}))
+    sandbox = start(options)
+    api = Api(sandbox)
+    api(PODS, pod("large", "test/large:1"))
+    os.kill(process(sandbox, "umoci raw unpack"), signal.SIGKILL)
+    found = state_of(api, "large", lambda state: "waiting" in state and "ErrImagePull" in str(state))
+    assert "umoci was ended" in found["state"]["waiting"]["message"]
+    assert log_of(api, "large") == "unpacked\n"
+    assert list((store.folder / "partial").iterdir()) == []
+
+
+@pytest.mark.exhaustive
+def test_nothing_is_left_when_a_sandbox_is_killed_that_unpacks(options: SandboxOptions, tmp_path: Path) -> None:
+    store = ImageStore(image_store(options.home))
+    image = TestImage((base_layer(), layer_of_holes(tmp_path, 900 << 20)), BASE)
+    load_archive(store, write_docker_archive(tmp_path / "large.tar", {"test/large:1": image}))
+
+    def unpack(sandbox: Sandbox) -> None:
+        Api(sandbox)(PODS, pod("large", "test/large:1"))
+        process(sandbox, "umoci raw unpack")
+
+    with nothing_is_left_of(options, unpack) as family:
+        family.kill(SUPERVISOR)
+    assert not list((store.folder / "roots").iterdir())
+    store.prune(names=False)
+    assert list((store.folder / "partial").iterdir()) == []
 
 
 def replaced(sandbox: Sandbox, pattern: str, killed: int) -> None:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = [
-    "PROGRAMS",
     "IdRange",
     "are_mapped",
     "count",
@@ -31,7 +30,7 @@ __all__ = [
     "subordinate_ids",
 ]
 
-PROGRAMS = ("newuidmap", "newgidmap")
+_PROGRAMS = ("newuidmap", "newgidmap")
 _RANGES_FILES = (Path("/etc/subuid"), Path("/etc/subgid"))
 _MAPS = (Path("/proc/self/uid_map"), Path("/proc/self/gid_map"))
 _ALL_IDS = 0xFFFFFFFF
@@ -120,7 +119,7 @@ def remedy() -> str:
     number = _number_outside()
     name = _user_name(number) or str(number)
     steps = []
-    if not all(map(shutil.which, PROGRAMS)):
+    if not all(map(shutil.which, _PROGRAMS)):
         steps.append("install the package uidmap")
     if any(sum(one.count for one in ranges) < _IDS_MIN for ranges in _ranges_of(number)):
         first = _first_free_id()
@@ -168,7 +167,7 @@ def mapping() -> Iterator[Callable[[], None]]:
 
 def _commands(pid: int, user: int, group: int) -> list[list[str]]:
     """Return the commands that map ids; none unless both kinds can be mapped."""
-    programs = [shutil.which(name) for name in PROGRAMS]
+    programs = [shutil.which(name) for name in _PROGRAMS]
     ranges = subordinate_ids()
     if not all(programs) or not all(ranges):
         return []

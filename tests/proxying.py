@@ -12,7 +12,7 @@ from typing import Self
 
 __all__ = ["HttpProxy", "SocksProxy"]
 
-_SECONDS = 20.0
+_SECONDS = 60.0
 
 
 class _Proxy:

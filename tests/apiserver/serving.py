@@ -105,7 +105,7 @@ class Client:
     """Requests over one connection; a body that is no JSON comes back as ``{"text": ...}``."""
 
     def __init__(self, server: ServerThread) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
 
     def close(self) -> None:
         """End the connection."""

@@ -24,7 +24,7 @@ class Watch:
     """An open watch, event by event."""
 
     def __init__(self, server: ServerThread, path: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         self._connection.request("GET", path, headers={"Authorization": f"Bearer {TOKEN}"})
         self.response = self._connection.getresponse()
 

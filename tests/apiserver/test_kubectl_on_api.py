@@ -103,7 +103,7 @@ def test_create_and_drain_work_with_typed_clients(kubectl: Kubectl, server: Serv
     assert kubectl("create", "deployment", "typed", "--image=example/web:1") == "deployment.apps/typed created\n"
     server.call(lambda registry: registry.create("pods", pod("drained")))
     server.call(lambda registry: registry.bind("default", "drained", "sandbox-1"))
-    drained = kubectl("drain", "sandbox-1", "--force", "--grace-period=0", "--timeout=10s")
+    drained = kubectl("drain", "sandbox-1", "--force", "--grace-period=0", "--timeout=60s")
     assert "node/sandbox-1 drained" in drained, drained
     assert kubectl("auth", "can-i", "delete", "pods") == "yes\n"
 
@@ -187,7 +187,7 @@ def test_custom_resources_are_applied_shown_explained_and_deleted(kubectl: Kubec
     monitor.write_text(MONITOR)
     assert "no matches for kind" in kubectl("apply", "-f", str(monitor))
     assert "servicemonitors.monitoring.example.com created" in kubectl("apply", "-f", str(definition))
-    waited = kubectl("wait", "--for=condition=Established", "-f", str(definition), "--timeout=5s")
+    waited = kubectl("wait", "--for=condition=Established", "-f", str(definition), "--timeout=60s")
     assert "condition met" in waited, waited
     assert "servicemonitor.monitoring.example.com/web created" in kubectl("apply", "-f", str(monitor))
     assert "unchanged" in kubectl("apply", "-f", str(monitor))
@@ -203,7 +203,7 @@ def test_custom_resources_are_applied_shown_explained_and_deleted(kubectl: Kubec
     assert "serverside-applied" in applied, applied
     assert "crd/servicemonitors" not in kubectl("get", "crd")
     assert "deleted" in kubectl("delete", "-f", str(monitor))
-    assert "deleted" in kubectl("delete", "-f", str(definition), "--timeout=10s")
+    assert "deleted" in kubectl("delete", "-f", str(definition), "--timeout=60s")
     assert kubectl("get", "servicemonitors").lower().startswith("error")
     assert "monitoring.example.com" not in kubectl("api-versions")
 

@@ -15,7 +15,7 @@ from chaoslib.provider.python import run_python_activity
 
 __all__ = ["Activities", "exercised_by", "exercises", "offered"]
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 Test = Callable[..., None]
 

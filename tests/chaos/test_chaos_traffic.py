@@ -19,7 +19,7 @@ from flametest.model.events import RequestsCounted
 
 ROUTES = st.text(st.characters(codec="utf-8"), max_size=12)
 PROXY = "/api/v1/namespaces/flametest/pods/{}:8080/proxy/metrics"
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 
 
 def pod(name: str, *, annotations: dict[str, str] | None = None, phase: str = "Running") -> dict[str, Any]:

@@ -74,7 +74,7 @@ class Client:
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
         server = urlsplit(cluster["server"])
         context = ssl.create_default_context(cadata=authority)
-        self.connection = http.client.HTTPSConnection(server.netloc, context=context, timeout=20)
+        self.connection = http.client.HTTPSConnection(server.netloc, context=context, timeout=60)
         self._token = config["users"][0]["user"]["token"]
 
     def __call__(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, Any]:

@@ -16,7 +16,7 @@ from flametest.sandbox.timestamps import format_time, utc_now
 
 __all__ = ["WATCHED", "PretendAgent", "SmallCluster", "node_object", "pod_status"]
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 # Conditions as the kubelet lists them.
 _CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")

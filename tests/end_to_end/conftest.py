@@ -58,7 +58,7 @@ class System:
 
     def get(self, path: str) -> dict[str, Any]:
         """Request a path of the entry over a fresh connection and return its JSON."""
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as answer:
             content = json.loads(answer.read())
         assert isinstance(content, dict)
         return content
@@ -66,7 +66,7 @@ class System:
     def post(self, path: str) -> dict[str, Any]:
         """Post to a path of the entry and return the answer's JSON."""
         request = urllib.request.Request(f"{self.url}{path}", method="POST")
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             content = json.loads(answer.read())
         assert isinstance(content, dict)
         return content

@@ -29,7 +29,7 @@ def test_a_ticket_is_bought_through_the_entry_and_its_request_id_is_in_every_log
 
 
 def test_the_page_is_served_by_the_entry(system: System) -> None:
-    with urllib.request.urlopen(f"{system.url}/shop", timeout=5) as answer:
+    with urllib.request.urlopen(f"{system.url}/shop", timeout=60) as answer:
         page = answer.read().decode()
     assert "<h1>Events</h1>" in page
 
@@ -87,7 +87,7 @@ def replace_a_pod(api: Callable[..., Any], app: str) -> bool:
 def buy(system: System, key: str, headers: dict[str, str] | None = None) -> tuple[int, Any]:
     """Order one ticket over a fresh connection; return the status and the answer's JSON."""
     entry = urlsplit(system.url)
-    connection = http.client.HTTPConnection(str(entry.hostname), entry.port, timeout=5)
+    connection = http.client.HTTPConnection(str(entry.hostname), entry.port, timeout=60)
     body = json.dumps({"event_id": 1, "quantity": 1, "customer": "end-to-end"})
     sent = {"Content-Type": "application/json", "Idempotency-Key": key} | (headers or {})
     try:

@@ -40,7 +40,7 @@ def url(runner: Runner) -> Iterator[str]:
 
 def read(url: str, method: str = "GET") -> bytes:
     """Return an answer."""
-    with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=60) as answer:
         content: bytes = answer.read()
     return content
 

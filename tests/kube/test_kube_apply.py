@@ -19,7 +19,7 @@ from flametest.manifests import ManifestError
 from flametest.model.events import ChangeKind
 
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 
 
 def namespace(name: str) -> str:

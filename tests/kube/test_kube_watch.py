@@ -17,7 +17,7 @@ from flametest.kube.resources import PODS
 from flametest.kube.watch import Change, Interruption, Watch, split_lines
 from flametest.model.events import ChangeKind, Stamp
 
-WAIT_SECONDS = 10
+WAIT_SECONDS = 60
 
 
 def pod(name: str, version: int) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Direct:
     def ask(self, method: str, path: str) -> str:
         request = urllib.request.Request(self._base + path, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return str(answer.read().decode())
         except urllib.error.HTTPError as error:
             with error:

@@ -182,7 +182,7 @@ def _stop_dns(dns: DNSServer) -> None:
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
-    process.wait(timeout=10)
+    process.wait(timeout=60)
 
 
 def wait_until(condition: Callable[[], bool], timeout_seconds: float = 10) -> None:

@@ -14,7 +14,7 @@ Wait = Callable[..., None]
 
 def ask(port: int, method: str = "GET", path: str = "/", headers: dict[str, str] | None = None) -> Any:
     """Return the answer with ``body`` read and header names in lower case."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     with contextlib.closing(connection):
         connection.request(method, path, headers=headers or {})
         response = connection.getresponse()
@@ -59,7 +59,7 @@ def test_a_request_id_is_passed_on_when_it_is_safe_and_made_otherwise(entry: Any
 
 def test_each_request_goes_by_a_connection_of_its_own_so_that_the_service_can_balance(entry: Any, backend: Any) -> None:
     before = backend.connections
-    client = http.client.HTTPConnection("127.0.0.1", entry.port, timeout=10)
+    client = http.client.HTTPConnection("127.0.0.1", entry.port, timeout=60)
     with contextlib.closing(client):
         for _ in range(5):
             client.request("GET", "/")

@@ -95,12 +95,12 @@ def test_a_run_that_has_ended_is_shown_as_its_own_report(run: RunFolder, report:
 
 
 def test_a_browser_is_told_to_come_back_until_the_run_has_ended(address: str, run: RunFolder, tmp_path: Path) -> None:
-    with urllib.request.urlopen(address, timeout=20) as answer:
+    with urllib.request.urlopen(address, timeout=60) as answer:
         assert answer.headers["Refresh"] == "4"
         assert answer.headers["Cache-Control"] == "no-store"
     run.restrict((SCENARIO,))
     analyse(run, Project(tmp_path))
-    with urllib.request.urlopen(address, timeout=20) as answer:
+    with urllib.request.urlopen(address, timeout=60) as answer:
         assert answer.headers["Refresh"] is None
         assert b"PASSED" in answer.read()
 
@@ -108,16 +108,16 @@ def test_a_browser_is_told_to_come_back_until_the_run_has_ended(address: str, ru
 def test_the_files_beside_the_page_are_served_and_nothing_else(address: str, run: RunFolder) -> None:
     (run.path.parent / "secret.json").write_text("{}")
     (run.path / "program.py").write_text("")
-    with urllib.request.urlopen(f"{address}history.jsonl", timeout=20) as answer:
+    with urllib.request.urlopen(f"{address}history.jsonl", timeout=60) as answer:
         assert answer.read() == (run.path / "history.jsonl").read_bytes()
     for path in ("../secret.json", "%2e%2e/secret.json", "scenarios", "missing.json", "program.py"):
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"{address}{path}", timeout=20)
+            urllib.request.urlopen(f"{address}{path}", timeout=60)
 
 
 def test_a_name_that_somebody_points_at_loopback_is_refused(address: str) -> None:
     port = int(address.rstrip("/").rpartition(":")[2])
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", "/", headers={"Host": f"evil.example:{port}"})
     assert connection.getresponse().status == 403
     connection.close()

@@ -75,14 +75,14 @@ class Api:
         data = None if body is None else json.dumps(body).encode()
         method = method or ("GET" if body is None else "POST")
         request = urllib.request.Request(self._server + path, data, headers, method=method)
-        with self._opener().open(request, timeout=10) as answer:
+        with self._opener().open(request, timeout=60) as answer:
             return json.load(answer)
 
     def warnings(self, path: str, body: Any) -> list[str]:
         """Post a body and return what the server warns of."""
         headers = self._headers | {"Content-Type": "application/json"}
         request = urllib.request.Request(self._server + path, json.dumps(body).encode(), headers, method="POST")
-        with self._opener().open(request, timeout=10) as answer:
+        with self._opener().open(request, timeout=60) as answer:
             return list(answer.headers.get_all("Warning") or ())
 
     def _opener(self) -> urllib.request.OpenerDirector:
@@ -94,7 +94,7 @@ class Api:
     def post_all(self, path: str, bodies: Iterable[Any]) -> None:
         """Create many objects over one connection."""
         server = urlsplit(self._server)
-        connection = http.client.HTTPSConnection(server.hostname or "", server.port, context=self._context, timeout=10)
+        connection = http.client.HTTPSConnection(server.hostname or "", server.port, context=self._context, timeout=60)
         with contextlib.closing(connection):
             for body in bodies:
                 connection.request("POST", path, json.dumps(body), self._headers | {"Content-Type": "application/json"})
@@ -104,7 +104,7 @@ class Api:
 
     def open(self, path: str) -> Any:
         """Return the answer to a GET, to be read and closed by the caller."""
-        return self._opener().open(urllib.request.Request(self._server + path, headers=self._headers), timeout=10)
+        return self._opener().open(urllib.request.Request(self._server + path, headers=self._headers), timeout=60)
 
     def watch_until(self, path: str, met: Callable[[dict[str, Any]], bool], seconds: float = 20) -> None:
         """Read a list again after each change of it until its items are as wanted."""

@@ -33,9 +33,9 @@ def groups_of(sandbox: Sandbox, controller: str) -> list[Path]:
 
 def until(condition: Callable[[], Any]) -> Any:
     """Return what the condition returns as soon as it is true."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not come true within 15 s"
+        assert time.monotonic() < deadline, "it did not come true within 60 s"
         time.sleep(0.02)
     return found
 

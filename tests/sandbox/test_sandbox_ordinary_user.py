@@ -50,7 +50,7 @@ try:
         client.wait_ready("flametest", 120)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for path in ("", "hits", "visits"):
-        with opener.open(f"http://{address}:30080/{path}", timeout=10) as answer:
+        with opener.open(f"http://{address}:30080/{path}", timeout=60) as answer:
             print(answer.status)
 finally:
     sandbox.stop()

@@ -80,7 +80,7 @@ def test_only_the_peers_reach_a_pod_while_probes_node_ports_and_names_go_on(acce
     access.until(lambda: ask(access, "stranger", "db") == "TimeoutError")
     assert time.monotonic() - began < 3
     assert ask(access, "web", "db") == "db"
-    with socket.create_connection((sandbox.node_port_address, NODE_PORT), timeout=5) as link:
+    with socket.create_connection((sandbox.node_port_address, NODE_PORT), timeout=60) as link:
         assert link.recv(100) == b"db"
     assert is_ready(access, "db")
 

@@ -37,7 +37,7 @@ def test_a_pod_is_reached_by_a_forwarded_port_by_cp_and_through_the_proxy(access
 
     with access.forwarded("pod/web", 8000) as port:
         for _ in range(2):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             connection.request("GET", "/page.txt")
             assert connection.getresponse().read() == b"hello"
             connection.close()

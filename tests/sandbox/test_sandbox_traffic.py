@@ -69,7 +69,7 @@ def ask(sandbox: Sandbox, port: int = NODE_PORT) -> str:
 def ask_until(sandbox: Sandbox, wanted: str) -> None:
     """Ask until the answer is the wanted one: the forwarder follows the API within milliseconds, but not at once."""
     answers: Counter[str] = Counter()
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         answer = ask(sandbox)
         if answer == wanted or (wanted == "a pod" and answer.startswith("hello-")):

@@ -33,7 +33,7 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _wait_until(condition: Callable[[], bool], process: "subprocess.Popen[Any]", timeout_seconds: float = 20) -> None:
+def _wait_until(condition: Callable[[], bool], process: "subprocess.Popen[Any]", timeout_seconds: float = 60) -> None:
     deadline = time.monotonic() + timeout_seconds
     while not condition():
         assert process.poll() is None, f"{process.args!r} ended with {process.returncode}"
@@ -80,7 +80,7 @@ class Server:
         """End it and wait for its end."""
         if self._process is not None:
             self._process.send_signal(self._stop_signal)
-            self._process.wait(timeout=20)
+            self._process.wait(timeout=60)
             self._process = None
 
 
@@ -180,7 +180,7 @@ class Api:
 
 
 def _ask(port: int, method: str, path: str, headers: Mapping[str, str], body: Any = None) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     with contextlib.closing(connection):
         connection.request(method, path, None if body is None else json.dumps(body), dict(headers))
         response = connection.getresponse()
@@ -203,7 +203,11 @@ def _start(service: str, environment: Mapping[str, str], pod_name: str, log: Tex
         stdout=log,
         stderr=subprocess.STDOUT,
     )
-    _wait_until(lambda: _accepts(port), process)
+    try:
+        _wait_until(lambda: _accepts(port), process)
+    except AssertionError:
+        _end(process)
+        raise
     return Api(process, port, admin_port, folder)
 
 
@@ -251,7 +255,7 @@ def _starter(service: str, folder: Path) -> Iterator[StartApi]:
 def _end(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
     try:
-        process.wait(timeout=15)
+        process.wait(timeout=60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

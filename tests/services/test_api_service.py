@@ -45,7 +45,7 @@ def test_every_answer_names_the_pod_and_the_request(api: Any, method: str, path:
 
 
 def test_a_malformed_request_is_answered_with_the_name_of_the_pod(api: Any) -> None:
-    with socket.create_connection(("127.0.0.1", api.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=60) as connection:
         connection.sendall(b"NONSENSE\r\n\r\n")
         answer = connection.makefile("rb").read().lower()
     assert answer.startswith(b"http/1.1 400")
@@ -200,7 +200,7 @@ def test_on_sigterm_requests_under_way_are_finished_and_new_ones_refused(start_a
         _wait_for(lambda: _refuses(api.port))
         assert not pending.done()
         assert pending.result().status == 200
-    assert api.process.wait(timeout=10) == 0
+    assert api.process.wait(timeout=60) == 0
     assert all(line["pod"] == "api-draining" for line in api.log_lines())
 
 

@@ -19,7 +19,7 @@ from flametest.run.bookkeeper import Bookkeeper, order_mix
 from flametest.run.folder import RunFolder, RunInputs
 from flametest.run.project import ProjectError
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 INPUTS = RunInputs(
     "r", "sandbox", "", "flametest", "http://127.0.0.1", "core", 7, "flametest run", "", ("one",), (), ()
 )
@@ -111,7 +111,7 @@ def test_a_shop_that_does_not_answer_any_more_leaves_the_writes_unjudged(
     with scenario(bookkeeper, folder):
         pass
     frontend.process.terminate()
-    frontend.process.wait(timeout=15)
+    frontend.process.wait(timeout=60)
     folder.write_audit("one", bookkeeper.read_back(lambda _: None))
     result = judged(folder)
     assert result is not None

@@ -15,7 +15,7 @@ from flametest.model.measures import Durability
 from flametest.model.writes import Attempt, WriteOutcome
 
 EVENT, SCARCE = 1, 4  # a million tickets, and fifty
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 Condition = Callable[[tuple[Attempt, ...]], bool]
 
@@ -57,7 +57,7 @@ class Bookkeeping:
 
     def judge(self) -> Durability:
         """Read back and judge."""
-        return judge_writes(self.attempts(), self.auditor.audit(self.prefix, timeout_seconds=5), self.prefix)
+        return judge_writes(self.attempts(), self.auditor.audit(self.prefix, timeout_seconds=60), self.prefix)
 
 
 def acknowledged(number: int) -> Condition:
@@ -154,7 +154,7 @@ def test_an_order_that_vanishes_between_two_audits_is_lost(written: Bookkeeping,
     written.prefix = "ledger-of-the-next-scenario-"
     shop_database.execute("DELETE FROM orders WHERE id = (SELECT max(id) FROM orders WHERE event_id = 1)")
     shop_database.execute("UPDATE events SET stock = stock + 1 WHERE id = 1")
-    audit = written.auditor.audit(written.prefix, timeout_seconds=5)
+    audit = written.auditor.audit(written.prefix, timeout_seconds=60)
     assert len(audit.gone) == 1
     assert audit.gone[0].startswith(own)
 

@@ -15,8 +15,8 @@ from flametest.kube.errors import rejection
             'pods "a" is forbidden: error looking up service account a/b: serviceaccount "b" not found',
             "mend",
         ),
-        ('pods "a" is forbidden: exceeded quota: small, requested: pods=1, used: pods=5, limited: pods=5', "mend"),
-        ('pods "a" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false', "mend"),
+        ('pods "a" is forbidden: exceeded quota: small, requested: pods=1, used: pods=5, limited: pods=5', "fix what"),
+        ('pods "a" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false', "fix what"),
     ],
 )
 def test_admission_and_authorization_forbid_with_one_status_and_need_different_remedies(

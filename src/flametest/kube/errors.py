@@ -112,7 +112,9 @@ def rejection(code: int, body: bytes, action: str) -> ApiRejectedError:
         pass  # Proxies before an API server answer with text of their own, which is then the message.
     kind = _BY_CODE.get(code, ApiRejectedError)
     # Authorization says what the user cannot do; admission, which answers with the same status, what the object lacks.
-    is_object = code == 403 and reason == "Forbidden" and " cannot " not in message
-    remedy = "mend what the message names" if is_object else _REMEDIES.get(code, "")
+    # Nothing is admitted by reading.
+    is_read = action.startswith("GET ")
+    is_object = code == 403 and reason == "Forbidden" and " cannot " not in message and not is_read
+    remedy = "fix what the message names" if is_object else _REMEDIES.get(code, "")
     text = f"{action} was answered with {code}: {message}"
     return kind(text, remedy, code=code, reason=reason, told=message, subject=subject)

@@ -13,10 +13,10 @@ from flametest.kube.errors import rejection
         ('pods is forbidden: User "ann" cannot create resource "pods" in API group ""', "lacks this right"),
         (
             'pods "a" is forbidden: error looking up service account a/b: serviceaccount "b" not found',
-            "mend",
+            "fix",
         ),
-        ('pods "a" is forbidden: exceeded quota: small, requested: pods=1, used: pods=5, limited: pods=5', "fix what"),
-        ('pods "a" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false', "fix what"),
+        ('pods "a" is forbidden: exceeded quota: small, requested: pods=1, used: pods=5, limited: pods=5', "fix"),
+        ('pods "a" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false', "fix"),
     ],
 )
 def test_admission_and_authorization_forbid_with_one_status_and_need_different_remedies(

@@ -54,6 +54,7 @@ DECOYS = (
     ("QUEUE_NAME", "{name}"),
     ("CACHE_BACKEND", "redis"),
     ("FEED_URL", "http://api.example.org/{name}/list"),
+    ("LOGIN_URL", "https://login.example.org/?next=http://{name}/home"),
     ("MIRROR_HOST", "{name}.example.com"),
     ("ELSEWHERE_URL", "http://{name}.another:80/"),
     ("CORS_ORIGIN", "http://{name}"),
@@ -244,7 +245,10 @@ def waiting(drawing: Drawing, asking: Part, target: Part) -> None:
 
 
 def annotation(drawing: Drawing, asking: Part, target: Part) -> None:
-    asking.annotations["app.openshift.io/connects-to"] = f'["{target.name}"]'
+    key, value = drawing.random.choice(
+        [("app.openshift.io/connects-to", f'["{target.name}"]'), ("shop.example/upstream-url", drawing.url(target))]
+    )
+    asking.annotations[key] = value
 
 
 WAYS: tuple[Way, ...] = (
@@ -309,7 +313,7 @@ def _connect(
 
 
 def _suits(way: Way, asking: Part) -> bool:
-    return way is not annotation or "app.openshift.io/connects-to" not in asking.annotations
+    return way is not annotation or not asking.annotations
 
 
 def _mislead(drawing: Drawing, part: Part, others: list[Part]) -> None:
@@ -326,6 +330,7 @@ def _mislead(drawing: Drawing, part: Part, others: list[Part]) -> None:
             part.args.append(random.choice(DECOY_ARGUMENTS).format(name=other.name))
         elif chosen == "annotation":
             part.annotations["description"] = f"stands before {other.name} in the line"
+            part.annotations["shop.example/docs-url"] = f"http://{other.name}/docs"
         elif chosen == "file":
             _decoy_file(drawing, part, other.name)
         else:

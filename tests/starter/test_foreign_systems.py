@@ -257,6 +257,16 @@ def test_a_secret_that_an_add_on_makes_is_not_called_absent(tmp_path: Path) -> N
     assert "absent-secret" not in told
 
 
+def test_what_a_kustomization_generates_is_not_called_absent(tmp_path: Path) -> None:
+    (tmp_path / "k8s").mkdir()
+    generator = "configMapGenerator:\n- name: settings\n  literals: [A=b]\n"
+    (tmp_path / "k8s" / "kustomization.yaml").write_text(f"resources: [0.json]\n{generator}")
+    web = workload("web", "Deployment", container(envFrom=[{"configMapRef": {"name": "settings"}}]))
+    assert "absent-config-map" not in init(tmp_path, web, service("web"))
+    (tmp_path / "k8s" / "kustomization.yaml").write_text("resources: [")
+    assert "absent-config-map" in init(tmp_path, web, service("web"), options=("--force",))
+
+
 def test_a_route_to_a_service_that_is_not_there_is_a_weakness() -> None:
     found = weaknesses(topology_of(*pair("web"), ingress(("/", "web"), ("/api", "wep"))))
     assert found["route-without-service"] == [

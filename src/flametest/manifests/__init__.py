@@ -7,7 +7,7 @@ from flametest.manifests.contexts import BuildContext, find_contexts, images_of
 from flametest.manifests.errors import ManifestError
 from flametest.manifests.files import LeftOut
 from flametest.manifests.kinds import is_builtin_group
-from flametest.manifests.kustomize import build_kustomization
+from flametest.manifests.kustomize import build_kustomization, generated_names
 from flametest.manifests.placing import placed
 from flametest.manifests.reading import WORKLOADS, Manifest, Object, Reading, parse_manifests, read_manifests
 
@@ -21,6 +21,7 @@ __all__ = [
     "Reading",
     "build_kustomization",
     "find_contexts",
+    "generated_names",
     "images_of",
     "is_builtin_group",
     "parse_manifests",

@@ -2,13 +2,15 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+from flametest.manifests.documents import decoded, documents
 from flametest.manifests.errors import ManifestError
 from flametest.manifests.judging import KUSTOMIZATIONS
 from flametest.manifests.reading import Reading, reading_of
 
-__all__ = ["build_kustomization"]
+__all__ = ["build_kustomization", "generated_names"]
 
 _SECONDS_MAX = 120.0  # a kustomization may name others on the network
 
@@ -42,3 +44,25 @@ def build_kustomization(folder: Path) -> Reading:
         said = done.stderr.strip() or f"exit code {done.returncode}"
         raise ManifestError(f"kustomization {folder} cannot be built: {said}", f"try `kubectl kustomize {folder}`")
     return reading_of(done.stdout, f"kustomization {folder}")
+
+
+def generated_names(folder: Path) -> frozenset[str]:
+    """Return the names of the ConfigMaps and Secrets that the kustomizations in and below a folder generate.
+
+    A kustomization that cannot be read generates none.
+    """
+    files = (path for name in KUSTOMIZATIONS for path in folder.rglob(name) if path.is_file())
+    return frozenset(name for path in files for name in _generated(path))
+
+
+def _generated(path: Path) -> Iterator[str]:
+    try:
+        found = documents(decoded(path.read_bytes(), path.name), path.name)
+    except (OSError, ManifestError):
+        return
+    for value in (one.value for one in found if isinstance(one.value, dict)):
+        for key in ("configMapGenerator", "secretGenerator"):
+            entries = value.get(key)
+            for entry in entries if isinstance(entries, list) else ():
+                if isinstance(entry, dict) and isinstance(entry.get("name"), str):
+                    yield entry["name"]

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from flametest.starter.wellknown import purpose_of_name
 
-__all__ = ["is_certain_host_key", "is_host_key", "is_own_address", "may_be_kind_of_program"]
+__all__ = ["is_certain_host_key", "is_for_people", "is_host_key", "is_own_address", "may_be_kind_of_program"]
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _CERTAIN = (
@@ -24,6 +24,19 @@ _OWN = (
 )
 _MAIL = ("mail", "email", "from", "sender", "recipient")
 _CERTAIN_WORDS, _LIKELY_WORDS, _OWN_WORDS = (frozenset(words.split()) for words in (_CERTAIN, _LIKELY, _OWN))
+_FOR_PEOPLE = (
+    "doc",
+    "docs",
+    "link",
+    "home",
+    "homepage",
+    "repository",
+    "wiki",
+    "runbook",
+    "dashboard",
+    "support",
+    "help",
+)
 _KINDS = ("backend", "backends", "bootstrap", "node", "nodes", "proxy")
 
 
@@ -56,3 +69,8 @@ def is_own_address(key: str) -> bool:
 def may_be_kind_of_program(key: str, value: str) -> bool:
     """Return whether a value may say which program is used rather than where it runs, as in ``CACHE_BACKEND=redis``."""
     return _words(key)[-1:] in {(word,) for word in _KINDS} and purpose_of_name(value) is not None and "." not in value
+
+
+def is_for_people(key: str) -> bool:
+    """Return whether the value of a key is a link for people to follow, such as that of ``runbook-url``."""
+    return any(word in _FOR_PEOPLE for word in _words(key))

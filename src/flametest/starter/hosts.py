@@ -45,7 +45,8 @@ _HOST = r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?"
 _AUTHORITY = re.compile(r"://(?=([^\s/?#\"'`<>\\|;]*))")  # another one may begin where a list of URLs goes on
 _BARE_AUTHORITY = re.compile(rf"(?:^|(?<=[\s=\"'@]))//({_HOST}(?::\d+)?)(?=/|$|[\"'])")
 _SCHEME = re.compile(r"[A-Za-z][\w+.-]*$")
-_SCHEME_LENGTH_MAX = 40
+_SCHEME_LENGTH_MAX = 80
+_IN_URL = re.compile(r"[?&][\w.-]*=$|(?<=[\w.])/$")  # a URL as a part of another one is that one's to ask
 _ONE = re.compile(rf"({_HOST})\.?(?::(\d+))?[)\]}}.,]*$")
 _AT = re.compile(rf"(?<=[\w%)}}.!*$-])@(?:[a-z0-9]*\()?({_HOST})(?::(\d+))?(?=[)/\s\"',;?]|$)")
 _BEFORE_PORT = re.compile(rf"(?<![\w./:@$-])({_HOST}):(\d{{2,5}})(?![\w:-]|\.\w)")
@@ -139,8 +140,9 @@ def _without_blocks(text: str) -> Iterator[str]:
 
 def _addresses(text: str) -> Iterator[Mention]:
     for found in _AUTHORITY.finditer(text):
-        scheme = _SCHEME.search(text[max(0, found.start() - _SCHEME_LENGTH_MAX) : found.start()])
-        if scheme and scheme[0].lower() not in _NO_HOSTS:
+        before = text[max(0, found.start() - _SCHEME_LENGTH_MAX) : found.start()]
+        scheme = _SCHEME.search(before)
+        if scheme and scheme[0].lower() not in _NO_HOSTS and not _IN_URL.search(before[: scheme.start()]):
             yield from _in_authority(found[1])
     for host in _BARE_AUTHORITY.findall(text):
         yield from _in_authority(host)

@@ -239,9 +239,6 @@ def _variables(texts: _Texts, workload: Workload) -> Iterator[tuple[str, str]]:
 def _of_setting(setting: Setting, text: str) -> Iterator[Mention]:
     if setting.is_command:
         yield from hosts_in_command(text)
-    elif setting.field.startswith("annotation"):
-        # The key of a tool that draws who asks whom holds names of workloads; others may hold addresses.
-        yield from hosts_in_value("hosts" if not setting.key else "", text)
     else:
         yield from hosts_in_value(setting.key, text)
 

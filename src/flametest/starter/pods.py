@@ -6,12 +6,14 @@ Format: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/p
 from collections.abc import Iterator, Mapping
 
 from flametest.starter.fields import Object, part, parts
+from flametest.starter.hostkeys import is_for_people, is_host_key
 from flametest.starter.system import Container, Port, Probe, Reference, Setting
 
 __all__ = ["aliases", "containers", "host_paths", "references", "settings", "written_claims"]
 
 # Where a node keeps what is the node's own; who mounts it looks on.
 _NODE_FOLDERS = ("/var/run", "/run", "/var/log", "/var/lib/docker", "/proc", "/sys", "/dev", "/etc")
+# By which the console of OpenShift draws who asks whom; other annotations count whose names ask for a host.
 _ANNOTATION_CONNECTS = "app.openshift.io/connects-to"
 _PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 
@@ -30,9 +32,10 @@ def settings(pod: Object, annotations: Mapping[str, str]) -> tuple[Setting, ...]
     return (
         *(one for told, obj in _all_containers(pod) for one in _settings(told, obj)),
         *(
-            Setting(f"annotation {key}", "" if key == _ANNOTATION_CONNECTS else "annotation", text)
+            Setting(f"annotation {key}", "hosts" if key == _ANNOTATION_CONNECTS else name, text)
             for key, text in annotations.items()
-            if not key.startswith("kubectl.kubernetes.io/")
+            for name in [key.rpartition("/")[2]]
+            if key == _ANNOTATION_CONNECTS or (is_host_key(name) and not is_for_people(name))
         ),
     )
 

@@ -14,7 +14,7 @@ from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError, NotFoundError
 from flametest.kube.resources import DEPLOYMENTS, NAMESPACES, PODS, SERVICES, STATEFUL_SETS, Object, Resource
 from flametest.manifests import WORKLOADS as WORKLOAD_KINDS
-from flametest.manifests import Manifest, Reading, is_builtin_group, read_manifests
+from flametest.manifests import Manifest, Reading, generated_names, is_builtin_group, read_manifests
 from flametest.starter import parsing
 from flametest.starter.contexts import read_sources
 from flametest.starter.errors import StarterError
@@ -102,7 +102,9 @@ def read_folder(folder: Path, namespace: str = "") -> System:
         system,
         sources=read_sources(folder, _probed_images(system)),
         places={(one.kind, one.name): _place(one) for one in own},
-        made=frozenset(name for one in own if not is_builtin_group(one.api_version) for name in _made(one.object)),
+        made=generated_names(folder).union(
+            name for one in own if not is_builtin_group(one.api_version) for name in _made(one.object)
+        ),
         neighbours=_neighbours(reading, chosen),
         notes=tuple(_notes(reading, chosen)),
     )

@@ -314,7 +314,8 @@ class System:
         accounts: the names of its service accounts; None where they were not to be seen.
         scaled: the autoscalers, by kind and name of what they scale.
         other_pods: labels of running pods, which may have come from controllers that are not known.
-        made: names of objects of add-ons, whose controllers may make Services, Secrets and ConfigMaps named after them.
+        made: names of what others make: of an add-on's objects, after which its controller calls Services, Secrets and
+            ConfigMaps, and of what a kustomization generates.
         neighbours: names of Services in other namespaces that are to be seen, by namespace.
         sources: the source files of images that are built from beside the manifests, by image.
         places: file and line where an object begins, by its kind and name; none for what a cluster holds.

@@ -71,3 +71,26 @@ async def test_where_its_dockerfile_cannot_be_used_a_registry_is_asked_and_both_
     with pytest.raises(PullError, match=r"policy of Never: .*node:20"):
         await images.obtain("shop/web:1", "Never", {})
     assert asked == ["docker.io/shop/web:1"]
+
+
+async def test_a_registry_that_the_name_tells_is_asked_first(offered: Path, tmp_path: Path, store: ImageStore) -> None:
+    asked: list[str] = []
+    real = TestImage((layer(Entry("real", mode=0o755)),), {"Cmd": ["/real"]})
+    has_it = False
+
+    async def fetch(name: str, _: Mapping[str, Any]) -> None:
+        asked.append(name)
+        if not has_it:
+            raise PullError("connection refused")
+        load_archive(store, write_docker_archive(tmp_path / "web.tar", {name: real}))
+
+    offer(offered, "localhost:5000/web:1", tmp_path / "web")
+    images = Images(Catalogue(offers=Offers(offered)), store, fetch)
+    image = (await images.obtain("localhost:5000/web:1", "IfNotPresent", {})).image
+    assert image.command == ("true",)
+    assert image.notice.endswith("read from its Dockerfile, which was found beside the manifests: connection refused")
+    assert (await images.obtain("localhost:5000/web:1", "Never", {})).image.command == ("true",)
+    has_it = True
+    assert (await images.obtain("localhost:5000/web:1", "IfNotPresent", {})).image.command == ("/real",)
+    assert asked == ["localhost:5000/web:1"] * 2
+    images.close()

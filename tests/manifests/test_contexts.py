@@ -130,6 +130,23 @@ spec:
     assert images_of(parse_manifests(text, "x.yaml")) == ["a:1", "b:1", "c:1"]
 
 
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("api:1", False),
+        ("shop/api", False),
+        ("docker.io/shop/api:2", False),
+        ("localhost/api", True),
+        ("localhost:5000/api:1", True),
+        ("registry.example/shop/api:1", True),
+    ],
+)
+def test_whether_a_name_says_its_registry(folder: Path, image: str, expected: bool) -> None:
+    write(folder, "api/Dockerfile")
+    (one,) = find_contexts([image], [folder / "k8s"])
+    assert one.has_registry is expected
+
+
 @given(st.text(max_size=200), st.text(max_size=20))
 def test_no_compose_file_and_no_name_is_too_odd(tmp_path_factory: pytest.TempPathFactory, text: str, name: str) -> None:
     project = tmp_path_factory.mktemp("odd")

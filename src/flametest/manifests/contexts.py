@@ -59,6 +59,12 @@ class BuildContext:
     dockerfile: Path
     reason: str
 
+    @property
+    def has_registry(self) -> bool:
+        """Return whether the image's name says in which registry it is."""
+        first, slash, _ = _repository(self.image).partition("/")
+        return bool(slash) and (first == "localhost" or "." in first or ":" in first)
+
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:

@@ -1,9 +1,9 @@
 """Where the agent gets its images from: the project, the store, what was found, stand-ins, registries, in this order.
 
 The agent sees `Images.obtain` only. A build context that was found beside the manifests, and not named, comes after
-real images: somebody has brought those. Where it cannot be used, a registry may have the image. A stand-in is used
-where the store has no real image of its name: a run must not depend on a registry that may be out of reach, and
-``flametest images pull`` says that the real one is wanted.
+real images: somebody has brought those. An image whose name has a registry is asked for there first; of all others a
+registry may have what cannot be read. A stand-in is used where the store has no real image of its name: a run must not
+depend on a registry that may be out of reach, and ``flametest images pull`` says that the real one is wanted.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from flametest.sandbox.images.catalogue import Catalogue, not_found
 from flametest.sandbox.images.environments import environment_folder, is_whole, with_environment
 from flametest.sandbox.images.errors import PullError, PullFailure
 from flametest.sandbox.images.image import Image, Packages
-from flametest.sandbox.images.reference import Reference, parse_reference
+from flametest.sandbox.images.reference import DEFAULT_REGISTRY, Reference, parse_reference
 from flametest.sandbox.images.store import ImageStore, StoredImage
 from flametest.sandbox.images.stored import image_of
 from flametest.sandbox.images.unpacking import unpack
@@ -96,25 +96,33 @@ class Images:
         stored = None if self._store is None else self._store.find(parsed)
         if stored is not None and policy != "Always":
             return Obtained(await self._unpacked(reference, stored))
-        unusable = ""
-        if stored is None:
-            try:
-                found = await self._read(self._catalogue.found, reference, policy)
-            except PullError as error:
-                if policy == "Never" or self._fetch is None:
-                    raise
-                found, unusable = None, str(error)
-            found = found or self._catalogue.stand_in(reference)
-            if found is not None:
-                return Obtained(found)
+        asks_first = self._fetch is not None and policy != "Never" and parsed.registry != DEFAULT_REGISTRY
+        offered, unusable = (None, "") if stored or asks_first else await self._offered(reference, policy)
+        if offered is not None:
+            return Obtained(offered)
         if policy == "Never":
-            raise _absent(reference, "it is not in the image store")
+            raise _absent(reference, unusable or "it is not in the image store")
         try:
             return await self._pulled(reference, parsed, credentials)
         except PullError as error:
+            if asks_first and stored is None:
+                offered, unusable = await self._offered(reference, policy)
+            if offered is not None:
+                notice = f"it is read from its Dockerfile, which was found beside the manifests: {error}"
+                return Obtained(replace(offered, notice="; ".join(filter(None, (offered.notice, notice)))))
             if unusable:
                 raise PullError(f"{unusable}; and {error}", error.failure) from error
             raise
+
+    async def _offered(self, reference: str, policy: str) -> tuple[Image | None, str]:
+        """Return what is there without a registry, by a Dockerfile that was found or a stand-in, or why it is not."""
+        try:
+            found = await self._read(self._catalogue.found, reference, policy)
+        except PullError as error:
+            if error.failure is PullFailure.NEVER:
+                raise
+            return None, str(error)
+        return found or self._catalogue.stand_in(reference), ""
 
     async def _pulled(self, reference: str, parsed: Reference, credentials: Mapping[str, Any]) -> Obtained:
         """Return an image after a registry was asked for it."""

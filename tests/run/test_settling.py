@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -178,6 +179,45 @@ def test_a_pod_that_only_waits_is_told_with_the_last_that_happened_to_it() -> No
     with pytest.raises(NotReadyError) as raised:
         cluster.wait()
     assert raised.value.details[-1] == 'StatefulSet db (Running): Pulling image "db:1"'
+
+
+def test_what_failed_before_it_was_applied_again_is_given_the_time_of_another_attempt() -> None:
+    since = datetime(2026, 1, 1, 12, 0, 0, 500_000, UTC)
+    patience = Patience(300, Setting(pulls_images=True, grows=False), since)
+    about = {"kind": "Pod", "uid": "web1", "name": "web-1"}
+    message = 'Failed to pull image "web:1": unauthorized'
+
+    def cluster(last: str, ready_at: float) -> PretendedCluster:
+        def pods(now: float) -> list[Object]:
+            state = {"running": {}} if now >= ready_at else {"waiting": {"reason": "ImagePullBackOff"}}
+            made = pod("web", ready=now >= ready_at, probed=True, state=state)
+            made["metadata"]["creationTimestamp"] = "2026-01-01T11:59:00Z"
+            return [made]
+
+        event = {"type": "Warning", "reason": "Failed", "message": message, "involvedObject": about}
+        return PretendedCluster(pods, events=[event | {"lastTimestamp": last}])
+
+    assert 40 <= cluster("2026-01-01T11:59:59Z", ready_at=40).wait(patience) < 45
+    again = cluster("2026-01-01T12:00:00Z", ready_at=40)
+    with pytest.raises(NotReadyError, match="StatefulSet web 0/1"):
+        again.wait(patience)
+    assert again.seconds < 20
+
+
+def test_what_crashed_long_before_counts_when_it_crashes_again() -> None:
+    patience = Patience(300, Setting(pulls_images=False, grows=False), datetime(2026, 1, 1, 12, 0, 0, 0, UTC))
+
+    def pods(now: float) -> list[Object]:
+        made = crashed("web", 6 if now < 40 else 7)
+        made["metadata"]["creationTimestamp"] = "2026-01-01T11:00:00Z"
+        finished = "2026-01-01T11:58:00Z" if now < 40 else "2026-01-01T12:00:40Z"
+        made["status"]["containerStatuses"][0]["lastState"]["terminated"]["finishedAt"] = finished
+        return [made, pod("db", probed=True, ready=now >= 50)]
+
+    cluster = PretendedCluster(pods)
+    with pytest.raises(NotReadyError, match="StatefulSet web 0/1"):
+        cluster.wait(patience)
+    assert 40 <= cluster.seconds < 50
 
 
 def test_a_fault_that_passes_in_time_is_none() -> None:

@@ -59,6 +59,7 @@ class Fault:
         container: the one whose last words tell more; empty when none do.
         restarts: how often that has been restarted; its last words are in the log of its former life then.
         patience_seconds: for how long it has to be seen before it counts.
+        told_at: when an event has told it last, as the API writes times; empty for what no event told.
     """
 
     part: str
@@ -68,6 +69,7 @@ class Fault:
     container: str = ""
     restarts: int = 0
     patience_seconds: float = 0.0
+    told_at: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -112,7 +114,8 @@ def faults_of_events(events: Iterable[Object], pods: Iterable[Object]) -> Iterat
         involved, message = event.get("involvedObject") or {}, str(event.get("message", ""))
         pod = unready.get(str(involved.get("uid", "")))
         if pod is not None and _lasts(pod, str(event.get("reason")), message):
-            yield replace(_place(pod), reason=message, patience_seconds=PATIENCE_SECONDS)
+            told_at = str(event.get("lastTimestamp") or event.get("eventTime") or "")
+            yield replace(_place(pod), reason=message, patience_seconds=PATIENCE_SECONDS, told_at=told_at)
         elif event.get("reason") == "FailedCreate" and involved.get("kind") in _CREATORS:
             told = _POD_NAME.sub("POD", message.replace(str(involved.get("name")), "NAME"))
             reason = f"its pods are not admitted: {told}"

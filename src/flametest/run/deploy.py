@@ -8,6 +8,7 @@ is there already.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from flametest.clusters import DEFAULT_NAMESPACE as NAMESPACE
 from flametest.clusters import Access, Cluster, ClusterError
@@ -16,24 +17,20 @@ from flametest.faults.safety import OPT_IN_LABEL, OPT_IN_VALUE
 from flametest.kube import KubeClient, connect
 from flametest.kube.apply import ApplyOptions, Changes
 from flametest.kube.errors import NotReadyError
-from flametest.kube.hopeless import Setting
 from flametest.kube.namespaces import await_namespace
 from flametest.kube.resources import Discovery
 from flametest.kube.served import unserved
 from flametest.manifests import WORKLOADS, Manifest, Reading, placed
-from flametest.run.differing import differences
+from flametest.run.awaiting import Deployed, await_ready
 from flametest.run.entering import await_entry, located, own_entry
 from flametest.run.needs import Plan
 from flametest.run.preflight import preflight
 from flametest.run.progress import Progress
 from flametest.run.project import ProjectError
-from flametest.run.settling import Patience, await_settled
 
 __all__ = ["NAMESPACE", "DeployOptions", "deploy", "deployed", "located", "start_bare"]
 
 NOTHING_MORE = Plan()
-READY_SECONDS = 120.0  # a slow machine that has to make a database cluster first; what is hopeless is told earlier
-PULL_SECONDS = 300.0  # public images by a slow connection; afterwards the nodes have them
 ENDING_SECONDS = 60.0  # a namespace of an earlier run may still be going away
 FILES_SHOWN_MAX = 12
 
@@ -162,34 +159,17 @@ def _found(cluster: Cluster, progress: Progress, plan: Plan) -> Access:
 
 
 def _deploy(cluster: Cluster, reading: Reading, progress: Progress, options: DeployOptions, *, fresh: bool) -> Access:
+    since = datetime.now(UTC)
     with _ended_on_failure(cluster, fresh, options):
         access, changes = _apply(cluster, reading, progress, options, fresh=fresh)
         namespaces = _namespaces(placed(reading, access.namespace).manifests, access.namespace)
         with connect(access.kubeconfig, access.context) as client:
-            _await_ready(client, cluster, namespaces, changes, progress)
+            await_ready(client, cluster, Deployed(namespaces, changes.objects, since), progress)
             with progress.step("reach the entry") as step:
                 access = _entered(client, cluster, access, options)
                 note = await_entry(client, cluster, access, needed=options.entry_needed) if access.url else ""
                 step.saw(f"{access.url or 'there is none'}{f' ({note})' if note else ''}")
     return access
-
-
-def _await_ready(
-    client: KubeClient, cluster: Cluster, namespaces: Sequence[str], changes: Changes, progress: Progress
-) -> None:
-    """Wait until everything is ready, and tell what was found out about images, whether it got so or not."""
-    seconds_max = READY_SECONDS + (PULL_SECONDS if cluster.pulls_images else 0)
-    setting = Setting(pulls_images=cluster.pulls_images, grows=not cluster.is_own)
-    left: tuple[str, ...] = ()
-    try:
-        with progress.step("wait for every pod to be Ready") as step:
-            left = await_settled(client, namespaces, Patience(seconds_max, setting), step.saw, changes.objects)
-    finally:
-        # On a cluster of others nobody tells this, and events take a right.
-        for line in differences(client, namespaces) if cluster.is_own else ():
-            progress.say(f"warning: {line}")
-    for name in left:
-        progress.say(f"note: Job {name} still runs, and is not waited for")
 
 
 def _entered(client: KubeClient, cluster: Cluster, access: Access, options: DeployOptions) -> Access:

@@ -9,6 +9,7 @@ with the last lines of what has ended.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from flametest.kube import KubeClient
 from flametest.kube.apply import Applied
@@ -36,15 +37,28 @@ UNPROBED_SECONDS = 3.0  # an interpreter takes a second or two to find that it c
 RESTARTED_SECONDS = 8.0
 GATHERING_SECONDS = 4.0  # what else fails, fails about now
 CRASHES_ALONE_MAX = 2
+OLD_SECONDS = 90.0  # the back-off of something that has failed for a while
 JOBS_SECONDS = 30.0  # once all else is ready: time for a migration; a load generator would go on for hours
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait at most, in seconds, and what decides whether a fault can still pass."""
+    """How long to wait, and what decides whether a fault can still pass.
+
+    Attributes:
+        seconds_max: how long at most.
+        setting: what the cluster can still do by itself.
+        since: when what is waited for was applied. What was seen of older pods before, and not again since, may have
+            been mended by that, and the next attempt may be a while off. None: everything seen counts.
+    """
 
     seconds_max: float
     setting: Setting
+    since: datetime | None = None
+
+    def is_old(self, moment: str) -> bool:
+        """Return whether something happened before that time, by a timestamp of the API in whole seconds."""
+        return self.since is not None and moment < f"{self.since:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +149,7 @@ def await_settled(
         steady = _steady(seen.pods, memory, now)
         if _is_done(seen, memory, steady, now):
             return seen.unfinished
-        hopeless = _hopeless(seen, memory, patience.setting, now)
+        hopeless = _hopeless(seen, memory, patience, now)
         memory.hopeless_since = (memory.hopeless_since or now) if hopeless else None
         if now >= end or (hopeless and _is_over(seen, memory, hopeless, steady, now)):
             seen = replace(seen, events=_events(client, namespaces))
@@ -213,12 +227,29 @@ def _steady_seconds(pod: Object, restarts: int) -> float:
     return PROBED_SECONDS if all(one.get("readinessProbe") for one in containers) else UNPROBED_SECONDS
 
 
-def _hopeless(seen: _Seen, memory: _Memory, setting: Setting, now: float) -> list[Fault]:
+def _hopeless(seen: _Seen, memory: _Memory, patience: Patience, now: float) -> list[Fault]:
     """Return the faults that have lasted for long enough to count."""
+    setting = patience.setting
     found = _faults(seen, setting)
     found += [one for one in _alone(seen, memory, setting) if one not in found]
     memory.faults = {fault.key: memory.faults.get(fault.key, now) for fault in found}
-    return [fault for fault in found if now - memory.faults[fault.key] >= fault.patience_seconds]
+    old = {_name(pod) for pod in seen.working if patience.is_old(_last_moment(pod))}
+
+    def lasts(fault: Fault) -> bool:
+        is_old = (fault.namespace, fault.pod) in old and patience.is_old(fault.told_at)
+        needed = max(fault.patience_seconds, OLD_SECONDS) if is_old else fault.patience_seconds
+        return now - memory.faults[fault.key] >= needed
+
+    return [fault for fault in found if lasts(fault)]
+
+
+def _last_moment(pod: Object) -> str:
+    """Return when a pod was made, or one of its containers ended last."""
+    status = pod.get("status", {})
+    containers = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    states = [one.get(key) or {} for one in containers for key in ("state", "lastState")]
+    ends = [str((state.get("terminated") or {}).get("finishedAt") or "") for state in states]
+    return max([str(pod["metadata"].get("creationTimestamp") or ""), *ends])
 
 
 def _alone(seen: _Seen, memory: _Memory, setting: Setting) -> list[Fault]:

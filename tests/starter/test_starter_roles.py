@@ -93,6 +93,12 @@ def test_a_port_tells_where_the_image_does_not() -> None:
     assert (found.name, found.certainty) == (RoleName.STORE, Certainty.INFERRED)
 
 
+def test_the_port_that_a_service_leads_to_tells_where_the_pod_declares_none() -> None:
+    silent = running("part", "shop/part:1", ports=None)
+    assert role(silent, service("part", ports=[{"port": 80, "targetPort": 3306}])).name is RoleName.STORE
+    assert role(silent, service("part", ports=[{"port": 80}, {"port": 3306}])).name is RoleName.SERVICE
+
+
 def test_a_name_tells_by_a_guess_only() -> None:
     found = role(running("orders-db", "shop/orders:1"), service("orders-db"))
     assert (found.name, found.certainty) == (RoleName.STORE, Certainty.GUESSED)

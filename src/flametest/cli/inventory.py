@@ -154,12 +154,13 @@ def _print_weaknesses(console: Console, weaknesses: tuple[Weakness, ...]) -> Non
 def _weakness_text(group: list[Weakness]) -> str:
     one, kind = group[0], group[0].part.partition(" ")[0]
     certainty = "" if one.certainty is Certainty.SEEN else f" ({one.certainty})"
+    told = f"{one.evidence} ({one.at.place})" if one.at.place else one.evidence
     if len(group) == 1:
         part, such = one.part, ""
     else:
         names = some([weakness.part.partition(" ")[2] for weakness in group])
         part, such = f"{len(group)} {kind}s ({names})", "such as "
-    return f"[bold]{escape(part)}[/bold] {one.rule}{certainty}: {such}{escape(one.evidence)}\n-> {escape(one.advice)}"
+    return f"[bold]{escape(part)}[/bold] {one.rule}{certainty}: {such}{escape(told)}\n-> {escape(one.advice)}"
 
 
 def _table(*, columns: tuple[str, ...], show_header: bool = True) -> Table:

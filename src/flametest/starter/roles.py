@@ -74,14 +74,12 @@ def make_roles(system: System, behind: Mapping[str, tuple[Workload, ...]], entry
         behind: the workloads that serve for each Service, by its name.
         entry: the Service where users enter; None without one.
     """
-    serving: dict[str, str] = {}
+    services = {one.name: one for one in system.services}
+    serving: dict[str, list[Service]] = {}
     for name, workloads in behind.items():
         for one in workloads:
-            serving.setdefault(str(one), name)
-    entered = {str(one): entry.name for one in behind.get(entry.name, ())} if entry else {}
-    return {
-        str(one): _role(system, one, serving.get(str(one), ""), entered.get(str(one), "")) for one in system.workloads
-    }
+            serving.setdefault(str(one), []).append(services[name])
+    return {str(one): _role(system, one, serving.get(str(one), []), entry) for one in system.workloads}
 
 
 def known_purpose(workload: Workload) -> tuple[Purpose, _Reason] | None:
@@ -99,10 +97,10 @@ def known_purpose(workload: Workload) -> tuple[Purpose, _Reason] | None:
     return None
 
 
-def _role(system: System, one: Workload, service: str, entry: str) -> Role:
-    """Return a workload's role; ``service`` leads to it, and ``entry`` is that Service if users enter there."""
+def _role(system: System, one: Workload, services: list[Service], entry: Service | None) -> Role:
+    """Return a workload's role; ``services`` lead to it, and users enter at ``entry``."""
     written = next(_written(system, one), None)
-    known = known_purpose(one)
+    known = known_purpose(one) or next(filter(None, map(_served_purpose, services)), None)
     if known:
         name, reason = RoleName(known[0].value), known[1]
         if name is RoleName.CACHE and written:
@@ -111,8 +109,8 @@ def _role(system: System, one: Workload, service: str, entry: str) -> Role:
                 _Reason(f"{reason.text}, and {written.text}", written.field, written.certainty),
             )
         return _made(system, one, name, reason, keeps=known[0] in _STANDING or written is not None)
-    if entry:
-        reason = _Reason(f"users enter by Service {entry}", "labels", Certainty.INFERRED)
+    if entry in services:
+        reason = _Reason(f"users enter by {entry}", f"labels, which {entry} selects", Certainty.INFERRED)
         return _made(system, one, RoleName.ENTRY, reason, keeps=written is not None or one.kind == "StatefulSet")
     if written:
         return _made(system, one, RoleName.STORE, written, keeps=True)
@@ -122,13 +120,23 @@ def _role(system: System, one: Workload, service: str, entry: str) -> Role:
     if one.kind == "StatefulSet":
         reason = _Reason("a StatefulSet gives each pod a name of its own, as stores want it", "kind", Certainty.GUESSED)
         return _made(system, one, RoleName.STORE, reason, keeps=True)
-    return _plain(system, one, service)
+    return _plain(system, one, services)
 
 
-def _plain(system: System, one: Workload, service: str) -> Role:
+def _served_purpose(service: Service) -> tuple[Purpose, _Reason] | None:
+    """Return what a Service's pods are for where it leads to nothing but ports of well-known programs."""
+    purposes = [purpose_of_port(int(port.target) if port.target.isdigit() else port.number) for port in service.ports]
+    if not purposes or None in purposes or purposes[0] is None:
+        return None
+    field = f"labels, which {service} selects"
+    return purposes[0], _Reason(f"{service} leads to the port of a {purposes[0]} by custom", field, Certainty.INFERRED)
+
+
+def _plain(system: System, one: Workload, services: list[Service]) -> Role:
     """Return the role of a workload that neither keeps data nor is known for anything."""
-    if service:
-        reason = _Reason(f"Service {service} leads to it", "labels", Certainty.SEEN)
+    if services:
+        field = f"labels, which {services[0]} selects"
+        reason = _Reason(f"{services[0]} leads to it", field, Certainty.SEEN)
         return _made(system, one, RoleName.SERVICE, reason)
     ports = [port.number for container in one.containers for port in container.ports]
     if ports and not system.services:

@@ -390,3 +390,29 @@ def test_a_system_of_other_kinds_is_told_though_nothing_can_be_measured_of_it(tm
     assert done.exit_code == 2
     assert "entry: not known, since there is no Service" in done.output
     assert "holds no Deployment and no StatefulSet that is to have pods" in done.output
+
+
+def test_what_a_load_generator_asks_is_likelier_than_what_nobody_asks() -> None:
+    k6 = container("k6", image="grafana/k6:1", args=["run", "-e", "TARGET=http://yard", "x.js"])
+    job = workload("k6", "Job", k6)
+    assert entry(topology_of(job, *pair("yard"), *pair("back"))) == ("yard", Certainty.INFERRED)
+
+
+def test_what_is_open_and_asked_by_another_part_is_a_guess() -> None:
+    topology = topology_of(*pair("api", type="NodePort"), *pair("web", "API_URL=http://api"))
+    assert entry(topology) == ("api", Certainty.GUESSED)
+    assert topology.entrance.alternatives == ("web",)
+
+
+def test_a_console_of_a_store_is_the_entry_only_where_nothing_else_can_be() -> None:
+    console = [named("adminer", image="adminer:4"), service("adminer", type="NodePort")]
+    assert entry(topology_of(*console, *pair("web")))[0] == "web"
+    assert entry(topology_of(*console, named("db", image="postgres:16"), service("db")))[0] == "adminer"
+
+
+def test_several_objects_that_are_not_there_are_told_with_their_harm_once() -> None:
+    sources = [{"secretRef": {"name": "one"}}, {"secretRef": {"name": "two"}}]
+    web = workload("web", "Deployment", container(envFrom=sources))
+    (told,) = weaknesses(topology_of(web, service("web"), obj("Secret", "other")))["absent-secret"]
+    assert told.count("pods stay in") == 1
+    assert "Secret one and container web, envFrom names Secret two, which are not in namespace shop" in told

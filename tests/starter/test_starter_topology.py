@@ -84,7 +84,7 @@ def test_the_entry_is_behind_the_ingress_whatever_else_is_open() -> None:
 
 
 def test_without_an_ingress_the_entry_is_what_is_open_to_the_outside() -> None:
-    assert entry_of(topology_of(*BACK, *FRONT)) == ("back", "its type is NodePort")
+    assert entry_of(topology_of(*BACK, *FRONT)) == ("back", "its type is NodePort, though another part names it")
 
 
 def test_with_nothing_open_the_entry_is_what_no_other_part_names() -> None:

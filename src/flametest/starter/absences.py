@@ -90,11 +90,12 @@ def _absent(topology: Topology, one: Workload, kind: str, there: Iterable[str], 
         if found.kind == kind and not found.is_optional and found.name not in there:
             missing.setdefault(found.name, found)
     told = [
-        f"{found.field} names {kind} {name}, which is not in namespace {_there(topology)}: {harm}"
+        f"{found.field} names {kind} {name}"
         for name, found in missing.items()
         if name not in _MADE_BY_KUBERNETES and not _is_made(topology.system, name)
     ]
-    return "; ".join(told)
+    which = "which is" if len(told) == 1 else "which are"
+    return f"{' and '.join(told)}, {which} not in namespace {_there(topology)}: {harm}" if told else ""
 
 
 def _is_made(system: System, name: str) -> bool:

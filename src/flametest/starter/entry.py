@@ -1,9 +1,9 @@
 """Where users enter: the Service that they ask, how certain that is, and which ones it may be instead. Pure.
 
 Never one that speaks UDP only, that has no address of its own or no pods, or whose pods are a well-known store, broker,
-load generator or observer. Of the others first what an Ingress or an HTTPRoute sends ``/`` to, then what it sends
-anything to, then what is open to the outside; among equals what no other part names, where a load generator and an
-observer are no users; then names and ports that people use.
+load generator or observer; a console of a store only where nothing else is left. Of the others first what an Ingress or
+an HTTPRoute sends ``/`` to, then what it sends anything to, then what is open to the outside; among equals what no part
+names but load generators and observers, who are no users; then names and ports that people use, which is a guess.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from flametest.starter.evidence import Certainty, Evidence
 from flametest.starter.needs import Dependency
 from flametest.starter.roles import known_purpose
 from flametest.starter.system import Service, System, Workload
-from flametest.starter.wellknown import Purpose, purpose_of_name, purpose_of_port
+from flametest.starter.wellknown import Purpose, is_console_image, purpose_of_name, purpose_of_port
 
 __all__ = ["Entry", "find_entry", "is_root"]
 
@@ -53,8 +53,8 @@ class Entry:
 class _Candidate:
     """A Service that may be the entry, and what speaks for it.
 
-    ``is_telling`` says that more speaks for it than that no part names it: a load generator does, it needs others
-    itself, or its name is one that people use.
+    ``is_tried`` says that a load generator asks it. ``is_telling`` says that more speaks for it than that no part names
+    it: a load generator asks it, it needs others itself, or its name is one that people use.
     """
 
     service: Service
@@ -62,6 +62,8 @@ class _Candidate:
     is_routed_at_root: bool
     is_open: bool
     is_needed: bool
+    is_console: bool
+    is_tried: bool
     is_telling: bool
     name_rank: int
     port_rank: int
@@ -72,9 +74,16 @@ class _Candidate:
         return (*self.certain_rank, self.name_rank, self.port_rank, self.service.name)
 
     @property
-    def certain_rank(self) -> tuple[bool, bool, bool, bool]:
+    def certain_rank(self) -> tuple[bool, ...]:
         """Return the part of the rank that rests on what is written down rather than on customs."""
-        return (not self.is_routed_at_root, not self.route, not self.is_open, self.is_needed)
+        return (
+            self.is_console,
+            not self.is_routed_at_root,
+            not self.route,
+            not self.is_open,
+            self.is_needed,
+            not self.is_tried,
+        )
 
 
 def find_entry(
@@ -160,14 +169,17 @@ def _candidate(system: System, service: Service, workloads: tuple[Workload, ...]
     rooted = [one for one in routes if is_root(one.path)]
     best = min((*rooted, *routes), key=lambda one: len(one.path)) if routes else None
     name_rank = _name_rank(service.name)
-    asks = any(str(one) in asked.asking for one in workloads)
+    asks, is_tried = any(str(one) in asked.asking for one in workloads), service.name in asked.by_generators
+    images = [one.containers[0].image for one in workloads if one.containers]
     return _Candidate(
         service=service,
         route=(rooted[0] if rooted else best).part if best else "",
         is_routed_at_root=bool(rooted),
         is_open=service.kind in _OPEN_KINDS,
         is_needed=service.name in asked.by_parts,
-        is_telling=asks or service.name in asked.by_generators or name_rank < len(_NAME_RANKS),
+        is_console=bool(images) and all(map(is_console_image, images)),
+        is_tried=is_tried,
+        is_telling=asks or is_tried or name_rank < len(_NAME_RANKS),
         name_rank=name_rank,
         port_rank=_port_rank(service),
     )
@@ -191,6 +203,9 @@ def _chosen(system: System, candidates: list[_Candidate]) -> Entry:
     first, rest = candidates[0], candidates[1:]
     rivals = [one for one in rest if one.certain_rank == first.certain_rank]
     reason, part, certainty = _reason(system, first)
+    if first.is_needed and not first.is_routed_at_root and any(not one.is_needed for one in rest):
+        certainty = Certainty.GUESSED
+        reason = f"{reason}, though another part names it"
     if rivals:
         certainty = Certainty.GUESSED
         others = "1 other is" if len(rivals) == 1 else f"{len(rivals)} others are"
@@ -215,4 +230,6 @@ def _reason(system: System, one: _Candidate) -> tuple[str, str, Certainty]:
         return f"its type is {one.service.kind}", service, Certainty.INFERRED
     if one.is_needed:
         return "it has pods, and nothing tells a better one", service, Certainty.GUESSED
+    if one.is_tried:
+        return "a load generator asks it, and no other part", service, Certainty.INFERRED
     return "no other part names it", service, Certainty.INFERRED if one.is_telling else Certainty.GUESSED

@@ -6,7 +6,7 @@ Ports: https://www.iana.org/assignments/service-names-port-numbers and the progr
 
 from enum import StrEnum
 
-__all__ = ["Purpose", "purpose_of_image", "purpose_of_name", "purpose_of_port"]
+__all__ = ["Purpose", "is_console_image", "purpose_of_image", "purpose_of_name", "purpose_of_port"]
 
 
 class Purpose(StrEnum):
@@ -44,6 +44,12 @@ _IMAGES = {
 }
 _BY_IMAGE = {name: purpose for purpose, names in _IMAGES.items() for name in names.split()}
 
+# Consoles of stores and brokers, for those who run a system: they are asked by people, and are not what it is for.
+_CONSOLES = (
+    "adminer phpmyadmin pgadmin4 mongo-express redis-commander redisinsight kafka-ui kafdrop akhq cloudbeaver dbgate "
+    "mailhog mailpit maildev portainer portainer-ce kubernetes-dashboard sqlpad flower rabbitmq-exporter"
+)
+
 _PORTS = {
     Purpose.STORE: (5432, 3306, 33060, 27017, 27018, 9042, 5984, 2379, 2181, 7687, 1433, 1521, 26257, 28015, 8529),
     Purpose.CACHE: (6379, 11211),
@@ -72,10 +78,19 @@ _SUFFIXES = (
 
 def purpose_of_image(image: str) -> Purpose | None:
     """Return what the program of an image is for; None of one that is not known."""
-    name = image.partition("@")[0].rsplit("/", maxsplit=1)[-1].partition(":")[0].lower()
+    name = _program(image)
     if name == "server" and "mssql" in image:  # mcr.microsoft.com/mssql/server
         return Purpose.STORE
     return _BY_IMAGE.get(name)
+
+
+def is_console_image(image: str) -> bool:
+    """Return whether an image is a console of a store or a broker."""
+    return _program(image) in _CONSOLES.split()
+
+
+def _program(image: str) -> str:
+    return image.partition("@")[0].rsplit("/", maxsplit=1)[-1].partition(":")[0].lower()
 
 
 def purpose_of_port(port: int) -> Purpose | None:

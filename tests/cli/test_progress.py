@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from flametest.cli.progress import LineProgress, TerminalProgress
-from flametest.run.progress import Progress, RememberingProgress
+from flametest.cli.progress import TerminalProgress
+from flametest.run.progress import LineProgress, Progress, RememberingProgress
 
 
 def line_progress(stream: io.StringIO) -> Progress:

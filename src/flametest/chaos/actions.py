@@ -15,6 +15,7 @@ from typing import Any, Literal
 from flametest.chaos import session
 from flametest.chaos.errors import RecorderError
 from flametest.chaos.holding import hold_for
+from flametest.chaos.injections import note_control
 from flametest.edgeproxy.rules import Effect, Match, Rule, RuleError, options
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
@@ -28,13 +29,13 @@ from flametest.faults.node_drain import NodeDrain
 from flametest.faults.node_loss import NodeLoss
 from flametest.faults.nodes import NodeSelection
 from flametest.faults.pod_deletion import PodDeletion
-from flametest.faults.protocol import Fault, Proof
+from flametest.faults.protocol import Fault
 from flametest.faults.random_errors import RandomErrors
 from flametest.faults.rolling_restart import RollingRestart
 from flametest.faults.scaling import Scaling
 from flametest.faults.selection import PodSelection
 from flametest.faults.service_removal import ServiceRemoval
-from flametest.model.events import NO_FAULT, ConnectionTried, FaultInjected, Phase, Stamp
+from flametest.model.events import ConnectionTried, Phase, Stamp
 
 __all__ = [
     "await_recovery",
@@ -80,11 +81,7 @@ def begin_control() -> str:
 
     Everything is then measured and judged as after a fault: what a control shows, no fault is to blame for.
     """
-    recorder, now = session.current(), Stamp(time.monotonic_ns(), time.time())
-    number = recorder.note_fault(
-        FaultInjected(now, recorder.scenario.name, NO_FAULT, now.monotonic_ns, now.monotonic_ns, targets=())
-    )
-    recorder.note_proof(number, NO_FAULT, Proof(True, "nothing was to be injected: this is a control"))
+    note_control(session.current())
     return "nothing was injected, on purpose"
 
 

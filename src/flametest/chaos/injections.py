@@ -22,9 +22,9 @@ from flametest.faults.safety import Hit, Radius
 from flametest.faults.undo import Place
 from flametest.faults.wrapper import Armed, Injected, InjectionOptions, Injector
 from flametest.kube import KubeClient
-from flametest.model.events import FaultHealed, FaultInjected, Noted, Stamp, Target
+from flametest.model.events import NO_FAULT, FaultHealed, FaultInjected, Noted, Stamp, Target
 
-__all__ = ["ExperimentFaults", "Faults", "Foreseen", "Listing", "Preview", "end_with_runner", "told"]
+__all__ = ["ExperimentFaults", "Faults", "Foreseen", "Listing", "Preview", "end_with_runner", "note_control", "told"]
 
 logger = logging.getLogger("chaostoolkit")
 
@@ -174,6 +174,19 @@ class Listing:
     def heal(self) -> tuple[Healing, ...]:
         """Return nothing, since nothing was injected."""
         return ()
+
+
+def note_control(recorder: Recorder) -> None:
+    """Note the moment of a control as that of a fault which was proved; nothing is injected.
+
+    Raises:
+        RecorderError: it cannot be written.
+    """
+    now = _now()
+    number = recorder.note_fault(
+        FaultInjected(now, recorder.scenario.name, NO_FAULT, now.monotonic_ns, now.monotonic_ns, targets=())
+    )
+    recorder.note_proof(number, NO_FAULT, Proof(True, "nothing was to be injected: this is a control"))
 
 
 def told(targets: tuple[Target, ...]) -> str:

@@ -25,6 +25,7 @@ from flametest.run.exitcodes import ExitCode, exit_code
 from flametest.run.interrupt import interruptible
 from flametest.run.project import Project, build_contexts, find_project, nearest_project
 from flametest.run.systems import recall
+from flametest.run.telling import result_lines
 
 if TYPE_CHECKING:
     from flametest.chaos.preview import Aimed
@@ -204,23 +205,8 @@ def _show_targets(aimed: "Mapping[str, tuple[Aimed, ...]]") -> None:
 
 def tell(result: Result, folder: Path) -> None:
     """Print the verdict of a run, scenario by scenario, and where its report is."""
-    for scenario in result.scenarios:
-        click.echo(f"  {scenario.verdict.upper():13} {scenario.name}: {scenario.sentence}")
-    for check in result.checks:
-        click.echo(f"  {check.verdict.upper():13} {check.title.lower()}: {check.detail}")
-    for note in result.notes:
-        click.echo(f"  note          {note}")
-    if result.comparison is not None:
-        click.echo(f"  against {result.comparison.base_run_id}: {result.comparison.sentence}")
-    click.echo(f"{result.verdict.upper()}: {result.headline}")
-    click.echo(f"report: {_short(folder / 'report.html')}")
-
-
-def _short(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+    for line in result_lines(result, folder):
+        click.echo(line)
 
 
 def find_files() -> Project:

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from flametest.run.progress import Progress, Step
+from flametest.run.progress import LineProgress, Progress, Seen, Step
 
-__all__ = ["LineProgress", "TerminalProgress", "make_progress"]
+__all__ = ["TerminalProgress", "make_progress"]
 
 
 def make_progress(stream: TextIO) -> Progress:
@@ -21,45 +21,7 @@ def make_progress(stream: TextIO) -> Progress:
     return LineProgress(stream)
 
 
-class _Seen:
-    """The last thing that a step saw, or why it was skipped."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self.skipped = False
-
-    def saw(self, text: str) -> None:
-        self.text = text
-
-    def skip(self, reason: str) -> None:
-        self.saw(reason)
-        self.skipped = True
-
-
-class LineProgress:
-    """One line when a step ends: seconds, title, what was seen."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    @contextmanager
-    def step(self, title: str) -> Iterator[Step]:
-        """Tell of the step when it ends."""
-        begun, seen = time.monotonic(), _Seen()
-        try:
-            yield seen
-        except BaseException:
-            self.say(f"failed {time.monotonic() - begun:6.1f} s  {title}")
-            raise
-        state = "skipped" if seen.skipped else "ok"
-        self.say(f"{state:7}{time.monotonic() - begun:6.1f} s  {title}{': ' if seen.text else ''}{seen.text}")
-
-    def say(self, text: str) -> None:
-        """Print a line at once."""
-        print(text, file=self._stream, flush=True)
-
-
-class _Shown(_Seen):
+class _Shown(Seen):
     """The last thing that a step saw, shown beside a spinner."""
 
     def __init__(self, status: Status, title: str) -> None:

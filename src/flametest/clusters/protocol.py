@@ -14,9 +14,19 @@ from flametest.model.errors import FlametestError
 from flametest.model.proxies import proxy_for
 from flametest.model.routes import TRUSTED_HERE, Route, Trust
 
-__all__ = ["DEFAULT_NAMESPACE", "KNOWN_CONTEXT", "Access", "Cluster", "ClusterError", "ClusterOptions", "running"]
+__all__ = [
+    "DEFAULT_NAMESPACE",
+    "DEFAULT_SANDBOX",
+    "KNOWN_CONTEXT",
+    "Access",
+    "Cluster",
+    "ClusterError",
+    "ClusterOptions",
+    "running",
+]
 
 DEFAULT_NAMESPACE = "flametest"
+DEFAULT_SANDBOX = "default"
 KNOWN_CONTEXT = "FLAMETEST_KNOWN_CONTEXT"
 """Variable that repeats the name of a context which may be touched though it is not on the list of those allowed."""
 
@@ -52,6 +62,7 @@ class ClusterOptions:
         images: ready images that Minikube loads instead of building them: archives, folders of them, or names.
         driver: what Minikube runs its nodes on; empty for its own choice.
         delete: whether `down` removes Minikube's profile for good instead of stopping it.
+        sandbox: name of the sandbox; of one that is not ``default`` nothing stays when it ends.
     """
 
     images_file: Path | None = None
@@ -69,6 +80,7 @@ class ClusterOptions:
     images: tuple[str, ...] = ()
     driver: str = ""
     delete: bool = False
+    sandbox: str = DEFAULT_SANDBOX
 
     @property
     def asked(self) -> _Asked:

@@ -1,9 +1,10 @@
 """The embedded sandbox as a cluster provider."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
-from flametest.clusters.protocol import Access, ClusterError, ClusterOptions
+from flametest.clusters.protocol import DEFAULT_SANDBOX, Access, ClusterError, ClusterOptions
 from flametest.sandbox import launch
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.images.copying import SKOPEO
@@ -22,6 +23,7 @@ class SandboxCluster:
     def __init__(self, options: ClusterOptions) -> None:
         self._options = options
         self._sandbox = launch.SandboxOptions(
+            name=options.sandbox,
             images_file=options.images_file,
             node_port_address=options.node_port_address,
             namespace=options.namespace,
@@ -67,12 +69,14 @@ class SandboxCluster:
             sandbox.stop()
         except SandboxError as error:
             raise ClusterError(str(error), error.remedy) from error
+        if self._sandbox.name != DEFAULT_SANDBOX:
+            shutil.rmtree(self._sandbox.state_folder, ignore_errors=True)
         return True
 
     def has_ended(self, kubeconfig: str) -> bool:
-        """Return whether it is this sandbox's kubeconfig, and the sandbox does not run."""
-        own = Path(kubeconfig).is_relative_to(self._sandbox.state_folder)
-        return own and launch.has_ended(self._sandbox)
+        """Return whether it is the kubeconfig of a sandbox of this user, whatever its name, which does not run."""
+        folders, path = self._sandbox.state_folder.parent, Path(kubeconfig).parent
+        return path.parent == folders and launch.has_ended(replace(self._sandbox, name=path.name))
 
     def listens(self, port: int) -> bool | None:
         """Return whether a process of this sandbox holds the listener; None for an entry that the user has named."""

@@ -1,10 +1,11 @@
-"""How a run tells what it does: the protocol that the command line implements, and what the report keeps of it."""
+"""How a run tells what it does: the protocol, its plainest form, line by line, and what the report keeps of it."""
 
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Protocol, TextIO
 
-__all__ = ["Progress", "RememberingProgress", "Step"]
+__all__ = ["LineProgress", "Progress", "RememberingProgress", "Seen", "Step"]
 
 
 class Step(Protocol):
@@ -25,6 +26,44 @@ class Progress(Protocol):
 
     def say(self, text: str) -> None:
         """Tell something that is no step."""
+
+
+class Seen:
+    """The last thing that a step saw, or why it was skipped."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.skipped = False
+
+    def saw(self, text: str) -> None:
+        self.text = text
+
+    def skip(self, reason: str) -> None:
+        self.saw(reason)
+        self.skipped = True
+
+
+class LineProgress:
+    """One line when a step ends: seconds, title, what was seen."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[Step]:
+        """Tell of the step when it ends."""
+        begun, seen = time.monotonic(), Seen()
+        try:
+            yield seen
+        except BaseException:
+            self.say(f"failed {time.monotonic() - begun:6.1f} s  {title}")
+            raise
+        state = "skipped" if seen.skipped else "ok"
+        self.say(f"{state:7}{time.monotonic() - begun:6.1f} s  {title}{': ' if seen.text else ''}{seen.text}")
+
+    def say(self, text: str) -> None:
+        """Print a line at once."""
+        print(text, file=self._stream, flush=True)
 
 
 class RememberingProgress:

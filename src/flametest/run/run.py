@@ -19,11 +19,11 @@ from flametest.chaos.preview import Aimed
 from flametest.clusters import Access, Cluster
 from flametest.faults.undo import state_home
 from flametest.kube import KubeClient, KubeError, connect
-from flametest.load import LoadError
 from flametest.measure.objectives import Objectives
 from flametest.model.events import ExperimentStopped, Noted, RunEnded, RunStarted
 from flametest.model.limits import LIMITS_FILE, parse_override
 from flametest.model.result import Result
+from flametest.model.selftest import SelfTest
 from flametest.run.analyse import analyse
 from flametest.run.bookkeeper import Bookkeeper
 from flametest.run.choice import choose
@@ -38,8 +38,7 @@ from flametest.run.project import Project, ProjectError
 from flametest.run.rehearsal import aim_all, ask_entries, check_all
 from flametest.run.repeats import Repeat, repeats
 from flametest.run.scenario import LoadSize, Scene, run_scenario
-from flametest.run.selftest import SELF_TEST_FILE, broken_self_test, run_self_test, write_self_test
-from flametest.run.selftest_plan import SHORT
+from flametest.run.selftest import SELF_TEST_FILE, short_self_test, write_self_test
 from flametest.run.standins import stand_ins_note
 from flametest.run.versions import component_versions
 
@@ -68,6 +67,7 @@ class RunOptions:
         deploying: apply the manifests; else the system is there already, and is left as it is.
         command: the command line, for the report.
         url: the entry as the user has named it; empty to have it found.
+        self_test: what the self-test found that has been run for this and other runs; None to run it.
     """
 
     suite: str
@@ -85,6 +85,7 @@ class RunOptions:
     deploying: bool
     command: Sequence[str]
     url: str = ""
+    self_test: SelfTest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
         _rehearse(stage, experiments)
         folder = RunFolder.create(path, _inputs(stage, experiments))
         _keep_limits(project, folder)
-        _test_measurement(progress, folder)
+        _test_measurement(progress, folder, options.self_test)
         _record(stage, folder, experiments)
     with progress.step("analyse and report") as step:
         result = analyse(folder, project)
@@ -258,13 +259,10 @@ def _keep_limits(project: Project, folder: RunFolder) -> None:
         (folder.path / LIMITS_FILE).write_bytes(project.limits_file.read_bytes())
 
 
-def _test_measurement(progress: Progress, folder: RunFolder) -> None:
+def _test_measurement(progress: Progress, folder: RunFolder, earlier: SelfTest | None) -> None:
     """Test the measurement on this machine, as it is now; what it misses makes the run inconclusive."""
     with progress.step("test the measurement itself") as step:
-        try:
-            found = run_self_test(SHORT, folder.inputs().seed, step.saw)
-        except LoadError as error:
-            found = broken_self_test(SHORT, folder.inputs().seed, error.message)
+        found = earlier or short_self_test(folder.inputs().seed, step.saw)
         write_self_test(found, folder.path / SELF_TEST_FILE)
         step.saw(found.sentence)
 

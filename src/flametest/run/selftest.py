@@ -33,9 +33,16 @@ from flametest.model.events import ProberEnded, Stamp
 from flametest.model.measures import Outage
 from flametest.model.selftest import SelfTest, SelfTestCase, SelfTestTrial
 from flametest.run.folder import stamp
-from flametest.run.selftest_plan import Form, Section, Track, plan_tracks
+from flametest.run.selftest_plan import SHORT, Form, Section, Track, plan_tracks
 
-__all__ = ["SELF_TEST_FILE", "broken_self_test", "read_self_test", "run_self_test", "write_self_test"]
+__all__ = [
+    "SELF_TEST_FILE",
+    "broken_self_test",
+    "read_self_test",
+    "run_self_test",
+    "short_self_test",
+    "write_self_test",
+]
 
 SELF_TEST_FILE = "selftest.json"
 _AHEAD_SECONDS = 0.2  # until the first window's section: everyone is told by then
@@ -87,6 +94,14 @@ def run_self_test(form: Form, seed: int, saw: Callable[[str], None]) -> SelfTest
         started_wall_s=begun.wall_s,
         duration_seconds=(time.monotonic_ns() - begun.monotonic_ns) / 1e9,
     )
+
+
+def short_self_test(seed: int, saw: Callable[[str], None]) -> SelfTest:
+    """Carry out the short self-test and return its outcome; one that could not be carried out counts as missed."""
+    try:
+        return run_self_test(SHORT, seed, saw)
+    except LoadError as error:
+        return broken_self_test(SHORT, seed, error.message)
 
 
 def broken_self_test(form: Form, seed: int, reason: str) -> SelfTest:

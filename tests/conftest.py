@@ -7,6 +7,8 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
+pytest_plugins = ["pytester"]
+
 _SHARING = frozenset({"end_to_end", "faults"})
 """Folders whose tests share one deployed system, which takes longer to make than any of them."""
 

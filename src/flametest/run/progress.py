@@ -3,9 +3,9 @@
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, TextIO
+from typing import Protocol
 
-__all__ = ["LineProgress", "Progress", "RememberingProgress", "Seen", "Step"]
+__all__ = ["LineProgress", "Output", "Progress", "RememberingProgress", "Seen", "Step"]
 
 
 class Step(Protocol):
@@ -28,6 +28,16 @@ class Progress(Protocol):
         """Tell something that is no step."""
 
 
+class Output(Protocol):
+    """Where lines are printed."""
+
+    def write(self, text: str, /) -> object:
+        """Write a text."""
+
+    def flush(self) -> object:
+        """Hand on what was written."""
+
+
 class Seen:
     """The last thing that a step saw, or why it was skipped."""
 
@@ -46,7 +56,7 @@ class Seen:
 class LineProgress:
     """One line when a step ends: seconds, title, what was seen."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Output) -> None:
         self._stream = stream
 
     @contextmanager

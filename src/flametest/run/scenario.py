@@ -9,14 +9,12 @@ from pathlib import Path
 
 from flametest.clusters import Access
 from flametest.faults.owner import RUNNER_VARIABLE, own_name
-from flametest.load import LoadError, LoadOptions, Locust
-from flametest.model.events import LoadEnded
+from flametest.load import LoadOptions
 from flametest.run.bookkeeper import Bookkeeper
 from flametest.run.chaostoolkit import ChaosOutcome, run_chaos
 from flametest.run.experiment import Experiment
-from flametest.run.folder import append_event, stamp
-from flametest.run.loadnotes import Told, load_started, note_generators
-from flametest.run.loadpods import PodLoadOptions, loaded_from_pods, wait_until_offered
+from flametest.run.loading import loaded_here
+from flametest.run.loadpods import PodLoadOptions, loaded_from_pods
 from flametest.run.project import Project
 from flametest.run.repeats import Repeat
 
@@ -91,7 +89,7 @@ def run_scenario(
 
 @contextmanager
 def _loaded(experiment: Experiment, scene: Scene, folder: Path, saw: Callable[[str], None]) -> Iterator[None]:
-    name, history, load = experiment.name, folder / "history.jsonl", scene.load
+    name, load = experiment.name, scene.load
     options = LoadOptions(
         load.users,
         load.rate_per_user,
@@ -106,26 +104,5 @@ def _loaded(experiment: Experiment, scene: Scene, folder: Path, saw: Callable[[s
         with loaded_from_pods(name, scene.access, pods, folder, saw):
             yield
         return
-    reason = "stopped"
-    with Locust(options, folder) as locust:
-        wait_until_offered(locust, name, history)
-        append_event(history, load_started(name, options, locust.report().users))
-        try:
-            yield
-            reason = _died(locust)
-        except BaseException as error:
-            reason = str(error) or type(error).__name__
-            raise
-        finally:
-            ended = LoadEnded(stamp(), name, reason)
-            locust.stop()
-            note_generators(history, ended, [Told(locust.report())])
-
-
-def _died(locust: Locust) -> str:
-    """Return how a load died, which the analysis judges; "stopped" while it lives."""
-    try:
-        locust.check()
-    except LoadError as error:
-        return error.message
-    return "stopped"
+    with loaded_here(name, options, folder):
+        yield

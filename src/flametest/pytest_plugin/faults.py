@@ -4,11 +4,12 @@ The faults are those of `flametest.faults`, which says of each what it does, how
 Nothing is imported before a fault is made.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from flametest.faults.http_faults import HttpFaults
     from flametest.faults.protocol import Fault
     from flametest.kube import KubeClient
 
@@ -17,6 +18,7 @@ __all__ = [
     "add_latency",
     "crash_container",
     "delete_pods",
+    "disturb_edge",
     "drain_node",
     "fail_requests",
     "no_fault",
@@ -164,25 +166,49 @@ def stop_node(workload: str) -> FaultRequest:
 
 
 def fail_requests(service: str, share: float, *, status: int = 500, workload: str = "") -> FaultRequest:
-    """Answer a share of a Service's requests with a status, by a proxy in front of it."""
+    """Answer a share of a Service's HTTP requests with a status, by a proxy in front of it."""
 
     def make(_: "KubeClient", namespace: str) -> "Fault":
-        from flametest.faults.fault_proxy import FaultProxy  # noqa: PLC0415
         from flametest.faults.http_faults import HttpFaults  # noqa: PLC0415
 
-        return FaultProxy(namespace, service, HttpFaults(error_rate=share, error_statuses=(status,)))
+        return _http_edge(namespace, service, HttpFaults(error_rate=share, error_statuses=(status,)))
 
     return FaultRequest(workload or service, make)
 
 
 def add_latency(service: str, milliseconds: float, *, jitter_ms: float = 0.0, workload: str = "") -> FaultRequest:
-    """Delay a Service's requests, by a proxy in front of it."""
+    """Delay a Service's HTTP requests, by a proxy in front of it."""
 
     def make(_: "KubeClient", namespace: str) -> "Fault":
-        from flametest.faults.fault_proxy import FaultProxy  # noqa: PLC0415
         from flametest.faults.http_faults import HttpFaults  # noqa: PLC0415
 
-        return FaultProxy(namespace, service, HttpFaults(latency_ms=milliseconds, latency_jitter_ms=jitter_ms))
+        return _http_edge(namespace, service, HttpFaults(latency_ms=milliseconds, latency_jitter_ms=jitter_ms))
+
+    return FaultRequest(workload or service, make)
+
+
+def disturb_edge(
+    service: str,
+    effect: Mapping[str, Any],
+    *,
+    port: int | str = 0,
+    caller: str = "",
+    protocol: Literal["tcp", "http"] = "tcp",
+    match: Mapping[str, Any] | None = None,
+    workload: str = "",
+) -> FaultRequest:
+    """Disturb what is asked of a Service, of one caller or of all; the arguments are those of ``inject_edge``."""
+
+    def make(_: "KubeClient", namespace: str) -> "Fault":
+        from flametest.edgeproxy.rules import Effect, Match, Rule, RuleError, options  # noqa: PLC0415
+        from flametest.faults.edge import Edge  # noqa: PLC0415
+        from flametest.faults.errors import FaultError  # noqa: PLC0415
+
+        try:
+            rule = Rule(options(Effect, effect), options(Match, match or {}), of_caller=bool(caller))
+        except RuleError as error:
+            raise FaultError(str(error), "mend the arguments of disturb_edge") from error
+        return Edge(namespace, service, (rule,), port, protocol, caller)
 
     return FaultRequest(workload or service, make)
 
@@ -190,6 +216,13 @@ def add_latency(service: str, milliseconds: float, *, jitter_ms: float = 0.0, wo
 def no_fault(workload: str) -> FaultRequest:
     """Inject nothing, and measure as after a fault: what is felt then, no fault is to blame for."""
     return FaultRequest(workload, lambda _client, _namespace: None)
+
+
+def _http_edge(namespace: str, service: str, faults: "HttpFaults") -> "Fault":
+    from flametest.faults.edge import Edge, rules_of  # noqa: PLC0415
+
+    faults.check()
+    return Edge(namespace, service, rules_of(faults), protocol="http")
 
 
 def _selector(client: "KubeClient", namespace: str, workload: str) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from flametest.faults.errors import HealError
 from flametest.model.errors import FlametestError
 from flametest.model.homes import state_home
 from flametest.model.verdict import Verdict
@@ -16,6 +15,7 @@ from flametest.pytest_plugin.settings import read_settings, session_of
 from flametest.run.experiment import SUFFIXES, load_experiment, read_document
 from flametest.run.felt import InconclusiveError
 from flametest.run.interrupt import interruptible
+from flametest.run.lasting import refuse_unhealed
 from flametest.run.leftovers import heal_leftovers
 from flametest.run.loadtest import chosen_rate, read_load_test
 from flametest.run.run import RunOptions, execute
@@ -116,9 +116,7 @@ class ExperimentItem(pytest.Item):
         self.user_properties.append((REPORT, str(folder / "report.html")))
         told = "\n".join(result_lines(result, folder))
         self.add_report_section("call", "flametest", f"{told}\n")
-        unhealed = heal_leftovers(state_home(os.environ), [session.cluster]).unhealed
-        if unhealed:
-            raise HealError(f"{unhealed[0].title!r} could not be healed: {unhealed[0].evidence}", unhealed[0].remedy)
+        refuse_unhealed(heal_leftovers(state_home(os.environ), [session.cluster]).unhealed)
         if result.verdict is Verdict.FAILED:
             raise LimitMissedError(told)
         if result.verdict is Verdict.INCONCLUSIVE:

@@ -4,6 +4,7 @@ Everything that takes time to import is imported in the functions that need it.
 """
 
 import re
+import signal
 import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from flametest.run.session import Session
 
 _FIXTURE = "flametest_session"
+_ENDED = (128 + signal.SIGTERM, 128 + signal.SIGHUP)
 _NAME_CHARACTERS_MAX = 80
 _OUTCOMES = pytest.StashKey[Outcomes]()
 _SYSTEM: "pytest.StashKey[System]" = pytest.StashKey()
@@ -91,6 +93,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         if _SYSTEM in item.stash:
             item.stash[_SYSTEM].check()
         return result
+    except SystemExit as error:
+        if error.code in _ENDED:  # the fault is healed; pytest would take this for a test that failed, and go on
+            pytest.exit("ended by a signal", returncode=int(error.code))
+        raise
     finally:
         if _SYSTEM in item.stash:
             _attach(item, item.stash[_SYSTEM])

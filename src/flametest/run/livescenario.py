@@ -214,7 +214,8 @@ class LiveScenario:
 
     def _scenario(self, options: FaultOptions) -> Scenario:
         described = self._described
-        return Scenario(described.name, options.workload, described.title, "", self._load_path or options.path)
+        path = self._load_path or options.path
+        return Scenario(described.name, options.workload, described.title, "", path, judges_steady_state=True)
 
     def _injecting(self, recorder: Recorder, options: FaultOptions) -> ExperimentFaults:
         access = self._ground.access

@@ -35,7 +35,13 @@ class Reaper:
         command = [sys.executable, "-m", "flametest.run.reaper", sandbox, str(owner)]
         nowhere = subprocess.DEVNULL
         self._process = subprocess.Popen(
-            command, stdin=nowhere, stdout=nowhere, stderr=nowhere, cwd="/", start_new_session=True
+            command,
+            stdin=nowhere,
+            stdout=nowhere,
+            stderr=nowhere,
+            cwd="/",
+            env={**os.environ, "FLAMETEST_HOME": str(state_home(os.environ))},  # which may be relative
+            start_new_session=True,
         )
 
     def stop(self) -> None:

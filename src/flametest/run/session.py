@@ -17,12 +17,15 @@ from pathlib import Path
 
 from flametest.clusters import DEFAULT_NAMESPACE, Access, Cluster, ClusterOptions, provide
 from flametest.clusters.protocol import DEFAULT_SANDBOX
-from flametest.faults.errors import HealError
+from flametest.faults.healing import heal_all
 from flametest.faults.owner import ProcessName, own_name
+from flametest.faults.undo import UndoJournal
 from flametest.kube import KubeClient, KubeError, connect
+from flametest.model.errors import FlametestError
 from flametest.model.homes import config_home, state_home
 from flametest.model.selftest import SelfTest
 from flametest.run.deploy import DeployOptions, deploy, deployed
+from flametest.run.lasting import refuse_unhealed
 from flametest.run.leftovers import heal_leftovers, refuse_other_runs
 from flametest.run.livescenario import Ground
 from flametest.run.progress import Progress
@@ -83,6 +86,7 @@ class Session:
         self._exits = ExitStack()
         self._access: Access | None = None
         self._client: KubeClient | None = None
+        self._failure: FlametestError | None = None
 
     @property
     def access(self) -> Access:
@@ -105,22 +109,28 @@ class Session:
         """Deploy the system, and return when every pod is ready and the entry answers.
 
         Raises:
-            FlametestError: it does not come up; nothing is left running.
+            FlametestError: it does not come up; nothing is left running, and it is not tried again.
         """
+        if self._failure is not None:
+            raise self._failure
+        try:
+            self._start()
+        except BaseException as error:
+            self._exits.close()
+            self._failure = error if isinstance(error, FlametestError) else None
+            raise
+
+    def _start(self) -> None:
         options, shared = self.options, self.options.owner is not None
         reading = options.project.read() if options.deploying else None
         if options.cluster == SANDBOX and options.deploying:
             reaper = Reaper(options.sandbox, options.owner or own_name())
             self._exits.callback(reaper.leave if shared else reaper.stop)
-        try:
-            wanted = DeployOptions(url=options.url)
-            self._access = self._exits.enter_context(
-                deployed(self.cluster, reading, self.progress, keep=shared, options=wanted)
-            )
-            self._client = self._exits.enter_context(connect(self._access.kubeconfig, self._access.context))
-        except BaseException:
-            self._exits.close()
-            raise
+        wanted = DeployOptions(url=options.url)
+        self._access = self._exits.enter_context(
+            deployed(self.cluster, reading, self.progress, keep=shared, options=wanted)
+        )
+        self._client = self._exits.enter_context(connect(self._access.kubeconfig, self._access.context))
 
     def close(self) -> None:
         """End what `start` has started; a second call does nothing."""
@@ -146,11 +156,11 @@ class Session:
             NotReadyError: it does not get whole.
             FlametestError: another run's fault lasts there, or the cluster does not answer.
         """
-        unhealed = heal_leftovers(state_home(os.environ), [self.cluster]).unhealed
-        if unhealed:
-            first = unhealed[0]
-            raise HealError(f"{first.title!r} could not be healed: {first.evidence}", first.remedy)
-        refuse_other_runs(state_home(os.environ), self.client, self.access)
+        home = state_home(os.environ)
+        journal = UndoJournal(home)
+        own = [one for one in journal.records()[0] if one.owner.process == own_name()]  # of a test before
+        refuse_unhealed([*heal_all(journal, own), *heal_leftovers(home, [self.cluster]).unhealed])
+        refuse_other_runs(home, self.client, self.access)
         try:
             self.client.wait_ready(self.access.namespace, timeout_seconds=WHOLE_SECONDS)
         except KubeError:

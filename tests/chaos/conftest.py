@@ -139,7 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if owner in cluster.objects:
             found = cluster.objects[owner].get(plural)
-            missing = {"kind": "Status", "code": 404, "reason": "NotFound", "message": f"there is no {plural}"}
+            missing = {"kind": "Status", "code": 404, "reason": "NotFound", "details": {"name": plural}}
+            missing["message"] = f"there is no {plural}"
             self._answer(found or missing, 200 if found else 404)
             return
         if "watch" in query:
@@ -156,6 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(asked | {"status": {"allowed": True}}, 201)
 
     def do_DELETE(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))  # the uid that it is of, if that is said
         pod = self.server.cluster.delete(urlsplit(self.path).path.rsplit("/", 1)[1])
         refusal = {"kind": "Status", "code": 403, "reason": "Forbidden", "message": "pods may not be deleted"}
         self._answer(refusal if pod is None else pod, 403 if pod is None else 200)
@@ -219,7 +221,7 @@ class ChaosRun:
         (folder / "home").mkdir()
         (folder / "home" / "allowed-contexts.toml").write_text(f'[contexts.pretended]\nserver = "{url}"\n')
         self.environment = {
-            "KUBECONFIG": str(self._write_kubeconfig(url)),
+            "KUBECONFIG": str(write_kubeconfig(folder, url)),
             "KUBERNETES_CONTEXT": "pretended",
             "FLAMETEST_URL": url,
             "FLAMETEST_RECORD_DIR": str(folder / "record"),
@@ -290,19 +292,21 @@ class ChaosRun:
         if self.process is not None and self.process.stdout is not None:
             self.process.stdout.close()
 
-    def _write_kubeconfig(self, url: str) -> Path:
-        path = self.folder / "kubeconfig"
-        named = {"name": "pretended"}
-        path.write_text(
-            json.dumps(
-                {
-                    "clusters": [named | {"cluster": {"server": url}}],
-                    "users": [named | {"user": {"token": "t"}}],
-                    "contexts": [named | {"context": {"cluster": "pretended", "user": "pretended"}}],
-                }
-            )
+
+def write_kubeconfig(folder: Path, url: str) -> Path:
+    """Write the kubeconfig of a pretended cluster, and return it."""
+    path = folder / "kubeconfig"
+    named = {"name": "pretended"}
+    path.write_text(
+        json.dumps(
+            {
+                "clusters": [named | {"cluster": {"server": url}}],
+                "users": [named | {"user": {"token": "t"}}],
+                "contexts": [named | {"context": {"cluster": "pretended", "user": "pretended"}}],
+            }
         )
-        return path
+    )
+    return path
 
 
 def short_experiment(name: str, seconds: float, timeout_seconds: float) -> Object:

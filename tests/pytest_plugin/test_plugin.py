@@ -13,12 +13,15 @@ ERRORS = """
     from flametest.model.errors import FlametestError
     from flametest.pytest_plugin import InconclusiveError
 
+    @pytest.mark.flametest
     def test_nothing_can_be_said():
         raise InconclusiveError("inconclusive: no evidence", "see the report")
 
+    @pytest.mark.flametest
     def test_not_healed():
         raise HealError("a Service is gone", "put it back")
 
+    @pytest.mark.flametest
     def test_refused():
         raise FlametestError("this may not be hit", "name another")
 
@@ -27,7 +30,7 @@ ERRORS = """
         assert 2 < 1
 
     def test_of_another_kind():
-        assert 2 < 1
+        raise FlametestError("an error that this test is not about")
 
     def test_good():
         pass
@@ -69,6 +72,7 @@ def test_a_project_that_does_not_use_the_plugin_has_nothing_of_it(pytester: pyte
         ("refused or nothing", 2, {"errors": 2}),
         ("weak or nothing or refused", 1, {"failed": 1, "errors": 2}),
         ("weak or not_healed", 4, {"failed": 1, "errors": 1}),
+        ("another", 1, {"failed": 1}),
         ("another or not_healed", 1, {"failed": 1, "errors": 1}),
     ],
 )

@@ -18,9 +18,9 @@ FAILED, INCONCLUSIVE, UNHEALED, UNUSABLE = "failed", "inconclusive", "not healed
 _CODES = {UNHEALED: 4, FAILED: 1, UNUSABLE: 2, INCONCLUSIVE: 3}  # as flametest.run.exitcodes has them; worst first
 
 
-def mark_outcome(report: pytest.TestReport, error: BaseException, *, is_ours: bool) -> None:
-    """Note on a report what kind of error ended its test, and what is to be done about it."""
-    outcome = _outcome(error, is_ours)
+def mark_outcome(report: pytest.TestReport, error: BaseException) -> None:
+    """Note on the report of a test that uses a system what kind of error ended it, and what is to be done about it."""
+    outcome = _outcome(error)
     if outcome:
         report.user_properties.append((OUTCOME, outcome))
     if outcome in ("", FAILED):
@@ -33,10 +33,10 @@ def mark_outcome(report: pytest.TestReport, error: BaseException, *, is_ours: bo
         report.sections.append(("flametest", remedy[0]))
 
 
-def _outcome(error: BaseException, is_ours: bool) -> str:
+def _outcome(error: BaseException) -> str:
     errors = sys.modules.get("flametest.model.errors")
     if errors is None or not isinstance(error, errors.FlametestError):
-        return FAILED if is_ours and isinstance(error, AssertionError) else ""
+        return FAILED if isinstance(error, AssertionError) else ""
     return {"InconclusiveError": INCONCLUSIVE, "HealError": UNHEALED}.get(type(error).__name__, UNUSABLE)
 
 

@@ -108,8 +108,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Note on a report whether it is an error that speaks neither for nor against the system."""
     report = yield
-    if call.excinfo is not None and report.failed:
-        mark_outcome(report, call.excinfo.value, is_ours=item.get_closest_marker("flametest") is not None)
+    if call.excinfo is not None and report.failed and item.get_closest_marker("flametest") is not None:
+        mark_outcome(report, call.excinfo.value)
     return report
 
 

@@ -147,6 +147,16 @@ KEYS = st.one_of(
         ["containers", "ports", "port", "containerPort", "env", "args", "volumes", "resources", "requests"]
     ),
     st.sampled_from(["selector", "matchLabels", "matchExpressions", "values", "rules", "http", "paths", "data"]),
+    st.sampled_from(
+        ["initContainers", "envFrom", "configMap", "configMapRef", "items", "key", "valueFrom", "optional"]
+    ),
+    st.sampled_from(
+        ["tls", "hosts", "hostAliases", "hostnames", "annotations", "matches", "backendRefs", "accessModes"]
+    ),
+    st.sampled_from(["persistentVolumeClaim", "claimName", "hostPath", "path", "readinessProbe", "httpGet", "command"]),
+    st.sampled_from(
+        ["jobTemplate", "volumeClaimTemplates", "scaleTargetRef", "minReplicas", "maxReplicas", "tcpSocket"]
+    ),
 )
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-2, 9), st.sampled_from(["", "a", "3", "50%"]))
 ANYTHING = st.recursive(
@@ -159,7 +169,13 @@ OBJECTS = st.builds(
 )
 
 
-@given(kind=st.sampled_from(["Deployment", "Service", "Ingress", "Pod", "Job", "ConfigMap"]), obj=OBJECTS)
+WITH_PODS = st.sampled_from(["Deployment", "StatefulSet", "Pod", "Job", "CronJob"])
+WITHOUT = st.sampled_from(["Service", "Ingress", "HTTPRoute", "ConfigMap", "Secret", "HorizontalPodAutoscaler"])
+BESIDE = st.sampled_from(["PersistentVolumeClaim", "PodDisruptionBudget", "ServiceAccount"])
+PARSED = st.one_of(WITH_PODS, WITHOUT, BESIDE)
+
+
+@given(kind=PARSED, obj=OBJECTS)
 def test_whatever_stands_in_a_manifest_is_understood_or_named_as_not_understood(kind: str, obj: Object) -> None:
     objects = {"Deployment": [workload("sound")], "Service": [service("sound")]}
     objects[kind] = [*objects.get(kind, []), obj]

@@ -114,6 +114,11 @@ def test_what_names_no_namespace_is_not_put_into_that_of_another_part(tmp_path: 
     assert ([one.name for one in asked.workloads], [one.name for one in asked.services]) == (["web"], ["web"])
 
 
+def test_a_single_file_is_read_as_a_folder_with_it_would_be(tmp_path: Path) -> None:
+    write(tmp_path, workload(), workload("other"))
+    assert [one.name for one in read_folder(tmp_path / "0.json").workloads] == ["web"]
+
+
 def test_a_folder_that_is_not_there_or_holds_broken_yaml_is_told(tmp_path: Path) -> None:
     with pytest.raises(StarterError, match="does not exist"):
         read_folder(tmp_path / "absent")

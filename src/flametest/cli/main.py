@@ -275,7 +275,7 @@ def watch(folder: Path | None, port: int) -> int:
 
 @main.command()
 @at_cluster
-@click.option("--manifests", type=_PATH, metavar="DIR", help="Look at a folder of manifests, not a cluster.")
+@click.option("--manifests", type=_PATH, metavar="DIR", help="Look at manifests, a folder or a file, not at a cluster.")
 @click.option("--entry", default="", metavar="SERVICE", help="The Service where users enter [the likeliest].")
 @click.option(
     "--path",

@@ -78,16 +78,16 @@ def read_folder(folder: Path, namespace: str = "") -> System:
     """Return what the manifests of a folder describe.
 
     Args:
-        folder: where they are.
+        folder: where they are; a single file will do.
         namespace: of which namespace; empty for the one to which ``flametest up`` would deploy the workloads. Objects
             that name none count to the latter.
 
     Raises:
-        StarterError: there is no such folder, or nothing could be tested.
+        StarterError: there is no such folder or file, or nothing could be tested.
         ManifestError: a manifest cannot be read; the message names file and document.
     """
-    if not folder.is_dir():
-        raise StarterError(f"folder {folder} does not exist", "name the folder of your manifests by --manifests")
+    if not folder.exists():
+        raise StarterError(f"{folder} does not exist", "name the folder of your manifests by --manifests")
     reading = read_manifests(folder)
     chosen = namespace or reading.namespace(_DEFAULT_NAMESPACE)
     home = _home(reading, chosen)
@@ -100,7 +100,7 @@ def read_folder(folder: Path, namespace: str = "") -> System:
     system = make_system(chosen, f"manifests of {folder}", objects, consents)
     return replace(
         system,
-        sources=read_sources(folder, _probed_images(system)),
+        sources=read_sources(folder if folder.is_dir() else folder.parent, _probed_images(system)),
         places={(one.kind, one.name): _place(one) for one in own},
         made=generated_names(folder).union(
             name for one in own if not is_builtin_group(one.api_version) for name in _made(one.object)

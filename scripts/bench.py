@@ -25,10 +25,12 @@ from flametest.clusters import ClusterOptions, provide
 from flametest.kube import KubeClient, connect
 from flametest.run.deploy import NAMESPACE, READY_SECONDS
 from flametest.run.project import Project
+from scripts import bench_edges
 
 ROOT = Path(__file__).parents[1]
 ADDRESS = "127.0.0.43"
 REPLACEMENT_SECONDS_MAX = 60.0
+EDGE_REQUESTS = 4000
 SMALL_NAMESPACE = "small"
 SMALL_PODS = 100
 # Says nothing and ends at once when it is asked to.
@@ -50,7 +52,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7, help="repeats of what is repeated (default 7)")
     rounds = parser.parse_args().rounds
     before = os.getloadavg()[0]
-    rows = [_help(rounds)]
+    rows = [_help(rounds), *_edges()]
     with tempfile.TemporaryDirectory() as home:
         os.environ["FLAMETEST_HOME"] = home
         rows += _sandbox(rounds)
@@ -65,6 +67,16 @@ def _help(rounds: int) -> Row:
     command = [sys.executable, "-m", "flametest.cli", "--help"]
     times = [_seconds(lambda: subprocess.run(command, check=True, capture_output=True)) for _ in range(rounds)]
     return Row("flametest --help", _spread(times), "< 0.3 s")
+
+
+def _edges() -> Iterator[Row]:
+    direct: dict[bool, float] = {}
+    for one in bench_edges.measure(EDGE_REQUESTS):
+        kind = "fresh" if one.fresh else "kept"
+        added = one.median_ms - direct.setdefault(one.fresh, one.median_ms)
+        aim = ">= 2,000 / s, +1 ms" if "edge" in one.way else ""
+        value = f"{one.per_second:,.0f} / s, {f'+{added:.2f}' if aim else f'{one.median_ms:.2f}'} ms"
+        yield Row(f"requests {one.way}, {kind} connections", value, aim)
 
 
 def _sandbox(rounds: int) -> Iterator[Row]:

@@ -18,6 +18,7 @@ from flametest.edgeproxy.rules import Effect, Match, Rule
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
+from flametest.faults.dns_outage import DnsOutage
 from flametest.faults.edge import Edge, rules_of
 from flametest.faults.healing import Healing, place_of
 from flametest.faults.http_faults import HttpFaults
@@ -58,6 +59,7 @@ FAULTS: Mapping[str, Fault] = {
         protocol="http",
     ),
     "rolling-restart": RollingRestart(NAMESPACE, "api"),
+    "dns-outage": DnsOutage(NAMESPACE, "frontend"),
     "edge-of-caller": Edge(
         NAMESPACE,
         "logic",

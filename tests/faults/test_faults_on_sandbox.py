@@ -24,6 +24,7 @@ LASTING = [
     "scaling",
     "dependency-outage",
     "network-partition",
+    "dns-outage",
     "intrusion",
     "bad-rollout",
     "node-drain",

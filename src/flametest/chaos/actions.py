@@ -20,6 +20,7 @@ from flametest.edgeproxy.rules import Effect, Match, Rule, RuleError, options
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
+from flametest.faults.dns_outage import DnsOutage
 from flametest.faults.edge import Edge, rules_of
 from flametest.faults.errors import FaultError, HealError
 from flametest.faults.http_faults import HttpFaults
@@ -44,6 +45,7 @@ __all__ = [
     "inject_bad_rollout",
     "inject_container_crash",
     "inject_dependency_outage",
+    "inject_dns_outage",
     "inject_edge",
     "inject_fault_proxy",
     "inject_intrusion",
@@ -252,6 +254,11 @@ def inject_fault_proxy(
     faults = HttpFaults(error_rate, latency_ms, latency_jitter_ms, abort_rate, statuses, seconds_max, seed)
     faults.check()
     return _inject(Edge(_in(namespace), service, rules_of(faults), protocol="http", seconds_max=seconds_max, seed=seed))
+
+
+def inject_dns_outage(app: str, namespace: str = "") -> Told:
+    """Let the pods of an app resolve no names until it is healed; see `DnsOutage`."""
+    return _inject(DnsOutage(_in(namespace), app))
 
 
 def inject_edge(

@@ -27,6 +27,7 @@ http_faults   errors, latency and aborts of HTTP, and what shows them; pure
 odds          whether a rate that was seen speaks for the one asked for; pure
 soundings     requests through the API server, sent to see what a fault does
 switches      the fault switches of pods
+apps          what the app of a fault names
 callers       who calls a Service, by the addresses of its pods
 proxy_parts   what the fault proxy is deployed as; pure
 proxy_deployment  deploys it, leads a Service to it and back, removes it
@@ -37,6 +38,7 @@ open_connections  ends connections that were open before
 waiting       bounded waits
 errors        the error tree
 
-The faults: `bad_rollout`, `container_crash`, `dependency_outage`, `edge`, `intrusion`, `network_partition`,
-`node_drain`, `node_loss`, `pod_deletion`, `random_errors`, `rolling_restart`, `scaling`, `service_removal`.
+The faults: `bad_rollout`, `container_crash`, `dependency_outage`, `dns_outage`, `edge`, `intrusion`,
+`network_partition`, `node_drain`, `node_loss`, `pod_deletion`, `random_errors`, `rolling_restart`, `scaling`,
+`service_removal`.
 """

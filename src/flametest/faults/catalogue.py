@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
+from flametest.faults.dns_outage import DnsOutage
 from flametest.faults.edge import Edge
 from flametest.faults.intrusion import Intrusion
 from flametest.faults.network_partition import NetworkPartition
@@ -24,6 +25,7 @@ FAULTS: tuple[type[Fault], ...] = (
     BadRollout,
     ContainerCrash,
     DependencyOutage,
+    DnsOutage,
     Edge,
     Intrusion,
     NetworkPartition,

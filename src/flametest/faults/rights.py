@@ -13,6 +13,7 @@ from flametest.faults.apps import KINDS
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
+from flametest.faults.dns_outage import DnsOutage
 from flametest.faults.edge import Edge
 from flametest.faults.intrusion import Intrusion
 from flametest.faults.network_partition import NetworkPartition
@@ -77,6 +78,9 @@ RIGHTS: Mapping[type[Fault], Callable[[Any], tuple[Right, ...]]] = {
     BadRollout: _always(*rights(DEPLOYMENTS, "get", "list", "patch"), *_OWNERS),
     ContainerCrash: _always(*_EXEC),
     DependencyOutage: _outage,
+    DnsOutage: _always(
+        *rights(NETWORK_POLICIES, "create", "delete", "get", "list"), *rights(SERVICES, "list"), *_APP, *_EXEC
+    ),
     Edge: _always(
         *rights(SERVICES, "create", "delete", "get", "list", "patch"),
         *rights(CONFIG_MAPS, "create", "delete", "get"),

@@ -18,7 +18,16 @@ __all__ = ["Demand", "Timeline", "demand", "phase_bounds", "prober_interval_seco
 
 # Faults that act on a workload, and leave alone how many pods it is to have.
 _COUNT_LEFT = frozenset(
-    {"bad_rollout", "edge", "fault_proxy", "intrusion", "network_partition", "random_errors", "rolling_restart"}
+    (
+        "bad_rollout",
+        "dns_outage",
+        "edge",
+        "fault_proxy",
+        "intrusion",
+        "network_partition",
+        "random_errors",
+        "rolling_restart",
+    )
 )
 
 

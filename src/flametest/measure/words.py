@@ -20,6 +20,7 @@ _DEEDS = {
     "delete_pods": "deleting",
     "delete_service": "removing",
     "dependency_outage": "taking away",
+    "dns_outage": "taking names from",
     "drain_nodes": "draining",
     "edge": "disturbing requests to",
     "fault_proxy": "disturbing requests to",  # in runs of elder versions

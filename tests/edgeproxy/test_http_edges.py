@@ -311,6 +311,10 @@ def test_a_limit_of_bandwidth_is_kept_within_a_tenth(proxied: Proxied) -> None:
     # Never quicker; how much slower is a matter of the machine, and measured by nox -s bench.
     assert told["received_bytes"] / told["seconds"] <= 110_000
     assert told["received_bytes"] >= 150_000
+    proxied.on({"effect": {"reset_after_ms": 300}})
+    assert proxied.sound(volume_bytes=1000, answer_seconds=60, hold_seconds=0.5)["end"] == "reset"
+    proxied.on({"effect": {"reset_after_bytes": 500}})
+    assert proxied.sound(volume_bytes=1000, answer_seconds=60)["end"] == "reset"
 
 
 def test_a_rule_that_makes_no_sense_is_refused_by_name(proxied: Proxied) -> None:

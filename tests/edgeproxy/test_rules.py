@@ -12,8 +12,7 @@ from flametest.edgeproxy.messages import NotHttpError, answer_of, request_of
 from flametest.edgeproxy.passing import Route
 from flametest.edgeproxy.rules import Effect, Match, Rule, RuleError, Unit, options, rules_from
 from flametest.edgeproxy.switch import SOUNDING_CALLER, SOUNDING_OTHER, Switch
-from flametest.faults.edge import rules_of
-from flametest.faults.http_faults import HttpFaults
+from flametest.faults.http_faults import HttpFaults, rules_of
 from flametest.faults.odds import binomial_range
 
 CALLER = "10.0.0.1"

@@ -197,6 +197,10 @@ def test_a_sounding_at_length_shows_bytes_and_bandwidth(proxied: Proxied) -> Non
     proxied.on({"effect": {"reset_after_bytes": 5000}})
     told = proxied.sound(volume_bytes=6000, answer_seconds=60)
     assert (told["received_bytes"], told["end"]) == (5000, "reset")
+    proxied.on({"effect": {"reset_after_ms": 300}})
+    told = proxied.sound(volume_bytes=1000, answer_seconds=60, hold_seconds=0.5)
+    assert (told["received_bytes"], told["end"]) == (1000, "reset")
+    assert told["seconds"] >= 0.3
     proxied.on({"effect": {"bytes_per_second": 50_000}})
     told = proxied.sound(volume_bytes=50_000, answer_seconds=60)
     assert told["received_bytes"] / told["seconds"] <= 55_000

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from flametest.faults.connection import Reach, reach, ready_pods
-from flametest.faults.edge import Edge, rules_of
+from flametest.faults.edge import Edge
 from flametest.faults.errors import FaultError
-from flametest.faults.http_faults import HttpFaults
+from flametest.faults.http_faults import HttpFaults, rules_of
 from flametest.faults.protocol import Fault
 from flametest.faults.proxy_parts import Front
 from flametest.faults.random_errors import RandomErrors

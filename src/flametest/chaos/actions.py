@@ -21,9 +21,9 @@ from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.dependency_outage import DependencyOutage
 from flametest.faults.dns_outage import DnsOutage
-from flametest.faults.edge import Edge, rules_of
+from flametest.faults.edge import Edge
 from flametest.faults.errors import FaultError, HealError
-from flametest.faults.http_faults import HttpFaults
+from flametest.faults.http_faults import HttpFaults, rules_of
 from flametest.faults.intrusion import INTRUDER, Intrusion
 from flametest.faults.network_partition import NetworkPartition
 from flametest.faults.node_drain import NodeDrain

@@ -48,6 +48,7 @@ class Order:
         talk: what a TCP service is told.
         answer_seconds: how long an answer is waited for.
         volume_bytes: when given, one connection asks the proxy itself for so many bytes.
+        hold_seconds: when given, that connection then waits for its end, for so long at least.
     """
 
     requests: int = 20
@@ -60,6 +61,7 @@ class Order:
     talk: Talk = Talk("greeting", b"")
     answer_seconds: float = ANSWER_SECONDS_MAX
     volume_bytes: int = 0
+    hold_seconds: float = 0.0
 
 
 def _talks() -> tuple[Talk, ...]:
@@ -158,7 +160,10 @@ async def _volume(route: Route, order: Order) -> dict[str, Any]:
             reader, writer = await _connect(route, order)
             writer.write(_payload(route, order) if route.protocol == "http" else bytes(wanted))
             try:
-                while received < wanted:
+                while received < wanted or order.hold_seconds:
+                    if received >= wanted and route.protocol == "http":
+                        # What is not read holds the answer up, which would be whole before.
+                        await asyncio.sleep(order.hold_seconds)
                     piece = await reader.read(HEAD_BYTES_MAX)
                     if not piece:
                         end = "closed"

@@ -9,14 +9,13 @@ Healing leads the Service back and removes all of it. See `flametest.edgeproxy` 
 import random
 import time
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from flametest.edgeproxy.rules import Effect, Match, Rule, RuleError
+from flametest.edgeproxy.rules import Rule, RuleError
 from flametest.faults.callers import addresses_of, callers_of, check_told_apart
 from flametest.faults.connection import Reach, reach, vantage
 from flametest.faults.edge_soundings import EdgeSoundings
 from flametest.faults.errors import FaultError
-from flametest.faults.http_faults import HttpFaults
 from flametest.faults.open_connections import end_open_connections
 from flametest.faults.policies import isolating
 from flametest.faults.protocol import Proof, State
@@ -39,28 +38,13 @@ from flametest.kube.resources import SERVICES, Object
 from flametest.kube.snapshots import snapshot
 from flametest.model.events import Target
 
-__all__ = ["Edge", "rules_of"]
+__all__ = ["Edge"]
 
 TLS_PORTS = ("https", "tls", "ssl")
 
 # What follows a caller's pods in this process, and what was done to open connections; another one needs neither.
 _followers: dict[tuple[str, str, str], Follower] = {}
 _ended: dict[tuple[str, str, str], str] = {}
-
-
-def rules_of(faults: HttpFaults) -> tuple[Rule, ...]:
-    """Return errors, aborts and latency of HTTP as rules, of which the first that applies counts."""
-    aborted, failed = faults.abort_rate, faults.error_rate
-    delayed: dict[str, Any] = {"delay_ms": faults.latency_ms, "jitter_ms": faults.latency_jitter_ms}
-    rules = []
-    if aborted:
-        rules.append(Rule(Effect(reset=True, **delayed), Match(share=aborted)))
-    if failed:
-        share = min(1.0, failed / (1 - aborted))
-        rules.append(Rule(Effect(status=faults.error_statuses, **delayed), Match(share=share)))
-    if any(delayed.values()):
-        rules.append(Rule(Effect(**delayed)))
-    return tuple(rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +151,7 @@ class Edge:
         switch = self._switch(client)
         seed = random.randrange(2**31) if self.seed is None else self.seed  # noqa: S311
         switch.turn_on(self.rules, self.seconds_max, seed)
-        # The Service leads to the proxy by now, so its pods are those of the proxy's own way to them.
-        origin = existing(client, SERVICES, self.namespace, self.front.origin)
-        pods = pods_behind(client, self.namespace, origin["spec"]["selector"])
-        callers = addresses_of(callers_of(client, self.namespace, self.caller)) if self.caller else []
-        route = _disturbed(routes_of(origin, pods[0], 0, self.protocol)) if pods else None
-        if route is not None:
-            own = addresses_of(pods_of_proxy(client, self.front))
-            _ended[self._key(client)] = end_open_connections(client, pods, route.number, callers, own)
+        _ended[self._key(client)] = self._end_open_connections(client)
 
     def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
         """Send soundings through the rules until they show them, and ask the proxy what it did and could not do."""
@@ -186,6 +163,21 @@ class Edge:
         checks.append(Proof(True, _ended.get(self._key(client), "")))
         told = "; ".join(check.evidence for check in checks if check.evidence)
         return Proof(all(check.proved for check in checks), told)
+
+    def _end_open_connections(self, client: KubeClient) -> str:
+        # The Service leads to the proxy by now; the proxy's own way to the pods has the same ports.
+        ports = {int(one["port"]): str(one.get("name", "")) for one in self._existing(client)["spec"]["ports"]}
+        origin = existing(client, SERVICES, self.namespace, self.front.origin)
+        pods = pods_behind(client, self.namespace, origin["spec"]["selector"])
+        callers = addresses_of(callers_of(client, self.namespace, self.caller)) if self.caller else []
+        own = addresses_of(pods_of_proxy(client, self.front))
+        numbers = [
+            route.number
+            for route in (routes_of(origin, pods[0]) if pods else ())
+            if self.port in (0, route.port, ports.get(route.port) or 0)
+        ]
+        told = [end_open_connections(client, pods, number, callers, own) for number in numbers]
+        return "; ".join(one for one in told if one)
 
     @staticmethod
     def heal(client: KubeClient, state: State) -> str:
@@ -199,6 +191,12 @@ class Edge:
         told = lead_back(client, front, kept, state["uid"])
         take_away(client, front)
         return f"{told}; the fault proxy, its program, its Service and its policies are removed"
+
+    def _callers_left(self, client: KubeClient) -> list[Object]:
+        try:
+            return callers_of(client, self.namespace, self.caller)
+        except FaultError:  # somebody has removed it
+            return []
 
     def _reached(self, client: KubeClient, state: State) -> Proof:
         """Return whether a pod that could connect to the Service still can; it is not asked where it is not to."""
@@ -277,7 +275,7 @@ class Edge:
         pods = callers_of(client, self.namespace, self.caller)
         check_told_apart(client, pods, place, lambda: dict(switch.state()["connections"]))
         follower = Follower(
-            lambda: callers_of(client, self.namespace, self.caller),
+            lambda: self._callers_left(client),
             lambda pod: switch.add_callers(addresses_of([pod])),
             time.monotonic() + self.seconds_max,
         )

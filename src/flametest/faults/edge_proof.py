@@ -9,7 +9,17 @@ from flametest.faults.http_faults import LATENCY_REQUESTS, Latency, delay_shown,
 from flametest.faults.odds import requests_needed
 from flametest.faults.protocol import Proof
 
-__all__ = ["Seen", "Volume", "judge", "judge_untouched", "judge_volume", "needs_order", "needs_volume", "soundings_of"]
+__all__ = [
+    "Seen",
+    "Volume",
+    "judge",
+    "judge_untouched",
+    "judge_volume",
+    "needs_order",
+    "needs_volume",
+    "shows",
+    "soundings_of",
+]
 
 BANDWIDTH_SHARE = 0.1
 BEYOND_FIRST = 5  # soundings after the last one that a "first n" means
@@ -52,6 +62,11 @@ def needs_volume(rule: Rule) -> bool:
     effect = rule.effect
     limits = (effect.bytes_per_second, effect.reset_after_bytes, effect.close_after_bytes, effect.reset_after_ms)
     return any(limits)
+
+
+def shows(effect: Effect) -> bool:
+    """Return whether ends or times of soundings show an effect."""
+    return bool(_ends(effect) or effect.delay_ms or effect.jitter_ms or effect.slice_delay_ms)
 
 
 def soundings_of(rules: Sequence[Rule]) -> int:

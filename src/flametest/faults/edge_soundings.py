@@ -12,6 +12,7 @@ from flametest.faults.edge_proof import (
     judge_volume,
     needs_order,
     needs_volume,
+    shows,
     soundings_of,
 )
 from flametest.faults.protocol import Proof
@@ -28,7 +29,8 @@ SENDERS_WAITING = 16  # each of them mostly waits
 WAITING_MS = 50.0
 TRAFFIC_SECONDS_MAX = 10.0
 VOLUME_SECONDS = 2.0
-VOLUME_BYTES = 2_000_000
+VOLUME_BYTES = 1000
+HOLD_SECONDS = 0.3
 ROUNDS_MAX = 2  # an interval of 99 % misses one time in a hundred; two in a row, in ten thousand
 ANYTHING = "flametest-sounding"  # in the place of a pattern's rest
 
@@ -74,9 +76,11 @@ class EdgeSoundings:
         rule = self._rules[0]
         if len(self._rules) == 1 and needs_volume(rule) and rule.effect.towards("response"):
             return self._shown_volume(rule)
+        if not any(shows(one.effect) for one in self._rules):
+            return self._shown_by_traffic("no sounding shows it")
         before = self.direct()
         if set(before.ends) <= {"silent", "closed"} and not rule.effect.endings:
-            return self._shown_by_traffic()
+            return self._shown_by_traffic("the service answers no sounding")
         return judge(self._rules, before, self._through())
 
     def _shown_volume(self, rule: Rule) -> Proof:
@@ -84,18 +88,21 @@ class EdgeSoundings:
         limit = effect.reset_after_bytes or effect.close_after_bytes
         paced = int(effect.bytes_per_second * VOLUME_SECONDS) if effect.bytes_per_second else 0
         seconds = VOLUME_SECONDS * 2 + (effect.delay_ms + effect.jitter_ms + effect.reset_after_ms) / 1000
+        hold_seconds = effect.reset_after_ms / 1000 + HOLD_SECONDS if effect.reset_after_ms else 0
         wanted = limit + 1 if limit else paced or VOLUME_BYTES
-        volume = self._switch.sound_volume(volume_bytes=wanted, answer_seconds=seconds, **self._meant())
+        volume = self._switch.sound_volume(
+            volume_bytes=wanted, answer_seconds=seconds + hold_seconds, hold_seconds=hold_seconds, **self._meant()
+        )
         return judge_volume(effect, volume)
 
-    def _shown_by_traffic(self) -> Proof:
-        """Return whether the proxy has affected real traffic: for a service that no sounding makes answer."""
+    def _shown_by_traffic(self, reason: str) -> Proof:
+        """Return whether the proxy has affected real traffic."""
 
         def affected() -> int:
             return int(self._switch.state()["counts"].get("affected", 0))
 
         seen = wait_for(affected, TRAFFIC_SECONDS_MAX) or 0
-        return Proof(bool(seen), f"the service answers no sounding; the proxy affected {seen} real connections")
+        return Proof(bool(seen), f"{reason}; the proxy affected {seen} real connections")
 
     def _through(self) -> Seen:
         effects = [rule.effect for rule in self._rules]

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from flametest.edgeproxy.rules import Effect, Match, Rule
 from flametest.faults.errors import FaultError
 from flametest.faults.odds import CONFIDENCE, binomial_range, requests_needed
 from flametest.faults.protocol import Proof
 
-__all__ = ["LATENCY_REQUESTS", "HttpFaults", "Latency", "Sounding", "delay_shown", "judge", "rate_shown"]
+__all__ = ["LATENCY_REQUESTS", "HttpFaults", "Latency", "Sounding", "delay_shown", "judge", "rate_shown", "rules_of"]
 
 LATENCY_REQUESTS = 20  # for its median and its quick end
 ADDED_SHARE_MIN = 0.8  # of the latency that was asked for: what is measured differs a little by chance
@@ -123,6 +124,21 @@ class Sounding:
     def failed(self) -> int:
         """Return how many were not answered, or by a server's error."""
         return sum(number for status, number in self.statuses.items() if status == 0 or status >= 500)
+
+
+def rules_of(faults: HttpFaults) -> tuple[Rule, ...]:
+    """Return errors, aborts and latency of HTTP as rules, of which the first that applies counts."""
+    aborted, failed = faults.abort_rate, faults.error_rate
+    delayed: dict[str, Any] = {"delay_ms": faults.latency_ms, "jitter_ms": faults.latency_jitter_ms}
+    rules = []
+    if aborted:
+        rules.append(Rule(Effect(reset=True, **delayed), Match(share=aborted)))
+    if failed:
+        share = min(1.0, failed / (1 - aborted))
+        rules.append(Rule(Effect(status=faults.error_statuses, **delayed), Match(share=share)))
+    if any(delayed.values()):
+        rules.append(Rule(Effect(**delayed)))
+    return tuple(rules)
 
 
 def judge(faults: HttpFaults, before: Latency, seen: Sounding) -> Proof:

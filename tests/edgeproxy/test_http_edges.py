@@ -186,6 +186,14 @@ def test_a_request_that_the_service_hangs_up_on_is_not_sent_again(proxied: Proxi
     assert Behind.hung_up == before + 1
 
 
+def test_a_request_that_breaks_off_breaks_off_at_the_service_too(proxied: Proxied) -> None:
+    with proxied.socket() as sock:
+        sock.sendall(b"POST /half HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf")
+        sock.shutdown(socket.SHUT_WR)
+        with pytest.raises(ConnectionResetError):
+            sock.recv(1)
+
+
 def test_what_is_no_http_is_passed_on_and_counted(proxied: Proxied) -> None:
     before = proxied.counts().get("not_http", 0)
     with proxied.socket() as sock:

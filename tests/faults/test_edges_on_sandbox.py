@@ -15,7 +15,7 @@ from flametest.faults.proxy_parts import Front
 from flametest.faults.proxy_switch import ProxySwitch
 from flametest.faults.wrapper import applied
 from flametest.kube.execute import execute
-from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, PODS
+from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, PODS
 from tests.faults.driver import FAULTS
 from tests.faults.system import System, wait_until
 
@@ -156,3 +156,27 @@ def test_the_proxy_needs_no_image_of_ours_and_keeps_the_restricted_profile(
         proxy = system.client.api.get(DEPLOYMENTS.path(NAMESPACE, Front(NAMESPACE, "redis").proxy))
         (container,) = proxy["spec"]["template"]["spec"]["containers"]
         assert container["image"] == "python:3.12-alpine"
+
+
+def test_a_caller_whose_egress_is_limited_comes_through_the_proxy(system: System) -> None:
+    before = system.whole()
+    to = [{"podSelector": {"matchLabels": {"app": "logic"}}}]
+    dns = {"ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}
+    spec = {
+        "podSelector": {"matchLabels": {"app": "frontend"}},
+        "policyTypes": ["Egress"],
+        "egress": [{"to": to, "ports": [{"port": 8080}]}, dns],
+    }
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "out"}, "spec": spec}
+    system.client.api.send("POST", NETWORK_POLICIES.path(NAMESPACE), policy)
+    try:
+        limited = system.whole()
+        rule = Rule(Effect(status=(503,)), Match(path="/events/1"), of_caller=True)
+        with applied(Edge(NAMESPACE, "logic", (rule,), 8080, "http", "frontend"), system.injector()) as proof:
+            assert proof.proved, proof.evidence
+            frontend = pod_of(system, "frontend")
+            assert asked(system, frontend, COUNTING.format(count=5, path="/events/1")) == "5 5\n"
+        assert is_without_trace(system, limited, "logic")
+    finally:
+        system.client.api.send("DELETE", NETWORK_POLICIES.path(NAMESPACE, "out"))
+    assert is_without_trace(system, before, "logic")

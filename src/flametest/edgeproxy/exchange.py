@@ -66,7 +66,10 @@ class HttpConnection(Connection):
             return False
         lane = Lane(upstream[1], "request", self.effect, self.switch)
         await lane.send(request.raw)
-        sending = asyncio.create_task(copy_body(self.reader, request.body_bytes, lane)) if request.body_bytes else None
+        sending = None
+        if request.body_bytes:
+            sending = asyncio.create_task(copy_body(self.reader, request.body_bytes, lane), name="request body")
+            sending.add_done_callback(self._sent)
         try:
             goes_on = await self._answer_of(request, upstream)
             return goes_on and (sending is None or sending.done()) and not request.closes
@@ -74,6 +77,11 @@ class HttpConnection(Connection):
             if sending is not None:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
+
+    def _sent(self, sending: "asyncio.Task[None]") -> None:
+        """End it when a request's body broke off: the service would wait for the rest of it."""
+        if not sending.cancelled() and sending.exception() is not None:
+            self.abort()
 
     async def _answer_of(self, request: Head, upstream: Streams) -> bool:
         reader = upstream[0]

@@ -151,7 +151,7 @@ async def _sent(writer: asyncio.StreamWriter) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + SENT_SECONDS_MAX
     left = array.array("i", [0])
-    while loop.time() < end:
+    while sock.fileno() >= 0 and loop.time() < end:
         fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, left)
         if not left[0]:
             return

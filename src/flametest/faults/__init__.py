@@ -28,6 +28,7 @@ odds          whether a rate that was seen speaks for the one asked for; pure
 soundings     requests through the API server, sent to see what a fault does
 switches      the fault switches of pods
 apps          what the app of a fault names
+egress        lets callers whose egress is limited connect to the fault proxy
 callers       who calls a Service, by the addresses of its pods
 proxy_parts   what the fault proxy is deployed as; pure
 proxy_deployment  deploys it, leads a Service to it and back, removes it

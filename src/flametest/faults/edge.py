@@ -17,7 +17,6 @@ from flametest.faults.connection import Reach, reach, vantage
 from flametest.faults.edge_soundings import EdgeSoundings
 from flametest.faults.errors import FaultError
 from flametest.faults.open_connections import end_open_connections
-from flametest.faults.policies import isolating
 from flametest.faults.protocol import Proof, State
 from flametest.faults.proxy_deployment import (
     check_free,
@@ -106,11 +105,6 @@ class Edge:
         check_free(client, self.front)
         routes = self._routes(client, service)
         self._check_plain(service)
-        if isolating(client, self.namespace, None, "Egress"):
-            raise FaultError(
-                "a NetworkPolicy limits what pods may connect to, and the fault proxy is not among it",
-                "use the service's own fault switch, or an environment without such policies",
-            )
         if self.caller and not callers_of(client, self.namespace, self.caller):
             raise FaultError(f"the caller {self.caller!r} has no pod that runs", "scale it up")
         address, port = service["spec"]["clusterIP"], _disturbed(routes).port

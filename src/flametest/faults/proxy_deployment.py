@@ -7,6 +7,7 @@ until nothing comes to the proxy any more, and all of it is removed.
 from collections.abc import Sequence
 
 from flametest.faults import switches
+from flametest.faults.egress import companions
 from flametest.faults.errors import FaultError, HealError
 from flametest.faults.policies import isolating
 from flametest.faults.proxy_parts import Front, Route
@@ -82,7 +83,7 @@ def deploy(client: KubeClient, front: Front, service: Object, routes: Sequence[R
     pods = pods_behind(client, front.namespace, service["spec"]["selector"])
     guarded = isolating(client, front.namespace, {str(pod["metadata"]["uid"]) for pod in pods}, "Ingress")
     origin = _make(client, front, SERVICES, front.origin_service(service, routes))
-    for policy in front.policies(service, routes, guarded):
+    for policy in (*front.policies(service, routes, guarded), *companions(client, front, pods, routes)):
         _make(client, front, NETWORK_POLICIES, policy)
     _make(client, front, CONFIG_MAPS, front.program())
     image = helper_image()
@@ -134,8 +135,11 @@ def take_away(client: KubeClient, front: Front) -> None:
     remove(client, DEPLOYMENTS, front.namespace, front.proxy, seconds_max=GONE_SECONDS_MAX)
     if not wait_for(lambda: not pods_of_proxy(client, front), GONE_SECONDS_MAX):
         raise HealError(f"the proxy's pods are still there after {GONE_SECONDS_MAX:g} s", "run `flametest undo`")
+    own = {"labelSelector": f"app.kubernetes.io/name={front.proxy}"}
+    listed = client.api.listed(NETWORK_POLICIES.path(front.namespace), own).items
+    policies = {front.proxy, front.origin, *(str(one["metadata"]["name"]) for one in listed)}
     rest = [(CONFIG_MAPS, front.proxy), (SERVICES, front.origin)]
-    for resource, name in (*rest, (NETWORK_POLICIES, front.proxy), (NETWORK_POLICIES, front.origin)):
+    for resource, name in (*rest, *((NETWORK_POLICIES, name) for name in sorted(policies))):
         remove(client, resource, front.namespace, name, seconds_max=GONE_SECONDS_MAX)
 
 

@@ -15,7 +15,10 @@ from flametest.faults.helper_pod import HELPER_USER
 from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES, Object
 from flametest.kube.restricted import container_security, pod_security
 
-__all__ = ["Front", "Route", "program", "routes_of"]
+__all__ = ["PROXY_PREFIX", "Front", "Route", "program", "routes_of"]
+
+PROXY_PREFIX = "flametest-fault-proxy-"
+"""What the names of everything begin with that belongs to a proxy, or its label that tells so."""
 
 PROGRAM = "edgeproxy"
 PROGRAM_FOLDER = "/program"
@@ -119,7 +122,7 @@ class Front:
     @property
     def proxy(self) -> str:
         """Return the name of what the proxy is: its Deployment, ConfigMap and policy, and the label ``app`` of pods."""
-        return f"flametest-fault-proxy-{self.service}"
+        return f"{PROXY_PREFIX}{self.service}"
 
     @property
     def origin(self) -> str:
@@ -228,6 +231,14 @@ class Front:
             }
             policies.append(self._policy(self.origin, admitting))
         return policies
+
+    def companion(self, number: int, policy: Object, routes: Sequence[Route]) -> Object:
+        """Return a policy that lets the pods of ``policy`` connect to the proxy, at the ports of ``routes``."""
+        ports = [{"protocol": "TCP", "port": route.listen} for route in routes]
+        egress = {"to": [{"podSelector": {"matchLabels": self.labels}}], "ports": ports}
+        selector = policy["spec"].get("podSelector") or {}
+        spec = {"podSelector": selector, "policyTypes": ["Egress"], "egress": [egress]}
+        return self._policy(f"{self.origin}-callers-{number}", spec)
 
     def repointed(self, service: Object, routes: Sequence[Route]) -> Object:
         """Return the merge patch that leads a Service to the proxy."""

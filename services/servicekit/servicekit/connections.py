@@ -71,4 +71,5 @@ class ConnectionPool:
         return None
 
     async def _connect(self) -> AsyncConnection:
-        return await AsyncConnection.connect(self._conninfo, autocommit=True)
+        # Else it is the server's, and of one that was initialised as SQL_ASCII psycopg returns text as bytes.
+        return await AsyncConnection.connect(self._conninfo, autocommit=True, client_encoding="utf8")

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from flametest.edgeproxy.rules import Effect, Match, Rule
-from flametest.faults.callers import addresses_of, callers_of
+from flametest.faults.callers import addresses_of, callers_of, check_told_apart
+from flametest.faults.connection import Reach, Reached
 from flametest.faults.edge import Edge
 from flametest.faults.edge_proof import Seen, Volume, judge, judge_untouched, judge_volume, soundings_of
 from flametest.faults.errors import FaultError
@@ -152,3 +153,26 @@ def test_a_port_that_says_that_it_is_encrypted_is_not_read(client: Any) -> None:
     with pytest.raises(FaultError, match="port 443 speaks TLS: methods, paths, headers and statuses are encrypted"):
         fault.record(client, fault.targets(client))
     assert client.api.sent == []
+
+
+@pytest.mark.parametrize(
+    ("reached", "seen_from", "told"),
+    [
+        (Reached(Reach.CONNECTED), {"10.0.0.1": 1}, ""),
+        (Reached(Reach.CONNECTED), {"192.168.0.1": 1}, "the network masquerades addresses"),
+        (Reached(Reach.UNKNOWN, "no shell"), {"10.0.0.1": 3}, ""),
+        (Reached(Reach.UNKNOWN, "no shell"), {"192.168.0.1": 3}, "is open: no shell; the proxy saw 192.168.0.1"),
+        (Reached(Reach.UNKNOWN, "no shell"), {}, "the proxy saw nobody"),
+    ],
+)
+def test_a_caller_that_cannot_be_told_apart_is_refused(
+    client: Any, monkeypatch: pytest.MonkeyPatch, reached: Reached, seen_from: dict[str, int], told: str
+) -> None:
+    monkeypatch.setattr("flametest.faults.callers.try_to_reach", lambda *_: reached)
+    monkeypatch.setattr("flametest.faults.callers.SEEN_SECONDS_MAX", 0.0)
+    pods = client.api.get(PODS.path("flametest"))["items"]
+    if not told:
+        check_told_apart(client, pods, ("10.96.0.7", 80), lambda: seen_from)
+        return
+    with pytest.raises(FaultError, match=told):
+        check_told_apart(client, pods, ("10.96.0.7", 80), lambda: seen_from)

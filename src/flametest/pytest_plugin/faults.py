@@ -219,7 +219,8 @@ def no_fault(workload: str) -> FaultRequest:
 
 
 def _http_edge(namespace: str, service: str, faults: "HttpFaults") -> "Fault":
-    from flametest.faults.edge import Edge, rules_of  # noqa: PLC0415
+    from flametest.faults.edge import Edge  # noqa: PLC0415
+    from flametest.faults.http_faults import rules_of  # noqa: PLC0415
 
     faults.check()
     return Edge(namespace, service, rules_of(faults), protocol="http")

@@ -1,5 +1,6 @@
 """How tests are divided among workers, when they run side by side (``pytest --numprocesses N --dist loadfile``)."""
 
+import os
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -14,6 +15,9 @@ _SHARING = frozenset({"end_to_end", "faults"})
 
 _LONGEST = "faults"
 _APART = "test_faults_on_sandbox.py"  # long enough for a worker, and a system, of its own
+
+# What base images the machine has must not decide what a test does: those that build say so.
+os.environ["FLAMETEST_BUILD"] = "never"
 
 settings.register_profile("side by side", deadline=None)  # an example waits for other workers, too
 settings.load_profile("side by side")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flametest.clusters import ClusterError
+from flametest.clusters.buildsources import read_sources
 from flametest.clusters.minikube_failures import explain
-from flametest.clusters.minikube_images import read_sources
 from flametest.clusters.minikube_status import STATUS_CODES, ProfileState, read_status
 from flametest.clusters.minikube_tool import Answer
 

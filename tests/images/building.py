@@ -212,6 +212,7 @@ def _configuration(image: TestImage) -> bytes:
         "architecture": image.architecture,
         "os": "linux",
         "config": image.config,
+        "history": [{"created_by": "a test"} for _ in image.layers],
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{_digest(one)}" for one in image.layers]},
     }
     return json.dumps(content, sort_keys=True).encode()

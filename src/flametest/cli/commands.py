@@ -250,6 +250,11 @@ def find_cluster(where: Where, project: Project, contexts: Sequence[BuildContext
     if where.options_of_minikube and where.cluster != "minikube":
         message = f"{', '.join(where.options_of_minikube)} belongs to Minikube, and the cluster is {where.cluster}"
         raise ClusterError(message, "leave it out, or add --cluster minikube")
+    if where.build == "always" and where.cluster != "sandbox":
+        message = f"--build always belongs to the sandbox, and the cluster is {where.cluster}"
+        raise ClusterError(
+            message, "leave it out: Minikube builds the project's images always, other clusters pull them"
+        )
     return provide(where.cluster, replace(_options(project, where), contexts=tuple(contexts)))
 
 
@@ -282,6 +287,7 @@ def _options(project: Project, where: Where | None = None) -> ClusterOptions:
         nodes=named.nodes,
         images=named.images,
         driver=named.driver,
+        build=named.build,
         delete=named.delete,
     )
 

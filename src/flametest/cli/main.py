@@ -13,7 +13,7 @@ import click
 from flametest import __version__
 from flametest.cli.ending import guarded
 from flametest.cli.ratetype import RateType
-from flametest.cli.where import Where, at_cluster, making_minikube
+from flametest.cli.where import Where, at_cluster, building_images, making_minikube
 from flametest.model.helperimage import HELPER_IMAGE
 
 __all__ = ["main"]
@@ -99,6 +99,7 @@ def main() -> None:
 @main.command()
 @at_cluster
 @making_minikube
+@building_images
 @_SUITE
 @_EXPERIMENTS
 @_SKIP
@@ -179,6 +180,7 @@ def run(where: Where, **options: Any) -> int:
 @click.option("--strict", is_flag=True, help="Refuse manifests with kinds that the cluster does not serve.")
 @at_cluster
 @making_minikube
+@building_images
 def up(where: Where, sources: tuple[Path, ...], kustomization: Path | None, bare: bool, strict: bool) -> int:
     """Deploy manifests, by default those of the project, and leave the system running.
 
@@ -189,6 +191,8 @@ def up(where: Where, sources: tuple[Path, ...], kustomization: Path | None, bare
 
     if bool(sources) + bool(kustomization) + bare > 1:
         raise click.UsageError("DIR or FILE, --kustomize and --bare exclude one another")
+    if bare and where.build == "always":
+        raise click.UsageError("--build always belongs to manifests, which name what is to be built; --bare has none")
     return bring_up_bare(where) if bare else bring_up(where, sources, kustomization, strict=strict)
 
 

@@ -11,7 +11,7 @@ import click
 from flametest.clusters.protocol import DEFAULT_NAMESPACE
 from flametest.model.routes import CA_FILE, INSECURE, TRUSTED_HERE, Trust
 
-__all__ = ["Where", "at_cluster", "making_minikube"]
+__all__ = ["Where", "at_cluster", "building_images", "making_minikube"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Where:
         images: ready images that Minikube loads instead of building them.
         driver: what Minikube runs its nodes on; empty for its own choice.
         delete: whether Minikube's profile is removed instead of being stopped.
+        build: whether the sandbox builds the project's images: auto, always or never.
         trust: whose certificates the entry may show.
         is_namespace_named: whether the user has named the namespace, so that no other one is meant.
     """
@@ -41,6 +42,7 @@ class Where:
     delete: bool = False
     is_namespace_named: bool = False
     trust: Trust = TRUSTED_HERE
+    build: str = "auto"
 
     @property
     def options_of_minikube(self) -> tuple[str, ...]:
@@ -137,3 +139,22 @@ def making_minikube(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, where=replace(where, nodes=nodes, images=images, driver=driver), **options)
 
     return with_minikube
+
+
+def building_images(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give ``command`` the option of how the sandbox gets the project's images, which it gets as part of ``where``."""
+
+    @click.option(
+        "--build",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        envvar="FLAMETEST_BUILD",
+        help="Whether the sandbox has the images of images.toml built, by buildah or Docker: where their base images "
+        "are here, always, or never, so that it reads their Dockerfiles.",
+    )
+    @wraps(command)
+    def with_build(*args: Any, where: Where, build: str, **options: Any) -> Any:
+        return command(*args, where=replace(where, build=build), **options)
+
+    return with_build

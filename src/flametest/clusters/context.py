@@ -9,6 +9,7 @@ import json
 import os
 import re
 import zlib
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,14 @@ class ContextCluster:
         with self._connect(access) as client:
             client.version()
         return access
+
+    def own_images(self, _references: Collection[str]) -> tuple[str, ...]:
+        """Return none: the cluster's nodes have them, or pull them."""
+        return ()
+
+    def make_images(self, _names: Collection[str], _said: Callable[[str], None]) -> str:
+        """Make none."""
+        return ""
 
     def find(self) -> Access | None:
         """Return how the system is reached, or None when its namespace is not there."""

@@ -9,15 +9,16 @@ profile is Flametest's and which images it was given; they go with the profile.
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import yaml
 
+from flametest.clusters.buildsources import BuildSource, read_sources
 from flametest.clusters.minikube_failures import RECREATE
-from flametest.clusters.minikube_images import BuildSource, build_images, load_images, read_sources
+from flametest.clusters.minikube_images import build_images, load_images
 from flametest.clusters.minikube_records import MinikubeRecords, ProfileRecord
 from flametest.clusters.minikube_status import STATUS_CODES, ProfileState, ProfileStatus, read_status
 from flametest.clusters.minikube_tool import Minikube, find_program
@@ -71,6 +72,14 @@ class MinikubeCluster:
             self._start(tool, status)
             self._provide_images(tool, sources)
             return self._access(tool)
+
+    def own_images(self, _references: Collection[str]) -> tuple[str, ...]:
+        """Return none: `up` builds or loads them."""
+        return ()
+
+    def make_images(self, _names: Collection[str], _said: Callable[[str], None]) -> str:
+        """Make none."""
+        return ""
 
     def find(self) -> Access | None:
         """Return how the running profile is reached; None when it does not run or Flametest did not make it."""

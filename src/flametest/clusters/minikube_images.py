@@ -5,72 +5,22 @@ by the image being there, and by what the log says of each node: ``minikube imag
 when the build failed (pkg/minikube/machine/build_images.go returns no error, in 1.37 as in 1.38).
 """
 
-import hashlib
 import json
-import os
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from flametest.clusters.buildcontext import context_files
+from flametest.clusters.buildsources import BuildSource
 from flametest.clusters.minikube_tool import Minikube
 from flametest.clusters.protocol import ClusterError
 
-__all__ = ["BuildSource", "build_images", "load_images", "read_sources"]
+__all__ = ["build_images", "load_images"]
 
 _LOADED = "loaded"  # in place of a digest
 _BUILD_SECONDS_MAX = 1200.0
 _LOAD_SECONDS_MAX = 600.0
 _LIST_SECONDS_MAX = 120.0
 _FAILED_NODES = re.compile(r"failed building to: *(\S.*)")
-
-
-@dataclass(frozen=True, slots=True)
-class BuildSource:
-    """What an image is built from.
-
-    Attributes:
-        name: repository and tag, as the manifests name it.
-        context: the folder of the build context.
-        dockerfile: path of the Dockerfile, relative to the context.
-    """
-
-    name: str
-    context: Path
-    dockerfile: str
-
-    def digest(self) -> str:
-        """Return the SHA-256 over names and contents of the build context, as hexadecimal digits."""
-        digest = hashlib.sha256()
-        for path in context_files(self.context, self.dockerfile):
-            content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
-            digest.update(str(path.relative_to(self.context)).encode() + b"\0" + content + b"\0")
-        return digest.hexdigest()
-
-
-def read_sources(images_file: Path | None) -> tuple[BuildSource, ...]:
-    """Return the images that ``images_file`` names; none without one.
-
-    Raises:
-        ClusterError: it cannot be read, or names a Dockerfile that is not there.
-    """
-    remedy = 'each [[image]] needs name = "repository:tag" and context = "folder", with a Dockerfile'
-    if images_file is None:
-        return ()
-    root = images_file.absolute().parent.parent
-    try:
-        images = tomllib.loads(images_file.read_text(encoding="utf-8")).get("image", [])
-        sources = tuple(
-            BuildSource(one["name"], root / one["context"], one.get("dockerfile", "Dockerfile")) for one in images
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ClusterError(f"cannot read {images_file}: {error!r}", remedy) from error
-    for source in sources:
-        if not (source.context / source.dockerfile).is_file():
-            raise ClusterError(f"image {source.name}: {source.context / source.dockerfile} is no file", remedy)
-    return sources
 
 
 def build_images(tool: Minikube, sources: Iterable[BuildSource], built: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 Implementers must not touch the user's own kubeconfig or current context, and must bound every wait.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypedDict
@@ -61,6 +61,7 @@ class ClusterOptions:
         nodes: how many nodes Minikube starts; None for as many as it has, or one.
         images: ready images that Minikube loads instead of building them: archives, folders of them, or names.
         driver: what Minikube runs its nodes on; empty for its own choice.
+        build: whether the sandbox has the project's images built: ``auto`` (where it can), ``always`` or ``never``.
         delete: whether `down` removes Minikube's profile for good instead of stopping it.
         sandbox: name of the sandbox; of one that is not ``default`` nothing stays when it ends.
     """
@@ -79,6 +80,7 @@ class ClusterOptions:
     nodes: int | None = None
     images: tuple[str, ...] = ()
     driver: str = ""
+    build: str = "never"
     delete: bool = False
     sandbox: str = DEFAULT_SANDBOX
 
@@ -172,6 +174,20 @@ class Cluster(Protocol):
 
         Raises:
             ClusterError: it could not be started; nothing is left running.
+        """
+
+    def own_images(self, references: Collection[str]) -> tuple[str, ...]:
+        """Return those of the images that are made here, by `make_images`, before the cluster starts."""
+
+    def make_images(self, names: Collection[str], said: Callable[[str], None]) -> str:
+        """Make images that `own_images` has returned, and return how each is had, and why so.
+
+        Args:
+            names: which.
+            said: gets what is being done.
+
+        Raises:
+            ClusterError: one cannot be made.
         """
 
     def find(self) -> Access | None:

@@ -1,12 +1,17 @@
 """The embedded sandbox as a cluster provider."""
 
 import shutil
+from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
+from flametest.clusters.buildsources import read_sources
 from flametest.clusters.protocol import DEFAULT_SANDBOX, Access, ClusterError, ClusterOptions
+from flametest.clusters.sandbox_images import BuildWhen, ImageMaker, Made, summary
 from flametest.sandbox import launch
 from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.images import ImageStore
 from flametest.sandbox.images.copying import SKOPEO
 from flametest.sandbox.images.unpacking import UMOCI
 
@@ -28,6 +33,7 @@ class SandboxCluster:
             node_port_address=options.node_port_address,
             namespace=options.namespace,
         )
+        self._made: tuple[Made, ...] = ()
 
     @property
     def pulls_images(self) -> bool:
@@ -38,19 +44,37 @@ class SandboxCluster:
     def note(self) -> str:
         """Return what the sandbox that runs does not emulate."""
         sandbox = launch.find(self._sandbox)
-        limits = ""
+        limits, builds = "", "Dockerfiles are read and not built"
         if sandbox is not None:
+            if sandbox.builds:
+                builds = f"the images {', '.join(sandbox.builds)} were built, other Dockerfiles are read and not built"
             limits = f", limits of memory and CPU are {'' if sandbox.enforces_limits else 'not '}enforced"
         return (
             "The embedded sandbox runs pods as real processes on one Linux machine. Its nodes are simulated, "
-            f"Dockerfiles are read and not built{limits}; times are those of this machine."
+            f"{builds}{limits}; times are those of this machine."
         )
+
+    def own_images(self, references: Collection[str]) -> tuple[str, ...]:
+        """Return those of the images that images.toml names."""
+        return self._maker.own(references)
+
+    def make_images(self, names: Collection[str], said: Callable[[str], None]) -> str:
+        """Build images, or leave them to be read; the sandbox runs them so from its next `up`."""
+        self._made = self._maker.make(names, said)
+        return summary(self._made)
+
+    @cached_property
+    def _maker(self) -> ImageMaker:
+        store = ImageStore(launch.image_store(self._sandbox.home))
+        return ImageMaker(read_sources(self._options.images_file), store, BuildWhen(self._options.build))
 
     def up(self) -> Access:
         """Start the sandbox, or find the one that runs."""
         try:
             sandbox = launch.start(self._sandbox)
             sandbox.offer({one.image: (one.context, one.dockerfile) for one in self._options.contexts})
+            if self._made:
+                sandbox.use_builds({one.name: one.digest for one in self._made})
         except SandboxError as error:
             raise ClusterError(str(error), error.remedy) from error
         return self._access(sandbox)

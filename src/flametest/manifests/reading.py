@@ -103,12 +103,29 @@ class Reading:
     origin: str = ""
     digest: str = ""
 
+    @property
+    def images(self) -> frozenset[str]:
+        """Return the images of all containers, also of templates inside objects of kinds that nobody knows here."""
+        return frozenset(image for one in self.manifests for image in _images(one.object))
+
     def namespace(self, default: str) -> str:
         """Return the namespace of the system: the one that its workloads name, ``default`` if some name none."""
         named = Counter(one.namespace for one in self.manifests if one.kind in WORKLOADS)
         if not named or named[""] or named[default]:
             return default
         return named.most_common(1)[0][0]
+
+
+def _images(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _images(one)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            if key == "image" and isinstance(one, str):
+                yield one
+            else:
+                yield from _images(one)
 
 
 def read_manifests(*sources: Path) -> Reading:

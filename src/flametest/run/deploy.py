@@ -189,6 +189,8 @@ def _entered(client: KubeClient, cluster: Cluster, access: Access, options: Depl
 def _apply(
     cluster: Cluster, reading: Reading, progress: Progress, options: DeployOptions, *, fresh: bool
 ) -> tuple[Access, Changes]:
+    if cluster.is_own:
+        _make_images(cluster, reading, progress)
     access = _started(cluster, progress, fresh=fresh) if cluster.is_own else cluster.up()
     system = placed(reading, access.namespace)
     for note in system.notes[len(reading.notes) :]:
@@ -226,6 +228,13 @@ def _namespaces(manifests: Sequence[Manifest], namespace: str) -> list[str]:
     """Return the namespaces in which something runs, the asked one first."""
     others = {one.namespace for one in manifests if one.kind in WORKLOADS} - {namespace, ""}
     return [namespace, *sorted(others)]
+
+
+def _make_images(cluster: Cluster, reading: Reading, progress: Progress) -> None:
+    names = cluster.own_images(reading.images)
+    if names:
+        with progress.step("make the project's images") as step:
+            step.saw(cluster.make_images(names, step.saw))
 
 
 def _started(cluster: Cluster, progress: Progress, *, fresh: bool) -> Access:

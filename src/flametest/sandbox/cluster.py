@@ -142,6 +142,7 @@ def _make_agent(settings: Settings, registry: Registry, pod_network: NamespacedP
             ImageStore(Path(settings.image_store)) if settings.image_store else None,
             link.fetch if settings.image_store and all(map(shutil.which, (SKOPEO, UMOCI))) else None,
             install=link.install if settings.image_store else None,
+            builds=settings.builds_file,
             one_user=not idmaps.has_other_users(),
         ),
     )

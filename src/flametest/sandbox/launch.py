@@ -19,6 +19,7 @@ from typing import Any
 from flametest.sandbox import controlgroups, requirements, statefolder
 from flametest.sandbox.credentials import CONTEXT_NAME, kubeconfig, make_credentials, write_private
 from flametest.sandbox.errors import SandboxError
+from flametest.sandbox.images.builds import read_builds, write_builds
 from flametest.sandbox.images.offered import offered_file, offering
 from flametest.sandbox.processes import (
     end_process,
@@ -28,7 +29,7 @@ from flametest.sandbox.processes import (
     proportional_set_bytes,
     readable,
 )
-from flametest.sandbox.settings import Settings
+from flametest.sandbox.settings import BUILDS_FILE_NAME, Settings
 from flametest.sandbox.supervisor import STATE_FILE_NAME, STOP_SECONDS_MAX
 
 __all__ = ["Sandbox", "SandboxOptions", "default_home", "find", "has_ended", "image_store", "start"]
@@ -132,6 +133,15 @@ class Sandbox:
     def enforces_limits(self) -> bool:
         """Return whether limits of containers are enforced in it, as control groups could be made for it."""
         return controlgroups.find(self.state_folder) is not None
+
+    @property
+    def builds(self) -> dict[str, str]:
+        """Return the digests of the project's images that run as built ones, by ``name:tag``."""
+        return read_builds(self.state_folder / BUILDS_FILE_NAME)
+
+    def use_builds(self, made: Mapping[str, str]) -> None:
+        """Run images of the project as built ones from now on, by their digests; an empty one is read again."""
+        write_builds(self.state_folder / BUILDS_FILE_NAME, made)
 
     def alive(self) -> bool:
         """Return whether the supervisor lives."""

@@ -134,6 +134,13 @@ OPTIONAL: tuple[Requirement, ...] = (
         debian_package="umoci",
     ),
     Requirement(
+        name="buildah",
+        kind=Kind.PROGRAM,
+        purpose="builds the project's images from their Dockerfiles",
+        prevents="Dockerfiles are read and not built, unless a Docker daemon builds them",
+        debian_package="buildah",
+    ),
+    Requirement(
         name="setpriv",
         kind=Kind.PROGRAM,
         purpose="lets a container of a real image run as its user",

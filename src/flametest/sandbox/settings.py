@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 __all__ = [
+    "BUILDS_FILE_NAME",
     "CLUSTER_DOMAIN",
     "DNS_ADDRESS",
     "KUBERNETES_ADDRESS",
@@ -19,6 +20,9 @@ __all__ = [
 ]
 
 CLUSTER_DOMAIN = "cluster.local"
+BUILDS_FILE_NAME = "builds.json"
+"""In a sandbox's folder; see `flametest.sandbox.images.builds`."""
+
 SERVICE_RANGE = "10.96.0.0/16"
 KUBERNETES_ADDRESS = "10.96.0.1"
 DNS_ADDRESS = "10.96.0.10"
@@ -83,6 +87,11 @@ class Settings:
     def pods_folder(self) -> Path:
         """Return where the agent keeps pods' volumes and logs."""
         return Path(self.state_folder, "pods")
+
+    @property
+    def builds_file(self) -> Path:
+        """Return where the project's images are named that run as built ones."""
+        return Path(self.state_folder, BUILDS_FILE_NAME)
 
     def node_list(self) -> list[NodeSettings]:
         """Return the nodes, sandbox-1 first."""

@@ -11,12 +11,19 @@ import signal
 import subprocess
 from collections.abc import Sequence
 
-__all__ = ["Child", "shell_code"]
+__all__ = ["Child", "give_to", "shell_code"]
 
 
 def shell_code(return_code: int) -> int:
     """Return an exit code as shells and Kubernetes tell it: 128 + n for one who was ended by signal n."""
     return 128 - return_code if return_code < 0 else return_code
+
+
+def give_to(owner: tuple[int, int] | None, *descriptors: int) -> None:
+    """Make streams a user's and group's own, as container runtimes do, so that programs may open them: /dev/stdout."""
+    if owner is not None:
+        for descriptor in descriptors:
+            os.fchown(descriptor, *owner)
 
 
 class Child:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from flametest.sandbox.agent.bubblewrap import translated
-from flametest.sandbox.agent.children import Child
+from flametest.sandbox.agent.children import Child, give_to
 
 __all__ = ["Command"]
 
@@ -27,9 +27,20 @@ class Command:
     """A running command with its streams; with a terminal, standard output and error are one."""
 
     def __init__(
-        self, enter: Sequence[str], command: Sequence[str], environment: dict[str, str], *, stdin: bool, tty: bool
+        self,
+        enter: Sequence[str],
+        command: Sequence[str],
+        environment: dict[str, str],
+        *,
+        stdin: bool,
+        tty: bool,
+        owner: tuple[int, int] | None = None,
     ) -> None:
-        """Start ``command`` by the words of ``enter``; raises OSError when the program of these does not exist."""
+        """Start ``command`` by the words of ``enter``, with streams that belong to ``owner``.
+
+        Raises:
+            OSError: the program that enters does not exist.
+        """
         self.refusal = ""
         self._program = command[0]
         self._held: bytes | None = b""
@@ -47,6 +58,7 @@ class Command:
             theirs = set(given)
             self._stdin = stdin_write
             self._streams = {stdout_read: 1, stderr_read: 2}
+        give_to(owner, *theirs)
         for descriptor in (*self._streams, self._stdin):
             os.set_blocking(descriptor, False)
         try:

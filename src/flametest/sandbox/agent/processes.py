@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from flametest.sandbox.agent.bounds import Bounds
 from flametest.sandbox.agent.bubblewrap import await_end, child_pid, last_words, translated
-from flametest.sandbox.agent.children import Child
+from flametest.sandbox.agent.children import Child, give_to
 from flametest.sandbox.agent.execs import Command
 from flametest.sandbox.agent.imageroot import ImageRoots
 from flametest.sandbox.agent.root import RootFiles, group_text, passwd_text, root_arguments
@@ -107,6 +107,7 @@ class ProcessRuntime:
         enter = enter_command(group) if group is not None else []
         status_read, status_write = os.pipe()
         pipes = (os.pipe(), os.pipe())
+        give_to(self._owner(container), *(write for _, write in pipes))
         try:
             child = Child(
                 [*enter, *arguments[0], "--json-status-fd", str(status_write), "--", *arguments[1]],
@@ -172,11 +173,17 @@ class ProcessRuntime:
                 enter = [self._setsid, "--ctty", *enter]
         try:
             within = enter_command(container.group) if container.group is not None else []
-            started = Command([*within, *enter], command, environment, stdin=stdin, tty=tty)
+            owner = self._owner(options)
+            started = Command([*within, *enter], command, environment, stdin=stdin, tty=tty, owner=owner)
         except OSError as error:
             raise StartError(f"cannot start a process in container {options.name}: {error}") from error
         self._keep(options.pod_uid, started)
         return started
+
+    def _owner(self, container: ContainerOptions) -> tuple[int, int] | None:
+        """Return user and group that output belongs to; None where they are this process' own, by another number."""
+        is_other = bool(container.image.root) and not self._roots().renumbers(container)
+        return (container.user, container.group) if is_other else None
 
     def _enter(self, container: _Container) -> list[str]:
         """Return the words before a command that is executed in a container."""

@@ -24,7 +24,7 @@ from flametest.sandbox.images.errors import PullError
 from flametest.sandbox.images.reference import InvalidReferenceError, Reference, parse_reference
 from flametest.sandbox.images.store import ImageStore, StoredImage
 
-__all__ = ["SKOPEO", "load_archive", "pull", "tie_to_parent"]
+__all__ = ["SKOPEO", "copy_built", "copy_to_daemon", "is_local", "load_archive", "pull", "tie_to_parent"]
 
 SKOPEO = "skopeo"
 _PULL_SECONDS_MAX = 1800
@@ -50,7 +50,7 @@ def pull(store: ImageStore, reference: Reference, credentials: Mapping[str, Any]
         SandboxError: skopeo is not installed, or the store cannot be written.
     """
     with store.partial() as folder:
-        options = ["--src-tls-verify=false"] if _is_local(reference.registry) else []
+        options = ["--src-tls-verify=false"] if is_local(reference.registry) else []
         if credentials:
             authentication = folder / "auth.json"
             descriptor = os.open(authentication, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -85,21 +85,54 @@ def load_archive(store: ImageStore, archive: Path, name: str = "") -> tuple[Stor
     return tuple(found)
 
 
+def copy_built(store: ImageStore, identifier: str, name: str) -> StoredImage:
+    """Copy an image from buildah's storage into the store, and return it.
+
+    Layers stay as they are there, uncompressed, so that those which another image has brought are there already.
+
+    Raises:
+        SandboxError: it cannot be copied, or skopeo is not installed.
+    """
+    # Of an ordinary user the storage holds files with the ids of a user namespace.
+    within = () if os.geteuid() == 0 else ("buildah", "unshare")
+    with store.partial() as folder:
+        source = ["--dest-oci-accept-uncompressed-layers", f"containers-storage:@{identifier}"]
+        done = _copy(store, source, folder / "layout", within)
+        if done.returncode != 0:
+            raise SandboxError(f"{name} was built and cannot be copied: {_cause(done.stderr)}", "try again")
+        (image,) = store.adopt(folder / "layout", (name,))
+        return image
+
+
+def copy_to_daemon(store: ImageStore, image: StoredImage, name: str) -> None:
+    """Give an image of the store to the Docker daemon, under a name.
+
+    Raises:
+        SandboxError: it does not take it, or skopeo is not installed.
+    """
+    done = _skopeo("copy", "--quiet", f"oci:{store.layout(image)}:image", f"docker-daemon:{parse_reference(name)}")
+    if done.returncode != 0:
+        raise SandboxError(f"{name} cannot be given to Docker: {_cause(done.stderr)}", "pull it by `docker pull`")
+
+
 def tie_to_parent() -> None:
     """Have the kernel kill the calling process when its parent ends; for a child before it runs its program."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def _copy(store: ImageStore, source: list[str], layout: Path) -> "subprocess.CompletedProcess[str]":
+def _copy(
+    store: ImageStore, source: list[str], layout: Path, within: tuple[str, ...] = ()
+) -> "subprocess.CompletedProcess[str]":
+    options = ("--format", "oci", "--dest-shared-blob-dir", str(store.blobs))
+    return _skopeo("copy", "--quiet", *options, *source, f"oci:{layout}:image", within=within)
+
+
+def _skopeo(*arguments: str, within: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
     program = shutil.which(SKOPEO)
     if program is None:
         raise SandboxError("the program skopeo, which copies images, is not installed", "install the package skopeo")
-    command = [
-        *(program, "--insecure-policy", "--command-timeout", f"{_PULL_SECONDS_MAX}s", "copy", "--quiet"),
-        *("--format", "oci", "--dest-shared-blob-dir", str(store.blobs), *source, f"oci:{layout}:image"),
-    ]
     return subprocess.run(
-        command,
+        (*within, program, "--insecure-policy", "--command-timeout", f"{_PULL_SECONDS_MAX}s", *arguments),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -118,7 +151,7 @@ def _authentication(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {"auth": base64.b64encode(pair.encode()).decode()}
 
 
-def _is_local(registry: str) -> bool:
+def is_local(registry: str) -> bool:
     """Return whether a registry is on this machine: as container runtimes do, such a one may go without TLS."""
     host = registry.rpartition(":")[0] if re.search(r":\d+$", registry) else registry
     if host == "localhost":

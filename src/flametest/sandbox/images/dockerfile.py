@@ -14,6 +14,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 
 from dockerfile_parse import DockerfileParser
@@ -23,12 +24,13 @@ from flametest.sandbox.images.commands import without_here_documents, without_ru
 from flametest.sandbox.images.image import Bind, Folder, Image
 from flametest.sandbox.images.installed import Installed, Place
 
-__all__ = ["DockerfileError", "read_dockerfile"]
+__all__ = ["DockerfileError", "base_images", "read_dockerfile"]
 
 _USER_ADDED = re.compile(
     r"\b(?:useradd|adduser)\b[^&|;]*?(?:-u|--uid)[ =](\d+)[^&|;]*?\s([A-Za-z_][\w-]*)\s*(?:[&|;]|$)"
 )
 _UNNAMED_USER = 1000
+_FROM_OPTION = re.compile(r"(?:--|[,=])from=([^\s,]+)")
 
 
 class DockerfileError(Exception):
@@ -55,15 +57,50 @@ def read_dockerfile(reference: str, context: Path, dockerfile: Path, base: Calla
     Raises:
         DockerfileError: it is not readable, or copies or installs from what is not there.
     """
+    reader = _Reader(context, base)
+    for instruction, value in _instructions(dockerfile):
+        reader.read(instruction, value)
+    return reader.image(reference, dockerfile)
+
+
+def base_images(dockerfile: Path) -> dict[str, str]:
+    """Return the names of the images that a Dockerfile begins with or copies from, by how they are written there.
+
+    Raises:
+        DockerfileError: it is not readable, or has no FROM.
+    """
+    arguments: dict[str, str] = {}
+    stages: set[str] = {"scratch"}
+    found: dict[str, str] = {}
+    begun = False
+    for instruction, value in _instructions(dockerfile):
+        if instruction == "ARG" and not begun:
+            defaults = _argument(value).items()
+            arguments |= {name: " ".join(_words(default, arguments, {})) for name, default in defaults}
+        elif instruction == "FROM":
+            begun = True
+            written = next(word for word in value.split() if not word.startswith("--"))
+            words = [word for word in _words(value, arguments, {}) if not word.startswith("--")]
+            found |= {written: words[0]} if words[0].lower() not in stages else {}
+            stages |= {name.lower() for name in words[2:3]}
+        elif instruction in ("COPY", "ADD", "RUN"):
+            options = " ".join(takewhile(lambda word: word.startswith("--"), value.split()))
+            named = (name for name in _FROM_OPTION.findall(options) if not name.isdigit())
+            found |= {name: name for name in named if name.lower() not in stages}
+    if not begun:
+        raise DockerfileError("the Dockerfile has no FROM")
+    return found
+
+
+def _instructions(dockerfile: Path) -> Iterator[tuple[str, str]]:
+    """Yield instruction and value of each line of a Dockerfile."""
     try:
         text = dockerfile.read_bytes()
     except OSError as error:
         raise DockerfileError(f"cannot read {dockerfile}: {error.strerror}") from error
     text = without_here_documents(text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
-    reader = _Reader(context, base)
-    for instruction in DockerfileParser(fileobj=io.BytesIO(text), env_replace=False).structure:
-        reader.read(instruction["instruction"], instruction["value"])
-    return reader.image(reference, dockerfile)
+    for one in DockerfileParser(fileobj=io.BytesIO(text), env_replace=False).structure:
+        yield one["instruction"], one["value"]
 
 
 class _Reader:

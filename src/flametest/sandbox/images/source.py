@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from flametest.sandbox.errors import SandboxError
-from flametest.sandbox.images.catalogue import Catalogue, not_found
+from flametest.sandbox.images.builds import read_builds
+from flametest.sandbox.images.catalogue import Catalogue, normal_reference, not_found
 from flametest.sandbox.images.environments import environment_folder, is_whole, with_environment
 from flametest.sandbox.images.errors import PullError, PullFailure
 from flametest.sandbox.images.image import Image, Packages
-from flametest.sandbox.images.reference import DEFAULT_REGISTRY, Reference, parse_reference
+from flametest.sandbox.images.reference import DEFAULT_REGISTRY, InvalidReferenceError, Reference, parse_reference
 from flametest.sandbox.images.store import ImageStore, StoredImage
 from flametest.sandbox.images.stored import image_of
 from flametest.sandbox.images.unpacking import unpack
@@ -55,6 +56,7 @@ class Images:
         fetch: Fetch | None = None,
         *,
         install: Install | None = None,
+        builds: Path | None = None,
         one_user: bool = False,
     ) -> None:
         """Take where to look.
@@ -64,12 +66,14 @@ class Images:
             store: of real images; None where there are none.
             fetch: asks registries; None where none is to be asked.
             install: makes environments in the store; None where none is to be made.
+            builds: the record of the project's images that run as built ones; None for none.
             one_user: the machine lets files belong to one user only.
         """
         self._catalogue = catalogue
         self._store = store
         self._fetch = fetch
         self._install = install
+        self._builds = builds
         self._one_user = one_user
         self._environments: set[Path] = set()
         self._without_extras: dict[Path, str] = {}
@@ -89,7 +93,7 @@ class Images:
         Raises:
             PullError: it cannot be had.
         """
-        own = await self._read(self._catalogue.own, reference, policy)
+        own = await self._built(reference) or await self._read(self._catalogue.own, reference, policy)
         if own is not None:
             return Obtained(own)
         parsed = parse_reference(reference)
@@ -152,6 +156,20 @@ class Images:
             if policy == "Never" and error.failure is PullFailure.PULL:
                 raise _absent(reference, str(error)) from error
             raise
+
+    async def _built(self, reference: str) -> Image | None:
+        """Return an image of the project that has been built; None for one that is to be read."""
+        builds = {} if self._builds is None or self._store is None else read_builds(self._builds)
+        try:
+            digest = builds.get(":".join(normal_reference(reference))) if builds else None
+        except InvalidReferenceError:
+            digest = None  # told by the catalogue
+        if digest is None or self._store is None:
+            return None
+        stored = self._store.image(reference, digest)
+        if stored is None:
+            raise PullError(f'image "{reference}" was built, and is no longer in the image store: `flametest up` again')
+        return await self._unpacked(reference, stored)
 
     async def _furnished(self, image: Image, packages: Packages) -> Image:
         """Return an image with the environment that it wants, made now if it was not."""

@@ -4,6 +4,7 @@
     images/HEX/           an OCI layout that names one manifest; its blobs are a link to those of all
     roots/HEX/rootfs      the unpacked file system, made when it is first used; beside it ``image.json``
     roots/HEX-MAP/rootfs  the same for an ordinary user with ids of others: owners are right for one map of ids only
+    builds/KEY.json       which digest was built from what; see `builds`
     environments/HEX/     Python packages of one image or more; see `environments`
     references.json       which digest a name stands for
     partial/NAME/         what is being made; left behind by a process that was killed, removed by the next
@@ -85,7 +86,7 @@ class ImageStore:
 
     def images(self) -> tuple[StoredImage, ...]:
         """Return every name with the image that it stands for, sorted by name."""
-        found = (self._read(name, digest) for name, digest in sorted(self._references().items()))
+        found = (self.image(name, digest) for name, digest in sorted(self._references().items()))
         return tuple(image for image in found if image is not None)
 
     def find(self, reference: Reference) -> StoredImage | None:
@@ -94,7 +95,7 @@ class ImageStore:
         digest = references.get(str(reference)) or references.get(reference.fetched)
         if digest is None and reference.digest and reference.digest in references.values():
             digest = reference.digest
-        return None if digest is None else self._read(str(reference), digest)
+        return None if digest is None else self.image(str(reference), digest)
 
     @contextlib.contextmanager
     def partial(self) -> Iterator[Path]:
@@ -141,7 +142,7 @@ class ImageStore:
                 self._write_references(self._references() | dict.fromkeys(names, digest))
         except OSError as error:
             raise _unusable(self.folder, error) from error
-        found = (self._read(name, digest) for name in names)
+        found = (self.image(name, digest) for name in names)
         return tuple(image for image in found if image is not None)
 
     def put_root(self, unpacked: Path, image: StoredImage) -> Path:
@@ -196,7 +197,8 @@ class ImageStore:
                     blob.unlink(missing_ok=True)
         return before - bytes_below(self.folder), gone
 
-    def _read(self, name: str, digest: str) -> StoredImage | None:
+    def image(self, name: str, digest: str) -> StoredImage | None:
+        """Return the image of a digest, under a name of the caller's; None when it is not here, or not whole."""
         try:
             manifest = self._blob(digest)
             configuration = self._blob(manifest["config"]["digest"])

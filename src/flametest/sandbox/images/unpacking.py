@@ -7,6 +7,7 @@ inside the new root, so a layer with ``..`` or with links that point elsewhere w
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from flametest.sandbox import idmaps
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.images.store import ImageStore, StoredImage, bytes_below
 
-__all__ = ["FREE_BYTES_MIN", "GROWTH_BYTES_MIN", "UMOCI", "unpack"]
+__all__ = ["FREE_BYTES_MIN", "GROWTH_BYTES_MIN", "UMOCI", "unpack", "unpack_early"]
 
 UMOCI = "umoci"
 FREE_BYTES_MIN = 1 << 30
@@ -107,6 +108,18 @@ def unpack(
         _run(command, image, folder, _Room(free_bytes_min, max(growth_bytes_min, _GROWTH_MAX * image.size_bytes)))
         (unpacked / "image.json").write_text(json.dumps({"digest": image.digest, "config": dict(image.configuration)}))
         return store.put_root(unpacked, image)
+
+
+def unpack_early(store: ImageStore, image: StoredImage) -> None:
+    """Unpack an image as soon as it is in the store, as container runtimes do, so that no pod waits for it.
+
+    Only root can: for an ordinary user the ids of the files are those of the sandbox, which unpacks it when it is used.
+
+    Raises:
+        SandboxError: it cannot be unpacked.
+    """
+    if os.geteuid() == 0 and shutil.which(UMOCI):
+        unpack(store, image, one_user=not idmaps.has_other_users())
 
 
 def _run(command: list[str], image: StoredImage, folder: Path, room: _Room) -> None:

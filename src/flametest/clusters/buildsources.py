@@ -1,0 +1,59 @@
+"""What the images of a project are built from, as ``images.toml`` beside its manifests names it."""
+
+import hashlib
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from flametest.clusters.buildcontext import context_files
+from flametest.clusters.protocol import ClusterError
+
+__all__ = ["BuildSource", "read_sources"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSource:
+    """What an image is built from.
+
+    Attributes:
+        name: repository and tag, as the manifests name it.
+        context: the folder of the build context.
+        dockerfile: path of the Dockerfile, relative to the context.
+    """
+
+    name: str
+    context: Path
+    dockerfile: str
+
+    def digest(self) -> str:
+        """Return the SHA-256 over names and contents of the build context, as hexadecimal digits."""
+        digest = hashlib.sha256()
+        for path in context_files(self.context, self.dockerfile):
+            content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+            executable = b"x" if not path.is_symlink() and os.stat(path).st_mode & 0o100 else b""
+            digest.update(str(path.relative_to(self.context)).encode() + b"\0" + executable + content + b"\0")
+        return digest.hexdigest()
+
+
+def read_sources(images_file: Path | None) -> tuple[BuildSource, ...]:
+    """Return the images that ``images_file`` names; none without one.
+
+    Raises:
+        ClusterError: it cannot be read, or names a Dockerfile that is not there.
+    """
+    remedy = 'each [[image]] needs name = "repository:tag" and context = "folder", with a Dockerfile'
+    if images_file is None:
+        return ()
+    root = images_file.absolute().parent.parent
+    try:
+        images = tomllib.loads(images_file.read_text(encoding="utf-8")).get("image", [])
+        sources = tuple(
+            BuildSource(one["name"], root / one["context"], one.get("dockerfile", "Dockerfile")) for one in images
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ClusterError(f"cannot read {images_file}: {error!r}", remedy) from error
+    for source in sources:
+        if not (source.context / source.dockerfile).is_file():
+            raise ClusterError(f"image {source.name}: {source.context / source.dockerfile} is no file", remedy)
+    return sources

@@ -25,7 +25,10 @@ from flametest.clusters import ClusterOptions, provide
 from flametest.kube import KubeClient, connect
 from flametest.run.deploy import NAMESPACE, READY_SECONDS
 from flametest.run.project import Project
+from flametest.sandbox.images import ImageStore
+from flametest.sandbox.launch import default_home, image_store
 from scripts import bench_edges
+from scripts.bench_images import copy_and_unpack, missing_programs, small_image
 
 ROOT = Path(__file__).parents[1]
 ADDRESS = "127.0.0.43"
@@ -126,21 +129,37 @@ def _small_pods(client: KubeClient, rounds: int) -> Iterator[Row]:
     client.wait_ready(SMALL_NAMESPACE, READY_SECONDS)
     replaced = [_replacement_seconds(client, SMALL_NAMESPACE, "small", 3) for _ in range(3 * rounds)]
     yield Row("deleted small pod: replacement Ready", _spread(replaced), "<= 0.6 s")
-    without, limited = _with_limits(client, 3 * rounds)
-    ratio = statistics.median(limited) / statistics.median(without)
-    yield Row("small pod started, with limits to without", f"{_spread(limited)}, {ratio:.2f} times", "")
+    plain = _small_deployment(1)["spec"]["template"]["spec"]["containers"][0]
+    limited = plain | {"resources": {"limits": {"cpu": "1", "memory": "64Mi"}}}
+    yield Row(
+        "small pod started, with limits to without", _ratio(*_started_in_turn(client, 3 * rounds, plain, limited)), ""
+    )
+    yield from _real_images(client, 3 * rounds, plain)
     client.api.send("DELETE", f"/api/v1/namespaces/{SMALL_NAMESPACE}")
     _until(lambda: not _pods(client, SMALL_NAMESPACE, "small"))
 
 
-def _with_limits(client: KubeClient, count: int) -> tuple[list[float], list[float]]:
-    """Return how long pods without and with limits take until they run, started in turn."""
+def _real_images(client: KubeClient, count: int, stand_in: dict[str, Any]) -> Iterator[Row]:
+    """Measure the image store, and pods of a real image against those of a stand-in."""
+    store, started = ImageStore(image_store(default_home())), "small pod started, of a real image to a stand-in"
+    if missing := missing_programs():
+        yield Row("real images", f"not measured: {' and '.join(missing)} not installed", "")
+        return
+    copied, unpacked = copy_and_unpack(store)
+    yield Row("real image of 100 MB: copied into the store", f"{copied:.2f} s", "")
+    yield Row("real image of 100 MB: unpacked", f"{unpacked:.2f} s", "")
+    real = stand_in | {"image": small_image(store)}
+    yield Row(started, _ratio(*_started_in_turn(client, count, stand_in, real)), "<= 1.5 times")
+
+
+def _started_in_turn(
+    client: KubeClient, count: int, one: dict[str, Any], other: dict[str, Any]
+) -> tuple[list[float], list[float]]:
+    """Return how long pods of one container and of another take until they run, started in turn."""
     pods = f"/api/v1/namespaces/{SMALL_NAMESPACE}/pods"
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(2 * count):
-        spec = _small_deployment(1)["spec"]["template"]["spec"]
-        if number % 2:
-            spec["containers"][0]["resources"] = {"limits": {"cpu": "1", "memory": "64Mi"}}
+        spec = {"containers": [other if number % 2 else one]}
         path = f"{pods}/started-{number}"
         begun = time.monotonic()
         client.api.send("POST", pods, {"metadata": {"name": f"started-{number}"}, "spec": spec})
@@ -202,6 +221,11 @@ def _seconds(action: Callable[[], object]) -> float:
     begun = time.monotonic()
     action()
     return time.monotonic() - begun
+
+
+def _ratio(base: list[float], measured: list[float]) -> str:
+    """Return what was measured, and how many times the base's median its median is."""
+    return f"{_spread(measured)}, {statistics.median(measured) / statistics.median(base):.2f} times"
 
 
 def _spread(seconds: list[float]) -> str:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from flametest.sandbox.idmaps import has_other_users
 from flametest.sandbox.images import ImageStore
 from flametest.sandbox.images.copying import SKOPEO, load_archive
 from flametest.sandbox.images.unpacking import UMOCI, unpack, unpack_early
-from flametest.sandbox.namespaces import has_other_users
 from tests.images.building import BASE, Entry, TestImage, base_layer, layer, write_docker_archive
 
 __all__ = ["copy_and_unpack", "missing_programs", "small_image"]

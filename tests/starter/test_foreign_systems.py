@@ -203,6 +203,21 @@ def test_a_host_that_no_service_has_is_a_weakness_that_tells_which_one_may_be_me
 
 
 @pytest.mark.parametrize(
+    ("host", "name", "meant"),
+    [
+        ("db-service", "db", "db"),
+        ("mysql", "mysql-server", "mysql-server"),
+        ("postgress", "postgres", "postgres"),
+        ("ai-service", "makeline-service", ""),
+        ("redis", "mongo", ""),
+    ],
+)
+def test_a_service_is_proposed_only_where_its_name_is_alike(host: str, name: str, meant: str) -> None:
+    (absent,) = topology_of(*pair("web", f"DB_HOST={host}"), *pair(name)).needs.absent["Deployment web"]
+    assert absent.similar == meant
+
+
+@pytest.mark.parametrize(
     "variable",
     [
         "HOST=anything",

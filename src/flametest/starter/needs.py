@@ -21,7 +21,7 @@ _VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 _SERVICE_VARIABLE = re.compile(r"\$[({]?([A-Z][A-Z0-9_]*)_SERVICE_HOST\b")
 _NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?$")
 _ALWAYS_THERE = frozenset({"localhost", "kubernetes", "host", "none", "null", "true", "false", "auto", "default"})
-_SIMILAR = 0.75
+_SIMILAR = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +277,13 @@ def _is_absent(system: System, workload: Workload, host: str) -> bool:
 
 def _similar(host: str, services: Iterable[str]) -> str:
     """Return the Service that may be meant by a host: one name is a part of the other, or almost the same."""
-    first = host.partition(".")[0]
-    parts = [
-        name for name in services if name in first.split("-") or first in name.split("-") or first.startswith(name)
-    ]
-    return next(iter(parts or difflib.get_close_matches(first, list(services), n=1, cutoff=_SIMILAR)), "")
+    stem = _stem(host.partition(".")[0])
+    stems = {_stem(name): name for name in reversed(list(services))}
+    parts = [name for one, name in stems.items() if one in stem.split("-") or stem in one.split("-")]
+    close = difflib.get_close_matches(stem, list(stems), n=1, cutoff=_SIMILAR)
+    return next(iter(parts), "") or next((stems[one] for one in close), "")
+
+
+def _stem(name: str) -> str:
+    """Return a name without what only says that it is one of a Service."""
+    return name.removesuffix("-service").removesuffix("-svc").removesuffix("-server") or name

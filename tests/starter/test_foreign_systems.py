@@ -87,7 +87,7 @@ def test_of_two_that_nobody_names_the_entry_is_a_guess_that_says_so(tmp_path: Pa
     assert entry(topology_of(*objects)) == ("shop", Certainty.GUESSED)
     told = init(tmp_path, *objects)
     assert "entry: Service shop (a guess: " in told
-    assert "alternatives: details; name one by --entry if it is not shop" in told
+    assert "alternatives: details; choose one with --entry" in told
 
 
 def test_a_load_generator_is_no_user_and_what_speaks_udp_is_no_entry() -> None:
@@ -197,8 +197,8 @@ def test_what_an_init_container_waits_for_and_what_a_data_source_names_is_needed
 def test_a_host_that_no_service_has_is_a_weakness_that_tells_which_one_may_be_meant() -> None:
     found = weaknesses(topology_of(*pair("web", "POSTGRES_HOST=db-service"), *pair("db")))
     assert found["absent-host"] == [
-        "Deployment web: container web, env POSTGRES_HOST names host db-service, and no Service of namespace shop is "
-        "called so; is db meant?"
+        "Deployment web: container web, env POSTGRES_HOST names host db-service, but there is no such Service in "
+        "namespace shop; did you mean db?"
     ]
 
 
@@ -207,7 +207,7 @@ def test_a_host_that_no_service_has_is_a_weakness_that_tells_which_one_may_be_me
     [
         ("db-service", "db", "db"),
         ("mysql", "mysql-server", "mysql-server"),
-        ("postgress", "postgres", "postgres"),
+        ("catalogs", "catalog", "catalog"),
         ("ai-service", "makeline-service", ""),
         ("redis", "mongo", ""),
     ],
@@ -336,7 +336,7 @@ def test_namespaces_are_apart_and_it_is_said(tmp_path: Path) -> None:
     jaeger = workload("jaeger")
     jaeger["metadata"]["namespace"] = "monitoring"
     told = init(tmp_path, *pair("web", "JAEGER_URL=http://jaeger.monitoring:4317"), jaeger)
-    assert "note: 1 object is in namespace monitoring, which is looked at by --namespace monitoring" in told
+    assert "note: 1 object is in namespace monitoring; use --namespace monitoring to look there" in told
     system = read_folder(tmp_path / "k8s")
     assert [one.name for one in system.workloads] == ["web"]
     (absent,) = make_topology(system).needs.absent["Deployment web"]

@@ -100,7 +100,7 @@ def test_namespaces_are_kept_apart_and_what_is_not_looked_at_is_said(tmp_path: P
     folder = write(tmp_path, placed("shop", workload()), placed("bank", workload("till")), placed("shop", service()))
     system = read_folder(folder)
     assert (system.namespace, [one.name for one in system.workloads]) == ("shop", ["web"])
-    assert "1 object is in namespace bank, which is looked at by --namespace bank" in system.notes
+    assert "1 object is in namespace bank; use --namespace bank to look there" in system.notes
     assert [one.name for one in read_folder(folder, "bank").workloads] == ["till"]
 
 

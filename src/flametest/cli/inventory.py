@@ -33,7 +33,7 @@ def print_inventory(topology: Topology, weaknesses: tuple[Weakness, ...], url: s
     for note in system.notes[:_NOTES_MAX]:
         console.print(escape(f"note: {note}"))
     if len(system.notes) > _NOTES_MAX:
-        console.print(f"and {len(system.notes) - _NOTES_MAX} notes more; --format json tells all")
+        console.print(f"and {len(system.notes) - _NOTES_MAX} more notes; --format json lists all")
     console.print(_parts_table(topology))
     _print_lines(console, _role_lines(topology))
     _print_lines(console, _entry_lines(topology, url, paths))
@@ -61,7 +61,7 @@ def _print_lines(console: Console, lines: Sequence[str]) -> None:
     for line in lines[:_LINES_MAX]:
         console.print(escape(line))
     if len(lines) > _LINES_MAX:
-        console.print(f"and {len(lines) - _LINES_MAX} lines more like these; --format json tells all")
+        console.print(f"and {len(lines) - _LINES_MAX} more lines like these; --format json lists all")
 
 
 def _parts_table(topology: Topology) -> Table:
@@ -116,9 +116,7 @@ def _entry_lines(topology: Topology, url: str, paths: Sequence[str]) -> list[str
     where = f"{url} {' '.join(paths)}" if url else "address not known: name it by --url"
     lines = [f"entry: {entrance.service} ({guess}{entrance.reason}), {where}"]
     if entrance.alternatives:
-        lines.append(
-            f"alternatives: {some(entrance.alternatives)}; name one by --entry if it is not {entrance.service.name}"
-        )
+        lines.append(f"alternatives: {some(entrance.alternatives)}; choose one with --entry")
     return lines
 
 

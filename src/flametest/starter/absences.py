@@ -21,8 +21,8 @@ _NEVER_STARTS = "pods stay in CreateContainerConfigError or ContainerCreating"
 def absent_host(topology: Topology, one: Workload) -> str:
     """Every request to it fails, as no name server knows it."""
     told = [
-        f"{absent.evidence.field} names host {absent.host}, and no Service of namespace {_there(topology)} is called so"
-        + (f"; is {absent.similar} meant?" if absent.similar else "")
+        f"{absent.evidence.field} names host {absent.host}, but there is no such Service in {_there(topology)}"
+        + (f"; did you mean {absent.similar}?" if absent.similar else "")
         for absent in topology.needs.absent.get(str(one), ())
     ]
     return "; ".join(told)
@@ -43,7 +43,7 @@ def route_without_service(topology: Topology, route: Route) -> str:
     if route.service in names or route.service in topology.system.made:
         return ""
     where = f"{route.host}{route.path}"
-    return f"it sends {where} to Service {route.service}, which is not in namespace {_there(topology)}"
+    return f"it sends {where} to Service {route.service}, which is not in {_there(topology)}"
 
 
 def absent_config_map(topology: Topology, one: Workload) -> str:
@@ -95,7 +95,7 @@ def _absent(topology: Topology, one: Workload, kind: str, there: Iterable[str], 
         if name not in _MADE_BY_KUBERNETES and not _is_made(topology.system, name)
     ]
     which = "which is" if len(told) == 1 else "which are"
-    return f"{' and '.join(told)}, {which} not in namespace {_there(topology)}: {harm}" if told else ""
+    return f"{' and '.join(told)}, {which} not in {_there(topology)}: {harm}" if told else ""
 
 
 def _is_made(system: System, name: str) -> bool:
@@ -105,7 +105,7 @@ def _is_made(system: System, name: str) -> bool:
 
 def _there(topology: Topology) -> str:
     system = topology.system
-    return f"{system.namespace} of the manifests" if system.places else system.namespace
+    return f"{'the manifests of ' if system.places else ''}namespace {system.namespace}"
 
 
 def _has_port(topology: Topology, name: str, port: int) -> bool:

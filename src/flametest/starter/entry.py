@@ -208,8 +208,8 @@ def _chosen(system: System, candidates: list[_Candidate]) -> Entry:
         reason = f"{reason}, though another part names it"
     if rivals:
         certainty = Certainty.GUESSED
-        others = "1 other is" if len(rivals) == 1 else f"{len(rivals)} others are"
-        reason = f"{reason}; {others} as likely, and names and ports decide"
+        others = "another one that is" if len(rivals) == 1 else f"{len(rivals)} others that are"
+        reason = f"{reason}; chosen by name and port over {others} as likely"
     return Entry(
         first.service,
         reason,
@@ -229,7 +229,7 @@ def _reason(system: System, one: _Candidate) -> tuple[str, str, Certainty]:
     if one.is_open:
         return f"its type is {one.service.kind}", service, Certainty.INFERRED
     if one.is_needed:
-        return "it has pods, and nothing tells a better one", service, Certainty.GUESSED
+        return "it has pods, and nothing points to a better one", service, Certainty.GUESSED
     if one.is_tried:
         return "a load generator asks it, and no other part", service, Certainty.INFERRED
     return "no other part names it", service, Certainty.INFERRED if one.is_telling else Certainty.GUESSED

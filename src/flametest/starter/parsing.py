@@ -189,7 +189,7 @@ def _selector(obj: Object) -> Selector:
 
 
 def _is_of_template(reference: Reference, spec: Object) -> bool:
-    """Return whether a claim is made from a template: of a volume that is called so, the template takes the place."""
+    """Return whether a claim is made from a template: it takes the place of the volume of the same name."""
     templates = {str(part(one, "metadata").get("name")) for one in parts(spec, "volumeClaimTemplates")}
     return reference.kind == "PersistentVolumeClaim" and reference.field.removeprefix("volume ") in templates
 

@@ -18,7 +18,10 @@ from flametest.starter.weakness import Rule, Severity
 
 __all__ = ["READINESS"]
 
-_ADVICE = "let readiness tell of the pod alone, and answer requests that need what is away by an error or from a cache"
+_ADVICE = (
+    "let readiness report the pod's own state only, and answer requests that need a missing part with an error or from "
+    "a cache"
+)
 
 
 def asks_another(topology: Topology, one: Workload) -> str:

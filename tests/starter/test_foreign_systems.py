@@ -253,6 +253,15 @@ def test_what_a_pod_needs_to_start_and_is_not_there_is_a_weakness(tmp_path: Path
     assert "maybe" not in told
 
 
+def test_what_is_over_or_scaled_to_none_needs_nothing_any_more() -> None:
+    wanting = {"containers": [container("c", envFrom=[{"configMapRef": {"name": "gone"}}])]}
+    done = workload("done", "Job", pod=wanting) | {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+    ended = obj("Pod", "ended", spec=wanting, status={"phase": "Succeeded"})
+    asleep = workload("asleep", pod=wanting, replicas=0)
+    assert "absent-config-map" not in weaknesses(topology_of(done, ended, asleep, *pair("web")))
+    assert "absent-config-map" in weaknesses(topology_of(workload("going", "Job", pod=wanting), *pair("web")))
+
+
 def test_what_is_there_is_not_called_absent_and_a_key_that_is_not_is() -> None:
     wanted = [
         {"name": name, "valueFrom": {"secretKeyRef": {"name": "login", "key": name}}} for name in ("user", "password")

@@ -117,7 +117,8 @@ def _has_port(topology: Topology, name: str, port: int) -> bool:
 
 
 def _all(topology: Topology) -> Iterable[Workload]:
-    return (*topology.system.workloads, *topology.system.others)
+    """Return what is to have pods, of any kind; what is scaled to none has no weakness yet."""
+    return [one for one in (*topology.system.workloads, *topology.system.others) if one.replicas]
 
 
 def _routes(topology: Topology) -> Iterable[Route]:

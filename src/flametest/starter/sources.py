@@ -152,9 +152,19 @@ def make_system(
 
 
 def _with_pods(resources: Iterable[Resource], objects: Objects) -> tuple[Workload, ...]:
-    """Return what has pods of its own accord; what another object has made comes with that one."""
-    free = {one.kind: [obj for obj in objects.get(one.kind, []) if not _is_owned(obj)] for one in resources}
+    """Return what has pods of its own accord: neither what another object has made, nor what is over."""
+    free = {
+        one.kind: [obj for obj in objects.get(one.kind, []) if not _is_owned(obj) and not _is_over(obj)]
+        for one in resources
+    }
     return tuple(one for kind in free for one in _parsed(kind, free, parsing.parse_workload))
+
+
+def _is_over(obj: Object) -> bool:
+    """Return whether a Pod or a Job has ended for good."""
+    status = part(obj, "status")
+    ended = [one.get("type") for one in parts(status, "conditions") if one.get("status") == "True"]
+    return status.get("phase") in ("Succeeded", "Failed") or not {"Complete", "Failed"}.isdisjoint(map(str, ended))
 
 
 def _is_owned(obj: Object) -> bool:

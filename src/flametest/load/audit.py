@@ -28,12 +28,18 @@ _REQUEST_SECONDS = 5.0
 _PAUSE_SECONDS = 0.5
 _NOT_FOUND = 404
 _OK = 200
+_PASSING = (408, 429)  # a time limit, and too many requests
+_ILL = 500
 
 _Found = tuple[list[StoredOrder], list[dict[str, Any]]]
 
 
 class ShopMissingError(LoadError):
-    """The system under test has no ticket shop: its entry does not know the audit's route."""
+    """The system under test has no ticket shop: its entry does not know the audit's route, or means another by it."""
+
+
+class _OtherAnswerError(LoadError):
+    """What answered is not ill, but did not answer as the audit does."""
 
 
 class Auditor:
@@ -62,7 +68,11 @@ class Auditor:
             LoadError: it does not answer, or something else does; the next audit then expects what the last one found.
         """
         self._before = ()
-        self._before = tuple(_book(raw, raw["sold"]) for raw in self._raw_books())
+        try:
+            self._before = tuple(_book(raw, raw["sold"]) for raw in self._raw_books())
+        except _OtherAnswerError as error:
+            # Many systems answer to every path, by a page or a login.
+            raise (ShopMissingError(error.message, error.remedy) if self._known is None else error) from error
         if self._known is None:
             self._known = {order.order_id: order.key for order in self._orders()}
         return self._before
@@ -140,7 +150,7 @@ class Auditor:
                 {name: raw[name] for name in ("event_id", "name", "initial", "left", "sold")} for raw in answer["books"]
             ]
         except (KeyError, TypeError) as error:
-            raise LoadError(f"the shop's books lack {error}", "the shop is of another version") from error
+            raise _OtherAnswerError(f"the shop's books lack {error}", "the shop is of another version") from error
 
     def _get(self, path: str) -> Any:
         connection, target = self._route.connection(urljoin(self._url, path), _REQUEST_SECONDS)
@@ -155,11 +165,12 @@ class Auditor:
         if answer.status == _NOT_FOUND:
             raise ShopMissingError(f"GET {path}: 404, there is no such route", "deploy the ticket shop")
         if answer.status != _OK:
-            raise LoadError(f"GET {path}: expected 200, found {answer.status}", "look at the shop's pods")
+            kind = LoadError if answer.status in _PASSING or answer.status >= _ILL else _OtherAnswerError
+            raise kind(f"GET {path}: expected 200, found {answer.status}", "look at the shop's pods")
         try:
             return json.loads(body)
         except ValueError as error:
-            raise LoadError(f"GET {path}: expected JSON, found {body[:80]!r}") from error
+            raise _OtherAnswerError(f"GET {path}: expected JSON, found {body[:80]!r}") from error
 
 
 def _book(raw: dict[str, Any], counted: int) -> Book:

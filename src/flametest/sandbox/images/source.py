@@ -115,7 +115,8 @@ class Images:
                 notice = f"it is read from its Dockerfile, which was found beside the manifests: {error}"
                 return Obtained(replace(offered, notice="; ".join(filter(None, (offered.notice, notice)))))
             if unusable:
-                raise PullError(f"{unusable}; and {error}", error.failure) from error
+                causes = (str(error), unusable) if asks_first else (unusable, str(error))
+                raise PullError("; and ".join(causes), error.failure) from error
             raise
 
     async def _offered(self, reference: str, policy: str) -> tuple[Image | None, str]:

@@ -23,7 +23,8 @@ from typing import Any
 
 from flametest.clusters import ClusterOptions, provide
 from flametest.kube import KubeClient, connect
-from flametest.run.deploy import NAMESPACE, READY_SECONDS
+from flametest.run.awaiting import READY_SECONDS
+from flametest.run.deploy import NAMESPACE
 from flametest.run.project import Project
 from flametest.sandbox.images import ImageStore
 from flametest.sandbox.launch import default_home, image_store

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from flametest.sandbox.errors import SandboxError
-from flametest.sandbox.images.copying import copy_built, copy_to_daemon, load_archive
+from flametest.sandbox.images.copying import copy_built, load_archive, write_archive
 from flametest.sandbox.images.dockerfile import base_images
 from flametest.sandbox.images.reference import parse_reference
 from flametest.sandbox.images.store import ImageStore, StoredImage
@@ -30,6 +30,7 @@ _BUILD_SECONDS_MAX = 1800
 _ASK_SECONDS_MAX = 20
 _LINES_SHOWN = 15
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?(?:STEP|Step) \d+/\d+ ?: .*|#\d+ \[.*\] [A-Z]+ .*")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 _WORDS_OF_BUILDAH = ("Error: ", "subprocess exited ")
 _NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
@@ -156,11 +157,13 @@ class Docker:
 
     def build(self, store: ImageStore, recipe: Recipe, said: Callable[[str], None]) -> StoredImage:
         """Build an image: bases that only the store has are given to the daemon under their names."""
-        for name, image in recipe.bases.items():
-            if not self.identifier(name):
-                copy_to_daemon(store, image, name)
         with store.partial() as folder:
-            file, archive = folder / "id", folder / "image.tar"
+            file, archive, base = (folder / name for name in ("id", "image.tar", "base.tar"))
+            for name, image in recipe.bases.items():
+                if not self.identifier(name):
+                    write_archive(store, image, name, base)
+                    _run(("docker", "load", "--input", str(base)), recipe, said)
+                    base.unlink()
             build = ("docker", "build", "--iidfile", str(file), "--file", str(recipe.dockerfile), str(recipe.context))
             _run(build, recipe, said)
             _run(("docker", "save", "--output", str(archive), file.read_text()), recipe, said)
@@ -197,13 +200,14 @@ def _run(command: Sequence[str], recipe: Recipe, said: Callable[[str], None]) ->
     limit = threading.Timer(_BUILD_SECONDS_MAX, process.kill)
     limit.start()
     try:
-        for line in process.stdout:
-            if _STEP.fullmatch(line.rstrip()):
-                step = line.rstrip()
+        for printed in process.stdout:
+            line = _COLOUR.sub("", printed).rstrip()
+            if _STEP.fullmatch(line):
+                step = line
                 last.clear()
                 said(step)
-            elif line.strip():
-                last.append(line.rstrip())
+            elif line:
+                last.append(line)
         process.wait()
     finally:
         limit.cancel()

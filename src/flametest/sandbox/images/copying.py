@@ -24,7 +24,7 @@ from flametest.sandbox.images.errors import PullError
 from flametest.sandbox.images.reference import InvalidReferenceError, Reference, parse_reference
 from flametest.sandbox.images.store import ImageStore, StoredImage
 
-__all__ = ["SKOPEO", "copy_built", "copy_to_daemon", "is_local", "load_archive", "pull", "tie_to_parent"]
+__all__ = ["SKOPEO", "copy_built", "is_local", "load_archive", "pull", "tie_to_parent", "write_archive"]
 
 SKOPEO = "skopeo"
 _PULL_SECONDS_MAX = 1800
@@ -104,15 +104,16 @@ def copy_built(store: ImageStore, identifier: str, name: str) -> StoredImage:
         return image
 
 
-def copy_to_daemon(store: ImageStore, image: StoredImage, name: str) -> None:
-    """Give an image of the store to the Docker daemon, under a name.
+def write_archive(store: ImageStore, image: StoredImage, name: str, file: Path) -> None:
+    """Write what ``docker load`` reads: an image of the store, under a name.
 
     Raises:
-        SandboxError: it does not take it, or skopeo is not installed.
+        SandboxError: it cannot be written, or skopeo is not installed.
     """
-    done = _skopeo("copy", "--quiet", f"oci:{store.layout(image)}:image", f"docker-daemon:{parse_reference(name)}")
+    archive = f"docker-archive:{file}:{parse_reference(name)}"
+    done = _skopeo("copy", "--quiet", f"oci:{store.layout(image)}:image", archive)
     if done.returncode != 0:
-        raise SandboxError(f"{name} cannot be given to Docker: {_cause(done.stderr)}", "pull it by `docker pull`")
+        raise SandboxError(f"{name} cannot be written to {file}: {_cause(done.stderr)}", "make room on that disk")
 
 
 def tie_to_parent() -> None:

@@ -43,6 +43,7 @@ def test_the_systems_that_are_drawn_differ_in_what_is_written_for_them() -> None
         "terminate_pods",
         "inject_container_crash",
         "inject_dependency_outage",
+        "inject_edge",
         "inject_rolling_restart",
         "inject_scaling",
         "inject_service_removal",

@@ -58,6 +58,8 @@ def test_what_serves_is_deleted_restarted_scaled_and_removed_and_what_keeps_data
         "remove-service-back",
         "outage-db",
         "crash-db",
+        "edge-silent-back",
+        "edge-silent-db",
     ]
     assert plan.core == ("pod-delete-web", "pod-delete-back", "rolling-restart-web", "outage-db")
     assert [one.split(":")[0] for one in plan.left_out] == [
@@ -121,7 +123,7 @@ def store(kind: str, *, volume: bool, replicas: int = 1) -> list[Object]:
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
 def test_a_store_is_taken_away_and_crashed_but_never_given_a_second_pod(kind: str) -> None:
     plan = plan_of(*store(kind, volume=True), service("web"))
-    assert [one.name for one in plan.experiments if one.workload == "db"] == ["outage-db", "crash-db"]
+    assert [one.name for one in plan.experiments if one.workload == "db"] == ["outage-db", "crash-db", "edge-silent-db"]
     crash = next(one for one in plan.experiments if one.name == "crash-db")
     assert crash.fault is not None
     assert crash.fault.arguments["signal"] == "INT"  # by SIGTERM it would wait for its clients
@@ -131,7 +133,7 @@ def test_a_store_is_taken_away_and_crashed_but_never_given_a_second_pod(kind: st
 
 def test_a_store_without_a_volume_would_lose_its_data_so_that_it_is_left_alone() -> None:
     plan = plan_of(*store("Deployment", volume=False), service("web"))
-    assert not [one for one in plan.experiments if one.workload == "db"]
+    assert [one.name for one in plan.experiments if one.workload == "db"] == ["edge-silent-db"], "which loses nothing"
     assert [one for one in plan.left_out if one.startswith("no outage and no crash of Deployment db")]
 
 
@@ -159,6 +161,15 @@ def test_the_service_of_a_load_balancer_is_not_removed() -> None:
     plan = plan_of(workload(), service(type="LoadBalancer"))
     assert "remove-service-web" not in names(plan)
     assert "no removal of Service web: the cluster would give its load balancer's address away" in plan.left_out
+
+
+def test_what_no_proxy_can_stand_before_is_not_silenced_and_the_reason_is_told() -> None:
+    plan = plan_of(workload("web", "Deployment", asks("http://back:80")), service("web", type="NodePort"), *HEADLESS)
+    assert "edge-silent-back" not in names(plan)
+    assert "no silence of Service back: it is headless, so that no proxy can stand before it" in plan.left_out
+
+
+HEADLESS = [workload("back"), service("back", clusterIP="None")]
 
 
 def ingress(**paths: str) -> Object:

@@ -4,7 +4,7 @@ The promise is the same for one pod as for several, so that what a single one ca
 felt while it is away, and has to be served again by itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from flametest.starter.documents import FAULT_SECONDS, RECOVERY_SECONDS_MAX, Call, Experiment
@@ -12,7 +12,7 @@ from flametest.starter.suitability import REPLICAS_MAX, Suited
 from flametest.starter.system import Service, Workload
 from flametest.starter.topology import Topology
 
-__all__ = ["DEFAULT_LIMITS", "Basis", "control", "experiment_for", "removal"]
+__all__ = ["DEFAULT_LIMITS", "Basis", "control", "experiment_for", "removal", "silence"]
 
 DEFAULT_LIMITS: Mapping[str, float] = {
     "outage_seconds": 3,
@@ -141,6 +141,20 @@ def removal(basis: Basis, service: Service, hit: Workload) -> Experiment:
     return basis.experiment(f"remove-service-{name}", hit, told, fault, _REMOVAL_LIMITS, tags=("service",), lasts=True)
 
 
+def silence(basis: Basis, service: Service, hit: Workload) -> Experiment:
+    """Return the silence of a Service, behind which are pods of ``hit``: it accepts, and never answers."""
+    name = service.name
+    told = (
+        f"Users are served again once {name} answers again",
+        f"Lets the Service {name} accept connections and never answer for {FAULT_SECONDS} s, by a proxy before it. "
+        f"{_asked_by(basis.topology, (name,))}"
+        "Teaches whether those who ask have time limits: a part that hangs is worse than one that refuses.",
+    )
+    fault = Call(f"silence-{name}", "inject_edge", {"service": name, "effect": {"silence": True}})
+    named = f"edge-silent-{name}"
+    return basis.experiment(named, hit, told, fault, _REMOVAL_LIMITS, tags=("service", "edge"), lasts=True)
+
+
 def _deletion(basis: Basis, workload: Workload) -> Experiment:
     name, alone = workload.name, workload.replicas == 1
     which = "the only" if alone else f"one of {workload.replicas}"
@@ -193,7 +207,7 @@ def _outage(basis: Basis, workload: Workload) -> Experiment:
     told = (
         f"Users are served again soon after {name} was away",
         f"Takes {name} away for {FAULT_SECONDS} s: its {workload.kind} is scaled to no pod, and back. "
-        f"{_users(basis.topology, workload)}"
+        f"{_asked_by(basis.topology, basis.topology.services_of(workload))}"
         "Teaches what users get meanwhile, and that connections to it are made anew without anybody's help.",
     )
     fault = Call(f"take-{name}-away", "inject_dependency_outage", {"workload": name, "kind": workload.kind})
@@ -207,7 +221,7 @@ def _crash(basis: Basis, workload: Workload) -> Experiment:
     told = (
         f"Users are served again soon after {name} has crashed",
         f"Ends the first process of one {name} container; its pod stays, and keeps its volumes. "
-        f"{_users(basis.topology, workload)}"
+        f"{_asked_by(basis.topology, basis.topology.services_of(workload))}"
         "Teaches how soon it runs again, and that connections to it are made anew without anybody's help.",
     )
     arguments: dict[str, str] = {"label_selector": str(workload.selector)}
@@ -221,9 +235,7 @@ def _crash(basis: Basis, workload: Workload) -> Experiment:
     return basis.experiment(named, workload, told, fault, _CRASH_LIMITS, tags=tags, pods_share_max=share)
 
 
-def _users(topology: Topology, workload: Workload) -> str:
-    """Return who asks a workload, as a sentence; empty where nobody is seen to."""
-    found = sorted({user.workload.name for one in topology.services_of(workload) for user in topology.users_of(one)})
-    if not found:
-        return ""
-    return f"It is asked by {', '.join(found)}. "
+def _asked_by(topology: Topology, services: Iterable[str]) -> str:
+    """Return who asks Services, as a sentence; empty where nobody is seen to."""
+    found = sorted({user.workload.name for one in services for user in topology.users_of(one)})
+    return f"It is asked by {', '.join(found)}. " if found else ""

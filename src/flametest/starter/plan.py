@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from flametest.starter.documents import Experiment
 from flametest.starter.errors import StarterError
-from flametest.starter.experiments import Basis, control, experiment_for, removal
+from flametest.starter.evidence import Certainty
+from flametest.starter.experiments import Basis, control, experiment_for, removal, silence
 from flametest.starter.paths import telling_paths
 from flametest.starter.suitability import Suitability, Suited, named, reasons_told, suitability
 from flametest.starter.system import Service, Workload
@@ -70,6 +71,7 @@ def make_plan(topology: Topology, url: str, paths: tuple[str, ...]) -> Plan:
     suited = [suitability(topology, one) for one in topology.system.workloads]
     by_kind = {kind: [experiment_for(basis, kind, one) for one in _ordered(topology, suited, kind)] for kind in Suited}
     removals = [removal(basis, service, hit) for service, hit in _removed(topology, measured)]
+    silences = [silence(basis, service, hit) for service, hit in _asked(topology, measured) if not _bars_proxy(service)]
     core = [one.name for kind, count in _CORE.items() for one in by_kind[kind][:count]]
     first = control(basis)
     servers = (Suited.DELETION, Suited.RESTART, Suited.SCALING)
@@ -82,9 +84,10 @@ def make_plan(topology: Topology, url: str, paths: tuple[str, ...]) -> Plan:
             *(one for kind in servers for one in by_kind[kind]),
             *removals,
             *(one for kind in Suited if kind not in servers for one in by_kind[kind]),
+            *silences,
         ),
         core=tuple(core or [first.name]),
-        left_out=(*reasons_told(suited), *_balancers(topology), *_unfelt(basis, suited)),
+        left_out=(*reasons_told(suited), *_balancers(topology), *_barred(topology, measured), *_unfelt(basis, suited)),
     )
 
 
@@ -109,6 +112,30 @@ def _removed(topology: Topology, measured: list[Workload]) -> Iterator[tuple[Ser
         is_asked = hit.kind == "Deployment" and not topology.role_of(hit).keeps_data and topology.users_of(service.name)
         if service == topology.entry or is_asked:
             yield service, hit
+
+
+def _asked(topology: Topology, measured: list[Workload]) -> Iterator[tuple[Service, Workload]]:
+    """Yield each Service but the entry that another part is seen to ask, with a workload behind it."""
+    for service in topology.system.services:
+        users = [one for one in topology.users_of(service.name) if one.certainty is not Certainty.GUESSED]
+        hit = next((one for one in topology.behind[service.name] if one in measured), None)
+        if users and hit is not None and service != topology.entry:
+            yield service, hit
+
+
+def _bars_proxy(service: Service) -> str:
+    """Return why no proxy can stand before a Service; empty when one can."""
+    if service.is_headless:
+        return "it is headless"
+    if any(port.protocol != "TCP" for port in service.ports):
+        return "not all of its ports are TCP"
+    return "" if service.ports else "it names no port"
+
+
+def _barred(topology: Topology, measured: list[Workload]) -> Iterator[str]:
+    for service, _ in _asked(topology, measured):
+        if reason := _bars_proxy(service):
+            yield f"no silence of {service}: {reason}, so that no proxy can stand before it"
 
 
 def _balancers(topology: Topology) -> Iterator[str]:

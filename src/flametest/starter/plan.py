@@ -56,18 +56,8 @@ def make_plan(topology: Topology, url: str, paths: tuple[str, ...]) -> Plan:
         raise StarterError(
             f"path {wrong[0]!r} does not begin with a slash", "write it as users ask for it, such as /shop"
         )
-    # The recorder measures how these recover; of a DaemonSet the nodes decide.
-    measured = [one for one in topology.system.workloads if one.kind != "DaemonSet" and one.replicas > 0]
-    if not measured:
-        raise StarterError(
-            f"namespace {topology.system.namespace!r} holds no Deployment and no StatefulSet that is to have pods",
-            "scale one up first",
-        )
-    front = next((one for one in topology.entry_workloads if one in measured), measured[0])
-    telling = telling_paths(topology, paths)
-    names = Counter(one.name for one in topology.system.workloads)
-    ambiguous = frozenset(name for name, count in names.items() if count > 1)
-    basis = Basis(topology, url, paths, front, telling, ambiguous)
+    measured = _measured(topology)
+    basis = _basis(topology, url, paths, measured)
     suited = [suitability(topology, one) for one in topology.system.workloads]
     by_kind = {kind: [experiment_for(basis, kind, one) for one in _ordered(topology, suited, kind)] for kind in Suited}
     removals = [removal(basis, service, hit) for service, hit in _removed(topology, measured)]
@@ -89,6 +79,28 @@ def make_plan(topology: Topology, url: str, paths: tuple[str, ...]) -> Plan:
         core=tuple(core or [first.name]),
         left_out=(*reasons_told(suited), *_balancers(topology), *_barred(topology, measured), *_unfelt(basis, suited)),
     )
+
+
+def _measured(topology: Topology) -> list[Workload]:
+    """Return the workloads whose recovery the recorder measures; of a DaemonSet the nodes decide.
+
+    Raises:
+        StarterError: there is none.
+    """
+    found = [one for one in topology.system.workloads if one.kind != "DaemonSet" and one.replicas > 0]
+    if not found:
+        raise StarterError(
+            f"namespace {topology.system.namespace!r} holds no Deployment and no StatefulSet that is to have pods",
+            "scale one up first",
+        )
+    return found
+
+
+def _basis(topology: Topology, url: str, paths: tuple[str, ...], measured: list[Workload]) -> Basis:
+    front = next((one for one in topology.entry_workloads if one in measured), measured[0])
+    names = Counter(one.name for one in topology.system.workloads)
+    ambiguous = frozenset(name for name, count in names.items() if count > 1)
+    return Basis(topology, url, paths, front, telling_paths(topology, paths), ambiguous)
 
 
 def _ordered(topology: Topology, suited: Iterable[Suitability], kind: Suited) -> list[Workload]:

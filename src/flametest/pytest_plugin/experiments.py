@@ -11,7 +11,7 @@ from flametest.model.errors import FlametestError
 from flametest.model.homes import state_home
 from flametest.model.verdict import Verdict
 from flametest.pytest_plugin.outcomes import REPORT
-from flametest.pytest_plugin.settings import read_settings, session_of
+from flametest.pytest_plugin.settings import free_folder, session_of
 from flametest.run.experiment import SUFFIXES, load_experiment, read_document
 from flametest.run.felt import InconclusiveError
 from flametest.run.interrupt import interruptible
@@ -93,7 +93,7 @@ class ExperimentItem(pytest.Item):
             self._run(session)
 
     def _run(self, session: Session) -> None:
-        options, out = session.options, read_settings(self.config).reports / self.name
+        options, out = session.options, free_folder(self.config, self.name)
         wanted = RunOptions(
             suite="",
             experiments=(self.path,),

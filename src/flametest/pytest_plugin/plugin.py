@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flametest.pytest_plugin.outcomes import REPORT, Outcomes, mark_outcome, status_of
-from flametest.pytest_plugin.settings import add_options, close_session, read_settings, session_of, tell_worker
+from flametest.pytest_plugin.settings import (
+    add_options,
+    close_session,
+    free_folder,
+    read_settings,
+    session_of,
+    tell_worker,
+)
 
 if TYPE_CHECKING:
     from flametest.pytest_plugin.system import System
@@ -76,12 +83,12 @@ def system(flametest_session: "Session", request: pytest.FixtureRequest) -> "Ite
 
     node: pytest.Item = request.node
     documented = getattr(getattr(node, "obj", None), "__doc__", None) or ""
-    test = TestDescription(node.nodeid, file_name(node.nodeid), documented)
+    test, name = TestDescription(node.nodeid, documented), file_name(node.nodeid)
     with flametest_session.turn():
         if not flametest_session.has_started:
             flametest_session.start()
         flametest_session.clean()
-        given = node.stash[_SYSTEM] = System(flametest_session, test, read_settings(request.config).reports)
+        given = node.stash[_SYSTEM] = System(flametest_session, test, lambda: free_folder(request.config, name))
         yield given
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ import pytest
 if TYPE_CHECKING:
     from flametest.run.session import Session, SessionOptions
 
-__all__ = ["Settings", "add_options", "close_session", "read_settings", "session_of", "tell_worker"]
+__all__ = ["Settings", "add_options", "close_session", "free_folder", "read_settings", "session_of", "tell_worker"]
 
 SANDBOX = "sandbox"
 _INPUT = "flametest"
@@ -88,6 +89,13 @@ def _of_worker(config: pytest.Config) -> Settings | None:
     return Settings(told["session"], config.workerinput["workerid"], told["owner"], Path(told["reports"]))  # type: ignore[attr-defined]
 
 
+def free_folder(config: pytest.Config, name: str) -> Path:
+    """Return a folder for a report that does not exist yet: a test may be repeated, and names recur elsewhere."""
+    reports = read_settings(config).reports
+    names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    return next(folder for one in names if not (folder := reports / one).exists())
+
+
 def tell_worker(node: Any) -> None:
     """Tell a worker of xdist what the controller goes by."""
     from flametest.faults.owner import own_name  # noqa: PLC0415
@@ -120,7 +128,7 @@ def close_session(config: pytest.Config) -> None:
         with redirect_stdout(io.StringIO()):  # nothing captures it any more
             config.stash[_SESSION].close()
         del config.stash[_SESSION]
-    elif _is_shared(config) and not hasattr(config, "workerinput") and _cluster(config) == SANDBOX:
+    elif _is_shared(config) and not hasattr(config, "workerinput"):
         from flametest.run.session import end_sandbox  # noqa: PLC0415
 
         end_sandbox(_session_options(config))

@@ -3,7 +3,7 @@
 import math
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,18 +20,15 @@ __all__ = ["Place", "System", "TestDescription"]
 
 RATE_PER_USER = 5.0
 _ONE_PATH = Path(starter.__file__).with_name("visitors.py")
-_NAME_CHARACTERS_MAX = 100
-_FOLDERS_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class TestDescription:
-    """What a test is called: its node id, a name for files, and its docstring."""
+    """What a test is called: its node id, and its docstring."""
 
     __test__ = False
 
     node: str
-    name: str
     text: str
 
 
@@ -46,10 +43,10 @@ class Place:
 class System:
     """A system that is deployed, healed and whole; each test has a new one of these."""
 
-    def __init__(self, session: Session, test: TestDescription, reports: Path) -> None:
+    def __init__(self, session: Session, test: TestDescription, folder: Callable[[], Path]) -> None:
         self._session = session
         self._test = test
-        self._reports = reports
+        self._new_folder = folder
         self.records: list[Place] = []
         """The scenarios of this test, in their order."""
 
@@ -153,7 +150,7 @@ class System:
         """Return the scenario that goes on, or a new one."""
         if self.records and self.records[-1].scenario.is_open:
             return self.records[-1].scenario
-        folder = self._folder()
+        folder = self._new_folder()
         text = " ".join(self._test.text.split())
         described = Described(
             name=folder.name,
@@ -165,9 +162,3 @@ class System:
         scenario = LiveScenario(self._session.ground(), described, folder)
         self.records.append(Place(scenario, folder))
         return scenario
-
-    def _folder(self) -> Path:
-        taken = {record.folder for record in self.records}
-        names = (self._test.name + (f"-{number}" if number > 1 else "") for number in range(1, _FOLDERS_MAX))
-        free = (folder for name in names if not (folder := self._reports / name).exists() and folder not in taken)
-        return next(free)

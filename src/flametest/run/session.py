@@ -190,8 +190,9 @@ class Session:
 
 
 def end_sandbox(options: SessionOptions) -> None:
-    """End the sandbox that the processes of a session have shared; that there is none is no error."""
-    provide(SANDBOX, _cluster_options(options)).down()
+    """End the sandbox that the processes of a session have shared; one that was there before stays."""
+    if options.deploying and options.cluster == SANDBOX:
+        provide(SANDBOX, _cluster_options(options)).down()
     options.lock.unlink(missing_ok=True)
 
 

@@ -7,7 +7,6 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -112,18 +111,3 @@ def test_a_worker_that_is_killed_leaves_no_fault(web: pytest.Pytester) -> None:
     result = web.runpytest_subprocess("-n", "1", "--max-worker-restart", "0", timeout=400)
     assert result.ret == 1
     wait_until("the sandbox's end", lambda: left_behind(web.path / "state") == [])
-
-
-def test_experiment_files_run_and_are_judged(web: pytest.Pytester) -> None:
-    folder = web.mkdir("experiments")
-    shipped = (Path(__file__).parents[2] / "experiments" / "pod-delete-api.json").read_text()
-    folder.joinpath("pod-delete-web.json").write_text(shipped.replace("api", "web"))
-    folder.joinpath("limits.toml").write_text("[default]\nrecovery_seconds = 0.001\n")
-    web.mkdir("loadtests").joinpath("locustfile.py").write_text(
-        (Path(__file__).parents[2] / "src" / "flametest" / "starter" / "visitors.py").read_text()
-    )
-    result = web.runpytest_subprocess("--flametest", "experiments", timeout=400)
-    assert result.ret == 1
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*FAILED        pod-delete-web: *", "*is over the limit of 0.001 s*"])
-    assert left_behind(web.path / "state") == []

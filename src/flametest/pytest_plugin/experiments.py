@@ -114,7 +114,7 @@ class ExperimentItem(pytest.Item):
         )
         result, folder = execute(wanted, options.project, session.cluster, session.progress)
         self.user_properties.append((REPORT, str(folder / "report.html")))
-        told = "\n".join(result_lines(result, folder))
+        told = "\n".join(result_lines(result, folder)).lstrip()
         self.add_report_section("call", "flametest", f"{told}\n")
         refuse_unhealed(heal_leftovers(state_home(os.environ), [session.cluster]).unhealed)
         if result.verdict is Verdict.FAILED:

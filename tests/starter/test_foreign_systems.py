@@ -428,6 +428,15 @@ def test_what_is_open_and_asked_by_another_part_is_a_guess() -> None:
     assert topology.entrance.alternatives == ("web",)
 
 
+@pytest.mark.parametrize("kind", ["StatefulSet", "Deployment"])
+def test_what_keeps_something_and_is_not_led_to_is_no_entry_beside_another_one(kind: str) -> None:
+    mounted = {"volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "d"}}]}
+    keeping = container("aa", volumeMounts=[{"name": "d", "mountPath": "/d"}])
+    store = [workload("aa", kind, keeping, pod=mounted), service("aa")]
+    assert entry(topology_of(*store, *pair("zz", "HOST=x")))[0] == "zz"
+    assert entry(topology_of(*store)) == ("aa", Certainty.GUESSED)
+
+
 def test_a_console_of_a_store_is_the_entry_only_where_nothing_else_can_be() -> None:
     console = [named("adminer", image="adminer:4"), service("adminer", type="NodePort")]
     assert entry(topology_of(*console, *pair("web")))[0] == "web"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from flametest.starter.errors import StarterError
 from flametest.starter.evidence import Certainty, Evidence
 from flametest.starter.needs import Dependency
-from flametest.starter.roles import known_purpose
+from flametest.starter.roles import known_purpose, looks_like_store
 from flametest.starter.system import Service, System, Workload
 from flametest.starter.wellknown import Purpose, is_console_image, purpose_of_name, purpose_of_port
 
@@ -53,6 +53,7 @@ class Entry:
 class _Candidate:
     """A Service that may be the entry, and what speaks for it.
 
+    ``is_unlikely`` says that it is a console of a store, or that it keeps something and nothing leads users to it.
     ``is_tried`` says that a load generator asks it. ``is_telling`` says that more speaks for it than that no part names
     it: a load generator asks it, it needs others itself, or its name is one that people use.
     """
@@ -62,7 +63,7 @@ class _Candidate:
     is_routed_at_root: bool
     is_open: bool
     is_needed: bool
-    is_console: bool
+    is_unlikely: bool
     is_tried: bool
     is_telling: bool
     name_rank: int
@@ -77,7 +78,7 @@ class _Candidate:
     def certain_rank(self) -> tuple[bool, ...]:
         """Return the part of the rank that rests on what is written down rather than on customs."""
         return (
-            self.is_console,
+            self.is_unlikely,
             not self.is_routed_at_root,
             not self.route,
             not self.is_open,
@@ -171,13 +172,16 @@ def _candidate(system: System, service: Service, workloads: tuple[Workload, ...]
     name_rank = _name_rank(service.name)
     asks, is_tried = any(str(one) in asked.asking for one in workloads), service.name in asked.by_generators
     images = [one.containers[0].image for one in workloads if one.containers]
+    is_console = bool(images) and all(map(is_console_image, images))
+    is_led_to = bool(routes) or service.kind in _OPEN_KINDS
+    keeps = all(looks_like_store(system, one) for one in workloads)
     return _Candidate(
         service=service,
         route=(rooted[0] if rooted else best).part if best else "",
         is_routed_at_root=bool(rooted),
         is_open=service.kind in _OPEN_KINDS,
         is_needed=service.name in asked.by_parts,
-        is_console=bool(images) and all(map(is_console_image, images)),
+        is_unlikely=is_console or (not is_led_to and bool(workloads) and keeps),
         is_tried=is_tried,
         is_telling=asks or is_tried or name_rank < len(_NAME_RANKS),
         name_rank=name_rank,
@@ -202,7 +206,9 @@ def _port_rank(service: Service) -> int:
 def _chosen(system: System, candidates: list[_Candidate]) -> Entry:
     first, rest = candidates[0], candidates[1:]
     rivals = [one for one in rest if one.certain_rank == first.certain_rank]
-    reason, part, certainty = _reason(system, first)
+    reason, part, certainty = _reason(first)
+    if first.is_unlikely and not first.is_open:
+        certainty = Certainty.GUESSED
     if first.is_needed and not first.is_routed_at_root and any(not one.is_needed for one in rest):
         certainty = Certainty.GUESSED
         reason = f"{reason}, though another part names it"
@@ -219,7 +225,7 @@ def _chosen(system: System, candidates: list[_Candidate]) -> Entry:
     )
 
 
-def _reason(system: System, one: _Candidate) -> tuple[str, str, Certainty]:
+def _reason(one: _Candidate) -> tuple[str, str, Certainty]:
     """Return why a candidate comes first, the object that tells so, and how certain that is."""
     service = str(one.service)
     if one.is_routed_at_root:

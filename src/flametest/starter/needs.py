@@ -130,11 +130,7 @@ class _LookUp:
     def service(self, mention: Mention) -> Service | None:
         """Return the Service that a mention means, unless its port shows that it means something else."""
         service = self.services.get(service_of_host(mention.host, self.services, self._namespace))
-        if (
-            service is None
-            or not mention.port
-            or mention.place in (Place.ADDRESS, Place.SETTING, Place.OPTION, Place.WAITED)
-        ):
+        if service is None or not mention.port or mention.place not in (Place.PORT, Place.LOOSE):
             return service
         if mention.port in {port.number for port in service.ports}:
             return service

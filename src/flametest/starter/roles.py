@@ -11,7 +11,7 @@ from flametest.starter.evidence import Certainty, Evidence
 from flametest.starter.system import Service, System, Workload
 from flametest.starter.wellknown import Purpose, purpose_of_image, purpose_of_name, purpose_of_port
 
-__all__ = ["Role", "RoleName", "known_purpose", "make_roles"]
+__all__ = ["Role", "RoleName", "known_purpose", "looks_like_store", "make_roles"]
 
 _STANDING = Purpose.STORE, Purpose.CACHE, Purpose.BROKER
 
@@ -95,6 +95,12 @@ def known_purpose(workload: Workload) -> tuple[Purpose, _Reason] | None:
                 text = f"listens on {port.number}, by convention the port of a {purpose}"
                 return purpose, _Reason(text, field, Certainty.INFERRED)
     return None
+
+
+def looks_like_store(system: System, workload: Workload) -> bool:
+    """Return whether a workload keeps something by what it mounts, its kind or its name, whatever it runs."""
+    is_named_so = purpose_of_name(workload.name) in _STANDING
+    return is_named_so or workload.kind == "StatefulSet" or next(_written(system, workload), None) is not None
 
 
 def _role(system: System, one: Workload, services: list[Service], entry: Service | None) -> Role:

@@ -114,7 +114,7 @@ class Buildah:
             )
             file = folder / "id"
             command = (
-                *(_NAMESPACES if os.geteuid() == 0 else ()),
+                *self._apart,
                 *(self.name, "build", "--layers", "--pull-never", *isolation, *contexts),
                 *("--iidfile", str(file), "--file", str(recipe.dockerfile), str(recipe.context)),
             )
@@ -127,10 +127,15 @@ class Buildah:
                 _run(command, recipe, said)
             return copy_built(store, file.read_text().strip().removeprefix("sha256:"), recipe.name)
 
+    @property
+    def _apart(self) -> tuple[str, ...]:
+        """Return the words that start buildah in namespaces of its own; an ordinary user's makes them itself."""
+        return _NAMESPACES if os.geteuid() == 0 else ()
+
     @cached_property
     def _images(self) -> tuple[dict[str, str], str]:
         """Return the ids of all images by their names, and why buildah does not tell them."""
-        done = _ask((self.name, "images", "--json"))
+        done = _ask((*self._apart, self.name, "images", "--json"))
         if isinstance(done, str):
             return {}, f"buildah does not work here: {done}"
         found = json.loads(done.stdout or "null") or []

@@ -93,8 +93,8 @@ def copy_built(store: ImageStore, identifier: str, name: str) -> StoredImage:
     Raises:
         SandboxError: it cannot be copied, or skopeo is not installed.
     """
-    # Of an ordinary user the storage holds files with the ids of a user namespace.
-    within = () if os.geteuid() == 0 else ("buildah", "unshare")
+    # Of an ordinary user the storage holds files with the ids of a user namespace; as root it leaves a mount behind.
+    within = ("unshare", "--mount", "--") if os.geteuid() == 0 else ("buildah", "unshare")
     with store.partial() as folder:
         source = ["--dest-oci-accept-uncompressed-layers", f"containers-storage:@{identifier}"]
         done = _copy(store, source, folder / "layout", within)

@@ -17,7 +17,7 @@ from .switch import Switch
 __all__ = ["PIECE_BYTES", "CutError", "Lane", "reset"]
 
 PIECE_BYTES = 64 * 1024
-PACE_SECONDS = 0.02  # how long a piece of a limited connection takes; shorter ones cost more than they tell
+PACE_SECONDS = 0.05  # how long a piece of a limited connection takes; shorter ones cost more than they tell
 CATCH_UP_SECONDS = 0.25
 LINE_PIECES_MAX = 256
 SENT_SECONDS_MAX = 1.0

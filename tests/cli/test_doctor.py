@@ -67,5 +67,12 @@ def test_what_real_images_need_is_not_needed_otherwise(monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", str(tmp_path))
     done = CliRunner().invoke(main, ["doctor"])
     assert done.exit_code == ExitCode.PASSED, done.output
-    for name, package in [("skopeo", "skopeo"), ("umoci", "umoci"), ("newuidmap", "uidmap"), ("newgidmap", "uidmap")]:
+    packages = {
+        "skopeo": "skopeo",
+        "umoci": "umoci",
+        "buildah": "buildah",
+        "newuidmap": "uidmap",
+        "newgidmap": "uidmap",
+    }
+    for name, package in packages.items():
         assert re.search(rf"optional +{name} .*; without it .* \(package {package}\)", done.output), done.output

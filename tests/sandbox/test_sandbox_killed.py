@@ -123,7 +123,7 @@ def test_nothing_is_left_when_the_cluster_is_killed(
     assert list((image_store(options.home) / "partial").iterdir()) == []
 
 
-def test_a_sandbox_goes_on_when_a_process_of_a_container_is_killed(options: SandboxOptions, registry: Registry) -> None:
+def test_a_sandbox_goes_on_when_a_process_of_a_container_is_killed(options: SandboxOptions) -> None:
     sandbox = start(options)
     api = Api(sandbox)
     victims: dict[str, Callable[[], int]] = {
@@ -144,6 +144,26 @@ def test_a_sandbox_goes_on_when_a_process_of_a_container_is_killed(options: Sand
             assert ended["exitCode"] == 137
         api(f"{PODS}/{name}", method="DELETE")
         Access.until(lambda: nothing_runs(sandbox))
+
+
+@pytest.mark.parametrize("victim", ["nsenter .* sleep 998$", "^sleep 998"])
+def test_a_container_goes_on_when_a_command_in_it_is_killed(options: SandboxOptions, victim: str) -> None:
+    sandbox = start(options)
+    api = Api(sandbox)
+    probe = {
+        "exec": {"command": ["sleep", "998"]},
+        "timeoutSeconds": 1000,
+        "periodSeconds": 1,
+        "failureThreshold": 1000,
+    }
+    api(PODS, pod("shell", "test/shell:1", "sleep", "999", container={**LIMITS, "readinessProbe": probe}))
+    first = process(sandbox, "^sleep 998")
+    os.kill(process(sandbox, victim), signal.SIGKILL)
+    replaced(sandbox, "^sleep 998", first)
+    Access.until(lambda: first not in processes(sandbox))
+    assert "running" in state_of(api, "shell", lambda _: True)["state"]
+    api(f"{PODS}/shell", method="DELETE")
+    Access.until(lambda: nothing_runs(sandbox))
 
 
 def test_a_pull_that_is_killed_is_tried_again(options: SandboxOptions, registry: Registry, tmp_path: Path) -> None:
@@ -206,7 +226,7 @@ def nothing_runs(sandbox: Sandbox) -> bool:
     groups = controlgroups.find(sandbox.state_folder)
     left = [path for folder in (groups.folders if groups else ()) for path in folder.iterdir() if path.is_dir()]
     left += list((sandbox.state_folder / "pods" / "pods").glob("*/roots/*"))
-    containers = [words for words in processes(sandbox).values() if "bwrap" in words or "nginx" in words]
+    containers = [words for words in processes(sandbox).values() if re.search("bwrap|nginx|nsenter|sleep 99", words)]
     return not left and not containers and f"overlay {sandbox.state_folder}" not in mounts
 
 

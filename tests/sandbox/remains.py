@@ -25,16 +25,18 @@ class Family:
     def __init__(self, sandbox: Sandbox) -> None:
         self.descriptors: dict[int, int] = {}
         self.commands: dict[int, str] = {}
-        self.namespaces: set[str] = set()
+        # Held open, since the kernel gives the number of one that is gone to the next, which may be a neighbour's.
+        self._held: list[int] = []
         pending = [sandbox.pid]
         while pending:
             pid = pending.pop()
             with contextlib.suppress(OSError):
                 self.descriptors[pid] = os.pidfd_open(pid)
                 self.commands[pid] = Path(f"/proc/{pid}/cmdline").read_text()
-                self.namespaces.add(os.readlink(f"/proc/{pid}/ns/net"))
+                self._held.append(os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC))
                 for task in Path(f"/proc/{pid}/task").iterdir():
                     pending += [int(child) for child in task.joinpath("children").read_text().split()]
+        self.namespaces = {os.readlink(f"/proc/self/fd/{descriptor}") for descriptor in self._held}
         self.namespaces.discard(os.readlink("/proc/self/ns/net"))
 
     def kill(self, program: str) -> None:
@@ -61,7 +63,7 @@ class Family:
         return found & self.namespaces
 
     def close(self) -> None:
-        for descriptor in self.descriptors.values():
+        for descriptor in (*self.descriptors.values(), *self._held):
             os.close(descriptor)
 
 

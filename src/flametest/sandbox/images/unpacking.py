@@ -137,7 +137,8 @@ def _run(command: list[str], image: StoredImage, folder: Path, room: _Room) -> N
         process.wait()
     if process.returncode != 0:
         words = log.read_text(errors="replace").strip().splitlines()
-        cause = words[-1] if words else "umoci was ended"
+        killed = process.returncode < 0 or not words
+        cause = f"umoci was ended ({process.returncode})" if killed else words[-1]
         if not idmaps.is_initial() and (refused := _REFUSED_OWNER.search(cause)):
             message = f"image {image.name} cannot be unpacked: the ids to which /{refused[1]} belongs are not there"
             raise SandboxError(message, f"remedy: {idmaps.remedy()}")

@@ -152,7 +152,7 @@ def silence(basis: Basis, service: Service, hit: Workload) -> Experiment:
     )
     fault = Call(f"silence-{name}", "inject_edge", {"service": name, "effect": {"silence": True}})
     named = f"edge-silent-{name}"
-    return basis.experiment(named, hit, told, fault, _REMOVAL_LIMITS, tags=("service", "edge"), lasts=True)
+    return basis.experiment(named, hit, told, fault, _OUTAGE_LIMITS, tags=("service", "edge"), lasts=True)
 
 
 def _deletion(basis: Basis, workload: Workload) -> Experiment:

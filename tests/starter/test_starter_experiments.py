@@ -163,6 +163,15 @@ def test_the_service_of_a_load_balancer_is_not_removed() -> None:
     assert "no removal of Service web: the cluster would give its load balancer's address away" in plan.left_out
 
 
+@pytest.mark.parametrize(("length", "silenced"), [(41, True), (42, False)])
+def test_a_service_whose_proxy_could_not_be_named_is_not_silenced(length: int, silenced: bool) -> None:
+    name = "b" * length
+    web = workload("web", "Deployment", asks(f"http://{name}:80"))
+    plan = plan_of(web, service("web", type="NodePort"), workload("back"), service(name, "back"))
+    assert (f"edge-silent-{name}" in names(plan)) is silenced
+    assert any(told.startswith(f"no silence of Service {name}: ") for told in plan.left_out) is not silenced
+
+
 def test_what_no_proxy_can_stand_before_is_not_silenced_and_the_reason_is_told() -> None:
     plan = plan_of(workload("web", "Deployment", asks("http://back:80")), service("web", type="NodePort"), *HEADLESS)
     assert "edge-silent-back" not in names(plan)

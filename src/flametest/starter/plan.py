@@ -17,6 +17,8 @@ __all__ = ["Plan", "make_plan"]
 
 # Which kinds the short suite holds, and how many of each at most.
 _CORE = {Suited.DELETION: 3, Suited.RESTART: 1, Suited.OUTAGE: 2}
+# A proxy is called flametest-fault-proxy- and its Service's name, and names have 63 characters at most.
+_PROXIED_NAME_LENGTH_MAX = 41
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,8 @@ def _bars_proxy(service: Service) -> str:
         return "it is headless"
     if any(port.protocol != "TCP" for port in service.ports):
         return "not all of its ports are TCP"
+    if len(service.name) > _PROXIED_NAME_LENGTH_MAX:
+        return f"its name is longer than {_PROXIED_NAME_LENGTH_MAX} characters"
     return "" if service.ports else "it names no port"
 
 

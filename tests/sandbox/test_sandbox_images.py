@@ -66,7 +66,7 @@ def test_a_container_runs_as_the_user_of_its_image(api: Api) -> None:
         pytest.skip("an ordinary user has one user id")
     api(PODS, pod("own", "test/redis:1", container={"command": None}))
     state_of(api, "own", lambda state: "running" in state)
-    script = 'echo "$(id -u) $(id -g) $(id -G) $HOME"; stat -c "%u %g" /data/marked; cat /secret; touch /new'
+    script = 'exec 2>&1; echo "$(id -u) $(id -g) $(id -G) $HOME"; stat -c "%u %g" /data/marked; cat /secret; touch /new'
     text = printed(api, "asked", "test/redis:1", script)
     assert text.splitlines()[:2] == ["999 998 998 44 /home/redis", "999 998"]
     assert "/secret: Permission denied" in text

@@ -40,6 +40,7 @@ OTHERS = """
 """
 
 
+@pytest.mark.exhaustive  # what passes and what a report holds, others show without a sandbox
 @pytest.mark.measured
 def test_a_good_system_passes_and_its_report_is_attached(web: pytest.Pytester) -> None:
     file = web.makepyfile(test_web=GOOD)

@@ -83,7 +83,7 @@ class Machine:
         ]
 
     def forget_calls(self) -> None:
-        """Begin to note calls anew."""
+        """Begin to note calls again."""
         (self.double / "calls.jsonl").unlink(missing_ok=True)
 
     def options(self, **others: Any) -> ClusterOptions:

@@ -95,7 +95,7 @@ class Disturbing:
     _released: threading.Event = field(default_factory=threading.Event)
 
     def calm(self) -> None:
-        """Pass everything on, and count anew."""
+        """Pass everything on, and count again."""
         with self._lock:
             self.asked, self.struck, self._counts = [], False, Counter()
             self._wanted = lambda _: False

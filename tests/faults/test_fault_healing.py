@@ -1,4 +1,4 @@
-"""Healing what was injected by half, healed already, changed by hand, deleted, or made anew meanwhile."""
+"""Healing what was injected by half, healed already, changed by hand, deleted, or created again meanwhile."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -14,7 +14,7 @@ import pytest
 
 from flametest.incluster.manifest import RUNNER_NAMESPACE
 from flametest.incluster.planning import JobPlan, JobWish, plan_job
-from flametest.incluster.starting import JobError, JobLostError, await_end, begin_anew, fetch, last_words, remove
+from flametest.incluster.starting import JobError, JobLostError, await_end, begin_again, fetch, last_words, remove
 from flametest.kube import KubeClient, connect
 from flametest.kube.namespaces import namespace_phase
 from flametest.kube.resources import PODS, SERVICES
@@ -153,7 +153,7 @@ def test_what_a_killed_job_has_injected_is_healed_by_the_next_one(client: KubeCl
         with pytest.raises((JobLostError, JobError)):
             await_end(client, 10, lambda _: None)
         assert not service_is_there(client)
-        begin_anew(client)
+        begin_again(client)
         client.apply(plans[1].manifests)
         assert await_end(client, RUN_SECONDS_MAX, lambda _: None) == ExitCode.PASSED
         assert service_is_there(client)

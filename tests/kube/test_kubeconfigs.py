@@ -77,10 +77,10 @@ def test_paths_are_those_of_the_file_that_names_them(tmp_path: Path) -> None:
     ("text", "message", "remedy"),
     [
         (None, "does not exist", "KUBECONFIG"),
-        ("{", "cannot be read", "mend"),
-        ("[]", "holds no object", "mend"),
+        ("{", "cannot be read", "fix"),
+        ("[]", "holds no object", "fix"),
         ('{"contexts": [{"name": "other", "context": {}}]}', "has no context 'one'", "use one of: other"),
-        ('{"contexts": [{"name": "one", "context": {"cluster": "c"}}]}', "no entry with a server", "mend"),
+        ('{"contexts": [{"name": "one", "context": {"cluster": "c"}}]}', "no entry with a server", "fix"),
     ],
 )
 def test_what_cannot_be_used_is_told_with_a_remedy(tmp_path: Path, text: str | None, message: str, remedy: str) -> None:

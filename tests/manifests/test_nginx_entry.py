@@ -69,10 +69,10 @@ def test_each_request_goes_by_a_connection_of_its_own_so_that_the_service_can_ba
 
 @pytest.mark.usefixtures("without_service")
 def test_a_service_made_anew_with_another_address_is_found_again(entry: Any, wait_until: Wait) -> None:
-    anew = entry.start_backend("127.0.0.3")
+    again = entry.start_backend("127.0.0.3")
     entry.names.address = "127.0.0.3"
     wait_until(lambda: ask(entry.port)[0] == 200)
-    assert anew.requests
+    assert again.requests
 
 
 @pytest.mark.usefixtures("without_service")

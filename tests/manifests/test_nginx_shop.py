@@ -60,10 +60,10 @@ def test_without_a_frontend_people_get_a_page_and_programs_get_json(entry: Any) 
 
 @pytest.mark.usefixtures("without_frontend")
 def test_a_frontend_service_made_anew_with_another_address_is_found_again(entry: Any, wait_until: Wait) -> None:
-    anew = entry.start_backend("127.0.0.7")
+    again = entry.start_backend("127.0.0.7")
     entry.names.frontend_address = "127.0.0.7"
     wait_until(lambda: ask(entry.port, path="/shop")[0] == 200)
-    assert anew.requests
+    assert again.requests
 
 
 def test_a_frontend_that_hangs_is_given_up_within_two_seconds_and_not_asked_twice(entry: Any, frontend: Any) -> None:

@@ -77,7 +77,7 @@ class Pod:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
-    def asks(self, address: str, port: int = 8000, how: str = "anew") -> str:
+    def asks(self, address: str, port: int = 8000, how: str = "again") -> str:
         """Return the answer or the name of the error.
 
         "again" keeps to the last connection, "patiently" does so for as long as TCP may take to send once more what got

@@ -1,4 +1,4 @@
-"""The tutorial of docs/pytest.md, as it is written: the weakness is found, and gone when it is mended as told."""
+"""The tutorial of docs/pytest.md, as it is written: the weakness is found, and gone when it is fixed as told."""
 
 import re
 
@@ -17,7 +17,7 @@ def block(page: str, language: str, number: int) -> str:
 
 def test_the_tutorial_finds_a_weakness_and_mends_it(pytester: pytest.Pytester) -> None:
     page = (REPOSITORY / "docs" / "pytest.md").read_text()
-    manifest, mended = block(page, "yaml", 0), block(page, "yaml", 1)
+    manifest, fixed = block(page, "yaml", 0), block(page, "yaml", 1)
     file = pytester.mkdir("manifests") / "web.yaml"
     file.write_text(manifest)
     pytester.makepyfile(block(page, "python", 0))
@@ -25,5 +25,5 @@ def test_the_tutorial_finds_a_weakness_and_mends_it(pytester: pytest.Pytester) -
     weak.assert_outcomes(failed=1)
     weak.stdout.fnmatch_lines([">*assert felt.outage_seconds < 0.5"])
     probe = next(line for line in manifest.splitlines(keepends=True) if "readinessProbe" in line)
-    file.write_text(manifest.replace("replicas: 1", "replicas: 2").replace(probe, probe + mended))
+    file.write_text(manifest.replace("replicas: 1", "replicas: 2").replace(probe, probe + fixed))
     pytester.runpytest_subprocess(timeout=400).assert_outcomes(passed=1)

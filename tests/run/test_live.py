@@ -45,7 +45,7 @@ def test_the_page_shows_the_scenarios_that_have_begun_and_says_that_it_goes_on(r
     page = report.page()
     assert not page.has_ended
     assert '<span class="word">RUNNING</span>' in page.text
-    assert f"Scenario 1 of 2, {SCENARIO}, goes on" in page.text
+    assert f"Scenario 1 of 2, {SCENARIO}, in progress" in page.text
     assert "Every request" in page.text
 
 

@@ -1,4 +1,4 @@
-"""A watched run in a real browser: what its reader opened stays open when the page is loaded anew."""
+"""A watched run in a real browser: what its reader opened stays open when the page is loaded again."""
 
 import shutil
 from collections.abc import Iterator

@@ -99,7 +99,7 @@ def test_a_build_that_fails_ends_the_command_before_anything_is_started(project:
     assert done.returncode == 2
     assert "STEP 2/2: RUN echo the cause; sleep 1; cat /none" in done.stdout + done.stderr
     assert "| the cause\n" in done.stderr
-    assert "remedy: mend the Dockerfile" in done.stderr
+    assert "remedy: fix the Dockerfile" in done.stderr
     assert project.sandbox is None
     done = project.up("--build", "always", "--cluster", "minikube")
     assert (done.returncode, done.stderr.splitlines()[0]) == (

@@ -1,4 +1,4 @@
-"""What the sandbox needs of the machine: found, or told with what its absence prevents and how to mend it."""
+"""What the sandbox needs of the machine: found, or told with what its absence prevents and how to fix it."""
 
 import subprocess
 import sys

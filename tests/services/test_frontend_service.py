@@ -338,7 +338,7 @@ def test_an_order_whose_fate_is_unknown_is_made_once_by_trying_again(
 
 def test_a_failure_of_one_pod_is_mended_by_another_attempt_with_the_same_key(start_frontend: Any) -> None:
     with answering(500, 502, 200) as logic:
-        frontend = start_frontend("frontend-mending", LOGIC_URL=logic.url)
+        frontend = start_frontend("frontend-fixing", LOGIC_URL=logic.url)
         assert frontend.ask("POST", "/shop/api/orders", {}, ORDER).status == 200
     assert len(logic.requests) == 3
     assert len({request["idempotency-key"] for request in logic.requests}) == 1

@@ -1,4 +1,4 @@
-"""The real images of a soak: two in the sandbox's store, and one that pods pull anew from a registry each time."""
+"""The real images of a soak: two in the sandbox's store, and one that pods pull again from a registry each time."""
 
 import tempfile
 from collections.abc import Iterator

@@ -39,4 +39,4 @@ def test_the_table_tells_the_severities_of_what_init_names() -> None:
 @pytest.mark.parametrize("name", SECTIONS)
 def test_each_weakness_says_why_it_matters_how_it_is_seen_and_how_it_is_mended(name: str) -> None:
     marks = re.findall(r"^\*([^*]+)\.\* \S", SECTIONS[name], flags=re.MULTILINE)
-    assert marks == ["Why it matters", "How it is seen", "How it is mended"]
+    assert marks == ["Why it matters", "How it is seen", "How it is fixed"]

@@ -26,7 +26,7 @@ QUOTES = (
 REDIS_SECONDS_MAX = 1.0
 VOTES, QUEUE = "votes", "queue"
 
-# As https://redis.readthedocs.io tells, a client keeps a pool of connections and makes those anew that broke.
+# As https://redis.readthedocs.io tells, a client keeps a pool of connections and replaces those that broke.
 redis = Redis.from_url(
     os.environ.get("REDIS_URL", "redis://redis:6379/0"),
     socket_timeout=REDIS_SECONDS_MAX,

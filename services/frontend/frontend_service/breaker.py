@@ -5,7 +5,7 @@ so that users are told in a millisecond and the service is left in peace. After 
 time is let through as a trial; its success closes the breaker, its failure opens it again.
 
 Failures in a row, not their share: a service that fails three requests in ten is still worth asking (and a retry
-mends most of it), while ten failures in a row happen to it once in 170 000 calls. The service that is really gone is
+fixes most of it), while ten failures in a row happen to it once in 170 000 calls. The service that is really gone is
 found out by the first ten calls, whatever was before.
 
 Pure decisions; the clock is passed in.

@@ -162,7 +162,7 @@ class Pages:
             case "sold_out":
                 title, text = "Not enough tickets left", "Others were quicker. Perhaps with fewer tickets?"
             case "key_reused":
-                title, text = "This form was already used", "Its order was made; please begin anew for another one."
+                title, text = "This form was already used", "Its order was made; please start again for another one."
             case _:
                 title, text = "This cannot be ordered", "Please choose your tickets again."
         return self.problem(answer.status, title, text)

@@ -1,6 +1,6 @@
 """Whether and when a failed attempt is made again.
 
-Retries mend what fails now and then. What fails altogether they make worse, by multiplying the load just when it
+Retries fix what fails now and then. What fails altogether they make worse, by multiplying the load just when it
 cannot be borne; therefore they are paid from a budget: a share of the requests, and a small steady allowance so that
 a quiet shop can retry too. Pauses are drawn evenly from zero to a limit that doubles (full jitter), so that those who
 failed together do not come back together.

@@ -1,6 +1,6 @@
 """The events that the shop sells, read through the cache.
 
-The list is what every visitor asks for. It may be a second old, and an order makes it be read anew; whether there is
+The list is what every visitor asks for. It may be a second old, and an order makes it be read again; whether there is
 stock is decided by the order's own transaction and never by this list.
 """
 

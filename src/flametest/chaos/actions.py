@@ -95,7 +95,7 @@ def observe_fault(seconds: float) -> None:
     """
     recorder = session.current()
     if not recorder.injected:
-        raise RecorderError("no fault was injected, so there is nothing to observe", "mend the action before it")
+        raise RecorderError("no fault was injected, so there is nothing to observe", "fix the action before it")
     recorder.wait(seconds)
 
 
@@ -127,7 +127,7 @@ def await_recovery(timeout_seconds: float, hold_seconds: float) -> dict[str, flo
     """
     recorder = session.current()
     if not recorder.injected:
-        raise RecorderError("no fault was injected, so there is nothing to recover from", "mend the action before it")
+        raise RecorderError("no fault was injected, so there is nothing to recover from", "fix the action before it")
     begin = time.monotonic()
     held, hold = False, hold_for(recorder, hold_seconds).seconds
     timeout_seconds += hold - hold_seconds
@@ -292,7 +292,7 @@ def inject_edge(
     try:
         rule = Rule(options(Effect, effect), options(Match, match or {}), of_caller=bool(caller))
     except RuleError as error:
-        raise FaultError(str(error), "mend the arguments of inject_edge") from error
+        raise FaultError(str(error), "fix the arguments of inject_edge") from error
     return _inject(Edge(_in(namespace), service, (rule,), port, protocol, caller, seconds_max, seed))
 
 

@@ -21,7 +21,7 @@ def check_arguments(activity: str, function: Callable[..., Any], arguments: Mapp
     try:
         bound = inspect.signature(function).bind(**arguments)
     except TypeError as error:
-        raise MalformedExperimentError(f"{activity!r} cannot be run: {error}", "mend its arguments") from error
+        raise MalformedExperimentError(f"{activity!r} cannot be run: {error}", "fix its arguments") from error
     hints = typing.get_type_hints(function)
     for name, value in bound.arguments.items():
         try:
@@ -29,5 +29,5 @@ def check_arguments(activity: str, function: Callable[..., Any], arguments: Mapp
         except ValidationError as error:
             told = error.errors(include_url=False)[0]["msg"].removeprefix("Input should be ")
             raise MalformedExperimentError(
-                f"{activity!r} cannot be run: its {name} is {value!r}: expected {told}", "mend its arguments"
+                f"{activity!r} cannot be run: its {name} is {value!r}: expected {told}", "fix its arguments"
             ) from error

@@ -88,7 +88,7 @@ def check_recorder(experiment: Document, values: Values) -> Limits:
         limits = read_limits(arguments)
     except (TypeError, ValueError) as error:
         raise MalformedExperimentError(
-            f"the recorder control: {error}", "mend the arguments of the recorder control"
+            f"the recorder control: {error}", "fix the arguments of the recorder control"
         ) from error
     for _, control in controls_of(experiment):
         if control is not recorder:

@@ -66,7 +66,7 @@ def guarded_fault(activity: Mapping[str, Any], arguments: Arguments, unguarded: 
         return translate(arguments)
     except (TypeError, ValueError) as error:
         raise UnsafeExperimentError(
-            f"action {activity.get('name')!r} cannot be run: {error}", "mend its arguments"
+            f"action {activity.get('name')!r} cannot be run: {error}", "fix its arguments"
         ) from error
 
 

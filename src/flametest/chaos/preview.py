@@ -42,7 +42,7 @@ class Aimed:
 
 
 def preview(experiment: Mapping[str, Any], values: Values, client: KubeClient, namespace: str) -> tuple[Aimed, ...]:
-    """Return what every fault of an experiment would hit now; random ones are drawn anew when they are injected.
+    """Return what every fault of an experiment would hit now; random ones are drawn again when they are injected.
 
     The blast radius is that of the whole experiment: a fault counts until the method heals it, and pods that were
     deleted or crashed until the method waits for recovery.
@@ -97,7 +97,7 @@ def _hand_over(step: Step, values: Values, limits: Limits, faults: Foreseen) -> 
     if module in (OWN_ACTIONS, OWN_PROBES):
         function = getattr(importlib.import_module(str(module)), name, None)
         if function is None:
-            raise MalformedExperimentError(f"{step.name!r} uses {module}.{name}, which does not exist", "mend its func")
+            raise MalformedExperimentError(f"{step.name!r} uses {module}.{name}, which does not exist", "fix its func")
         check_arguments(step.name, function, arguments)
         if is_own_fault(step.provider):
             with session.previewing(faults):

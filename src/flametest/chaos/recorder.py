@@ -131,7 +131,7 @@ class Recorder:
             raise RecorderError(
                 f"namespace {self._settings.namespace!r} holds no Deployment, StatefulSet or DaemonSet "
                 f"{self.scenario.workload!r}",
-                "deploy the system with `flametest up`, or mend the workload in the recorder's arguments",
+                "deploy the system with `flametest up`, or fix the workload in the recorder's arguments",
             )
         self._start_prober()
         self._start_traffic(self._client)
@@ -168,7 +168,7 @@ class Recorder:
         self.note(PhaseStarted(_now(), self.scenario.name, phase))
 
     def seed(self, fault: str) -> None:
-        """Begin the process' random numbers anew from the run's seed, for one fault."""
+        """Begin the process' random numbers again from the run's seed, for one fault."""
         random.seed(f"{self._seed} {self.scenario.name} {fault}")
 
     def note_fault(self, event: FaultInjected) -> int:
@@ -198,7 +198,7 @@ class Recorder:
 
         What it gives has the number of that injection, once the block has ended.
 
-        The process' random numbers begin anew from the seed, so that an action draws the same places in its list of
+        The process' random numbers starts again from the seed, so that an action draws the same places in its list of
         candidates whatever was drawn before it. (Names are new in each deployment; places are all that can recur.)
         """
         self.seed(fault)

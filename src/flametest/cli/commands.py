@@ -189,7 +189,7 @@ def _tell_leftovers(found: "Leftovers") -> None:
         if not healing.healed and healing.remedy:
             click.echo(f"remedy: {healing.remedy}")
     if found.unhealed:
-        click.echo("remedy: mend that and run `flametest undo`, or heal by hand and run `flametest undo --forget`")
+        click.echo("remedy: fix that and run `flametest undo`, or heal by hand and run `flametest undo --forget`")
 
 
 def _show_targets(aimed: "Mapping[str, tuple[Aimed, ...]]") -> None:
@@ -200,7 +200,7 @@ def _show_targets(aimed: "Mapping[str, tuple[Aimed, ...]]") -> None:
         for fault in faults:
             targets = f": {told(fault.targets)}" if fault.is_looked_into else ""
             click.echo(f"  {fault.activity}: {fault.title}{targets}")
-    click.echo("nothing was injected; what is drawn at random is drawn anew in a run")
+    click.echo("nothing was injected; what is drawn at random is drawn again in a run")
 
 
 def tell(result: Result, folder: Path) -> None:

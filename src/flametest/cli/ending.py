@@ -1,6 +1,6 @@
 """How every command ends: with a documented exit code and, when something went wrong, with one line and its remedy.
 
-An error that nobody foresaw is one line too: its traceback is saved in the state folder, readable by its owner alone,
+An unexpected error is one line too: its traceback is saved in the state folder, readable by its owner alone,
 and without what looks like a secret. Only the standard library is imported before a command runs, so that an
 installation which is broken is told in the same way.
 """
@@ -23,7 +23,7 @@ from flametest.run.interrupt import interruptible
 __all__ = ["NotHealedError", "guarded"]
 
 _FOLDER = "errors"
-# What the machine or its user has to mend, whatever it happened to.
+# What the machine or its user has to fix, whatever it happened to.
 _SURROUNDINGS = frozenset(
     getattr(errno, name)
     for name in (
@@ -120,7 +120,7 @@ def _unforeseen(error: BaseException) -> str:
         saved = f"its traceback is in {_save(error)}"
     except OSError as problem:
         saved = f"its traceback cannot be saved ({problem.strerror})"
-    return f"error: nobody foresaw this: {said[:400]}; {saved}; please report it"
+    return f"error: unexpected {said[:400]}; {saved}; please report it"
 
 
 def _save(error: BaseException) -> Path:

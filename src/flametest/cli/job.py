@@ -19,7 +19,7 @@ from flametest.incluster.starting import (
     JobError,
     JobLostError,
     await_end,
-    begin_anew,
+    begin_again,
     fetch,
     interrupt,
     last_words,
@@ -58,7 +58,7 @@ def run_job(where: Where, out: Path | None, *, keep: bool, **options: Any) -> in
     progress = make_progress(sys.stdout)
     with interruptible(), connect(access.kubeconfig, access.context) as client:
         with progress.step("apply the Job and its rights") as step:
-            begin_anew(client)
+            begin_again(client)
             step.saw(f"{client.apply(plan.manifests).summary()}; {len(plan.needs)} rights")
         try:
             with progress.step("run inside the cluster") as step:

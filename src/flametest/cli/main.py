@@ -92,7 +92,7 @@ def main() -> None:
     """Resilience tests for services on Kubernetes: faults under load, measured, with a verdict.
 
     Exit codes: 0 all limits held, 1 a limit was missed, 2 usage or set-up error, 3 inconclusive, 4 something could
-    not be healed, 70 an error that nobody foresaw, 130 interrupted, 141 the output was closed by its reader.
+    not be healed, 70 an unexpected error, 130 interrupted, 141 the output was closed by its reader.
     """
 
 

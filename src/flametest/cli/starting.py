@@ -146,7 +146,7 @@ def _paths(url: str, topology: Topology, trust: Trust) -> tuple[str, ...]:
     if not paths:
         click.echo(
             f"warning: {url} answers none of {', '.join(topology.paths)} with 200; is it where users enter? "
-            "Name that by --url, and mend the paths in loadtests/locustfile.py",
+            "Name that by --url, and fix the paths in loadtests/locustfile.py",
             err=True,
         )
     return paths or topology.paths

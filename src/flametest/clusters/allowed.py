@@ -75,7 +75,7 @@ def check_allowed(entry: ContextEntry, allow_list: Path | None, repeated: str, o
         raise ClusterError(
             f"context {entry.name!r} leads to {entry.server}, but {place} allows it for {server}; "
             "nothing was asked of it",
-            "is it another cluster now? mend the list or the kubeconfig",
+            "is it another cluster now? fix the list or the kubeconfig",
         )
 
 
@@ -90,17 +90,17 @@ def read_allowed(allow_list: Path) -> Mapping[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ClusterError(f"{allow_list} cannot be read: {error}", "mend the file") from error
+        raise ClusterError(f"{allow_list} cannot be read: {error}", "fix the file") from error
     contexts = document.get("contexts", {})
     if set(document) - {"contexts"} or not isinstance(contexts, dict):
         raise ClusterError(
             f"{allow_list}: expected tables [contexts.NAME] and nothing else, found {', '.join(sorted(document))}",
-            "mend the file",
+            "fix the file",
         )
     for name, entry in contexts.items():
         if not isinstance(entry, dict) or set(entry) - {"server"} or not isinstance(entry.get("server", ""), str):
             raise ClusterError(
-                f"{allow_list}: the table of context {name!r} holds more than a text called server", "mend the file"
+                f"{allow_list}: the table of context {name!r} holds more than a text called server", "fix the file"
             )
     return {str(name): str(entry.get("server", "")) for name, entry in contexts.items()}
 

@@ -14,7 +14,7 @@ from flametest.clusters.protocol import ClusterError
 __all__ = ["RECREATE", "explain", "explain_time_limit"]
 
 RECREATE = "remove it with `flametest down --cluster minikube --delete`, then start again"
-"""The remedy for a profile that cannot be mended."""
+"""The remedy for a profile that cannot be fixed."""
 
 _SANDBOX = "or use --cluster sandbox, which needs none of it"
 _IDENTIFIER = re.compile(r"Exiting due to ([A-Z][A-Z0-9_]+): *(.*)")

@@ -117,7 +117,7 @@ class Access:
         try:
             proxy = proxy_for(self.url, inherited) if self.is_url_named else ""
         except ValueError as error:
-            raise ClusterError(f"entry {self.url!r} is no URL: {error}", "mend --url") from error
+            raise ClusterError(f"entry {self.url!r} is no URL: {error}", "fix --url") from error
         return Route(self.trust, proxy)
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:

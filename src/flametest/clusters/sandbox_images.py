@@ -132,9 +132,7 @@ class ImageMaker:
 
     def _make(self, name: str, said: Callable[[str], None], above: tuple[str, ...]) -> Made:
         if name in above:
-            raise ClusterError(
-                f"image {name} is built from itself: {' from '.join((*above, name))}", "mend images.toml"
-            )
+            raise ClusterError(f"image {name} is built from itself: {' from '.join((*above, name))}", "fix images.toml")
         if name not in self._made:
             source = self._sources[name]
             try:
@@ -159,7 +157,7 @@ class ImageMaker:
             bases = tuple(dict.fromkeys(base_images(source.context / source.dockerfile).values()))
             found = {base: base_of(base) for base in bases}
         except (DockerfileError, InvalidReferenceError) as error:
-            raise ClusterError(f"image {source.name}: {source.dockerfile}: {error}", "mend the Dockerfile") from error
+            raise ClusterError(f"image {source.name}: {source.dockerfile}: {error}", "fix the Dockerfile") from error
         stored = {base: image for base, image in found.items() if image is not None}
         for builder in usable:
             identities = [stored[one].digest if one in stored else builder.identifier(one) for one in bases]

@@ -2,7 +2,7 @@
 
 Each connection of a client is one connection to the Service's pods, opened when it is needed; what is passed on is not
 changed. A Service that cannot be reached is a reset. Differences to no proxy at all: who reads addresses sees the
-proxy's, and a connection that the service closes while it idles is opened anew when the client uses it again.
+proxy's, and a connection that the service closes while it idles is opened again when the client uses it again.
 """
 
 import asyncio

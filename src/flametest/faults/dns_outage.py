@@ -94,7 +94,7 @@ class DnsOutage:
         raise FaultError(
             f"no pod of {self.app} is seen to resolve {asked}, so that it cannot later would prove nothing: "
             f"{'; '.join(told) or 'none is ready'}",
-            "mend the system; the container needs python3, getent or nslookup",
+            "fix the system; the container needs python3, getent or nslookup",
         )
 
     def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:

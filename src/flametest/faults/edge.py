@@ -134,7 +134,7 @@ class Edge:
             raise FaultError(
                 f"{broken} of {len(ends)} soundings of Service {self.service} fail without the fault, "
                 "so it would prove nothing",
-                "mend the system first",
+                "fix the system first",
             )
         lead(client, self.front, service, routes)
         if self.caller:

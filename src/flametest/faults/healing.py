@@ -202,7 +202,7 @@ def _heal_one(
 
 
 def _late(record: UndoRecord, what: str, seconds: float) -> Healing:
-    remedy = "does the credential program of its kubeconfig hang, or the API server? mend that"
+    remedy = "does the credential program of its kubeconfig hang, or the API server? fix that"
     return Healing(record.title, False, f"{what} within {seconds:g} s", remedy)
 
 

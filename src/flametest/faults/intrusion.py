@@ -78,7 +78,7 @@ class Intrusion:
                 raise FaultError(
                     f"no pod of namespace {self.namespace!r} is seen to connect to port {port} of {app}, so an "
                     f"intruder that cannot would prove nothing: {source.evidence}",
-                    "mend the port, or the system",
+                    "fix the port, or the system",
                 )
         if find(client.api, PODS, self.namespace, INTRUDER) is not None:
             # It is nobody's that this journal knows of, so healing must not remove it.
@@ -131,7 +131,7 @@ class Intrusion:
         for pod in find_app(client, self.namespace, app).pods:
             if is_ready(pod):
                 return str(pod["status"].get("podIP", ""))
-        raise FaultError(f"no pod of {app} in namespace {self.namespace!r} is ready", "wait until one is, or mend it")
+        raise FaultError(f"no pod of {app} in namespace {self.namespace!r} is ready", "wait until one is, or fix it")
 
     def _is_ready(self, client: KubeClient) -> bool:
         return any(pod["metadata"]["name"] == INTRUDER for pod in ready_pods(client, self.namespace))

@@ -65,7 +65,7 @@ class NetworkPartition:
             raise FaultError(
                 f"no pod of namespace {self.namespace!r} is seen to connect to port {self.port} of "
                 f"{pod['metadata']['name']}, so cutting it off would prove nothing: {source.evidence}",
-                "mend the port, or the system",
+                "fix the port, or the system",
             )
         policies = admitting(client, self.namespace, _uids(app))
         return {

@@ -59,7 +59,7 @@ class NodeSelection:
         if not nodes:
             whose = " ".join([*([f"of {app}"] if app else []), *([f"with {selector!r}"] if selector else [])])
             raise FaultError(
-                f"no node has a live pod {whose} in namespace {self.namespace!r}", "mend the app or the selector"
+                f"no node has a live pod {whose} in namespace {self.namespace!r}", "fix the app or the selector"
             )
         return random.choice(nodes)  # noqa: S311 (not for secrets: repeatable on purpose)
 

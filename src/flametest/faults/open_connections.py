@@ -1,7 +1,7 @@
 """Connections that were open before an edge led through the proxy: ended by the server's own means, where it has any.
 
 A pool keeps its connections, and those do not follow a Service that is led elsewhere. Redis (and Valkey) and PostgreSQL
-can end single connections, without a password from inside of their own container; clients then connect anew, through
+can end single connections, without a password from inside of their own container; clients then connect again, through
 the proxy. Whatever else listens there keeps what it has, and that is told.
 """
 

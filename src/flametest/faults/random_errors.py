@@ -69,7 +69,7 @@ class RandomErrors:
             raise FaultError(
                 f"{before.failed} of {before.requests} requests to {self.kind} {self.workload} fail without the fault, "
                 "so it would prove nothing",
-                "mend the system first",
+                "fix the system first",
             )
         place = {"namespace": self.namespace, "kind": self.kind, "workload": self.workload}
         return place | {"labels": workload["spec"]["selector"]["matchLabels"], "before": asdict(before.latency)}

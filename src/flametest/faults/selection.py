@@ -5,7 +5,7 @@ nothing. ``terminate_pods`` of chaostoolkit-kubernetes draws from whatever the A
 will draw is foretold: where it draws at random, the random numbers are moved on until it draws live pods only, each
 with the same chance; where it does not, it is refused if it would hit a dead one.
 
-Draws come from Python's own random numbers, which the recorder begins anew from the run's seed for each action; so a
+Draws come from Python's own random numbers, which the recorder starts again from the run's seed for each action; so a
 draw can be repeated, and foretold for an action of chaostoolkit-kubernetes, which draws in the same way.
 """
 
@@ -113,7 +113,7 @@ class PodSelection:
         live = [pod for pod in named if self.is_candidate(pod)]
         if not named:
             raise FaultError(
-                f"no pod of namespace {self.namespace!r} has {str(self)!r}", "mend the selector; nothing was touched"
+                f"no pod of namespace {self.namespace!r} has {str(self)!r}", "fix the selector; nothing was touched"
             )
         if not live:
             raise FaultError(

@@ -150,6 +150,6 @@ class Follower:
 
 
 def _life(pod: Object) -> str:
-    """Return what changes when a pod, or one of its containers, is started anew."""
+    """Return what changes when a pod, or one of its containers, is started again."""
     statuses = pod.get("status", {}).get("containerStatuses") or []
     return " ".join([str(pod["metadata"]["uid"]), *sorted(str(one.get("containerID", "")) for one in statuses)])

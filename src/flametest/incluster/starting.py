@@ -22,7 +22,7 @@ from flametest.kube.resources import PODS, Discovery, Object, Resource
 from flametest.manifests import Manifest
 from flametest.model.errors import FlametestError
 
-__all__ = ["JobError", "JobLostError", "await_end", "begin_anew", "fetch", "interrupt", "last_words", "remove"]
+__all__ = ["JobError", "JobLostError", "await_end", "begin_again", "fetch", "interrupt", "last_words", "remove"]
 
 STARTING_SECONDS_MAX = 180.0
 SILENT_SECONDS_MAX = 60.0
@@ -73,7 +73,7 @@ def await_end(client: KubeClient, seconds_max: float, saw: Callable[[str], None]
         time.sleep(POLL_SECONDS)
 
 
-def begin_anew(client: KubeClient) -> None:
+def begin_again(client: KubeClient) -> None:
     """Remove an earlier Job with its pod, and keep its undo journal: the next run heals what it has left behind.
 
     Raises:

@@ -123,7 +123,7 @@ def apply(
         except ApiRejectedError as error:
             raise ManifestError(
                 f"{manifest.source}: {manifest.kind} {manifest.name!r} was refused: {error.told}",
-                error.remedy or "mend the manifest",
+                error.remedy or "fix the manifest",
             ) from error
         done.append(applied)
         if saw is not None:

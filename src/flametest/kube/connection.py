@@ -3,7 +3,7 @@
 Everything that Flametest sends to a cluster goes through one `Connection`: its own requests, WebSockets, and what
 chaostoolkit-kubernetes asks by the official package. So each carries the same headers; the official package alone
 would leave the user of ``as`` out. What changes in a long run is taken up as it comes: a token in its file, the files
-of certificates, what a credential program prints; and an answer of 401 makes it ask for credentials anew, once.
+of certificates, what a credential program prints; and an answer of 401 makes it ask for credentials again, once.
 """
 
 import os
@@ -112,7 +112,7 @@ class Connection:
         return self._made_pool(proof).request(method, url, headers=headers, **options)
 
     def _made_pool(self, proof: Proof) -> Any:
-        """Return the pool of connections; it is made anew when a certificate has changed."""
+        """Return the pool of connections; it is created again when a certificate has changed."""
         made_of = proof.printed, self._files()
         with self._lock:
             if self._pool is None or made_of != self._made_of:
@@ -159,7 +159,7 @@ class Connection:
             context.load_verify_locations(cadata=authority.decode("ascii"))
         except (ssl.SSLError, ValueError) as error:
             raise ContextError(
-                f"context {self.context!r}: certificate-authority holds no certificate in PEM", "mend the kubeconfig"
+                f"context {self.context!r}: certificate-authority holds no certificate in PEM", "fix the kubeconfig"
             ) from error
 
     def _present(self, context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
@@ -176,7 +176,7 @@ class Connection:
                 raise ContextError(
                     f"context {self.context!r}: its client certificate and key cannot be used: they are no pair in "
                     "PEM, or the key has a password",
-                    "mend the kubeconfig",
+                    "fix the kubeconfig",
                 ) from error
 
     def _check_groups_can_be_sent(self) -> None:

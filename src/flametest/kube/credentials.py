@@ -163,7 +163,7 @@ def _read_token(context: str, path: Path) -> str:
     except (OSError, ValueError) as error:
         told = getattr(error, "strerror", None) or "it holds no text"
         raise CredentialsError(
-            f"context {context!r}: its token file {path} cannot be read: {told}", "renew it, or mend the kubeconfig"
+            f"context {context!r}: its token file {path} cannot be read: {told}", "renew it, or fix the kubeconfig"
         ) from error
     if not token:
         raise CredentialsError(f"context {context!r}: its token file {path} is empty", "renew it")

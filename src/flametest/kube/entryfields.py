@@ -12,7 +12,7 @@ __all__ = ["data_of", "flag_of", "malformed", "object_of", "text_of", "texts_of"
 
 def malformed(context: str, field: str, expected: str) -> ContextError:
     """Return the error for a field of a context that is not what it has to be; its value may be a secret."""
-    return ContextError(f"context {context!r}: {field} is not {expected}", "mend the kubeconfig")
+    return ContextError(f"context {context!r}: {field} is not {expected}", "fix the kubeconfig")
 
 
 def text_of(context: str, entry: Mapping[str, Any], field: str) -> str:
@@ -72,5 +72,5 @@ def data_of(context: str, entry: Mapping[str, Any], field: str) -> bytes:
     except (OSError, ValueError) as error:
         told = getattr(error, "strerror", None) or error
         raise ContextError(
-            f"context {context!r}: {field} {path} cannot be read: {told}", "mend the kubeconfig"
+            f"context {context!r}: {field} {path} cannot be read: {told}", "fix the kubeconfig"
         ) from error

@@ -19,7 +19,7 @@ _REMEDIES = {
     "name": "use a server address that the certificate names, or name one as tls-server-name in the kubeconfig",
     "date": "have the certificate renewed, and see that this machine's clock is right",
     "client": "get fresh credentials for the context",
-    "protocol": "mend the server's address in the kubeconfig",
+    "protocol": "fix the server's address in the kubeconfig",
 }
 
 

@@ -88,13 +88,13 @@ def read_context(files: Sequence[Path], name: str) -> ContextEntry:
     if cluster is None or not cluster[0].get("server"):
         raise ContextError(
             f"context {name!r} names the cluster {context.get('cluster')!r}, which has no entry with a server",
-            "mend the kubeconfig",
+            "fix the kubeconfig",
         )
     _check_server(name, str(cluster[0]["server"]))
     named = str(context.get("user") or "")
     user = _entry(documents, "users", named)
     if user is None and named:
-        raise ContextError(f"context {name!r} names the user {named!r}, who has no entry", "mend the kubeconfig")
+        raise ContextError(f"context {name!r} names the user {named!r}, who has no entry", "fix the kubeconfig")
     entry, folder = user or ({}, Path())
     return ContextEntry(
         name, _absolute(*cluster, _CLUSTER_FILES), _with_program(_absolute(entry, folder, _USER_FILES), folder)
@@ -110,7 +110,7 @@ def _check_server(context: str, server: str) -> None:
     if not usable or not server.isascii() or any(character <= " " for character in server):
         raise ContextError(
             f"context {context!r} leads to the server {server!r}, which is no URL such as https://127.0.0.1:6443",
-            "mend the kubeconfig",
+            "fix the kubeconfig",
         )
 
 
@@ -125,7 +125,7 @@ def _documents(files: Sequence[Path]) -> Iterator[tuple[Mapping[str, Any], Path]
     for file in found:
         document = _read(file)
         if not isinstance(document, dict | None):
-            raise ContextError(f"kubeconfig {file} holds no object", "mend the file")
+            raise ContextError(f"kubeconfig {file} holds no object", "fix the file")
         yield document or {}, file.absolute().parent
 
 
@@ -137,7 +137,7 @@ def _read(file: Path) -> Any:
     except (OSError, ValueError, TypeError, AttributeError, RecursionError, OverflowError, yaml.YAMLError) as error:
         # YAML's scalars, dates for one, are made by functions that raise whatever they like.
         told = "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
-        raise ContextError(f"kubeconfig {file} cannot be read: {told}", "mend the file") from error
+        raise ContextError(f"kubeconfig {file} cannot be read: {told}", "fix the file") from error
 
 
 class _Plain:
@@ -150,7 +150,7 @@ class _Plain:
     def value(self, found: Any) -> Any:
         self._count += 1
         if self._count > _VALUES_MAX:
-            raise ContextError(f"kubeconfig {self._file} holds more than {_VALUES_MAX} values", "mend the file")
+            raise ContextError(f"kubeconfig {self._file} holds more than {_VALUES_MAX} values", "fix the file")
         if isinstance(found, Mapping):
             return {str(self.value(key)): self.value(inner) for key, inner in found.items()}
         if isinstance(found, list | tuple | set):
@@ -158,7 +158,7 @@ class _Plain:
         if isinstance(found, date):
             return found.isoformat()
         if isinstance(found, str) and ("\0" in found or any("\ud800" <= one <= "\udfff" for one in found)):
-            raise ContextError(f"kubeconfig {self._file} holds a character that no text has", "mend the file")
+            raise ContextError(f"kubeconfig {self._file} holds a character that no text has", "fix the file")
         if isinstance(found, bytes):
             raise ContextError(f"kubeconfig {self._file} holds bytes where text belongs", "write them as text")
         return found

@@ -1,7 +1,7 @@
 """A whole list, page by page, so that no answer is too large or takes too long for its server to make.
 
 https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks. A server that is
-asked for the next page too late answers with 410: the list then begins anew, and when that happens again, it is asked
+asked for the next page too late answers with 410: the list then starts again, and when that happens again, it is asked
 for in one piece, as kubectl does.
 """
 

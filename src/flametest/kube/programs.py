@@ -89,7 +89,7 @@ class CredentialProgram:
             return self._given
 
     def forget(self, refused: Given) -> None:
-        """Ask anew next time, unless somebody has done so since ``refused`` was given."""
+        """Ask again next time, unless somebody has done so since ``refused`` was given."""
         with self._lock:
             if self._given is refused:
                 self._given = None
@@ -168,7 +168,7 @@ def _output(call: _Call, seconds: float) -> bytes:
         )
     except (OSError, ValueError) as error:
         told = getattr(error, "strerror", None) or error
-        raise _failed(call, f"cannot be started: {told}", call.hint or "install it, or mend PATH") from error
+        raise _failed(call, f"cannot be started: {told}", call.hint or "install it, or fix PATH") from error
     try:
         output, said = _read(process, call, time.monotonic() + seconds, seconds)
         code = process.wait()
@@ -181,7 +181,9 @@ def _output(call: _Call, seconds: float) -> bytes:
                 stream.close()
     if code != 0:
         words = " ".join(said.decode(errors="replace").split())[-_TOLD_CHARACTERS_MAX:]
-        raise _failed(call, f"ended with code {code}{f': {words}' if words else ''}", "run it by hand, and log in anew")
+        raise _failed(
+            call, f"ended with code {code}{f': {words}' if words else ''}", "run it by hand, and log in again"
+        )
     return output
 
 
@@ -206,10 +208,10 @@ def _read(process: "subprocess.Popen[bytes]", call: _Call, deadline: float, seco
                 raise _failed(
                     call,
                     f"gave nothing within {seconds:g} s, and was ended",
-                    "run it by hand, and log in anew; FLAMETEST_CREDENTIALS_SECONDS gives it longer",
+                    "run it by hand, and log in again; FLAMETEST_CREDENTIALS_SECONDS gives it longer",
                 )
             if len(output) + len(said) > _OUTPUT_BYTES_MAX:
-                raise _failed(call, "prints more than any credentials are", "mend the kubeconfig")
+                raise _failed(call, "prints more than any credentials are", "fix the kubeconfig")
 
 
 def _take(selector: selectors.BaseSelector, seconds: float) -> bool:
@@ -251,7 +253,7 @@ def _parsed(call: _Call, output: bytes) -> Given:
         raise _failed(call, "printed no ExecCredential", remedy)
     if document.get("apiVersion") != call.api_version:
         told = f"printed an ExecCredential of {document.get('apiVersion')!r} where {call.api_version!r} is asked for"
-        raise _failed(call, told, "mend exec.apiVersion in the kubeconfig")
+        raise _failed(call, told, "fix exec.apiVersion in the kubeconfig")
     status = document.get("status")
     texts = {
         key: status.get(key) or ""
@@ -279,7 +281,7 @@ def _seconds(call: _Call, text: str) -> float | None:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError) as error:
-        raise _failed(call, f"printed the expirationTimestamp {text[:40]!r}, which is no time", "mend it") from error
+        raise _failed(call, f"printed the expirationTimestamp {text[:40]!r}, which is no time", "fix it") from error
 
 
 def _is_expired(given: Given) -> bool:

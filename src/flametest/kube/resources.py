@@ -98,7 +98,7 @@ class Discovery:
         return self._known[api_version].get(kind)
 
     def forget(self, api_version: str) -> None:
-        """Ask anew for what a group version holds."""
+        """Ask again for what a group version holds."""
         self._known.pop(api_version, None)
 
     def _ask(self, api_version: str) -> dict[str, Resource]:

@@ -47,7 +47,7 @@ def unserved(discovery: Discovery, manifests: Iterable[Manifest], *, strict: boo
         if strict or (is_builtin_group(one.api_version) and not is_builtin_kind(*kind)):
             raise ManifestError(
                 f"{one.source}: the cluster knows no {one.kind} in {one.api_version}",
-                "mend apiVersion or kind, or install what defines that kind",
+                "fix apiVersion or kind, or install what defines that kind",
             )
         found.append(Unserved(one))
     return tuple(found)

@@ -84,7 +84,7 @@ def _shown(value: Any) -> str:
 def restore(api: Api, resource: Resource, kept: Object) -> Object:
     """Create an object again from its snapshot, and return what the API made of it.
 
-    A Service gets the address and the node ports that it had. What another one has taken it gets anew, so that it
+    A Service gets the address and the node ports that it had. What another one has taken it gets again, so that it
     serves at all; `differences` tells.
 
     Raises:

@@ -3,7 +3,7 @@
 API timestamps have a resolution of one second, so the moment at which a change reached this process is what is
 measured: a line is stamped as soon as its last byte was read, before it is parsed. A `Watch` lists first, in
 `Watch.start`, then follows in a thread of its own until `Watch.stop`. When its connection breaks it goes on from
-the last version that it saw, and when that has become too old it lists anew; either is told to its owner, since
+the last version that it saw, and when that has become too old it lists again; either is told to its owner, since
 what happened in between was stamped late or not seen.
 
 A connection may also stop to deliver without breaking, and a quiet one looks the same. Bookmarks come about once a
@@ -163,7 +163,7 @@ class Watch:
                 self._follow()
             except GoneError as error:
                 self._version = ""
-                self._interruption = Interruption(f"listed anew, since the last version is too old: {error.message}")
+                self._interruption = Interruption(f"listed again, since the last version is too old: {error.message}")
             except _SilentError:
                 self._interruption = self._silence()
             except Exception as error:  # of whatever kind: a thread that ended unseen would leave a hole

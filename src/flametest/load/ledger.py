@@ -48,7 +48,7 @@ class LedgerSummary:
 class Ledger(RecordingProcess[LedgerSummary]):
     """A ledger that writes `LEDGER_FILE` into ``record_folder``.
 
-    ``prefix`` begins each of its keys; it is drawn anew for each ledger, whatever the seed, since a key that was used
+    ``prefix`` begins each of its keys; it is drawn again for each ledger, whatever the seed, since a key that was used
     before would be answered with the old order.
     """
 

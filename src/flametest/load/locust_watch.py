@@ -181,7 +181,7 @@ def look_after_users(environment: Any, lacked_before: int) -> int:
 
 
 class AccountFile:
-    """The account as a file, written anew whenever it has changed; whoever reads it meanwhile sees a whole one."""
+    """The account as a file, rewritten whenever it has changed; whoever reads it meanwhile sees a whole one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -7,7 +7,7 @@
       Pod locust-worker-N         sends requests, notes each, and is asked for its notes
       NetworkPolicies             nobody gets in but workers to the master, and whoever asks for samples
 
-They are plain pods that are never started again: a worker that began anew would have lost its samples unseen.
+They are plain pods that are never started again: a worker that started again would have lost its samples unseen.
 """
 
 from dataclasses import dataclass

@@ -135,4 +135,4 @@ def _no_constant(name: str) -> NoReturn:
 
 def _refuse(source: str, problem: str, line: int, form: str = "YAML") -> NoReturn:
     place = f" in line {line}" if line else ""
-    raise ManifestError(f"{source}: no valid {form}{place}: {problem}", "mend the file at that place")
+    raise ManifestError(f"{source}: no valid {form}{place}: {problem}", "fix the file at that place")

@@ -270,7 +270,7 @@ def _joined(mistakes: Sequence[ManifestError]) -> ManifestError:
     told = [one.message for one in mistakes[:_MISTAKES_MAX]]
     if len(mistakes) > _MISTAKES_MAX:
         told.append(f"and {len(mistakes) - _MISTAKES_MAX} files more")
-    return ManifestError(f"{len(mistakes)} files cannot be read", "mend these files, or remove them", details=told)
+    return ManifestError(f"{len(mistakes)} files cannot be read", "fix these files, or remove them", details=told)
 
 
 def _told(sources: Sequence[Path]) -> str:

@@ -79,7 +79,7 @@ def _item_lines(node: Node) -> Iterator[int]:
 
 
 class _Converter:
-    """Makes values of nodes; an anchor's node is made anew for each alias, as JSON has it."""
+    """Makes values of nodes; an anchor's node is created again for each alias, as JSON has it."""
 
     def __init__(self, text: str) -> None:
         self._text = text

@@ -142,7 +142,7 @@ def _healthy(measured: Figures, objectives: Objectives) -> _Finding:
 
 
 def _healed(history: History, measured: Figures, objectives: Objectives) -> _Finding:
-    """Judge the steady state anew from the last healing on: what was steady under a fault may break when it goes.
+    """Judge the steady state again from the last healing on: what was steady under a fault may break when it goes.
 
     A fault that heals by itself is judged by the time to steady state. Not being steady in the end fails a scenario
     whatever its limits are; a record that is too short to tell leaves it in doubt.

@@ -82,7 +82,7 @@ def findings(
                 title="The measurement cannot be relied on",
                 felt=felt,
                 evidence="; ".join(one.detail for one in doubted),
-                advice="mend this first and run again: no figure of this scenario counts as passed until then",
+                advice="fix this first and run again: no figure of this scenario counts as passed until then",
                 rule="doubted",
                 section="trust",
             )

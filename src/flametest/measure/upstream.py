@@ -106,7 +106,7 @@ class _Counter:
     def increase(self, first: int, last: int) -> int:
         """Return by how much it is known to have grown from one reading to another.
 
-        A count that fell began anew with its program. What came while it could not be read counts only where both
+        A count that fell started again with its program. What came while it could not be read counts only where both
         ends of that gap lie within.
         """
         total = 0

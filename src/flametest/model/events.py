@@ -325,7 +325,7 @@ class RequestsCounted(Event):
 
 @dataclass(frozen=True, slots=True)
 class WatchInterrupted(Event):
-    """A watch broke or fell silent and was begun anew; what happened in between was listed or shown late, not seen.
+    """A watch broke or fell silent and was started again; what happened in between was listed or shown late, not seen.
 
     Attributes:
         resource: what it watches, in the plural.

@@ -115,7 +115,7 @@ def parse_limits(text: str, source: str, known: Iterable[str]) -> LimitBook:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise LimitsError(f"{source} is no TOML: {error}", "mend the file at that place") from error
+        raise LimitsError(f"{source} is no TOML: {error}", "fix the file at that place") from error
     criteria = frozenset(known)
     tables: dict[str, dict[str, float | None]] = {}
     for scenario, table in document.items():

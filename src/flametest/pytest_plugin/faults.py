@@ -207,7 +207,7 @@ def disturb_edge(
         try:
             rule = Rule(options(Effect, effect), options(Match, match or {}), of_caller=bool(caller))
         except RuleError as error:
-            raise FaultError(str(error), "mend the arguments of disturb_edge") from error
+            raise FaultError(str(error), "fix the arguments of disturb_edge") from error
         return Edge(namespace, service, (rule,), port, protocol, caller)
 
     return FaultRequest(workload or service, make)

@@ -189,7 +189,7 @@ def _project(config: pytest.Config) -> Any:
 
 
 class _Captured:
-    """Writes to wherever standard output goes at that moment, since pytest captures it anew for each test."""
+    """Writes to wherever standard output goes at that moment, since pytest captures it again for each test."""
 
     def write(self, text: str) -> int:
         return sys.stdout.write(text)

@@ -275,7 +275,7 @@ def _check_namespaces(client: KubeClient, manifests: Sequence[Manifest], namespa
                 f"{manifest.source}: {manifest.kind} {manifest.name!r} is "
                 f"{f'in namespace {found!r}' if found else 'in no namespace'}, and only {namespace!r} may be changed "
                 "on a cluster that others use as well",
-                "mend the manifest; or apply it yourself, and test what is there by --no-deploy",
+                "fix the manifest; or apply it yourself, and test what is there by --no-deploy",
             )
 
 

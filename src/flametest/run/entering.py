@@ -113,7 +113,7 @@ def _no_entry(access: Access, foreign: str, said: str) -> ClusterError:
     problem = f"is answered by {foreign}, which is not of this system" if foreign else "does not answer"
     return ClusterError(
         f"the entry {access.url} {problem}{': ' if said else ''}{said}",
-        "free its address and port, or mend the entry Service, and try again",
+        "free its address and port, or fix the entry Service, and try again",
     )
 
 

@@ -102,7 +102,7 @@ def _namespaces(path: Path, arguments: Mapping[str, Any]) -> frozenset[str]:
         return read_radius(arguments).namespaces
     except ValueError as error:
         raise ExperimentError(
-            f"{path.name}: the recorder control: {error}", "mend the arguments of the recorder control"
+            f"{path.name}: the recorder control: {error}", "fix the arguments of the recorder control"
         ) from error
 
 
@@ -115,7 +115,7 @@ def suite_files(project: Project, suite: str) -> list[Path]:
     try:
         suites = tomllib.loads(project.suites_file.read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ExperimentError(f"{project.suites_file.name} cannot be read: {error}", "mend the file") from error
+        raise ExperimentError(f"{project.suites_file.name} cannot be read: {error}", "fix the file") from error
     entry = suites.get(suite)
     if not isinstance(entry, dict) or not entry.get("experiments"):
         raise ExperimentError(f"no suite is called {suite!r}", f"use one of: {', '.join(sorted(suites))}")
@@ -123,7 +123,7 @@ def suite_files(project: Project, suite: str) -> list[Path]:
     files = [(name, experiment_file(project.experiments, name)) for name in names]
     for name, file in files:
         if file is None:
-            raise ExperimentError(f"suite {suite!r} names {name}.json, which does not exist", "mend suites.toml")
+            raise ExperimentError(f"suite {suite!r} names {name}.json, which does not exist", "fix suites.toml")
     return [file for _, file in files if file is not None]
 
 
@@ -185,7 +185,7 @@ def read_document(path: Path) -> Mapping[str, Any]:
         ) from error
     except (ValueError, RecursionError) as error:
         raise ExperimentError(
-            f"experiment {path} is no {kind}: {' '.join(str(error).split())}", "mend the file at that place"
+            f"experiment {path} is no {kind}: {' '.join(str(error).split())}", "fix the file at that place"
         ) from error
     if not isinstance(document, dict):
         raise ExperimentError(f"experiment {path} holds no {kind} object", "see experiments/ for examples")

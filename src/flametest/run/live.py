@@ -209,7 +209,7 @@ def _progress(folder: RunFolder, copy: RunFolder, *, is_idle: bool) -> str:
         )
     if not begun:
         return f"the first of {len(planned)} scenarios has not begun yet"
-    return f"scenario {len(begun)} of {len(planned)}, {begun[-1]}, goes on; figures can still change"
+    return f"scenario {len(begun)} of {len(planned)}, {begun[-1]}, in progress; figures can still change"
 
 
 def _waiting_page(reason: str) -> str:

@@ -117,11 +117,11 @@ def _called(function: Any) -> Any:
     try:
         return function()
     except ChaosException as error:
-        raise ExperimentError(_line(error), "mend the experiment; `chaos validate` tells the same") from error
+        raise ExperimentError(_line(error), "fix the experiment; `chaos validate` tells the same") from error
     except (Exception, SystemExit) as error:
         raise ExperimentError(
             f"Chaos Toolkit cannot read the experiment: {type(error).__name__}: {_line(error)}",
-            "mend the experiment; see https://chaostoolkit.org/reference/api/experiment/",
+            "fix the experiment; see https://chaostoolkit.org/reference/api/experiment/",
         ) from error
 
 
@@ -159,5 +159,5 @@ def _check_runtime(document: Mapping[str, Any]) -> None:
         strategy = part.get("strategy", "default") if isinstance(part, dict) else None
         if strategy not in known:
             raise ExperimentError(
-                f"runtime.{key}.strategy is not one of {', '.join(known)}", "mend runtime, or leave it out"
+                f"runtime.{key}.strategy is not one of {', '.join(known)}", "fix runtime, or leave it out"
             )

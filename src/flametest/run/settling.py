@@ -49,7 +49,7 @@ class Patience:
         seconds_max: how long at most.
         setting: what the cluster can still do by itself.
         since: when what is waited for was applied. What was seen of older pods before, and not again since, may have
-            been mended by that, and the next attempt may be a while off. None: everything seen counts.
+            been fixed by that, and the next attempt may be a while off. None: everything seen counts.
     """
 
     seconds_max: float

@@ -45,7 +45,7 @@ def not_ready(client: KubeClient, unready: Unready) -> NotReadyError:
     lines = [*_of_faults(client, unready.faults, unready.events), *_of_others(unready)]
     if len(lines) > LINES_MAX:
         lines[LINES_MAX:] = [f"and {len(lines) - LINES_MAX} lines more"]
-    return NotReadyError(f"{how}: {', '.join(late)}", "mend what the lines above name", details=lines)
+    return NotReadyError(f"{how}: {', '.join(late)}", "fix what the lines above name", details=lines)
 
 
 def _of_faults(client: KubeClient, faults: Iterable[Fault], events: Iterable[Object]) -> Iterator[str]:

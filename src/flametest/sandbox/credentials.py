@@ -1,6 +1,6 @@
 """Who may speak to the sandbox's API, and how clients know that they speak to it: certificate, token, kubeconfig.
 
-Made anew at each start by the launching process, so that the cluster process need not load a library for it, and
+Created at each start by the launching process, so that the cluster process need not load a library for it, and
 kept in files that their owner alone can read.
 """
 

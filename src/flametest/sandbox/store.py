@@ -83,7 +83,7 @@ class Subscription:
         """Wait for changes and return all that have come, oldest first; an empty list when it was closed.
 
         Raises:
-            StatusError: 410, the reader was too slow and missed changes: list and watch anew.
+            StatusError: 410, the reader was too slow and missed changes: list and watch again.
         """
         while not self._pending and not self._closed:
             self._waiter = asyncio.get_running_loop().create_future()

@@ -130,11 +130,11 @@ def _rule(name: str, evidence: Callable[[Topology, Workload], str], advice: str)
 
 
 ABSENCES: tuple[Rule[Any], ...] = (
-    _rule("absent-host", absent_host, "mend the name, or add the Service"),
-    _rule("absent-port", port_not_served, "mend the port, or add it to the Service"),
+    _rule("absent-host", absent_host, "fix the name, or add the Service"),
+    _rule("absent-port", port_not_served, "fix the port, or add it to the Service"),
     _rule("absent-config-map", absent_config_map, "add the ConfigMap, or make the reference optional"),
     _rule("absent-secret", absent_secret, "add the Secret, or say in your instructions how it is made"),
-    _rule("absent-key", absent_key, "add the key, or mend its name"),
+    _rule("absent-key", absent_key, "add the key, or fix its name"),
     _rule("absent-claim", absent_claim, "add the PersistentVolumeClaim"),
     _rule("absent-service-account", absent_account, "add the ServiceAccount"),
     Rule(
@@ -142,7 +142,7 @@ ABSENCES: tuple[Rule[Any], ...] = (
         Severity.HIGH,
         _routes,
         route_without_service,
-        "mend the backend's name, or add the Service",
+        "fix the backend's name, or add the Service",
         Certainty.INFERRED,
     ),
 )

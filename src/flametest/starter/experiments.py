@@ -208,7 +208,7 @@ def _outage(basis: Basis, workload: Workload) -> Experiment:
         f"Users are served again soon after {name} was away",
         f"Takes {name} away for {FAULT_SECONDS} s: its {workload.kind} is scaled to no pod, and back. "
         f"{_asked_by(basis.topology, basis.topology.services_of(workload))}"
-        "Teaches what users get meanwhile, and that connections to it are made anew without anybody's help.",
+        "Teaches what users get meanwhile, and that connections to it are opened again without help.",
     )
     fault = Call(f"take-{name}-away", "inject_dependency_outage", {"workload": name, "kind": workload.kind})
     named = basis.name(Suited.OUTAGE, workload)
@@ -222,7 +222,7 @@ def _crash(basis: Basis, workload: Workload) -> Experiment:
         f"Users are served again soon after {name} has crashed",
         f"Ends the first process of one {name} container; its pod stays, and keeps its volumes. "
         f"{_asked_by(basis.topology, basis.topology.services_of(workload))}"
-        "Teaches how soon it runs again, and that connections to it are made anew without anybody's help.",
+        "Teaches how soon it runs again, and that connections to it are opened again without help.",
     )
     arguments: dict[str, str] = {"label_selector": str(workload.selector)}
     if main is not None and len(workload.containers) > 1:

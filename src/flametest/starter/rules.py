@@ -247,14 +247,14 @@ RULES: tuple[Rule[Any], ...] = (
         Severity.HIGH,
         _services,
         service_without_pods,
-        "mend the selector or the pods' labels, or remove the Service",
+        "fix the selector or the pods' labels, or remove the Service",
     ),
     Rule(
         "service-without-port",
         Severity.HIGH,
         _services,
         service_without_port,
-        "mend targetPort, or name the container's port",
+        "fix targetPort, or name the container's port",
     ),
     Rule(
         "no-readiness-probe",

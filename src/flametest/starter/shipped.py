@@ -49,7 +49,7 @@ def shipped_files(installed: Path) -> dict[str, str]:
     root = next((one for one in (installed / _IN_WHEEL, *installed.parents) if (one / _IMAGES_FILE).is_file()), None)
     if root is None or not all((root / folder).is_dir() for folder in FOLDERS):
         raise StarterError(
-            f"the installation in {installed} holds no system to write", "install Flametest anew: pip install flametest"
+            f"the installation in {installed} holds no system to write", "reinstall Flametest: pip install flametest"
         )
     files = {str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in _paths(root)}
     files[_IMAGES_FILE] = _own_images(files)

@@ -192,7 +192,7 @@ class Agent:
                 self._tasks[uid].cancel()
 
     def _start(self, name: str) -> None:
-        """Give a node its power back: it reports at once, and begins anew with the pods that are still bound to it."""
+        """Give a node its power back: it reports at once, and starts again with the pods that are still bound to it."""
         _log.info("node %s is switched on", name)
         self._stopped.discard(name)
         self._tools.network.plug(self._nodes[name].pod_range)
@@ -216,7 +216,7 @@ class Agent:
             self._look_again(worker)
         elif error := task.exception():
             _log.error("%s failed", task.get_name(), exc_info=error)
-            # Begin anew, so that a pod that is to go does not stay for ever because no change of it comes.
+            # Start again, so that a pod that is to go does not stay for ever because no change of it comes.
             asyncio.get_running_loop().call_later(_FAILED_WORKER_SECONDS, self._look_again, worker)
         elif worker is not None and not worker.gone:
             self._done.add(uid)

@@ -171,7 +171,7 @@ class NodeKeeper:
         self._paused.add(name)
 
     def resume(self, name: str) -> None:
-        """Let a node report again, at once; one whose object is gone stays silent until somebody makes it anew."""
+        """Let a node report again, at once; one whose object is gone stays silent until somebody makes it again."""
         self._paused.discard(name)
         for node in self._settings.nodes:
             stored = self._objects.get("nodes", "", name) if node.name == name else None
@@ -237,7 +237,7 @@ class NodeKeeper:
             return
         now = self._now()
         before = {c["type"]: c for c in (stored.get("status") or {}).get("conditions") or []}
-        # All of it, since a node that was deleted and made anew by hand has nothing.
+        # All of it, since a node that was deleted and created again by hand has nothing.
         wanted = node_object(node, self._facts, self._settings.pods_max, now)
         status = wanted["status"]
         labels = stored["metadata"].get("labels") or {}

@@ -183,7 +183,7 @@ def _entry(source: str, target: str, targets: Iterable[str]) -> Iterator[str]:
     """Yield what shows ``source`` read-only at ``target``.
 
     A place for something below it that the machine does not have cannot be made in a read-only folder, so such a
-    folder is made anew and its entries are shown one by one.
+    folder is created again and its entries are shown one by one.
     """
     if os.path.islink(source):
         yield from ("--symlink", os.readlink(source), target)

@@ -123,7 +123,7 @@ def _unavailable(message: str) -> StatusError:
 
 
 class PodProxy:
-    """Forwards requests; its connections are made anew each time, since pods come and go."""
+    """Forwards requests; its connections are created again each time, since pods come and go."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None

@@ -41,7 +41,7 @@ __all__ = ["Registry"]
 
 STALE = "the object has been modified; please apply your changes to the latest version and try again"
 CONTROLLER_BACKLOG_CHANGES = 65_536
-"""How many changes may wait for a controller, which cannot list anew; reached only if its task has died."""
+"""How many changes may wait for a controller, which cannot list again; reached only if its task has died."""
 
 
 class Registry:

@@ -2,7 +2,7 @@
 
 Discovery, routing, defaults, validation, tables, the OpenAPI documents and the schema slice are derived from it. To
 serve another kind, add an entry here, its behaviour in ``defaults`` and ``validation``, its columns in ``columns``,
-and generate the slice anew (``scripts/generate_schemas.py``).
+and generate the slice again (``scripts/generate_schemas.py``).
 """
 
 from collections.abc import Callable, Mapping

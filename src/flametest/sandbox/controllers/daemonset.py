@@ -1,7 +1,7 @@
 """DaemonSets: one pod on every node that will have it.
 
 A pod is bound to its node by a node affinity to the node's name, and the scheduler does the rest. Rules: the real
-controller (k8s.io/kubernetes, pkg/controller/daemon). A surge is not done: an update deletes first, then makes anew.
+controller (k8s.io/kubernetes, pkg/controller/daemon). A surge is not done: an update deletes first, then makes again.
 """
 
 from collections.abc import Iterable

@@ -211,7 +211,7 @@ class Loop:
             except StatusError as error:
                 # The watch fell too far behind: begin again from a fresh listing.
                 failures += 1
-                _log.warning("the controllers' watch ended and begins anew: %s", error)
+                _log.warning("the controllers' watch ended and starts again: %s", error)
             finally:
                 close = getattr(events, "aclose", None)
                 if close is not None:

@@ -1,7 +1,7 @@
 """Pods that no agent will ever let go: their node's object is gone, or somebody has declared their node dead.
 
 They are removed at once, without grace: those of a node that was deleted a little after it, so that a node that is
-made anew keeps its pods, and those that are being deleted on a node with the taint node.kubernetes.io/out-of-service.
+recreated keeps its pods, and those that are being deleted on a node with the taint node.kubernetes.io/out-of-service.
 Rules: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-garbage-collection
 """
 

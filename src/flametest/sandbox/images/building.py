@@ -223,6 +223,6 @@ def _run(command: Sequence[str], recipe: Recipe, said: Callable[[str], None]) ->
         where = f" at {step}" if step else ""
         raise BuildError(
             f"image {recipe.name} could not be built from {recipe.dockerfile}{where}",
-            "mend the Dockerfile or what it needs, or have it read and not built by `--build never`",
+            "fix the Dockerfile or what it needs, or have it read and not built by `--build never`",
             tuple(last),
         )

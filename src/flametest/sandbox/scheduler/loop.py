@@ -58,7 +58,7 @@ class Scheduler:
                 async for event in events:
                     self._learn(self._cache.apply(event))
             except StatusError as error:
-                _log.warning("the scheduler's watch ended and begins anew: %s", error)
+                _log.warning("the scheduler's watch ended and starts again: %s", error)
             finally:
                 close = getattr(events, "aclose", None)
                 if close is not None:

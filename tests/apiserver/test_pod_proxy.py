@@ -1,7 +1,6 @@
 """Requests and connections that go through the API server to pods, here servers on this machine's loopback."""
 
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +13,7 @@ from kubernetes.stream import portforward
 from flametest.sandbox.apiserver.podproxy import split_name
 from flametest.sandbox.apiserver.portforward import forwarded_ports
 from flametest.sandbox.errors import StatusError
+from tests.addresses import free_port
 from tests.apiserver.objects import pod, service
 from tests.apiserver.serving import TOKEN, Client, ServerThread
 
@@ -117,8 +117,7 @@ def test_a_path_without_its_slash_is_redirected(client: Client, web: str) -> Non
 
 
 def test_a_port_where_nothing_listens_is_unavailable(client: Client, web: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        closed = unused.getsockname()[1]
+    closed = free_port()
     answer = client.get(f"{web}:{closed}/proxy/")
     assert (answer.status, answer.body["reason"]) == (503, "ServiceUnavailable")
     refused = f"error trying to reach service: dial tcp 127.0.0.1:{closed}: connect: connection refused"
@@ -173,8 +172,7 @@ def test_the_official_client_forwards_ports(server: ServerThread, web: str, port
     configuration = kubernetes_client.Configuration(host=server.url, api_key={"authorization": f"Bearer {TOKEN}"})
     with kubernetes_client.ApiClient(configuration) as api_client:
         api = kubernetes_client.CoreV1Api(api_client)
-        with socket.create_server(("127.0.0.1", 0)) as unused:
-            closed = unused.getsockname()[1]
+        closed = free_port()
         forwarded = portforward(api.connect_get_namespaced_pod_portforward, "web", "default", ports=f"{port},{closed}")
         connection = forwarded.socket(port)
         connection.settimeout(10)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from flametest.sandbox.apiserver import spdy
 from flametest.sandbox.apiserver.spdy import Data, Framer, Open, Ping, Reset, SpdyError, pack_headers
 from flametest.sandbox.apiserver.spdyforward import TUNNEL_PROTOCOL
+from tests.addresses import free_port
 from tests.apiserver.objects import pod
 from tests.apiserver.serving import TOKEN, Client, ServerThread
 
@@ -137,10 +138,7 @@ async def test_connections_are_served_side_by_side(server: ServerThread, web: st
 
 
 async def test_a_refused_connection_is_told_on_the_error_stream(server: ServerThread, web: str) -> None:
-    unused = await asyncio.start_server(shout, "127.0.0.1", 0)
-    port = str(unused.sockets[0].getsockname()[1])
-    unused.close()
-    await unused.wait_closed()
+    port = str(free_port())
     async with tunnel(server, web) as socket:
         peer, headers = Peer(), {"port": port, "requestid": "0"}
         await socket.send_bytes(peer.open(1, {"streamtype": "error", **headers}, 1))

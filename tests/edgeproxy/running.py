@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Echo", "Proxied", "free_port", "program", "proxy"]
+from tests.addresses import free_port
+
+__all__ = ["Echo", "Proxied", "program", "proxy"]
 
 MODULES = Path(__file__).parents[2] / "src" / "flametest" / "edgeproxy"
 START_SECONDS = 60.0
@@ -101,13 +103,6 @@ class Echo:
         with contextlib.suppress(OSError), connection:
             while data := connection.recv(65536):
                 connection.sendall(data)
-
-
-def free_port() -> int:
-    """Return a port at which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def accepts(port: int) -> bool:

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from flametest.faults.odds import binomial_range
-from tests.edgeproxy.running import Proxied, free_port, program, proxy
+from tests.addresses import free_port
+from tests.edgeproxy.running import Proxied, program, proxy
 
 PIECES = 40
 PIECE = b"x" * 50_000

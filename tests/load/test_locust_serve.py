@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ import pytest
 from flametest.kube.errors import ApiUnreachableError
 from flametest.load.collector import Collector
 from flametest.model.samples import Sample
+from tests.addresses import free_port
 
 LOAD = Path(__file__).parents[2] / "src" / "flametest" / "load"
 AHEAD_SECONDS = 5_000
@@ -51,9 +51,7 @@ def api(target: Any, tmp_path: Path, locustfile: Path) -> Iterator[Direct]:
     apart = ["unshare", "--fork", "--kill-child", "--time", "--monotonic", str(AHEAD_SECONDS)]
     if shutil.which("unshare") is None or subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
         pytest.skip("a time namespace cannot be made here")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     files = ",".join(map(str, (locustfile, LOAD / "locust_export.py", LOAD / "locust_serve.py")))
     environment = {
         "FLAMETEST_LOAD_KEY": "secret",

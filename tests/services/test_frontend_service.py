@@ -16,6 +16,7 @@ import pytest
 
 from frontend_service.settings import Settings
 from servicekit.settings import SettingsError
+from tests.addresses import free_port
 
 PROGRAM = "/shop/api/events"
 ORDER = {"event_id": 2, "quantity": 1, "customer": "ada"}
@@ -82,9 +83,7 @@ def silent() -> Iterator[str]:
 
 def unreachable() -> str:
     """Return the address of a logic that is not there."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 class Browser:

@@ -106,13 +106,22 @@ def test_the_images_of_this_project_are_read_with_their_dockerfiles() -> None:
     assert sources["flametest/api:0.1.0"].digest() != sources["flametest/logic:0.1.0"].digest()
 
 
-@pytest.mark.parametrize(
-    "text", ["[[image]]", "image = 3", "[[image]]\nname = 'a'\ncontext = 'nowhere'", "not toml", "image = [3]"]
-)
+@pytest.mark.parametrize("text", ["[[image]]", "image = 3", "not toml", "image = [3]"])
 def test_an_images_file_that_cannot_be_used_is_an_error_that_says_what_is_needed(tmp_path: Path, text: str) -> None:
     file = tmp_path / "manifests" / "images.toml"
     file.parent.mkdir()
     file.write_text(text)
     with pytest.raises(ClusterError) as raised:
         read_sources(file)
+    assert "context" in raised.value.remedy
+
+
+def test_an_image_without_a_dockerfile_is_an_error_only_for_who_needs_it(tmp_path: Path) -> None:
+    file = tmp_path / "manifests" / "images.toml"
+    file.parent.mkdir()
+    file.write_text("[[image]]\nname = 'a'\ncontext = 'nowhere'")
+    (source,) = read_sources(file)
+    assert not source.is_there
+    with pytest.raises(ClusterError, match="nowhere/Dockerfile is no file") as raised:
+        source.require()
     assert "context" in raised.value.remedy

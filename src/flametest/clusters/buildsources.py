@@ -11,6 +11,8 @@ from flametest.clusters.protocol import ClusterError
 
 __all__ = ["BuildSource", "read_sources"]
 
+_REMEDY = 'each [[image]] needs name = "repository:tag" and context = "folder", with a Dockerfile'
+
 
 @dataclass(frozen=True, slots=True)
 class BuildSource:
@@ -26,6 +28,20 @@ class BuildSource:
     context: Path
     dockerfile: str
 
+    @property
+    def is_there(self) -> bool:
+        """Return whether there is a Dockerfile; that of an image which nobody asks for may be missing."""
+        return (self.context / self.dockerfile).is_file()
+
+    def require(self) -> None:
+        """Raise unless there is a Dockerfile.
+
+        Raises:
+            ClusterError: there is none.
+        """
+        if not self.is_there:
+            raise ClusterError(f"image {self.name}: {self.context / self.dockerfile} is no file", _REMEDY)
+
     def digest(self) -> str:
         """Return the SHA-256 over names and contents of the build context, as hexadecimal digits."""
         digest = hashlib.sha256()
@@ -40,20 +56,15 @@ def read_sources(images_file: Path | None) -> tuple[BuildSource, ...]:
     """Return the images that ``images_file`` names; none without one.
 
     Raises:
-        ClusterError: it cannot be read, or names a Dockerfile that is not there.
+        ClusterError: it cannot be read, or lacks what an image needs.
     """
-    remedy = 'each [[image]] needs name = "repository:tag" and context = "folder", with a Dockerfile'
     if images_file is None:
         return ()
     root = images_file.absolute().parent.parent
     try:
         images = tomllib.loads(images_file.read_text(encoding="utf-8")).get("image", [])
-        sources = tuple(
+        return tuple(
             BuildSource(one["name"], root / one["context"], one.get("dockerfile", "Dockerfile")) for one in images
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ClusterError(f"cannot read {images_file}: {error!r}", remedy) from error
-    for source in sources:
-        if not (source.context / source.dockerfile).is_file():
-            raise ClusterError(f"image {source.name}: {source.context / source.dockerfile} is no file", remedy)
-    return sources
+        raise ClusterError(f"cannot read {images_file}: {error!r}", _REMEDY) from error

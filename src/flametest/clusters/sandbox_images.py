@@ -90,9 +90,16 @@ class ImageMaker:
         self._made: dict[str, Made] = {}
 
     def own(self, references: Collection[str]) -> tuple[str, ...]:
-        """Return the names of the project's images among references, sorted."""
+        """Return the names of the project's images among references, sorted.
+
+        Raises:
+            ClusterError: one of them has no Dockerfile.
+        """
         wanted = {_normal(one) for one in references}
-        return tuple(sorted(source.name for name, source in self._sources.items() if name in wanted))
+        own = [source for name, source in self._sources.items() if name in wanted]
+        for source in own:
+            source.require()
+        return tuple(sorted(source.name for source in own))
 
     def make(self, names: Iterable[str], said: Callable[[str], None]) -> tuple[Made, ...]:
         """Build what is to be built, and return how each image is had.
@@ -116,6 +123,8 @@ class ImageMaker:
         return tuple(self._foreseen(source) for source in self._sources.values())
 
     def _foreseen(self, source: BuildSource) -> Made:
+        if not source.is_there:
+            return Made(source.name, "", f"not to be had: {source.context / source.dockerfile} is no file")
         try:
             plan = self._plan(source, self._foreseen_base)
         except _NotBuiltError as error:
@@ -145,6 +154,7 @@ class ImageMaker:
 
     def _plan(self, source: BuildSource, base_of: Callable[[str], StoredImage | None]) -> _Plan:
         """Return how an image is to be built; ``base_of`` finds base images that are in the store."""
+        source.require()
         if self._when is BuildWhen.NEVER:
             raise _NotBuiltError("--build never")
         usable = self._usable

@@ -16,6 +16,7 @@ explanations why there was no answer, in words
 pages        whole lists, page by page
 resources    kinds, their plurals and paths
 served       which kinds of manifests a cluster serves
+further      how workloads stand that few systems have: bare ReplicaSets, ReplicationControllers, Jobs
 hopeless     what will not get ready by itself; pure
 apply        bring the cluster to what manifests say
 namespaces   wait for a namespace, delete one with everything in it

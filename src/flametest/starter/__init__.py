@@ -5,17 +5,22 @@ It serves `flametest.cli` alone, reads and never changes a cluster, and writes n
 selectors    labels and what selects them
 system       the parts of a system, as far as they decide how it fails
 fields       fields of JSON objects that may be missing
-parsing      a part from its JSON object; pods: what its pods are given and need
+parsing      a part from its JSON object
+pods         what the pods of a part are given and need
 sources      a whole system, from a namespace or from a folder of manifests
 evidence     what a statement rests on, and how certain it is
 wellknown    programs that are told by their images, names and ports
-hosts        hosts in texts; hostkeys: which keys ask for one
+hosts        hosts in texts
+hostkeys     which keys ask for a host
 needs        which Services and other hosts workloads name
 entry        where users enter
 roles        what each workload is to its system
 topology     all of that together
-contexts     the source of images that are built from beside the manifests; handlers: what answers a path asks
-weakness     what a weakness is; absences: those of what is named and not there; readiness: probes that ask others
+contexts     the source of images that are built from beside the manifests
+handlers     what answers a path asks
+weakness     what a weakness is
+absences     weaknesses of what is named and not there
+readiness    weaknesses of probes that ask others
 rules        weaknesses, a pure function each
 suitability  which faults suit a workload by its role, and why others do not
 proxied      which paths an nginx in front sends where

@@ -9,7 +9,7 @@ import pytest
 
 from flametest.measure.samples import Samples
 from flametest.measure.scenario import ScenarioSpec, measure_scenario
-from flametest.model.events import Event
+from flametest.model.events import Event, FaultProved, PodObserved, Target
 from flametest.model.history import History
 from flametest.model.result import Finding
 from flametest.model.samples import Lane, Sample
@@ -125,6 +125,54 @@ def test_containers_that_were_killed_for_their_memory_are_found(lab: Laboratory)
     one = found(history, lab.samples())["out_of_memory"]
     assert one.evidence == "containers of api-b, api-redis were killed as OOMKilled while the scenario ran"
     assert one.section == "pods"
+
+
+def with_unready_api(lab: Laboratory, *targets: Target, until: float = 34.0, uids: str = "abc") -> History:
+    """Return a history in which another part is hit at 30 s, and these pods of the api are unready from 31 s on."""
+    before = [*lab.before(), lab.pod(0, "redis", app="redis", owner_uid="rs-of-redis", owner_kind="ReplicaSet")]
+    injected = dataclasses.replace(lab.injected("redis"), targets=targets)
+    proof = FaultProved(injected.at, injected.scenario, injected.fault, True, "it is gone")
+    unready = [lab.pod(31.0 + index / 10, uid, ready=False) for index, uid in enumerate(uids)]
+    return History([*before, injected, proof, *unready, *(lab.pod(until, uid) for uid in uids), *lab.ending()])
+
+
+REDIS = Target("Deployment", "flametest", "redis", "deployment-of-redis")
+
+
+def test_pods_that_become_unready_with_another_part_are_found(lab: Laboratory) -> None:
+    one = found(with_unready_api(lab, REDIS), lab.samples())["readiness-asks-another"]
+    assert one.title == "api became unready when another part was hit"
+    assert "all 3 pods were unready for 2.8 s, from 1.2 s after the fault on" in one.evidence
+    assert one.section == "pods"
+
+
+@pytest.mark.parametrize(
+    ("targets", "until", "uids"),
+    [
+        ([Target("Pod", "flametest", "api-a", "a")], 34.0, "abc"),  # the workload itself was hit
+        ([Target("Deployment", "flametest", "api", "deployment")], 34.0, "abc"),
+        ([Target("Service", "flametest", "api", "service")], 34.0, "abc"),
+        ([Target("Node", "", "sandbox-2", "node")], 34.0, "abc"),  # what else ran there is not told apart
+        ([REDIS], 34.0, "ab"),  # one stayed ready
+        ([REDIS], 31.9, "abc"),  # together for less than a second
+    ],
+)
+def test_pods_that_were_hit_or_did_not_leave_together_say_nothing_of_their_probes(
+    lab: Laboratory, targets: list[Target], until: float, uids: str
+) -> None:
+    history = with_unready_api(lab, *targets, until=until, uids=uids)
+    assert "readiness-asks-another" not in found(history, lab.samples())
+
+
+def test_pods_whose_containers_ended_say_nothing_of_their_probes(lab: Laboratory) -> None:
+    history = with_unready_api(lab, REDIS)
+    crashed = [
+        dataclasses.replace(event, containers_started=False)
+        if isinstance(event, PodObserved) and not event.ready
+        else event
+        for event in history
+    ]
+    assert "readiness-asks-another" not in found(History(crashed), lab.samples())
 
 
 @pytest.mark.parametrize("ended_because", ["OOMKilled", "Error"])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from flametest.measure.distribution import CONNECTIONS
 from flametest.measure.figures import Figures
 from flametest.measure.pods import PodTrack, counts_as_ready
+from flametest.measure.readiness import dropouts
 from flametest.measure.samples import Samples
 from flametest.measure.upstream import multiplied_load
 from flametest.model.events import Phase, PodObserved
@@ -282,6 +283,24 @@ def _has_run_out(earlier: PodObserved, later: PodObserved) -> bool:
     return later.ended_because == _OUT_OF_MEMORY and is_new
 
 
+def _readiness_asks_another(recorded: Recorded) -> Finding | None:
+    """Find a workload whose pods all became unready while a fault hit another part, though they ran on."""
+    measured = recorded.measured
+    found = max(dropouts(measured.view, measured.axis), key=lambda one: one.seconds, default=None)
+    if found is None:
+        return None
+    pods = "its pod was" if found.pods == 1 else f"all {found.pods} pods were"
+    return recorded.finding(
+        "readiness-asks-another",
+        "pods",
+        f"{found.workload} became unready when another part was hit",
+        f"{pods} unready for {found.seconds:.1f} s, from {measured.axis.seconds(found.begin_ns):.1f} s after the fault "
+        "on, while their containers ran on: a readiness probe asks the part that was hit",
+        "let readiness report the pod's own state only, and answer what needs a missing part with an error or from a "
+        "cache",
+    )
+
+
 def _unknown_writes(recorded: Recorded) -> Finding | None:
     """Find writes of which the client cannot know whether they were done."""
     kept = recorded.kept
@@ -314,6 +333,7 @@ RULES: tuple[Callable[[Recorded], Finding | None], ...] = (
     _uneven,
     _multiplied,
     _out_of_memory,
+    _readiness_asks_another,
     _unknown_writes,
 )
 """In the order in which reports show what they find."""

@@ -77,11 +77,11 @@ class Pod:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
-    def asks(self, address: str, port: int = 8000, how: str = "again") -> str:
+    def asks(self, address: str, port: int = 8000, how: str = "fresh") -> str:
         """Return the answer or the name of the error.
 
-        "again" keeps to the last connection, "patiently" does so for as long as TCP may take to send once more what got
-        lost, which is twice as long each time; "connect" only connects.
+        "fresh" makes a connection of its own, "again" keeps to the last connection, "patiently" does so for as long as
+        TCP may take to send once more what got lost, which is twice as long each time; "connect" only connects.
         """
         assert self.process.stdin is not None
         self.process.stdin.write(f"{address} {port} {how}\n")

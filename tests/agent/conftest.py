@@ -110,6 +110,10 @@ class StandInObjects:
         self._tell(WatchEvent(kind, resource, obj))
         return copy.deepcopy(obj)
 
+    def last(self, resource: str) -> WatchEvent:
+        """Return the newest change of a resource; nodes and leases change all the time."""
+        return next(event for event in reversed(self.history) if event.resource == resource)
+
     def _tell(self, event: WatchEvent) -> None:
         self.history.append(copy.deepcopy(event))
         for resources, queue in self._queues:

@@ -114,7 +114,7 @@ async def test_nginx_serves_its_page_and_logs_to_standard_output(cluster: Any) -
     assert '"GET /a.css HTTP/1.0" 200' in await cluster.text("web")
     cluster.objects.delete("pods", "default", "web")
     await cluster.until(lambda: cluster.objects.get("pods", "default", "web") is None)
-    ended = cluster.objects.history[-1].object["status"]["containerStatuses"][0]["state"]["terminated"]
+    ended = cluster.objects.last("pods").object["status"]["containerStatuses"][0]["state"]["terminated"]
     assert ended["exitCode"] == 0
 
 

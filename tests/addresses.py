@@ -8,7 +8,6 @@ import zlib
 __all__ = ["free_port", "own_address"]
 
 _PORTS = range(10_000, 30_000)  # the kernel chooses none of them by itself (net.ipv4.ip_local_port_range)
-_reserved: list[socket.socket] = []
 
 
 def own_address(name: str) -> str:
@@ -34,5 +33,5 @@ def free_port() -> int:
         except OSError:
             reserved.close()
             continue
-        _reserved.append(reserved)
+        reserved.detach()  # the kernel closes it when this process ends
         return port

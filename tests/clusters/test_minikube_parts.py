@@ -121,7 +121,7 @@ def test_an_image_without_a_dockerfile_is_an_error_only_for_who_needs_it(tmp_pat
     file.parent.mkdir()
     file.write_text("[[image]]\nname = 'a'\ncontext = 'nowhere'")
     (source,) = read_sources(file)
-    assert not source.is_there
+    assert not source.has_dockerfile
     with pytest.raises(ClusterError, match="nowhere/Dockerfile is no file") as raised:
-        source.require()
+        source.require_dockerfile()
     assert "context" in raised.value.remedy

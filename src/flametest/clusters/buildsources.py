@@ -29,17 +29,17 @@ class BuildSource:
     dockerfile: str
 
     @property
-    def is_there(self) -> bool:
+    def has_dockerfile(self) -> bool:
         """Return whether there is a Dockerfile; that of an image which nobody asks for may be missing."""
         return (self.context / self.dockerfile).is_file()
 
-    def require(self) -> None:
+    def require_dockerfile(self) -> None:
         """Raise unless there is a Dockerfile.
 
         Raises:
             ClusterError: there is none.
         """
-        if not self.is_there:
+        if not self.has_dockerfile:
             raise ClusterError(f"image {self.name}: {self.context / self.dockerfile} is no file", _REMEDY)
 
     def digest(self) -> str:

@@ -63,7 +63,7 @@ class MinikubeCluster:
         """Start the profile or find it running, put the images on its nodes, and return how it is reached."""
         sources = read_sources(self._options.images_file)
         for source in sources:
-            source.require()
+            source.require_dockerfile()
         tool = self._tool_or_error()
         _check_version(tool)
         status = self._usable_status(tool)

@@ -98,7 +98,7 @@ class ImageMaker:
         wanted = {_normal(one) for one in references}
         own = [source for name, source in self._sources.items() if name in wanted]
         for source in own:
-            source.require()
+            source.require_dockerfile()
         return tuple(sorted(source.name for source in own))
 
     def make(self, names: Iterable[str], said: Callable[[str], None]) -> tuple[Made, ...]:
@@ -123,7 +123,7 @@ class ImageMaker:
         return tuple(self._foreseen(source) for source in self._sources.values())
 
     def _foreseen(self, source: BuildSource) -> Made:
-        if not source.is_there:
+        if not source.has_dockerfile:
             return Made(source.name, "", f"not to be had: {source.context / source.dockerfile} is no file")
         try:
             plan = self._plan(source, self._foreseen_base)
@@ -154,7 +154,7 @@ class ImageMaker:
 
     def _plan(self, source: BuildSource, base_of: Callable[[str], StoredImage | None]) -> _Plan:
         """Return how an image is to be built; ``base_of`` finds base images that are in the store."""
-        source.require()
+        source.require_dockerfile()
         if self._when is BuildWhen.NEVER:
             raise _NotBuiltError("--build never")
         usable = self._usable

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flametest.starter.system import SourceFile
 
-__all__ = ["read_sources"]
+__all__ = ["read_source_files"]
 
 _IMAGES_FILE = "images.toml"
 _SUFFIXES = (".py", ".js", ".mjs", ".cjs", ".ts", ".go", ".rb", ".php", ".java", ".kt")
@@ -24,7 +24,7 @@ _BYTES_MAX = 200_000
 _COPY = re.compile(r"^\s*(?:COPY|ADD)\s+((?:--\S+\s+)*)(.+)$", re.IGNORECASE | re.MULTILINE)
 
 
-def read_sources(folder: Path, images: Iterable[str]) -> dict[str, tuple[SourceFile, ...]]:
+def read_source_files(folder: Path, images: Iterable[str]) -> dict[str, tuple[SourceFile, ...]]:
     """Return the source files of those images whose build contexts are beside a folder of manifests."""
     wanted = set(images)
     contexts = dict(_named(folder))

@@ -16,7 +16,7 @@ from flametest.kube.resources import DEPLOYMENTS, NAMESPACES, PODS, SERVICES, ST
 from flametest.manifests import WORKLOADS as WORKLOAD_KINDS
 from flametest.manifests import Manifest, Reading, generated_names, is_builtin_group, read_manifests
 from flametest.starter import parsing
-from flametest.starter.contexts import read_sources
+from flametest.starter.contexts import read_source_files
 from flametest.starter.errors import StarterError
 from flametest.starter.fields import labels_of, name_of, part, parts
 from flametest.starter.system import Scaler, System, Workload
@@ -100,7 +100,7 @@ def read_folder(folder: Path, namespace: str = "") -> System:
     system = make_system(chosen, f"manifests of {folder}", objects, consents)
     return replace(
         system,
-        sources=read_sources(folder if folder.is_dir() else folder.parent, _probed_images(system)),
+        sources=read_source_files(folder if folder.is_dir() else folder.parent, _probed_images(system)),
         places={(one.kind, one.name): _place(one) for one in own},
         made=generated_names(folder).union(
             name for one in own if not is_builtin_group(one.api_version) for name in _made(one.object)

@@ -1,0 +1,149 @@
+"""Sequential tests keep their stated errors: shown by 10,000 simulated repeats each, looked at after every batch.
+
+The seeds are fixed, so no test here fails by chance.
+"""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from flametest.measure.sequential import (
+    BATCH_REQUESTS,
+    ERROR,
+    Answer,
+    ShareTest,
+    answers,
+    batch_counts,
+    spread_answer,
+    spread_answers,
+)
+
+REPEATS = 10_000
+ALLOWED = [0.01, 0.05]  # an availability of 99 %, and a 95th percentile
+LIMIT = math.log(1 / ERROR)
+
+
+def bursts(share: float, length: float, batches: int, seed: int) -> NDArray[np.int64]:
+    """Return counts of bad requests a batch: requests turn bad and good again at random (a Markov chain).
+
+    A share of them is bad, in bursts of geometric length with that mean; 1 / (1 − share) makes them independent.
+    """
+    random = np.random.default_rng(seed)
+    ending = 1 / length
+    beginning = share * ending / (1 - share)
+    bad = random.random(REPEATS) < share
+    counts = np.zeros((REPEATS, batches), dtype=np.int64)
+    for batch in range(batches):
+        for _ in range(BATCH_REQUESTS):
+            counts[:, batch] += bad
+            drawn = random.random(REPEATS, dtype=np.float32)
+            bad = np.where(bad, drawn >= ending, drawn < beginning)
+    return counts
+
+
+def first_answers(logs: NDArray[np.float64]) -> dict[Answer, float]:
+    """Return how often each answer came first, as a share of the repeats."""
+    outside = np.abs(logs) >= LIMIT
+    first = outside.argmax(axis=1)
+    firsts = np.where(outside.any(axis=1), logs[np.arange(len(logs)), first], 0.0)
+    found = answers(firsts)
+    return {answer: found.count(answer) / len(found) for answer in Answer}
+
+
+@pytest.mark.parametrize("allowed", ALLOWED)
+@pytest.mark.parametrize("length", [1.0, 2.0, 3.0])
+def test_a_share_is_seldom_taken_for_held_or_missed_wrongly(allowed: float, length: float) -> None:
+    test = ShareTest(allowed, burst=length)
+    batches = 2 * test.good_requests // BATCH_REQUESTS
+    for share, wrong in ((test.missed_share, Answer.HOLDS), (test.held_share, Answer.MISSED)):
+        independent = 1 / (1 - share)
+        counts = bursts(share, max(length, independent), batches, seed=round(1000 * share + length))
+        found = first_answers(test.log_ratios(counts))
+        assert found[wrong] <= ERROR, (share, found)
+
+
+@pytest.mark.parametrize("allowed", ALLOWED)
+def test_clear_service_is_decided_by_few_requests(allowed: float) -> None:
+    """A tenth of the allowed share is told to hold, and five times as much to be missed, nearly always."""
+    test = ShareTest(allowed)
+    batches = 3 * test.good_requests // BATCH_REQUESTS
+    good = first_answers(test.log_ratios(bursts(allowed / 10, 1 / (1 - allowed / 10), batches, seed=3)))
+    bad = first_answers(test.log_ratios(bursts(allowed * 5, 1 / (1 - allowed * 5), batches, seed=4)))
+    assert good[Answer.HOLDS] >= 0.95
+    assert bad[Answer.MISSED] >= 0.95
+
+
+def simulated_spread(shares: list[float], limit: float, steps: int, seed: int) -> dict[Answer, float]:
+    """Return how often each answer comes first when requests fall on pods with these shares, looked at every ten."""
+    drawn = np.random.default_rng(seed).multinomial(10, shares, (REPEATS, steps))
+    counts = np.cumsum(drawn, axis=1).reshape(-1, len(shares))
+    seen = np.array(spread_answers(counts, [1 / len(shares)] * len(shares), limit)).reshape(REPEATS, steps)
+    decided = seen != Answer.UNDECIDED
+    first = seen[np.arange(REPEATS), decided.argmax(axis=1)]
+    return {answer: np.count_nonzero(first == answer) / REPEATS for answer in Answer}
+
+
+@pytest.mark.parametrize("pods", [2, 3, 6])
+def test_a_spread_is_seldom_taken_for_held_or_missed_wrongly(pods: int) -> None:
+    limit = 1.25
+    even = simulated_spread([1 / pods] * pods, limit, 45, seed=pods)
+    busiest = (1 + 1.5 * (limit - 1)) / pods
+    uneven = simulated_spread([busiest, *[(1 - busiest) / (pods - 1)] * (pods - 1)], limit, 45, seed=10 + pods)
+    assert even[Answer.MISSED] <= ERROR, even
+    assert uneven[Answer.HOLDS] <= ERROR, uneven
+    if pods <= 3:
+        assert even[Answer.HOLDS] >= 0.9, even
+        assert uneven[Answer.MISSED] >= 0.8, uneven
+
+
+@given(st.lists(st.booleans(), max_size=400), st.sampled_from(ALLOWED), st.floats(1, 5))
+def test_an_answer_is_that_of_the_whole_batches(flags: list[bool], allowed: float, burst: float) -> None:
+    bad = np.array(flags, dtype=np.bool_)
+    whole = len(bad) // BATCH_REQUESTS * BATCH_REQUESTS
+    test = ShareTest(allowed, burst)
+    assert batch_counts(bad).sum() == bad[:whole].sum()
+    assert test.answer(bad) is test.answer(bad[:whole])
+    if whole == 0:
+        assert test.answer(bad) is Answer.UNDECIDED
+
+
+@given(st.floats(0.0005, 0.5), st.floats(1, 10))
+def test_as_many_good_requests_decide_as_it_says(allowed: float, burst: float) -> None:
+    test = ShareTest(allowed, burst)
+    enough = test.good_requests
+    assert test.answer(np.zeros(enough, dtype=np.bool_)) is Answer.HOLDS
+    assert test.answer(np.zeros(enough - BATCH_REQUESTS, dtype=np.bool_)) is Answer.UNDECIDED
+    assert test.answer(np.ones(20 * enough, dtype=np.bool_)) is Answer.MISSED
+
+
+@pytest.mark.parametrize(("allowed", "burst"), [(0.0, 1.0), (1.0, 1.0), (0.1, 0.5)])
+def test_what_cannot_be_tested_is_refused(allowed: float, burst: float) -> None:
+    with pytest.raises(ValueError, match="expected a share"):
+        ShareTest(allowed, burst)
+
+
+def test_a_burst_weighs_as_much_as_the_requests_that_are_reckoned_with() -> None:
+    """Eight failures in a row of 600 are one event; eight that are spread over them are eight."""
+    together, apart = np.zeros(600, dtype=np.bool_), np.zeros(600, dtype=np.bool_)
+    together[100:108] = True
+    apart[::75] = True
+    test = ShareTest(0.002)
+    assert test.answer(apart) is Answer.MISSED
+    assert test.answer(together) is Answer.UNDECIDED
+
+
+def test_one_pod_and_a_limit_that_no_spread_can_miss_hold() -> None:
+    assert spread_answer([0], [1.0], 1.25) is Answer.HOLDS
+    assert spread_answer([1000, 0], [0.5, 0.5], 2.0) is Answer.HOLDS
+
+
+def test_a_spread_is_judged_by_what_is_due_to_each_pod() -> None:
+    assert spread_answer([200, 200, 100], [0.4, 0.4, 0.2], 1.25) is Answer.HOLDS
+    assert spread_answer([200, 200, 200], [0.4, 0.4, 0.2], 1.25) is Answer.MISSED
+    assert spread_answer([0, 0, 0], [0.4, 0.4, 0.2], 1.25) is Answer.UNDECIDED
+    assert spread_answer([300, 300], [0.5, 0.5], 1.0) is Answer.UNDECIDED  # exactly even: no count could tell
+    assert spread_answer([100, 0], [1.0, 0.0], 1.25) is Answer.UNDECIDED  # a pod that was due nothing is not compared

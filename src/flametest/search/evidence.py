@@ -1,0 +1,132 @@
+"""How often a set of faults was seen to break its promise, and when that is enough to say so. Pure.
+
+Trials of one set are draws with an unknown share p of breaks. A set is said to break where it does so in at least nine
+of ten trials, and to hold where it does in at most one of ten. Which of both is decided by Wald's sequential
+probability ratio test (1945): each break multiplies the odds by 9, each hold divides them by 9, so only the lead of one
+outcome over the other counts. Both being equally likely beforehand, a lead of n leaves an error of 1 in 9^n + 1: 10 %
+at one, 1.2 % at two, 0.14 % at three. A lead of two is the first that is known to 95 %.
+
+A trial that proves nothing is no outcome. Whatever is not decided within a number of trials is undecided.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+__all__ = ["SCREENED", "SURE", "THRICE", "Counts", "Evidence", "Outcome", "Rule", "Saw", "Standing"]
+
+
+class Outcome(StrEnum):
+    """What one trial has shown."""
+
+    HOLDS = "holds"
+    BREAKS = "breaks"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Saw:
+    """A trial's outcome; ``strain`` is which share of the promise was used up, from 0 (nothing felt) to 1 (broken)."""
+
+    outcome: Outcome
+    strain: float = 0.0
+
+
+class Standing(StrEnum):
+    """What is known of a set: it breaks, it holds, more trials are needed, or they did not help."""
+
+    BREAKS = "breaks"
+    HOLDS = "holds"
+    OPEN = "open"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The outcomes of the trials of one set."""
+
+    breaks: int = 0
+    holds: int = 0
+    inconclusive: int = 0
+    strain: float = 0.0
+
+    @property
+    def told(self) -> int:
+        """Return how many trials had an outcome that counts."""
+        return self.breaks + self.holds
+
+    def plus(self, saw: Saw) -> "Counts":
+        """Return the counts with one trial more."""
+        return Counts(
+            self.breaks + (saw.outcome is Outcome.BREAKS),
+            self.holds + (saw.outcome is Outcome.HOLDS),
+            self.inconclusive + (saw.outcome is Outcome.INCONCLUSIVE),
+            max(self.strain, 0.0 if saw.outcome is Outcome.INCONCLUSIVE else saw.strain),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When enough is known.
+
+    Attributes:
+        breaks_lead: by so many more breaks than holds a set breaks.
+        holds_lead: by so many more holds than breaks it holds, provided that none broke or the lead is two.
+        told_max: after so many outcomes without a decision it is undecided.
+        inconclusive_max: after so many trials that proved nothing as well.
+    """
+
+    breaks_lead: int
+    holds_lead: int
+    told_max: int = 9
+    inconclusive_max: int = 3
+
+    def standing(self, counts: Counts) -> Standing:
+        """Return what is known by these counts."""
+        lead = counts.breaks - counts.holds
+        holds_lead = self.holds_lead if counts.breaks == 0 else max(self.holds_lead, 2)
+        if lead >= self.breaks_lead:
+            return Standing.BREAKS
+        if -lead >= holds_lead:
+            return Standing.HOLDS
+        if counts.told >= self.told_max or counts.inconclusive >= self.inconclusive_max:
+            return Standing.UNDECIDED
+        return Standing.OPEN
+
+
+SCREENED = Rule(breaks_lead=2, holds_lead=1)
+"""For sets that are looked through: one that held once is passed over, one that broke is tried until it is known."""
+
+SURE = Rule(breaks_lead=2, holds_lead=2)
+"""For steps of shrinking: known to 95 %, both ways."""
+
+THRICE = Rule(breaks_lead=3, holds_lead=3)
+"""For what is claimed: it broke three times more often than it held, and each proper subset held so often."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """All outcomes so far, by the trial's key."""
+
+    counts: dict[str, Counts] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, seen: Iterable[tuple[str, Saw]]) -> "Evidence":
+        """Return the evidence of trials, each by its key."""
+        found = cls()
+        for key, saw in seen:
+            found.add(key, saw)
+        return found
+
+    def add(self, key: str, saw: Saw) -> None:
+        """Take one more outcome."""
+        self.counts[key] = self.get(key).plus(saw)
+
+    def get(self, key: str) -> Counts:
+        """Return the outcomes of one trial's repetitions."""
+        return self.counts.get(key, Counts())
+
+    @property
+    def trials(self) -> int:
+        """Return how many trials there were."""
+        return sum(one.told + one.inconclusive for one in self.counts.values())

@@ -140,8 +140,8 @@ def test_an_experiment_whose_run_is_killed_heals_and_ends(system: System, tmp_pa
     program = (
         "import os, sys; from pathlib import Path; "
         "from flametest.faults.owner import RUNNER_VARIABLE, own_name; "
-        "from flametest.run.chaostoolkit import run_chaos; "
-        "run_chaos(Path(sys.argv[1]), Path(sys.argv[2]), {RUNNER_VARIABLE: str(own_name())}, print)"
+        "from flametest.run.chaostoolkit import run_chaos; from flametest.run.halting import Halt; "
+        "run_chaos(Path(sys.argv[1]), Path(sys.argv[2]), {RUNNER_VARIABLE: str(own_name())}, print, Halt())"
     )
     with (
         subprocess.Popen(

@@ -15,7 +15,7 @@ from flametest.run.analyse import analyse
 from flametest.run.folder import RunFolder
 from flametest.run.live import LiveReport, newest_run, serving
 from flametest.run.project import Project, ProjectError
-from tests.run.laboratory_run import SCENARIO, laboratory_run
+from tests.run.laboratory_run import REPOSITORY, SCENARIO, laboratory_run
 
 
 @pytest.fixture
@@ -141,3 +141,13 @@ def test_the_newest_run_is_the_one_that_was_begun_last(tmp_path: Path) -> None:
 def test_without_a_run_there_is_nothing_to_watch(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="no run"):
         newest_run(tmp_path)
+
+
+def test_scenarios_that_run_at_the_same_time_are_all_named(run: RunFolder, tmp_path: Path) -> None:
+    other = "pod-delete-nginx"
+    folders = [run.scenario(name) for name in (SCENARIO, other)]
+    (folders[1] / f"{other}.json").write_bytes((REPOSITORY / "experiments" / f"{other}.json").read_bytes())
+    for folder, name in zip(folders, (SCENARIO, other), strict=True):
+        (folder / "history.jsonl").write_text(encode(Noted(Stamp(1, 0.0), name, "begun")) + "\n")
+    text = LiveReport(run.path, Project(tmp_path)).page().text
+    assert f"2 of 2 scenarios in progress, {SCENARIO}, {other}, and 0 ended" in text

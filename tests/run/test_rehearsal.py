@@ -40,7 +40,8 @@ def test_a_rehearsal_on_a_system_that_is_not_whole_is_skipped_and_says_so(monkey
     told = Told()
     progress = RememberingProgress(told)
     access = SimpleNamespace(namespace="shop")
-    stage: Any = SimpleNamespace(progress=progress, client=NeverReady(), access=access, cluster=None)
+    system = SimpleNamespace(client=NeverReady(), access=access, cluster=None)
+    stage: Any = SimpleNamespace(progress=progress, system=system)
     # There is no cluster to ask for the faults of other runs, which come first.
     monkeypatch.setattr("flametest.run.run.refuse_other_runs", lambda *_: None)
     _rehearse(stage, [])

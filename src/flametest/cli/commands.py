@@ -76,6 +76,7 @@ def run_suite(where: Where, **options: Any) -> int:
         deploying=not options["no_deploy"],
         command=["flametest", *(one.encode(errors="backslashreplace").decode() for one in sys.argv[1:])],
         url=where.url,
+        parallel=options["parallel"],
     )
     where = recalled(where) if options["no_deploy"] else in_namespace_of(where, project)
     progress = make_progress(sys.stdout)

@@ -151,6 +151,15 @@ def main() -> None:
     help="Repeat each scenario so often, each time in a random phase; the worst trial decides.",
 )
 @click.option(
+    "--parallel",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 16),
+    metavar="N",
+    help="Run so many scenarios at the same time, each in a sandbox of its own; one after the other where the machine "
+    "cannot carry them.",
+)
+@click.option(
     "--baseline",
     type=_PATH,
     metavar="DIR",

@@ -68,6 +68,12 @@ class SandboxCluster:
         store = ImageStore(launch.image_store(self._sandbox.home))
         return ImageMaker(read_sources(self._options.images_file), store, BuildWhen(self._options.build))
 
+    def beside(self, name: str, node_port_address: str) -> "SandboxCluster":
+        """Return a further sandbox that is to run the same system; what was built for this one is not built again."""
+        other = SandboxCluster(replace(self._options, sandbox=name, node_port_address=node_port_address))
+        other._maker = self._maker
+        return other
+
     def up(self) -> Access:
         """Start the sandbox, or find the one that runs."""
         try:

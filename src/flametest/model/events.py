@@ -101,12 +101,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(Event):
-    """A run began: its identifier, the cluster's name, the seed and the command line that reproduces it."""
+    """A run began: its identifier, the cluster's name, the seed and the command line that reproduces it.
+
+    ``parallel`` is how many scenarios run at the same time.
+    """
 
     run_id: str
     cluster: str
     seed: int
     command: str
+    parallel: int = 1
 
 
 @dataclass(frozen=True, slots=True)

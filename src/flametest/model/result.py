@@ -241,6 +241,7 @@ class Result:
         self_test: what the self-test before the run found; None when there was none.
         comparison: the run against a baseline; None when none was given.
         notes: what else a reader has to know of the run, such as steps that were skipped.
+        parallel: how many scenarios ran at the same time, each in a sandbox of its own.
     """
 
     schema_version: int
@@ -264,3 +265,4 @@ class Result:
     self_test: SelfTest | None = None
     comparison: Comparison | None = None
     notes: tuple[str, ...] = ()
+    parallel: int = 1

@@ -29,9 +29,10 @@ def render_markdown(result: Result) -> str:
         lines += [*(f"- {_text(sentence(note))}" for note in result.notes), ""]
     for scenario in result.scenarios:
         lines += _scenario(result, scenario)
+    at_once = f", {result.parallel} scenarios at a time" if result.parallel > 1 else ""
     lines += [
         f"Run {_text(result.run_id)} on {_text(result.cluster)}, {utc(result.started_wall_s)}, "
-        f"took {duration(result.duration_seconds)}, seed {result.seed}.",
+        f"took {duration(result.duration_seconds)}{at_once}, seed {result.seed}.",
     ]
     if result.cluster_note:
         lines.append(f"Cluster: {_text(result.cluster_note)}")

@@ -129,6 +129,7 @@ def _result(record: _Record, scenarios: Sequence[ScenarioResult], previous: dict
         checks=(self_test_check(tested),) if tested is not None else (),
         self_test=tested,
         notes=tuple(note.message for note in history.of(Noted) if not note.scenario),
+        parallel=started[0].parallel,
     )
 
 

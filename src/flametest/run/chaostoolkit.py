@@ -8,10 +8,12 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from flametest.chaos.tracebacks import last_line
+from flametest.run.halting import Halt
 from flametest.run.stopping import LOG_FILE, why_stopped_in
 
 __all__ = ["ChaosOutcome", "run_chaos"]
@@ -36,7 +38,7 @@ class ChaosOutcome:
 
 
 def run_chaos(
-    experiment: Path, journal: Path, environment: Mapping[str, str], saw: Callable[[str], None]
+    experiment: Path, journal: Path, environment: Mapping[str, str], saw: Callable[[str], None], halt: Halt
 ) -> ChaosOutcome:
     """Run ``experiment`` and return how it ended; its journal is written to ``journal``.
 
@@ -45,8 +47,9 @@ def run_chaos(
         journal: where Chaos Toolkit writes its journal; its log is written beside it.
         environment: added to this process' environment.
         saw: called with each line of its log, without the time stamp.
+        halt: whether it is to be stopped.
 
-    A KeyboardInterrupt is passed on as SIGINT, so that the experiment's controls end what they started.
+    A KeyboardInterrupt, or a halt, is passed on as SIGINT, so that the experiment's controls end what they started.
     """
     log = journal.with_name(LOG_FILE)
     command = [
@@ -68,11 +71,12 @@ def run_chaos(
     ) as process:
         try:
             assert process.stdout is not None
-            for line in process.stdout:
-                message = line.rstrip().partition("] ")[2] or line.rstrip()
-                tail.append(message)
-                saw(message)
-            process.wait()
+            with halt.ending(partial(_end, process)):
+                for line in process.stdout:
+                    message = line.rstrip().partition("] ")[2] or line.rstrip()
+                    tail.append(message)
+                    saw(message)
+                process.wait()
         finally:
             _end(process)
     status, deviated = _journal_status(journal)

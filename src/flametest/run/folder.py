@@ -17,6 +17,7 @@ those into the two files of the run when the scenario ends, and again, harmlessl
 
 import gzip
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -37,7 +38,7 @@ from flametest.model.samples import SAMPLE_COLUMNS
 from flametest.model.writes import Audit
 from flametest.run.project import ProjectError
 
-__all__ = ["RunFolder", "RunInputs", "append_event", "read_result", "stamp"]
+__all__ = ["RAW_HISTORY", "RAW_SAMPLES", "RunFolder", "RunInputs", "append_event", "read_result", "stamp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,9 @@ _INPUTS: TypeAdapter[RunInputs] = TypeAdapter(RunInputs)
 _RESULT: TypeAdapter[Result] = TypeAdapter(Result)
 _AUDIT: TypeAdapter[Audit] = TypeAdapter(Audit)
 _AUDIT_FILE = "audit.json"
+RAW_HISTORY, RAW_SAMPLES = "history.jsonl", "samples-*.csv"
+"""What is in a scenario's folder while it is recorded, and no longer when it has ended."""
+
 _ROOM = "make room on that disk, or name another folder by --out"
 _HEADER = ",".join(SAMPLE_COLUMNS) + "\n"
 
@@ -96,10 +100,11 @@ def read_result(path: Path) -> Result:
 
 
 class RunFolder:
-    """One run's folder, open for appending; close it to flush the history's file."""
+    """One run's folder, open for appending; several threads may record into it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._appending = threading.Lock()
         self._history = path / "history.jsonl"
         self._samples = path / "samples.csv.gz"
 
@@ -169,20 +174,24 @@ class RunFolder:
 
     def note(self, event: Event) -> None:
         """Append an event to the history and hand it to the kernel at once."""
-        append_event(self._history, event)
+        with self._appending:
+            append_event(self._history, event)
 
     def fold(self, name: str) -> None:
         """Move the raw history and samples of a scenario, or of one trial of it, into the files of the run.
 
         An experiment does not know that it is repeated: its events get the name of the trial here.
         """
-        folder = self.scenario(name)
-        raw = folder / "history.jsonl"
+        with self._appending:
+            self._fold(name, self.scenario(name))
+
+    def _fold(self, name: str, folder: Path) -> None:
+        raw = folder / RAW_HISTORY
         if raw.exists():
             with self._history.open("a", encoding="utf-8") as target:
                 target.writelines(_renamed(line, name) for line in _whole_lines(raw))
             raw.unlink()
-        for samples in sorted(folder.glob("samples-*.csv")):
+        for samples in sorted(folder.glob(RAW_SAMPLES)):
             fresh = not self._samples.exists()
             with gzip.open(self._samples, "at", newline="", compresslevel=6, encoding="utf-8") as target:
                 if fresh:

@@ -22,7 +22,7 @@ from flametest.model.errors import FlametestError
 from flametest.report import render_html
 from flametest.run.analyse import analyse
 from flametest.run.experiment import SUFFIXES
-from flametest.run.folder import RunFolder
+from flametest.run.folder import RAW_HISTORY, RAW_SAMPLES, RunFolder
 from flametest.run.project import Project, ProjectError
 
 __all__ = ["LivePage", "LiveReport", "newest_run", "serving"]
@@ -209,7 +209,19 @@ def _progress(folder: RunFolder, copy: RunFolder, *, is_idle: bool) -> str:
         )
     if not begun:
         return f"the first of {len(planned)} scenarios has not begun yet"
+    running = [name for name in begun if _is_recorded(folder.path / "scenarios" / name)]
+    if len(running) > 1:
+        ended = len(begun) - len(running)
+        return (
+            f"{len(running)} of {len(planned)} scenarios in progress, {', '.join(running)}, and {ended} ended; figures "
+            "can still change"
+        )
     return f"scenario {len(begun)} of {len(planned)}, {begun[-1]}, in progress; figures can still change"
+
+
+def _is_recorded(scenario: Path) -> bool:
+    """Return whether raw files are there, which are moved into those of the run when the scenario ends."""
+    return any(scenario.rglob(RAW_HISTORY)) or any(scenario.rglob(RAW_SAMPLES))
 
 
 def _waiting_page(reason: str) -> str:

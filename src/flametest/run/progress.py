@@ -1,11 +1,11 @@
 """How a run tells what it does: the protocol, its plainest form, line by line, and what the report keeps of it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-__all__ = ["LineProgress", "Output", "Progress", "RememberingProgress", "Seen", "Step"]
+__all__ = ["LineProgress", "Output", "Progress", "RememberingProgress", "Seen", "Step", "StepProgress"]
 
 
 class Step(Protocol):
@@ -73,7 +73,8 @@ class LineProgress:
 
     def say(self, text: str) -> None:
         """Print a line at once."""
-        print(text, file=self._stream, flush=True)
+        self._stream.write(f"{text}\n")  # at once, since lines of several threads must not mix
+        self._stream.flush()
 
 
 class RememberingProgress:
@@ -104,3 +105,37 @@ class _RememberedStep:
     def skip(self, reason: str) -> None:
         self._step.skip(reason)
         self._skipped.append(f"skipped: {self._title}: {reason}")
+
+
+class StepProgress:
+    """Shows all steps inside one step of another progress, for what is done several times at the same time.
+
+    Args:
+        step: the other progress' step.
+        subject: whose steps these are.
+        check: called whenever something is shown; may raise, so that the steps end.
+    """
+
+    def __init__(self, step: Step, subject: str, check: Callable[[], None]) -> None:
+        self._step, self._subject, self._check = step, subject, check
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[Step]:
+        """Show the title, and what the step sees."""
+        self._step.saw(f"{self._subject}: {title}")
+        yield _InnerStep(self._step, f"{self._subject}: {title}", self._check)
+
+    def say(self, text: str) -> None:
+        """Say nothing: it was said of the first."""
+
+
+class _InnerStep:
+    def __init__(self, step: Step, title: str, check: Callable[[], None]) -> None:
+        self._step, self._title, self._check = step, title, check
+
+    def saw(self, text: str) -> None:
+        self._check()
+        self._step.saw(f"{self._title}: {text}")
+
+    def skip(self, reason: str) -> None:
+        self._step.saw(f"{self._title}: {reason}")

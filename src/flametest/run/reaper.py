@@ -1,10 +1,10 @@
-"""The reaper: ends a sandbox whose owner has died without doing so, as by SIGKILL.
+"""The reaper: ends sandboxes whose owner has died without doing so, as by SIGKILL.
 
-A sandbox lives on its own, and one that belongs to a test session is of no use to anybody afterwards. The reaper is a
-process of a session of its own. It gives the guardian time to heal first, so that no undo record is left without its
-cluster, and ends with the sandbox.
+A sandbox lives on its own, and one that belongs to a test session, or to a run that has several, is of no use to
+anybody afterwards. The reaper is a process of a session of its own. It gives the guardian time to heal first, so that
+no undo record is left without its cluster, and ends with its sandboxes.
 
-    python -m flametest.run.reaper SANDBOX OWNER
+    python -m flametest.run.reaper OWNER SANDBOX ...
 """
 
 import os
@@ -12,6 +12,7 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,10 +30,10 @@ POLL_SECONDS = 0.2
 
 
 class Reaper:
-    """The owner's side: starts it beside a sandbox, and ends it with that."""
+    """The owner's side: starts it beside its sandboxes, and ends it with them."""
 
-    def __init__(self, sandbox: str, owner: ProcessName) -> None:
-        command = [sys.executable, "-m", "flametest.run.reaper", sandbox, str(owner)]
+    def __init__(self, sandboxes: Sequence[str], owner: ProcessName) -> None:
+        command = [sys.executable, "-m", "flametest.run.reaper", str(owner), *sandboxes]
         nowhere = subprocess.DEVNULL
         self._process = subprocess.Popen(
             command,
@@ -45,7 +46,7 @@ class Reaper:
         )
 
     def stop(self) -> None:
-        """End it; nobody is left to look after the sandbox."""
+        """End it; nobody is left to look after the sandboxes."""
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS_MAX)
@@ -58,17 +59,17 @@ class Reaper:
         self._process.returncode = 0  # without this the interpreter warns of a forgotten child
 
 
-def _reap(sandbox: str, owner: ProcessName) -> None:
-    cluster = provide("sandbox", ClusterOptions(sandbox=sandbox, state=state_home(os.environ)))
+def _reap(sandboxes: Sequence[str], owner: ProcessName) -> None:
+    state = state_home(os.environ)
+    clusters = [provide("sandbox", ClusterOptions(sandbox=name, state=state)) for name in sandboxes]
     while owner.lives():
         _wait(owner.pid)
-    access = cluster.find()
-    if access is None:
-        return
+    found = [access for cluster in clusters if (access := cluster.find()) is not None]
     end = time.monotonic() + HEALING_SECONDS_MAX
-    while time.monotonic() < end and _is_being_healed(access.kubeconfig):
+    while time.monotonic() < end and any(_is_being_healed(access.kubeconfig) for access in found):
         time.sleep(POLL_SECONDS)
-    cluster.down()
+    for cluster in clusters:
+        cluster.down()
 
 
 def _is_being_healed(kubeconfig: Path) -> bool:
@@ -90,7 +91,7 @@ def _wait(pid: int) -> None:
 
 
 if __name__ == "__main__":
-    _owner = ProcessName.parse(sys.argv[2])
+    _owner = ProcessName.parse(sys.argv[1])
     assert _owner is not None
     with suppress(KeyboardInterrupt):
-        _reap(sys.argv[1], _owner)
+        _reap(sys.argv[2:], _owner)

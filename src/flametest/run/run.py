@@ -10,41 +10,39 @@ import random
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from flametest.chaos.holding import HOLD_SECONDS_MAX, needed_hold
 from flametest.chaos.preview import Aimed
 from flametest.clusters import Access, Cluster
+from flametest.clusters.beside import beside
 from flametest.faults.undo import state_home
-from flametest.kube import KubeClient, KubeError, connect
+from flametest.kube import KubeError, connect
 from flametest.measure.objectives import Objectives
-from flametest.model.events import ExperimentStopped, Noted, RunEnded, RunStarted
 from flametest.model.limits import LIMITS_FILE, parse_override
 from flametest.model.result import Result
 from flametest.model.selftest import SelfTest
 from flametest.run.analyse import analyse
-from flametest.run.bookkeeper import Bookkeeper
 from flametest.run.choice import choose
 from flametest.run.deploy import DeployOptions, deployed
 from flametest.run.experiment import Experiment, load_experiment, read_limits, refuse_equal_names
-from flametest.run.folder import RunFolder, RunInputs, read_result, stamp
-from flametest.run.leftovers import heal_leftovers, refuse_other_runs
+from flametest.run.folder import RunFolder, RunInputs, read_result
+from flametest.run.further import Further, side_by_side_where_fit
+from flametest.run.halting import Halt
+from flametest.run.leftovers import refuse_other_runs
 from flametest.run.needs import Plan
 from flametest.run.preflight import check_enforcement
 from flametest.run.progress import Progress, RememberingProgress
 from flametest.run.project import Project, ProjectError
+from flametest.run.recording import WHOLE_SECONDS, Recording, System, record
 from flametest.run.rehearsal import aim_all, ask_entries, check_all
-from flametest.run.repeats import Repeat, repeats
-from flametest.run.scenario import LoadSize, Scene, run_scenario
-from flametest.run.selftest import SELF_TEST_FILE, short_self_test, write_self_test
+from flametest.run.scenario import LoadSize
 from flametest.run.standins import stand_ins_note
 from flametest.run.versions import component_versions
 
 __all__ = ["RunOptions", "execute", "rehearse"]
-
-WHOLE_SECONDS = 20.0  # a fault's aftermath is over by then, or the system does not heal by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +66,7 @@ class RunOptions:
         command: the command line, for the report.
         url: the entry as the user has named it; empty to have it found.
         self_test: what the self-test found that has been run for this and other runs; None to run it.
+        parallel: how many scenarios run at the same time at most, each in a sandbox of its own.
     """
 
     suite: str
@@ -86,6 +85,7 @@ class RunOptions:
     command: Sequence[str]
     url: str = ""
     self_test: SelfTest | None = None
+    parallel: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +94,8 @@ class _Stage:
 
     options: RunOptions
     project: Project
-    cluster: Cluster
     progress: RememberingProgress
-    access: Access
-    client: KubeClient
-    bookkeeper: Bookkeeper
+    system: System
 
 
 def execute(options: RunOptions, project: Project, cluster: Cluster, progress: Progress) -> tuple[Result, Path]:
@@ -110,6 +107,7 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
     """
     progress = RememberingProgress(progress)
     experiments = _experiments(options, project, progress)
+    further = _further(options, cluster, len(experiments))
     path = (options.out or project.reports / time.strftime("%Y-%m-%dT%H-%M-%S")).absolute()
     RunFolder.check(path)
     with (
@@ -117,15 +115,15 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
         _deployed(options, project, cluster, progress, experiments) as access,
         connect(access.kubeconfig, access.context) as client,
     ):
-        bookkeeper = Bookkeeper(access.url, options.ledger, access.environment(os.environ))
-        stage = _Stage(options, project, cluster, progress, access, client, bookkeeper)
+        stage = _Stage(options, project, progress, System.of(cluster, access, client, options.ledger))
         ask_entries(access, experiments)
         _warn_of_few_requests(options.load, progress)
         _rehearse(stage, experiments)
         folder = RunFolder.create(path, _inputs(stage, experiments))
         _keep_limits(project, folder)
-        _test_measurement(progress, folder, options.self_test)
-        _record(stage, folder, experiments)
+        recording = Recording(folder, project, options.load, progress, Halt())
+        with side_by_side_where_fit(recording, stage.system, further, options.self_test) as systems:
+            record(recording, systems, experiments)
     with progress.step("analyse and report") as step:
         result = analyse(folder, project)
         folder.point_latest(project.reports)
@@ -181,6 +179,26 @@ def rehearse(
         return aim_all(client, access, experiments)
 
 
+def _further(options: RunOptions, cluster: Cluster, experiments: int) -> Further:
+    """Return the further systems that are wanted; nothing is started.
+
+    Raises:
+        FlametestError: scenarios cannot run at the same time on what the options name.
+    """
+    count = min(options.parallel, experiments * options.trials) - 1
+    if options.parallel > 1 and not options.deploying:
+        raise ProjectError(
+            "--no-deploy tests the one system that is there, and --parallel needs several", "leave one of them out"
+        )
+    if options.parallel > 1 and options.url:
+        raise ProjectError(
+            f"--url names the entry of one system, {options.url}, and --parallel needs several", "leave one of them out"
+        )
+    names = [f"run-{os.getpid()}-{number}" for number in range(2, count + 2)]
+    clusters = beside(cluster, names) if options.parallel > 1 else ()
+    return Further(dict(zip(names, clusters, strict=True)), options.ledger)
+
+
 def _deployed(
     options: RunOptions, project: Project, cluster: Cluster, progress: Progress, experiments: list[Experiment]
 ) -> AbstractContextManager[Access]:
@@ -199,16 +217,16 @@ def _rehearse(stage: _Stage, experiments: list[Experiment]) -> None:
     On a system that is not whole there may be no target yet, or not any more; each experiment finds out by itself.
     """
     with stage.progress.step("resolve every fault's targets") as step:
-        refuse_other_runs(state_home(os.environ), stage.client, stage.access)
+        refuse_other_runs(state_home(os.environ), stage.system.client, stage.system.access)
         try:
-            stage.client.wait_ready(stage.access.namespace, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
+            stage.system.client.wait_ready(stage.system.access.namespace, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
         except KubeError as error:
             step.skip(f"the system is not whole after {WHOLE_SECONDS:g} s: {error.message}")
             return
-        aimed = aim_all(stage.client, stage.access, experiments)
+        aimed = aim_all(stage.system.client, stage.system.access, experiments)
         step.saw(_told_aims([one for found in aimed.values() for one in found]))
-    if not stage.cluster.is_own:
-        check_enforcement(stage.client, stage.access, _plan(stage.options, experiments), stage.progress)
+    if not stage.system.cluster.is_own:
+        check_enforcement(stage.system.client, stage.system.access, _plan(stage.options, experiments), stage.progress)
 
 
 def _warn_of_few_requests(load: LoadSize, progress: Progress) -> None:
@@ -236,17 +254,17 @@ def _inputs(stage: _Stage, experiments: list[Experiment]) -> RunInputs:
     command = [*options.command, *([] if options.seed is not None else ["--seed", str(seed)])]
     return RunInputs(
         run_id=time.strftime("%Y-%m-%dT%H-%M-%S"),
-        cluster=stage.cluster.name,
-        cluster_note=stage.cluster.note + stand_ins_note(stage.client, stage.access.namespace),
-        namespace=stage.access.namespace,
-        url=stage.access.url,
+        cluster=stage.system.cluster.name,
+        cluster_note=stage.system.cluster.note + stand_ins_note(stage.system.client, stage.system.access.namespace),
+        namespace=stage.system.access.namespace,
+        url=stage.system.access.url,
         suite="" if options.experiments else options.suite,
         seed=seed,
         command=shlex.join(command),
         manifests_digest=stage.project.read().digest if options.deploying else "",
         scenarios=tuple(experiment.name for experiment in experiments),
         limits=options.limits,
-        versions=component_versions(stage.client.version()),
+        versions=component_versions(stage.system.client.version()),
         trials=options.trials,
         baseline=str(options.baseline.resolve()) if options.baseline is not None else "",
         margin_ratio=options.margin_ratio,
@@ -257,77 +275,3 @@ def _keep_limits(project: Project, folder: RunFolder) -> None:
     """Keep the limits by which this run is judged: an analysis years later must not use others."""
     if project.limits_file.exists():
         (folder.path / LIMITS_FILE).write_bytes(project.limits_file.read_bytes())
-
-
-def _test_measurement(progress: Progress, folder: RunFolder, earlier: SelfTest | None) -> None:
-    """Test the measurement on this machine, as it is now; what it misses makes the run inconclusive."""
-    with progress.step("test the measurement itself") as step:
-        found = earlier or short_self_test(folder.inputs().seed, step.saw)
-        write_self_test(found, folder.path / SELF_TEST_FILE)
-        step.saw(found.sentence)
-
-
-def _record(stage: _Stage, folder: RunFolder, experiments: list[Experiment]) -> None:
-    inputs = folder.inputs()
-    folder.note(RunStarted(stamp(), "", inputs.run_id, inputs.cluster, inputs.seed, inputs.command))
-    reason = "completed"
-    try:
-        planned = [(one, each) for one in experiments for each in repeats(one.name, inputs.trials, inputs.seed)]
-        for number, (experiment, repeat) in enumerate(planned):
-            if number:  # before the first, the rehearsal has waited
-                _await_whole(stage, experiment)
-            _record_scenario(stage, folder, experiment, repeat)
-    except BaseException as error:
-        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
-        raise
-    finally:
-        for skipped in stage.progress.skipped:
-            folder.note(Noted(stamp(), "", skipped))
-        folder.note(RunEnded(stamp(), "", reason))
-        with suppress(KubeError):
-            stage.client.collect_logs(stage.access.namespace, folder.path / "logs")
-
-
-def _await_whole(stage: _Stage, experiment: Experiment) -> None:
-    """Give the system time to be whole again; if it is not, the experiment's own hypothesis says so and stops it."""
-    for healing in heal_leftovers(state_home(os.environ), [stage.cluster]).healings:
-        stage.progress.say(f"{'healed' if healing.healed else 'NOT HEALED'}: {healing.title}: {healing.evidence}")
-    with stage.progress.step(f"before {experiment.name}: wait until the system is whole") as step:
-        try:
-            stage.client.wait_ready(stage.access.namespace, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
-        except KubeError as error:
-            step.skip(f"given up after {WHOLE_SECONDS:g} s: {error.message}")
-
-
-def _record_scenario(stage: _Stage, folder: RunFolder, experiment: Experiment, repeat: Repeat) -> None:
-    own = folder.scenario(repeat.key)
-    (own / experiment.path.name).write_bytes(experiment.path.read_bytes())
-    scene = Scene(stage.access, stage.project, stage.options.load, stage.options.limits, stage.bookkeeper)
-    try:
-        with stage.progress.step(f"experiment {_told(repeat, folder.inputs().trials)}") as step:
-            outcome = run_scenario(experiment, scene, repeat, own, step.saw)
-            why = f": {outcome.reason}" if outcome.reason else ""
-            step.saw(f"{outcome.status}{', deviated' if outcome.deviated else ''}{why}")
-            if outcome.reason:
-                folder.note(ExperimentStopped(stamp(), repeat.key, outcome.reason))
-        if stage.bookkeeper.has_written:
-            _read_back(stage, folder, repeat)
-    finally:
-        folder.fold(repeat.key)
-
-
-def _told(repeat: Repeat, trials: int) -> str:
-    """Return how a trial is called while it runs."""
-    if trials == 1:
-        return repeat.scenario
-    return (
-        f"{repeat.scenario}, trial {repeat.number} of {trials} (baseline longer by {repeat.extra_baseline_seconds:g} s)"
-    )
-
-
-def _read_back(stage: _Stage, folder: RunFolder, repeat: Repeat) -> None:
-    """Read back what was written, once the system is whole; if it does not get whole, the audit tells what it finds."""
-    with stage.progress.step(f"after {repeat.key}: read its orders back") as step:
-        with suppress(KubeError):
-            stage.client.wait_ready(stage.access.namespace, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
-        folder.write_audit(repeat.key, stage.bookkeeper.read_back(step.saw))

@@ -13,12 +13,13 @@ from flametest.load import LoadOptions
 from flametest.run.bookkeeper import Bookkeeper
 from flametest.run.chaostoolkit import ChaosOutcome, run_chaos
 from flametest.run.experiment import Experiment
+from flametest.run.halting import Halt
 from flametest.run.loading import loaded_here
 from flametest.run.loadpods import PodLoadOptions, loaded_from_pods
 from flametest.run.project import Project
 from flametest.run.repeats import Repeat
 
-__all__ = ["LoadSize", "Scene", "run_scenario"]
+__all__ = ["LoadSize", "Scene", "load_options", "run_scenario"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,17 @@ class LoadSize:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What all scenarios of a run share: how the system is reached, its load, its limits, and who keeps its ledgers."""
+    """What scenarios on one system share: how it is reached, its load, its limits, who keeps its ledgers.
+
+    ``halt`` tells whether they are to be stopped.
+    """
 
     access: Access
     project: Project
     load: LoadSize
     limits: tuple[str, ...]
     bookkeeper: Bookkeeper
+    halt: Halt
 
 
 def run_scenario(
@@ -84,21 +89,26 @@ def run_scenario(
     }
     saw(f"bringing up {scene.load.words}")
     with _loaded(experiment, scene, folder, saw), scene.bookkeeper.writing(experiment.name, repeat.seed, folder):
-        return run_chaos(experiment.path, folder / "journal.json", environment, saw)
+        return run_chaos(experiment.path, folder / "journal.json", environment, saw, scene.halt)
 
 
-@contextmanager
-def _loaded(experiment: Experiment, scene: Scene, folder: Path, saw: Callable[[str], None]) -> Iterator[None]:
-    name, load = experiment.name, scene.load
-    options = LoadOptions(
+def load_options(scene: Scene, path: str = "/") -> LoadOptions:
+    """Return the load that users offer to ``path``; ``/`` stands for the load test's own mixture."""
+    load = scene.load
+    return LoadOptions(
         load.users,
         load.rate_per_user,
         scene.access.url,
         load.load_test or scene.project.locustfile,
-        path=experiment.entry_path,
+        path=path,
         environment=scene.access.environment(os.environ),
         arguments=load.arguments,
     )
+
+
+@contextmanager
+def _loaded(experiment: Experiment, scene: Scene, folder: Path, saw: Callable[[str], None]) -> Iterator[None]:
+    name, load, options = experiment.name, scene.load, load_options(scene, experiment.entry_path)
     if load.workers:
         pods = PodLoadOptions(options, load.workers, load.entry)
         with loaded_from_pods(name, scene.access, pods, folder, saw):

@@ -6,11 +6,11 @@ good answers again; a section is later judged as if a fault had been injected sh
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flametest.load.truth import OutageKind, OutageWindow
 
-__all__ = ["FULL", "SHORT", "Form", "Section", "Track", "plan_tracks"]
+__all__ = ["FULL", "SHORT", "Form", "Section", "Track", "at_once", "plan_tracks"]
 
 _LEAD_SECONDS = 0.7  # good answers before a fault: what ε is taken from
 _INJECTED_SECONDS = 0.1  # how long before its outage a fault is injected
@@ -80,6 +80,19 @@ FULL = Form(
     spread_intervals=1.0,
 )
 """`flametest selftest`: 208 known outages, in a few minutes."""
+
+
+def at_once(form: Form, count: int) -> Form:
+    """Return a form that does what ``count`` self-tests of this form do, at the same time."""
+    return replace(
+        form,
+        repeats=form.repeats * count,
+        nulls=form.nulls * count,
+        stopped=form.stopped * count,
+        flapping=form.flapping * count,
+        never=form.never * count,
+        tracks=form.tracks * count,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ a time.
 import fcntl
 import os
 import random
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from flametest.clusters import DEFAULT_NAMESPACE, Access, Cluster, ClusterOptions, provide
+from flametest.clusters.loopback import loopback_address
 from flametest.clusters.protocol import DEFAULT_SANDBOX
 from flametest.faults.healing import heal_all
 from flametest.faults.owner import ProcessName, own_name
@@ -124,7 +124,7 @@ class Session:
         options, shared = self.options, self.options.owner is not None
         reading = options.project.read() if options.deploying else None
         if options.cluster == SANDBOX and options.deploying:
-            reaper = Reaper(options.sandbox, options.owner or own_name())
+            reaper = Reaper([options.sandbox], options.owner or own_name())
             self._exits.callback(reaper.leave if shared else reaper.stop)
         wanted = DeployOptions(url=options.url)
         self._access = self._exits.enter_context(
@@ -204,7 +204,7 @@ def _cluster_options(options: SessionOptions) -> ClusterOptions:
         namespace, url = known.namespace, url or known.url
     return ClusterOptions(
         images_file=project.images_file,
-        node_port_address=_address(options.name) if options.deploying else "127.0.0.1",
+        node_port_address=loopback_address(options.name) if options.deploying else "127.0.0.1",
         namespace=namespace or DEFAULT_NAMESPACE,
         url=url,
         kubeconfig=os.environ.get("KUBECONFIG", ""),
@@ -212,9 +212,3 @@ def _cluster_options(options: SessionOptions) -> ClusterOptions:
         state=state_home(os.environ),
         sandbox=options.sandbox,
     )
-
-
-def _address(name: str) -> str:
-    """Return a loopback address for a session's node ports: one of four million, the same in all its processes."""
-    digest = zlib.crc32(name.encode())
-    return f"127.{64 + digest % 64}.{digest >> 8 & 0xFF}.{1 + (digest >> 16) % 254}"

@@ -1,0 +1,175 @@
+"""Further systems beside the first one of a run, each in a sandbox of its own, for scenarios that run side by side.
+
+They are deployed at the same time, after the first one, whose images they share, and end with the run on every way
+out; a reaper ends them when the run is killed. The machine has to be able to carry them: the self-test of the
+measurement runs as often at once as scenarios are to run, beside the load of them all. Where it misses its targets, or
+where a further system does not come up, the run goes on with the first system alone, and the report says why.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from flametest.clusters import Access, Cluster
+from flametest.faults.owner import own_name
+from flametest.kube import connect
+from flametest.load import LoadError, Locust
+from flametest.manifests import Reading
+from flametest.model.errors import FlametestError
+from flametest.model.selftest import SelfTest
+from flametest.model.verdict import Verdict
+from flametest.run.deploy import deploy
+from flametest.run.folder import RunFolder
+from flametest.run.halting import Halt, side_by_side
+from flametest.run.loadpods import OFFERED_SECONDS_MAX
+from flametest.run.progress import Progress, Step, StepProgress
+from flametest.run.reaper import Reaper
+from flametest.run.recording import Recording, System
+from flametest.run.scenario import Scene, load_options
+from flametest.run.selftest import (
+    SELF_TEST_FILE,
+    broken_self_test,
+    run_self_test,
+    short_self_test,
+    write_self_test,
+)
+from flametest.run.selftest_plan import SHORT, at_once
+
+__all__ = ["Further", "side_by_side_where_fit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """The clusters of further systems by the names of their sandboxes, none started; and whose writes are kept."""
+
+    clusters: Mapping[str, Cluster]
+    ledger: bool | None
+
+
+@contextmanager
+def side_by_side_where_fit(
+    recording: Recording, first: System, further: Further, earlier: SelfTest | None
+) -> Iterator[Sequence[System]]:
+    """Yield the systems on which scenarios are to run, once the measurement has been tested; the first one always.
+
+    The further ones end with the context. What the self-test found is written into the run's folder.
+
+    Args:
+        recording: of the run; gets a note that says how many scenarios run at the same time, where several were wanted.
+        first: the system that is there.
+        further: those that are wanted beside it.
+        earlier: what a self-test has found that was run for several runs; None to run one.
+    """
+    with ExitStack() as exits:
+        systems = [first, *_deployed_where_possible(exits, recording, further)]
+        if len(systems) > 1 and not _is_fit(recording, systems):
+            exits.close()
+            systems = [first]
+        if len(systems) == 1:
+            _test_alone(recording, earlier)
+        yield systems
+
+
+def _deployed_where_possible(exits: ExitStack, recording: Recording, further: Further) -> Sequence[System]:
+    """Return further systems that are ready; none where one of them does not come up."""
+    if not further.clusters:
+        return ()
+    try:
+        return exits.enter_context(_deployed(further, recording.project.read(), recording.progress))
+    except FlametestError as error:
+        _fall_back(recording, len(further.clusters) + 1, f"a further sandbox did not come up: {error.message}")
+        return ()
+
+
+@contextmanager
+def _deployed(further: Further, reading: Reading, progress: Progress) -> Iterator[Sequence[System]]:
+    """Deploy further systems at the same time, and end them on every way out."""
+    clusters, count = further.clusters, len(further.clusters)
+    title = f"{count} further sandbox{'' if count == 1 else 'es'}"
+    reaper = Reaper(list(clusters), own_name())
+    try:
+        with progress.step(f"deploy {title}") as step:
+            found = _deploy_all(clusters, reading, step)
+            step.saw(", ".join(access.url for access in found))
+        with ExitStack() as exits:
+            yield [
+                System.of(
+                    cluster, access, exits.enter_context(connect(access.kubeconfig, access.context)), further.ledger
+                )
+                for cluster, access in zip(clusters.values(), found, strict=True)
+            ]
+    finally:
+        with progress.step(f"end {title}"):
+            side_by_side({f"end {name}": partial(_end, cluster) for name, cluster in clusters.items()}, Halt())
+        reaper.stop()
+
+
+def _deploy_all(clusters: Mapping[str, Cluster], reading: Reading, step: Step) -> list[Access]:
+    halt = Halt()
+    found: dict[str, Access] = {}
+
+    def bring_up(name: str, cluster: Cluster) -> None:
+        found[name] = deploy(cluster, reading, StepProgress(step, f"sandbox {name}", halt.check))
+
+    side_by_side({f"deploy {name}": partial(bring_up, name, cluster) for name, cluster in clusters.items()}, halt)
+    return [found[name] for name in clusters]
+
+
+def _end(cluster: Cluster) -> None:
+    cluster.down()
+
+
+def _is_fit(recording: Recording, systems: Sequence[System]) -> bool:
+    """Return whether the measurement meets its targets while as many scenarios are under load; note what was found."""
+    count = len(systems)
+    with recording.progress.step(f"test the measurement itself, {count} times at once beside {count} loads") as step:
+        found = _tested_under_load([recording.scene(one) for one in systems], recording.folder.inputs().seed, step)
+        step.saw(found.sentence)
+    if found.verdict is not Verdict.PASSED:
+        _fall_back(recording, count, f"beside the load of {count} scenarios the self-test {found.sentence}")
+        return False
+    _keep(found, recording.folder)
+    recording.notes.append(
+        f"{count} scenarios ran at the same time, each in a sandbox of its own; the self-test ran {count} times at "
+        f"once beside the load of {count} scenarios"
+    )
+    return True
+
+
+def _tested_under_load(scenes: Sequence[Scene], seed: int, step: Step) -> SelfTest:
+    """Run the self-test as often at once as there are systems, beside the load of a scenario on each."""
+    form = at_once(SHORT, len(scenes))
+    with ExitStack() as exits:
+        folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="flametest-loads-")))
+        try:
+            loads = []
+            for number, scene in enumerate(scenes):
+                own = folder / str(number)
+                own.mkdir()
+                loads.append(exits.enter_context(Locust(load_options(scene), own)))
+            for load in loads:
+                load.wait_until_offered(OFFERED_SECONDS_MAX)
+            return run_self_test(form, seed, step.saw)
+        except LoadError as error:
+            return broken_self_test(form, seed, error.message)
+
+
+def _test_alone(recording: Recording, earlier: SelfTest | None) -> None:
+    """Test the measurement on this machine, as it is now; what it misses makes the run inconclusive."""
+    with recording.progress.step("test the measurement itself") as step:
+        found = earlier or short_self_test(recording.folder.inputs().seed, step.saw)
+        _keep(found, recording.folder)
+        step.saw(found.sentence)
+
+
+def _keep(found: SelfTest, folder: RunFolder) -> None:
+    write_self_test(found, folder.path / SELF_TEST_FILE)
+
+
+def _fall_back(recording: Recording, wanted: int, reason: str) -> None:
+    note = f"the scenarios ran one after the other, though {wanted} at the same time were asked for: {reason}"
+    recording.progress.say(f"note: {note}")
+    recording.notes.append(note)

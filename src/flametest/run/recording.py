@@ -1,0 +1,173 @@
+"""Recording the scenarios of a run, one after the other, or side by side on several systems.
+
+Scenarios come from one queue, in the order of the suite, and each system takes the next one when it is done with the
+last. Random choices are those of the scenario and its trial, whichever system it meets.
+"""
+
+import os
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+from flametest.clusters import Access, Cluster
+from flametest.faults.undo import state_home
+from flametest.kube import KubeClient, KubeError
+from flametest.model.events import ExperimentStopped, Noted, RunEnded, RunStarted
+from flametest.run.bookkeeper import Bookkeeper
+from flametest.run.experiment import Experiment
+from flametest.run.folder import RunFolder, stamp
+from flametest.run.halting import Halt, side_by_side
+from flametest.run.leftovers import heal_leftovers
+from flametest.run.progress import RememberingProgress
+from flametest.run.project import Project
+from flametest.run.repeats import Repeat, repeats
+from flametest.run.scenario import LoadSize, Scene, run_scenario
+
+__all__ = ["WHOLE_SECONDS", "Recording", "System", "record"]
+
+WHOLE_SECONDS = 20.0  # a fault's aftermath is over by then, or the system does not heal by itself
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One deployed system: the cluster that it is on, how it is reached, and who keeps its ledgers."""
+
+    cluster: Cluster
+    access: Access
+    client: KubeClient
+    bookkeeper: Bookkeeper
+
+    @classmethod
+    def of(cls, cluster: Cluster, access: Access, client: KubeClient, ledger: bool | None) -> "System":
+        """Return a system whose ledgers are kept as ``ledger`` says; see `Bookkeeper`."""
+        return cls(cluster, access, client, Bookkeeper(access.url, ledger, access.environment(os.environ)))
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What all scenarios of a run share.
+
+    Attributes:
+        folder: where they are recorded.
+        project: the load test and the limits.
+        load: how much load is offered to each.
+        progress: where the steps are told.
+        halt: whether scenarios are to stop.
+        notes: what a reader of the report has to know; more may be added while the run goes on.
+    """
+
+    folder: RunFolder
+    project: Project
+    load: LoadSize
+    progress: RememberingProgress
+    halt: Halt
+    notes: list[str] = field(default_factory=list)
+
+    def scene(self, system: System) -> Scene:
+        """Return what scenarios on ``system`` share."""
+        limits = self.folder.inputs().limits
+        return Scene(system.access, self.project, self.load, limits, system.bookkeeper, self.halt)
+
+
+_Queue = deque[tuple[Experiment, Repeat]]
+
+
+def record(recording: Recording, systems: Sequence[System], experiments: Sequence[Experiment]) -> None:
+    """Run all trials of all experiments, each on one of the systems; what is recorded is kept on every way out.
+
+    Raises:
+        FlametestError: a scenario could not be carried out; the others were stopped.
+        KeyboardInterrupt: a signal ended the run; all scenarios were stopped and have healed.
+    """
+    folder = recording.folder
+    inputs = folder.inputs()
+    count = len(systems)
+    folder.note(RunStarted(stamp(), "", inputs.run_id, inputs.cluster, inputs.seed, inputs.command, count))
+    reason = "completed"
+    planned = _Queue((one, each) for one in experiments for each in repeats(one.name, inputs.trials, inputs.seed))
+    try:
+        if count == 1:
+            _work(recording, systems[0], planned)
+        else:
+            jobs = {
+                f"scenarios-{number}": partial(_work, recording, one, planned) for number, one in _numbered(systems)
+            }
+            side_by_side(jobs, recording.halt)
+    except BaseException as error:
+        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+        raise
+    finally:
+        for note in (*recording.notes, *recording.progress.skipped):
+            folder.note(Noted(stamp(), "", note))
+        folder.note(RunEnded(stamp(), "", reason))
+        for number, system in _numbered(systems):
+            logs = folder.path / "logs" / ("" if number == 1 else f"sandbox-{number}")
+            with suppress(KubeError):
+                system.client.collect_logs(system.access.namespace, logs)
+
+
+def _numbered(systems: Sequence[System]) -> list[tuple[int, System]]:
+    return list(enumerate(systems, start=1))
+
+
+def _work(recording: Recording, system: System, planned: _Queue) -> None:
+    """Take scenarios from the queue and run them on ``system``, until none is left."""
+    is_first = True
+    while planned:
+        try:
+            experiment, repeat = planned.popleft()
+        except IndexError:  # another system was quicker
+            return
+        recording.halt.check()
+        if not is_first:  # before the first, the rehearsal has waited
+            _await_whole(recording, system, experiment)
+        is_first = False
+        _record_scenario(recording, system, experiment, repeat)
+
+
+def _await_whole(recording: Recording, system: System, experiment: Experiment) -> None:
+    """Give the system time to be whole again; if it is not, the experiment's own hypothesis says so and stops it."""
+    progress = recording.progress
+    for healing in heal_leftovers(state_home(os.environ), [system.cluster]).healings:
+        progress.say(f"{'healed' if healing.healed else 'NOT HEALED'}: {healing.title}: {healing.evidence}")
+    with progress.step(f"before {experiment.name}: wait until the system is whole") as step:
+        try:
+            system.client.wait_ready(system.access.namespace, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
+        except KubeError as error:
+            step.skip(f"given up after {WHOLE_SECONDS:g} s: {error.message}")
+
+
+def _record_scenario(recording: Recording, system: System, experiment: Experiment, repeat: Repeat) -> None:
+    folder = recording.folder
+    own = folder.scenario(repeat.key)
+    (own / experiment.path.name).write_bytes(experiment.path.read_bytes())
+    try:
+        with recording.progress.step(f"experiment {_told(repeat, folder.inputs().trials)}") as step:
+            outcome = run_scenario(experiment, recording.scene(system), repeat, own, step.saw)
+            why = f": {outcome.reason}" if outcome.reason else ""
+            step.saw(f"{outcome.status}{', deviated' if outcome.deviated else ''}{why}")
+            if outcome.reason:
+                folder.note(ExperimentStopped(stamp(), repeat.key, outcome.reason))
+        if system.bookkeeper.has_written:
+            _read_back(recording, system, repeat)
+    finally:
+        folder.fold(repeat.key)
+
+
+def _told(repeat: Repeat, trials: int) -> str:
+    """Return how a trial is called while it runs."""
+    if trials == 1:
+        return repeat.scenario
+    return (
+        f"{repeat.scenario}, trial {repeat.number} of {trials} (baseline longer by {repeat.extra_baseline_seconds:g} s)"
+    )
+
+
+def _read_back(recording: Recording, system: System, repeat: Repeat) -> None:
+    """Read back what was written, once the system is whole; if it does not get whole, the audit tells what it finds."""
+    with recording.progress.step(f"after {repeat.key}: read its orders back") as step:
+        with suppress(KubeError):
+            system.client.wait_ready(system.access.namespace, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
+        recording.folder.write_audit(repeat.key, system.bookkeeper.read_back(step.saw))

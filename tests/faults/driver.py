@@ -35,7 +35,7 @@ from flametest.faults.safety import Radius
 from flametest.faults.scaling import Scaling
 from flametest.faults.selection import PodSelection
 from flametest.faults.service_removal import ServiceRemoval
-from flametest.faults.undo import state_home
+from flametest.faults.undo import UndoRecord, state_home
 from flametest.faults.wrapper import Injected, InjectionOptions, Injector, applied
 from flametest.kube import connect
 from flametest.model.events import Target
@@ -103,7 +103,7 @@ class Ending:
         print(f"{'proved' if proof.proved else 'NOT proved'}: {proof.evidence}", flush=True)
         self.reach("proved")
 
-    def healed(self, fault: str, healing: Healing) -> None:
+    def healed(self, record: UndoRecord, healing: Healing) -> None:
         """Print what was done."""
         print(f"{'healed' if healing.healed else 'NOT healed'}: {healing.evidence}", flush=True)
 

@@ -102,7 +102,7 @@ def shop(client: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A cluster in a dictionary with the Deployment api of 3 pods, to which every record leads."""
     monkeypatch.setattr("flametest.faults.wrapper.Guardian", Unstarted)
     monkeypatch.setattr(
-        "flametest.faults.wrapper.heal_all", lambda journal, records: heal_all(journal, records, lambda *_: client)
+        "flametest.faults.armed.heal_all", lambda journal, records: heal_all(journal, records, lambda *_: client)
     )
     client.api.put(NAMESPACES, {"metadata": {"name": "kube-system"}})
     labels = {"metadata": {"labels": {"app": "api"}}}

@@ -5,7 +5,8 @@
               "arguments": {"service": "logic"}}}
 
 Every ``inject_`` action does nothing but hand a fault to the session: it is gated, journalled, injected, proved and
-healed there, and a preview runs the same action to show its targets. Each returns what goes into the journal.
+healed there, and a preview runs the same action to show its targets. Each returns what goes into the journal. By
+``name`` a fault can be healed alone, while others last; see `flametest.chaos.names`.
 """
 
 import time
@@ -99,13 +100,17 @@ def observe_fault(seconds: float) -> None:
     recorder.wait(seconds)
 
 
-def heal_faults() -> list[str]:
-    """Take back every fault that was injected so far, now, and return what was done.
+def heal_faults(names: Sequence[str] | None = None) -> list[str]:
+    """Take back faults that were injected so far, now, and return what was done.
+
+    Args:
+        names: those faults only; all by default. One that lasts no longer is left as it is.
 
     Raises:
+        RecorderError: no fault of one of the names was injected.
         HealError: one could not be taken back.
     """
-    healings = session.faults().heal()
+    healings = session.faults().heal(names)
     for healing in healings:
         if not healing.healed:
             raise HealError(f"{healing.title!r} could not be healed: {healing.evidence}", healing.remedy)
@@ -141,33 +146,40 @@ def await_recovery(timeout_seconds: float, hold_seconds: float) -> dict[str, flo
     return {"held": held, "waited_seconds": round(time.monotonic() - begin, 3), "hold_seconds": round(hold, 3)}
 
 
-def inject_service_removal(service: str, namespace: str = "") -> Told:
+def inject_service_removal(service: str, namespace: str = "", *, name: str = "") -> Told:
     """Remove a Service until it is healed; see `ServiceRemoval`."""
-    return _inject(ServiceRemoval(_in(namespace), service))
+    return _inject(ServiceRemoval(_in(namespace), service), name)
 
 
-def inject_scaling(workload: str, replicas: int, kind: WorkloadKind = "Deployment", namespace: str = "") -> Told:
+def inject_scaling(
+    workload: str, replicas: int, kind: WorkloadKind = "Deployment", namespace: str = "", *, name: str = ""
+) -> Told:
     """Scale a workload until it is healed; see `Scaling`."""
-    return _inject(Scaling(_in(namespace), workload, replicas, kind))
+    return _inject(Scaling(_in(namespace), workload, replicas, kind), name)
 
 
-def inject_dependency_outage(workload: str, kind: WorkloadKind = "StatefulSet", namespace: str = "") -> Told:
+def inject_dependency_outage(
+    workload: str, kind: WorkloadKind = "StatefulSet", namespace: str = "", *, name: str = ""
+) -> Told:
     """Take a workload away until it is healed; see `DependencyOutage`."""
-    return _inject(DependencyOutage(_in(namespace), workload, kind))
+    return _inject(DependencyOutage(_in(namespace), workload, kind), name)
 
 
-def inject_network_partition(app: str, port: int, namespace: str = "") -> Told:
+def inject_network_partition(app: str, port: int, namespace: str = "", *, name: str = "") -> Told:
     """Let nobody connect to the pods of an app until it is healed; see `NetworkPartition`."""
-    return _inject(NetworkPartition(_in(namespace), app, port))
+    return _inject(NetworkPartition(_in(namespace), app, port), name)
 
 
-def inject_intrusion(isolated: Mapping[str, int], admitting: Mapping[str, int], namespace: str = "") -> Told:
+def inject_intrusion(
+    isolated: Mapping[str, int], admitting: Mapping[str, int], namespace: str = "", *, name: str = ""
+) -> Told:
     """Start an intruder until it is healed, and note whether it can connect where nobody is to admit it.
 
     Args:
         isolated: the apps that it must not reach, each with a port.
         admitting: an app that admits everybody, with its port: what proves that the intruder has a network.
         namespace: where all of them are; that of the system under test by default.
+        name: what the experiment calls the fault.
 
     Raises:
         FlametestError: it may not be started, or was not.
@@ -175,7 +187,7 @@ def inject_intrusion(isolated: Mapping[str, int], admitting: Mapping[str, int], 
     if len(admitting) != 1:
         raise FaultError(f"admitting names {len(admitting)} apps: expected one", 'write {"app": port}')
     fault = Intrusion(_in(namespace), isolated, next(iter(admitting.items())))
-    done = _inject(fault)
+    done = _inject(fault, name)
     if not done["proved"]:
         return done
     recorder = session.current()
@@ -186,40 +198,62 @@ def inject_intrusion(isolated: Mapping[str, int], admitting: Mapping[str, int], 
     return done | {"attempts": {f"{one.app}:{one.port}": one.outcome for one in tried}}
 
 
-def inject_bad_rollout(deployment: str, namespace: str = "") -> Told:
+def inject_bad_rollout(deployment: str, namespace: str = "", *, name: str = "") -> Told:
     """Roll out an image that does not exist until it is healed; see `BadRollout`."""
-    return _inject(BadRollout(_in(namespace), deployment))
+    return _inject(BadRollout(_in(namespace), deployment), name)
 
 
-def inject_rolling_restart(deployment: str, namespace: str = "") -> Told:
+def inject_rolling_restart(deployment: str, namespace: str = "", *, name: str = "") -> Told:
     """Restart a Deployment pod by pod, as ``kubectl rollout restart`` does; see `RollingRestart`."""
-    return _inject(RollingRestart(_in(namespace), deployment))
+    return _inject(RollingRestart(_in(namespace), deployment), name)
 
 
 def inject_container_crash(
-    label_selector: str, count: int = 1, container: str = "", signal: str = "TERM", namespace: str = ""
+    label_selector: str,
+    count: int = 1,
+    container: str = "",
+    signal: str = "TERM",
+    namespace: str = "",
+    *,
+    name: str = "",
 ) -> Told:
     """Crash a container of pods drawn at random; see `ContainerCrash`."""
-    return _inject(ContainerCrash(PodSelection(_in(namespace), label_selector, count=count), container, signal))
+    return _inject(ContainerCrash(PodSelection(_in(namespace), label_selector, count=count), container, signal), name)
 
 
 def inject_pod_deletion(
-    label_selector: str = "", *, name_pattern: str = "", count: int = 1, grace_seconds: int = -1, namespace: str = ""
+    label_selector: str = "",
+    *,
+    name_pattern: str = "",
+    count: int = 1,
+    grace_seconds: int = -1,
+    namespace: str = "",
+    name: str = "",
 ) -> Told:
     """Delete live pods drawn at random; see `PodDeletion`."""
-    return _inject(PodDeletion(PodSelection(_in(namespace), label_selector, name_pattern, count=count), grace_seconds))
+    return _inject(
+        PodDeletion(PodSelection(_in(namespace), label_selector, name_pattern, count=count), grace_seconds), name
+    )
 
 
 def inject_node_drain(
-    node: str = "", app: str = "", timeout_seconds: float = 60, namespace: str = "", label_selector: str = ""
+    node: str = "",
+    app: str = "",
+    timeout_seconds: float = 60,
+    namespace: str = "",
+    label_selector: str = "",
+    *,
+    name: str = "",
 ) -> Told:
     """Drain a node, or one drawn from those with a live pod so selected, until it is healed; see `NodeDrain`."""
-    return _inject(NodeDrain(NodeSelection(_in(namespace), node, app, label_selector), timeout_seconds))
+    return _inject(NodeDrain(NodeSelection(_in(namespace), node, app, label_selector), timeout_seconds), name)
 
 
-def inject_node_loss(node: str = "", app: str = "", namespace: str = "", label_selector: str = "") -> Told:
+def inject_node_loss(
+    node: str = "", app: str = "", namespace: str = "", label_selector: str = "", *, name: str = ""
+) -> Told:
     """Stop a node, or one drawn from those with a live pod so selected, until it is healed; see `NodeLoss`."""
-    return _inject(NodeLoss(NodeSelection(_in(namespace), node, app, label_selector)))
+    return _inject(NodeLoss(NodeSelection(_in(namespace), node, app, label_selector)), name)
 
 
 def inject_random_errors(
@@ -231,10 +265,11 @@ def inject_random_errors(
     seconds_max: float = 120,
     seed: int | None = None,
     namespace: str = "",
+    name: str = "",
 ) -> Told:
     """Fail or delay requests inside every pod of a Deployment until it is healed; see `RandomErrors`."""
     faults = HttpFaults(error_rate, latency_ms, latency_jitter_ms, seconds_max=seconds_max, seed=seed)
-    return _inject(RandomErrors(_in(namespace), workload, faults))
+    return _inject(RandomErrors(_in(namespace), workload, faults), name)
 
 
 def inject_fault_proxy(
@@ -248,17 +283,20 @@ def inject_fault_proxy(
     seconds_max: float = 120,
     seed: int | None = None,
     namespace: str = "",
+    name: str = "",
 ) -> Told:
     """Fail, delay or reset HTTP requests of a Service until it is healed; an `inject_edge` with three rules."""
     statuses = tuple(error_statuses)
     faults = HttpFaults(error_rate, latency_ms, latency_jitter_ms, abort_rate, statuses, seconds_max, seed)
     faults.check()
-    return _inject(Edge(_in(namespace), service, rules_of(faults), protocol="http", seconds_max=seconds_max, seed=seed))
+    return _inject(
+        Edge(_in(namespace), service, rules_of(faults), protocol="http", seconds_max=seconds_max, seed=seed), name
+    )
 
 
-def inject_dns_outage(app: str, namespace: str = "") -> Told:
+def inject_dns_outage(app: str, namespace: str = "", *, name: str = "") -> Told:
     """Let the pods of an app resolve no names until it is healed; see `DnsOutage`."""
-    return _inject(DnsOutage(_in(namespace), app))
+    return _inject(DnsOutage(_in(namespace), app), name)
 
 
 def inject_edge(
@@ -272,6 +310,7 @@ def inject_edge(
     seconds_max: float = 120,
     seed: int | None = None,
     namespace: str = "",
+    name: str = "",
 ) -> Told:
     """Disturb what is asked of a Service's port until it is healed; see `Edge`.
 
@@ -285,6 +324,7 @@ def inject_edge(
         seconds_max: it goes off by itself after so long.
         seed: makes the draws repeatable.
         namespace: where the Service is; that of the system under test by default.
+        name: what the experiment calls the fault.
 
     Raises:
         FlametestError: it may not be injected, or was not.
@@ -293,12 +333,13 @@ def inject_edge(
         rule = Rule(options(Effect, effect), options(Match, match or {}), of_caller=bool(caller))
     except RuleError as error:
         raise FaultError(str(error), "fix the arguments of inject_edge") from error
-    return _inject(Edge(_in(namespace), service, (rule,), port, protocol, caller, seconds_max, seed))
+    return _inject(Edge(_in(namespace), service, (rule,), port, protocol, caller, seconds_max, seed), name)
 
 
-def _inject(fault: Fault) -> Told:
-    proof = session.faults().inject(fault)
-    return {"fault": fault.title, "proved": proof.proved, "evidence": proof.evidence}
+def _inject(fault: Fault, name: str) -> Told:
+    proof = session.faults().inject(fault, name)
+    told: Told = {"fault": fault.title, "proved": proof.proved, "evidence": proof.evidence}
+    return {"name": name} | told if name else told
 
 
 def _in(namespace: str) -> str:

@@ -66,6 +66,7 @@ class _Running:
     activity: Mapping[str, Any]
     name: str
     stamping: ExitStack
+    fault_name: str
     noting: Noting
     armed: Armed | None
 
@@ -170,10 +171,11 @@ def before_activity_control(
     if context.get("type") != "action" or provider.get("module") == OWN_ACTIONS:
         return
     name = str(provider.get("func") or context.get("name", ""))
+    fault_name = session.armed().names.take("", name)
     with ExitStack() as stamping:
-        noting = stamping.enter_context(session.current().injecting(name))
+        noting = stamping.enter_context(session.current().injecting(name, fault_name))
         armed = session.armed().arm(fault) if fault is not None else None
-        _running[ident] = _Running(context, name, stamping.pop_all(), noting, armed)
+        _running[ident] = _Running(context, name, stamping.pop_all(), fault_name, noting, armed)
 
 
 @_interrupting()
@@ -185,7 +187,7 @@ def after_activity_control(context: Mapping[str, Any], state: Mapping[str, Any] 
     if running is not None:
         running.stamping.close()
         if running.armed is not None:
-            session.armed().done(running.armed)
+            session.armed().done(running.armed, running.fault_name, running.noting.injection)
     if state is not None and state.get("status") == "failed":
         reason = last_line(state.get("exception") or ())
         raise InterruptExecution(f"action {context.get('name')!r} failed, so the experiment proves nothing: {reason}")

@@ -9,17 +9,18 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from flametest.chaos.names import FaultNames
 from flametest.chaos.recorder import Recorder
 from flametest.faults.account import aim
 from flametest.faults.healing import Healing
 from flametest.faults.owner import RUNNER_VARIABLE, ProcessName
 from flametest.faults.protocol import Fault, Proof
 from flametest.faults.safety import Hit, Radius
-from flametest.faults.undo import Place
+from flametest.faults.undo import Place, UndoRecord
 from flametest.faults.wrapper import Armed, Injected, InjectionOptions, Injector
 from flametest.kube import KubeClient
 from flametest.model.events import NO_FAULT, FaultHealed, FaultInjected, Noted, Stamp, Target
@@ -38,18 +39,26 @@ class Faults(Protocol):
     def namespace(self) -> str:
         """Return the namespace of the system under test."""
 
-    def inject(self, fault: Fault) -> Proof:
-        """Inject a fault until it is healed, and return whether it took effect."""
+    def inject(self, fault: Fault, name: str = "") -> Proof:
+        """Inject a fault until it is healed, and return whether it took effect; ``name`` is empty for its kind."""
 
-    def heal(self) -> tuple[Healing, ...]:
-        """Heal everything that was injected, and return what became of it."""
+    def heal(self, names: Collection[str] | None = None) -> tuple[Healing, ...]:
+        """Heal the faults of these names, or for None everything that was injected; return what became of each."""
 
 
 class Foreseen(Faults, Protocol):
     """What takes faults without injecting them, and follows how the method would recover from them."""
 
-    def recover(self, *, lasting: bool) -> None:
-        """Take note that the method would heal what lasts, or wait until pods that were lost are back."""
+    def recover(self, *, lasting: bool, names: Collection[str] | None = None) -> None:
+        """Take note that the method would heal what lasts, or wait until pods that were lost are back.
+
+        Args:
+            lasting: whether it heals.
+            names: the faults that it heals; None for all.
+
+        Raises:
+            RecorderError: no fault of one of the names was injected before.
+        """
 
 
 class ExperimentFaults:
@@ -59,17 +68,25 @@ class ExperimentFaults:
         self, client: KubeClient, place: Place, options: InjectionOptions, recorder: Recorder, namespace: str
     ) -> None:
         self.namespace = namespace
+        self.names = FaultNames()
         self._recorder = recorder
         self._injector = Injector(client, place, options, self)
+        self._wanted: dict[int, str] = {}  # the names of the faults that are being injected, by their identity
+        self._records: dict[str, str] = {}  # the undo records of the faults that last, by their names
+        self._injections: dict[str, int] = {}  # the numbers of their injections, by their undo records
 
-    def inject(self, fault: Fault) -> Proof:
+    def inject(self, fault: Fault, name: str = "") -> Proof:
         """Inject a fault, and return whether it took effect.
 
         Raises:
             FlametestError: it may not be injected, or was not.
         """
+        self._wanted[id(fault)] = self.names.take(name, fault.name)
         self._recorder.seed(fault.name)
-        return self._injector.inject(fault)
+        try:
+            return self._injector.inject(fault)
+        finally:
+            del self._wanted[id(fault)]
 
     def arm(self, fault: Fault) -> Armed:
         """Gate and journal what an action of another extension is about to do.
@@ -79,17 +96,25 @@ class ExperimentFaults:
         """
         return self._injector.arm(fault)
 
-    def done(self, armed: Armed) -> None:
-        """Take note that the action of another extension has ended."""
+    def done(self, armed: Armed, name: str, injection: int) -> None:
+        """Take note that the action of another extension has ended, and what the record knows it by."""
         self._injector.injected(armed)
+        self._keep(name, armed.record, injection)
 
     def prove(self, armed: Armed, injection: int, name: str) -> None:
         """Note whether what that action did took effect, under the number and name by which the record knows it."""
         self._recorder.note_proof(injection, name, self._injector.evidence(armed))
 
-    def heal(self) -> tuple[Healing, ...]:
-        """Heal what is armed; see `Injector.heal`."""
-        return self._injector.heal()
+    def heal(self, names: Collection[str] | None = None) -> tuple[Healing, ...]:
+        """Heal the faults of these names, or for None all that is armed; see `Injector.heal`.
+
+        Raises:
+            RecorderError: no fault of one of the names was injected.
+        """
+        if names is None:
+            return self._injector.heal()
+        self.names.check(names)
+        return self._injector.heal({self._records[name] for name in names if name in self._records})
 
     def shown(self, fault: Fault, targets: tuple[Target, ...]) -> None:
         """Tell the targets of a fault that is about to be injected."""
@@ -97,7 +122,8 @@ class ExperimentFaults:
 
     def injected(self, injected: Injected) -> int:
         """Note the injection, and return its number."""
-        return self._recorder.note_fault(
+        name = self._wanted[id(injected.fault)]
+        number = self._recorder.note_fault(
             FaultInjected(
                 _now(),
                 self._recorder.scenario.name,
@@ -105,23 +131,32 @@ class ExperimentFaults:
                 injected.sent_ns,
                 injected.acknowledged_ns,
                 injected.targets,
+                name=name,
             )
         )
+        self._keep(name, injected.record, number)
+        return number
 
     def proved(self, injection: int, fault: str, proof: Proof) -> None:
         """Note the proof of the injection of that number."""
         self._recorder.note_proof(injection, fault, proof)
         logger.info(f"{'proved' if proof.proved else 'NOT proved'}: {proof.evidence}")
 
-    def healed(self, fault: str, healing: Healing) -> None:
+    def healed(self, record: UndoRecord, healing: Healing) -> None:
         """Note the healing, or that it failed."""
         name = self._recorder.scenario.name
         if healing.healed:
             logger.info(f"healed: {healing.evidence}")
-            self._recorder.note(FaultHealed(_now(), name, fault, healing.evidence))
+            number = self._injections.get(record.identifier, 0)
+            self._recorder.note(FaultHealed(_now(), name, record.fault, healing.evidence, number))
             return
         logger.error(f"NOT healed: {healing.title}: {healing.evidence}; `flametest undo` tries again")
         self._recorder.note(Noted(_now(), name, f"not healed: {healing.title}: {healing.evidence}"))
+
+    def _keep(self, name: str, record: str, injection: int) -> None:
+        if record:
+            self._records[name] = record
+            self._injections[record] = injection
 
 
 class Preview:
@@ -132,26 +167,39 @@ class Preview:
         self.shown: list[tuple[Fault, tuple[Target, ...]]] = []
         self._client = client
         self._radius = radius
-        self._lasting: list[Hit] = []
+        self._names = FaultNames()
+        self._lasting: dict[str, Hit] = {}
         self._passing: list[Hit] = []
 
-    def inject(self, fault: Fault) -> Proof:
+    def inject(self, fault: Fault, name: str = "") -> Proof:
         """Resolve and gate a fault.
 
         Raises:
             FlametestError: it could not be injected.
         """
-        hit = aim(self._client, fault, self._radius, [*self._lasting, *self._passing])
-        # A pod that was deleted is not drawn a second time, though it still is when nothing was deleted.
-        (self._lasting if fault.lasts else self._passing).append(replace(hit, gone=not fault.lasts))
+        name = self._names.take(name, fault.name)
+        hit = aim(self._client, fault, self._radius, [*self._lasting.values(), *self._passing])
+        if fault.lasts:
+            self._lasting[name] = hit
+        else:  # a pod that was deleted is not drawn a second time, though it still is when nothing was deleted
+            self._passing.append(replace(hit, gone=True))
         self.shown.append((fault, hit.targets))
         return Proof(False, "nothing was injected: this is a preview")
 
-    def recover(self, *, lasting: bool) -> None:
-        """Forget the faults that the method would heal by now, or those whose pods would be back."""
-        (self._lasting if lasting else self._passing).clear()
+    def recover(self, *, lasting: bool, names: Collection[str] | None = None) -> None:
+        """Forget the faults that the method would heal by now, or those whose pods would be back.
 
-    def heal(self) -> tuple[Healing, ...]:
+        Raises:
+            RecorderError: no fault of one of the names was injected before.
+        """
+        if not lasting:
+            self._passing.clear()
+            return
+        self._names.check(names or ())
+        for name in tuple(self._lasting) if names is None else names:
+            self._lasting.pop(name, None)
+
+    def heal(self, names: Collection[str] | None = None) -> tuple[Healing, ...]:
         """Return nothing, since nothing was injected."""
         return ()
 
@@ -163,15 +211,15 @@ class Listing:
         self.namespace = namespace
         self.listed: list[Fault] = []
 
-    def inject(self, fault: Fault) -> Proof:
+    def inject(self, fault: Fault, name: str = "") -> Proof:
         """Take note of a fault."""
         self.listed.append(fault)
         return Proof(False, "nothing was injected: this is a list")
 
-    def recover(self, *, lasting: bool) -> None:
+    def recover(self, *, lasting: bool, names: Collection[str] | None = None) -> None:
         """Do nothing: every fault is listed."""
 
-    def heal(self) -> tuple[Healing, ...]:
+    def heal(self, names: Collection[str] | None = None) -> tuple[Healing, ...]:
         """Return nothing, since nothing was injected."""
         return ()
 
@@ -184,7 +232,7 @@ def note_control(recorder: Recorder) -> None:
     """
     now = _now()
     number = recorder.note_fault(
-        FaultInjected(now, recorder.scenario.name, NO_FAULT, now.monotonic_ns, now.monotonic_ns, targets=())
+        FaultInjected(now, recorder.scenario.name, NO_FAULT, now.monotonic_ns, now.monotonic_ns, (), name=NO_FAULT)
     )
     recorder.note_proof(number, NO_FAULT, Proof(True, "nothing was to be injected: this is a control"))
 

@@ -91,7 +91,10 @@ def _acting(experiment: Mapping[str, Any], limits: Limits) -> Iterator[Step]:
 
 
 def _hand_over(step: Step, values: Values, limits: Limits, faults: Foreseen) -> None:
-    """Give the fault of an activity, if it has one, to ``faults``, by the activity's own action where it is ours."""
+    """Give the fault of an activity, if it has one, to ``faults``, by the activity's own action where it is ours.
+
+    The fault of a foreign action is called by its function.
+    """
     arguments = values.fill(step.provider.get("arguments") or {})
     module, name = step.provider.get("module"), str(step.provider.get("func", ""))
     if module in (OWN_ACTIONS, OWN_PROBES):
@@ -103,7 +106,7 @@ def _hand_over(step: Step, values: Values, limits: Limits, faults: Foreseen) -> 
             with session.previewing(faults):
                 function(**arguments)
         elif name in ("heal_faults", "await_recovery") and step.place is not Place.HYPOTHESIS:
-            faults.recover(lasting=name == "heal_faults")
+            faults.recover(lasting=name == "heal_faults", names=arguments.get("names"))
         return
     fault = guarded_fault(step.activity, arguments, limits.unguarded)
     if fault is not None:

@@ -193,8 +193,10 @@ class Recorder:
             self._pending = [pending for pending in self._pending if pending.event.injection != injection]
 
     @contextmanager
-    def injecting(self, fault: str) -> Iterator[Noting]:
+    def injecting(self, fault: str, name: str = "") -> Iterator[Noting]:
         """Stamp what an action sends while the block runs; note the fault that it injected, if it injected one.
+
+        ``fault`` is what it does, such as ``terminate_pods``, and ``name`` what the experiment's faults know it by.
 
         What it gives has the number of that injection, once the block has ended.
 
@@ -206,7 +208,7 @@ class Recorder:
         with stamp_mutations() as mutations:
             yield noting
         if mutations:
-            noting.injection = self._note_injection(fault, mutations)
+            noting.injection = self._note_injection(fault, name, mutations)
 
     def is_ready(self, workload: str) -> bool:
         """Return whether as many pods of a workload as desired are ready, none of which is going."""
@@ -319,7 +321,7 @@ class Recorder:
         except Exception as error:  # told to the main thread by `check`
             self._failure = self._failure or error
 
-    def _note_injection(self, fault: str, mutations: list[Mutation]) -> int:
+    def _note_injection(self, fault: str, name: str, mutations: list[Mutation]) -> int:
         """Note what an action injected and return its number; 0 when the API refused all of it."""
         with self._seen:
             found = injection(fault, mutations, self._view, _now(), self.scenario.name)
@@ -327,7 +329,7 @@ class Recorder:
                 statuses = ", ".join(f"{one.method} {one.path}: {one.status}" for one in mutations)
                 self.note(Noted(_now(), self.scenario.name, f"{fault} injected nothing, the API refused: {statuses}"))
                 return 0
-            noted = self._note_numbered(found.event)
+            noted = self._note_numbered(replace(found.event, name=name))
             self._pending.append(replace(found, event=noted))
             # The watch may have shown the effect before the action returned.
             self._prove(_now())

@@ -1,6 +1,7 @@
 """What the faults of one experiment hit together: each new one is gated with those that are not recovered from."""
 
 import threading
+from collections.abc import Collection
 
 from flametest.faults.protocol import Fault, Grows
 from flametest.faults.safety import Hit, Radius, check
@@ -49,7 +50,7 @@ class Account:
             self._passing.append(hit)
             self.drop(hit)
 
-    def keep(self, records: set[str]) -> None:
+    def keep(self, records: Collection[str]) -> None:
         """Forget faults that were healed: those without one of these records."""
         self._lasting = {record: hit for record, hit in self._lasting.items() if record in records}
 

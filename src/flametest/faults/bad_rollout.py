@@ -54,6 +54,8 @@ class BadRollout:
             )
         place = {"namespace": self.namespace, "name": self.deployment, "uid": targets[0].uid}
         first = _containers(found)[0]
+        if first.get("image") == self.image:
+            raise FaultError(f"Deployment {self.deployment} has the image {self.image} already", "heal that first")
         return place | {"container": first["name"], "before": first.get("image"), "image": self.image}
 
     def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:

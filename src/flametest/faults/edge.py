@@ -17,6 +17,7 @@ from flametest.faults.connection import Reach, reach, vantage
 from flametest.faults.edge_soundings import EdgeSoundings
 from flametest.faults.errors import FaultError
 from flametest.faults.open_connections import end_open_connections
+from flametest.faults.policies import DENYING, isolating
 from flametest.faults.protocol import Proof, State
 from flametest.faults.proxy_deployment import (
     check_free,
@@ -104,6 +105,7 @@ class Edge:
             raise FaultError(f"Service {self.service} leads to a fault proxy already", "run `flametest undo` first")
         check_free(client, self.front)
         routes = self._routes(client, service)
+        self._check_admitted(client, service)
         self._check_plain(service)
         if self.caller and not callers_of(client, self.namespace, self.caller):
             raise FaultError(f"the caller {self.caller!r} has no pod that runs", "scale it up")
@@ -232,6 +234,21 @@ class Edge:
             meant = self.port in (0, port["port"], port.get("name") or 0)
             if meant and (named & set(TLS_PORTS) or port["port"] == 443):
                 raise _encrypted(self.service, str(port["port"]))
+
+    def _check_admitted(self, client: KubeClient, service: Object) -> None:
+        """Return unless a partition lasts: the proxy would copy its rules, and admit nobody when they are back.
+
+        Raises:
+            FaultError: one does.
+        """
+        pods = {str(pod["metadata"]["uid"]) for pod in self._behind(client, service)}
+        for policy in isolating(client, self.namespace, pods):
+            if str(policy["metadata"]["name"]).startswith(DENYING):
+                raise FaultError(
+                    f"the pods of Service {self.service} are cut off by NetworkPolicy {policy['metadata']['name']}, so "
+                    "nothing comes to it that could be disturbed",
+                    "inject the edge before the partition, or heal the partition first",
+                )
 
     def _check_protocol(self, talk: str) -> None:
         if self.protocol != "http" or talk == "http":

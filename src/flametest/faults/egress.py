@@ -32,7 +32,8 @@ def companions(client: KubeClient, front: Front, pods: Sequence[Object], routes:
         met = [
             route
             for route in routes
-            if any(
+            if not _admits_anywhere(policy, route.listen)
+            and any(
                 _allows(rule, route) and _reaches(client, front.namespace, rule, pods, labels)
                 for rule in policy["spec"].get("egress") or []
             )
@@ -40,6 +41,28 @@ def companions(client: KubeClient, front: Front, pods: Sequence[Object], routes:
         if met:
             found.append(front.companion(len(found), policy, met))
     return found
+
+
+def _admits_anywhere(policy: Object, port: int) -> bool:
+    """Return whether a policy lets its pods connect to a port of whatever there is, and so to the proxy's.
+
+    A companion of it would not only be of no use: it would isolate these pods for as long as it stays, also when the
+    policy goes before it, such as that of another fault.
+    """
+    rules = policy["spec"].get("egress") or []
+    return any(not rule.get("to") and _has_port(rule.get("ports"), port) for rule in rules)
+
+
+def _has_port(ports: Sequence[Object] | None, number: int) -> bool:
+    """Return whether a rule's ports have a TCP port, by number; no ports are all of them."""
+    return not ports or any(
+        one.get("protocol", "TCP") == "TCP"
+        and (
+            one.get("port") is None
+            or (isinstance(one["port"], int) and one["port"] <= number <= int(one.get("endPort", one["port"])))
+        )
+        for one in ports
+    )
 
 
 def matches(selector: Object, labels: Mapping[str, str]) -> bool:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from flametest.faults.catalogue import HEALERS
 from flametest.faults.errors import HealError
-from flametest.faults.holding import later_on_same
 from flametest.faults.lanes import Lane, Step
+from flametest.faults.overlap import to_be_healed_before
 from flametest.faults.own_namespace import OWN_NAMESPACE
 from flametest.faults.own_namespace import remove as remove_namespace
 from flametest.faults.readback import same, standing
@@ -184,7 +184,8 @@ def _heal_one(
         with journal.claimed(record, bounds.claim_seconds) as there:
             if not there:
                 return None
-            if later := later_on_same(journal.records()[0], record):
+            record = journal.read(record)  # another one may have handed something over to it meanwhile
+            if later := to_be_healed_before(journal.records()[0], record):
                 raise HealError(
                     f"{later.title!r} came later to the same object, and has to be healed first", AFTERWARDS
                 )

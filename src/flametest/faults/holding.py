@@ -2,7 +2,7 @@
 
 What a run has injected is healed to what that run has found. Were a second one to change the same object meanwhile,
 it would record the first one's fault as the state of before, and both would heal to what neither has found. So the
-second one is refused until the first has healed. Faults of one experiment may overlap: they are healed newest first.
+second one is refused until the first has healed. Faults of one experiment may overlap; see `flametest.faults.overlap`.
 """
 
 import time
@@ -15,7 +15,7 @@ from flametest.faults.undo import Place, UndoRecord
 from flametest.kube.resources import PODS
 from flametest.model.events import Target
 
-__all__ = ["held_by_others", "later_on_same", "refuse", "refuse_beside", "shared", "with_holders"]
+__all__ = ["held_by_others", "refuse", "refuse_beside", "shared", "with_holders"]
 
 
 def shared(one: UndoRecord, other: UndoRecord) -> Target | None:
@@ -38,12 +38,6 @@ def held_by_others(records: Sequence[UndoRecord], wanted: UndoRecord) -> list[tu
     """Return the records of other owners that hold an object which ``wanted`` is about, each with that object."""
     found = [(one, shared(wanted, one)) for one in records if one.owner.process != wanted.owner.process]
     return [(one, target) for one, target in found if target is not None]
-
-
-def later_on_same(records: Sequence[UndoRecord], record: UndoRecord) -> UndoRecord | None:
-    """Return a record that came after this one and is about the same object: its fault has to be healed before."""
-    later = (one for one in records if one.identifier > record.identifier)
-    return next((one for one in later if shared(record, one) is not None), None)
 
 
 def refuse(holder: UndoRecord, target: Target, *, lives: bool) -> FaultError:

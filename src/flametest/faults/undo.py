@@ -190,22 +190,45 @@ class UndoJournal:
         Raises:
             UndoError: another one heals it, and has not come to an end within ``patience_seconds``.
         """
+        end = time.monotonic() + patience_seconds
+        descriptor = self._opened(record)
         try:
-            descriptor = os.open(self._file(record), os.O_RDWR | os.O_CLOEXEC)
+            while descriptor is not None:
+                if not _locked_within(descriptor, max(0.0, end - time.monotonic())):
+                    raise UndoError(
+                        f"{_holder(descriptor)} is healing it, and has not finished within {patience_seconds:g} s",
+                        "wait for that process, or end it",
+                    )
+                if not self._is_outdated(descriptor, record):
+                    break
+                os.close(descriptor)
+                descriptor = self._opened(record)
+            yield descriptor is not None and self.has(record)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def read(self, record: UndoRecord) -> UndoRecord:
+        """Return a record as it is on disk now; as it was given when it is gone or cannot be read."""
+        try:
+            return _read(self._file(record)) or record
+        except UndoError:
+            return record
+
+    def _opened(self, record: UndoRecord) -> int | None:
+        try:
+            return os.open(self._file(record), os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
-            yield False
-            return
+            return None
         except OSError as error:
             raise UndoError(f"undo record {self._file(record)} cannot be opened: {error.strerror}") from error
+
+    def _is_outdated(self, descriptor: int, record: UndoRecord) -> bool:
+        """Return whether a record was written again since its file was opened."""
         try:
-            if not _locked_within(descriptor, patience_seconds):
-                raise UndoError(
-                    f"{_holder(descriptor)} is healing it, and has not finished within {patience_seconds:g} s",
-                    "wait for that process, or end it",
-                )
-            yield self.has(record)
-        finally:
-            os.close(descriptor)
+            return os.stat(self._file(record)).st_ino != os.fstat(descriptor).st_ino
+        except FileNotFoundError:
+            return False
 
     def _make_folder(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -7,34 +7,29 @@ An `Injector` belongs to one experiment and holds what it has injected. It heals
 calls on every way out; `applied` does so for a single fault. What neither gets to do is done by the guardian.
 """
 
-import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from flametest.faults.account import Account
-from flametest.faults.errors import FaultError, HealError, UndoError
+from flametest.faults.armed import ArmedRecords
+from flametest.faults.errors import FaultError, HealError
 from flametest.faults.guardian import Guardian
-from flametest.faults.healing import Healing, heal_all
-from flametest.faults.holding import held_by_others, refuse, with_holders
+from flametest.faults.healing import Healing
+from flametest.faults.holding import with_holders
 from flametest.faults.owner import Owner
 from flametest.faults.protocol import Fault, Prepares, Proof, State
 from flametest.faults.safety import Hit, Radius
 from flametest.faults.signals import shielded, terminable
-from flametest.faults.undo import Place, UndoJournal, UndoRecord, identifier
-from flametest.faults.workloads import existing
+from flametest.faults.undo import Place, UndoJournal, UndoRecord
 from flametest.kube import KubeClient
-from flametest.kube.resources import NAMESPACES
 from flametest.kube.stamps import Mutation, stamp_mutations
 from flametest.model.events import Target
 
 __all__ = ["Armed", "Injected", "InjectionOptions", "Injector", "Observer", "applied"]
-
-ARM_TRIES_MAX = 10
-ELSEWHERE = "the guardian, or another command, has healed it already"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +51,30 @@ class InjectionOptions:
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """A fault that may be injected: its targets are inside the blast radius, and its undo record is on disk."""
+    """A fault that may be injected: its targets are inside the blast radius, and its undo record is on disk.
+
+    ``record`` names that; it is empty for a fault that has nothing to heal.
+    """
 
     fault: Fault
     targets: tuple[Target, ...]
     state: State
     hit: Hit
+    record: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """A fault that was injected, with the monotonic stamps of its first request and of the answer to it."""
+    """A fault that was injected, with the monotonic stamps of its first request and of the answer to it.
+
+    ``record`` is that of `Armed`.
+    """
 
     fault: Fault
     targets: tuple[Target, ...]
     sent_ns: int
     acknowledged_ns: int
+    record: str = ""
 
 
 class Observer(Protocol):
@@ -86,8 +89,8 @@ class Observer(Protocol):
     def proved(self, injection: int, fault: str, proof: Proof) -> None:
         """Take note of whether the injection of that number took effect."""
 
-    def healed(self, fault: str, healing: Healing) -> None:
-        """Take note that it was taken back, or could not be."""
+    def healed(self, record: UndoRecord, healing: Healing) -> None:
+        """Take note that what a record is about was taken back, or could not be."""
 
 
 class Injector:
@@ -95,13 +98,12 @@ class Injector:
 
     def __init__(self, client: KubeClient, place: Place, options: InjectionOptions, observer: Observer) -> None:
         self._client = client
-        self._place = place
         self._options = options
         self._observer = observer
         self._journal = UndoJournal(options.home)
+        self._records = ArmedRecords(client, place, self._journal, options.owner, options.lease_seconds)
         self._guardian = Guardian(options.home, options.owner)
         self._account = Account(client, options.radius)
-        self._armed: list[UndoRecord] = []
 
     def arm(self, fault: Fault) -> Armed:
         """Do everything that comes before an injection; whoever injects then, `heal` takes it back.
@@ -118,79 +120,14 @@ class Injector:
         targets = hit.targets
         self._observer.shown(fault, targets)
         try:
-            state, record = self._journalled(fault, targets)
+            state, record = self._records.journalled(fault, targets)
         except BaseException:
             self._account.drop(hit)
             raise
         if record:
             self._account.lasts(hit, record)
             self._guardian.start()
-        return Armed(fault, targets, state, hit)
-
-    def _journalled(self, fault: Fault, targets: tuple[Target, ...]) -> tuple[State, str]:
-        """Return what proof and healing need, once it is on disk that these objects are held by this experiment.
-
-        What a fault records has to be read while nobody else holds the objects. So it is written only if the journal
-        has not changed since before it was read, and read again otherwise. With it comes the record's identifier;
-        none for a fault that has nothing to heal.
-
-        Raises:
-            FaultError: another run holds one of them.
-        """
-        spaces = _namespaces(self._client, targets)
-        for _ in range(ARM_TRIES_MAX):
-            version = self._journal.version()
-            wanted = self._record(fault, targets, {}, spaces)
-            self._await_free(wanted)
-            state = fault.record(self._client, targets)
-            if not fault.lasts:
-                return state, ""
-            record = replace(wanted, state=state)
-            with self._journal.locked():
-                # Also who came within one tick of the file system's clock is seen.
-                if self._journal.version() != version or held_by_others(self._journal.records()[0], record):
-                    continue
-                self._armed.append(record)
-                try:
-                    self._journal.write(record)
-                except UndoError:
-                    self._armed.remove(record)
-                    raise
-            return state, record.identifier
-        raise FaultError(
-            f"{fault.title}: other runs injected and healed all the while, so what it was before could not be recorded",
-            "wait until they have ended",
-        )
-
-    def _record(
-        self, fault: Fault, targets: tuple[Target, ...], state: State, namespaces: Mapping[str, str]
-    ) -> UndoRecord:
-        return UndoRecord(
-            identifier=identifier(time.time_ns(), os.getpid(), fault.name),
-            fault=fault.name,
-            title=fault.title,
-            targets=targets,
-            state=state,
-            place=self._place,
-            owner=self._options.owner,
-            lease_until_wall_s=time.time() + self._options.lease_seconds,
-            namespaces=namespaces,
-        )
-
-    def _await_free(self, wanted: UndoRecord) -> None:
-        """Heal what ended runs have left on the objects that are wanted.
-
-        Raises:
-            FaultError: a run holds one of them that still runs, or what another has left could not be healed.
-        """
-        held = held_by_others(self._journal.records()[0], wanted)
-        for holder, target in held:
-            if holder.lives(time.time()):
-                raise refuse(holder, target, lives=True)
-        heal_all(self._journal, [holder for holder, _ in held])
-        for holder, target in held:
-            if self._journal.has(holder):
-                raise refuse(holder, target, lives=False)
+        return Armed(fault, targets, state, hit, record)
 
     def inject(self, fault: Fault) -> Proof:
         """Arm and inject a fault, and return whether it took effect; `heal` takes it back.
@@ -207,7 +144,7 @@ class Injector:
             fault.inject(self._client, armed.targets)
         self.injected(armed)
         sent_ns, acknowledged_ns = _first_accepted(mutations, begin_ns)
-        injection = self._observer.injected(Injected(fault, armed.targets, sent_ns, acknowledged_ns))
+        injection = self._observer.injected(Injected(fault, armed.targets, sent_ns, acknowledged_ns, armed.record))
         proof = self.evidence(armed)
         self._observer.proved(injection, fault.name, proof)
         return proof
@@ -224,34 +161,20 @@ class Injector:
         """
         return armed.fault.prove(self._client, armed.targets, armed.state)
 
-    def heal(self) -> tuple[Healing, ...]:
-        """Heal everything that was armed, the newest first, and return what became of it; may be repeated.
+    def heal(self, records: Collection[str] | None = None) -> tuple[Healing, ...]:
+        """Heal what was armed, the newest first, and return what became of it; may be repeated.
 
         Signals that would end the process are put off meanwhile. What could not be healed stays in the journal.
+
+        Args:
+            records: the undo records of what is to be healed; None for all of it.
         """
         with shielded():
-            done = []
-            for record in reversed(self._armed):
-                # None when another process was quicker: the guardian, when the lease was over.
-                healing, *_ = heal_all(self._journal, [record]) or (Healing(record.title, True, ELSEWHERE),)
-                self._observer.healed(record.fault, healing)
-                done.append(healing)
-            self._armed = [record for record in self._armed if self._journal.has(record)]
-            self._account.keep({record.identifier for record in self._armed})
-            if not self._armed:
+            done = self._records.heal(records, self._observer.healed)
+            self._account.keep(self._records.identifiers)
+            if not self._records.identifiers:
                 self._guardian.stop()
-        return tuple(done)
-
-
-def _namespaces(client: KubeClient, targets: tuple[Target, ...]) -> dict[str, str]:
-    """Return the uids of the targets' namespaces, by which they are told from successors of the same names.
-
-    Raises:
-        FaultError: one is gone, or is being deleted.
-        KubeError: the API is unreachable or refused.
-    """
-    names = sorted({one.namespace for one in targets} - {""})
-    return {name: str(existing(client, NAMESPACES, "", name)["metadata"]["uid"]) for name in names}
+        return done
 
 
 @contextmanager

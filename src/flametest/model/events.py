@@ -170,6 +170,7 @@ class FaultInjected(Event):
         acknowledged_ns: monotonic stamp after the answer to that request.
         targets: what it acted on.
         injection: its number among those of its scenario, from 1; 0 in records made before they were numbered.
+        name: what the experiment calls it, unique among its faults; empty in records made before they had names.
     """
 
     fault: str
@@ -177,6 +178,7 @@ class FaultInjected(Event):
     acknowledged_ns: int
     targets: tuple[Target, ...]
     injection: int = 0
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +193,11 @@ class FaultProved(Event):
 
 @dataclass(frozen=True, slots=True)
 class FaultHealed(Event):
-    """A fault was taken back."""
+    """A fault was taken back; ``injection`` is the number of the one that was, 0 where that is not known."""
 
     fault: str
     evidence: str
+    injection: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flametest.sandbox.agent.probes import Answer, NotExecutedError, ProbeOptions, Tally, ask, port_number
+from flametest.sandbox.agent.probes import Answer, NotExecutedError, ProbeOptions, Schedule, Tally, ask, port_number
 
 CONTAINER: dict[str, Any] = {"name": "main", "ports": [{"name": "http", "containerPort": 8080}]}
 
@@ -118,3 +118,30 @@ def test_the_verdict_changes_only_after_as_many_equal_answers_as_the_threshold(
             assert tally.verdict is answer
         else:
             assert tally.verdict is before
+
+
+@given(st.integers(0, 30), st.integers(1, 30), st.integers(0, 40), st.lists(st.integers(0, 90), max_size=8))
+def test_a_probe_is_asked_on_ticks_of_its_period_once_the_start_was_noticed(
+    delay: int, period: int, notice: int, answers: list[int]
+) -> None:
+    began = 1000
+    options = probe(exec={}, initialDelaySeconds=delay, periodSeconds=period)
+    schedule = Schedule(options, began, notice, began)
+    assert schedule.due == began + max(delay, notice)
+    tick = began + delay
+    for seconds in answers:
+        end = schedule.due + seconds
+        schedule.answered(end)
+        tick = max(tick + period, end)
+        assert schedule.due == tick
+
+
+def test_only_the_first_attempt_waits_for_the_start_to_be_noticed() -> None:
+    schedule = Schedule(probe(exec={}, periodSeconds=1), 50.0, 0.1, 50.0)
+    assert schedule.due == pytest.approx(50.1)
+    schedule.answered(50.11)
+    assert schedule.due == 51.0
+
+
+def test_a_probe_that_begins_later_is_asked_at_once() -> None:
+    assert Schedule(probe(exec={}, periodSeconds=1), 50.0, 0.1, 53.5).due == 53.5

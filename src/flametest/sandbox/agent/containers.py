@@ -233,6 +233,7 @@ class ContainerKeeper:
             failed=failed,
             changed=self._state.wake.set,
             terminating=lambda: self._state.terminating,
+            notice_seconds=self._tools.settings.notice_seconds,
         )
         self._probers[record.name] = prober
         prober.start()

@@ -7,7 +7,9 @@ the root, while nothing runs in it that could change them.
 """
 
 import contextlib
+import errno
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,13 +22,15 @@ from flametest.sandbox.agent.stepdown import PLACE, StepDown
 from flametest.sandbox.images import Bind
 from flametest.sandbox.images.rootfs import make_place, resolved
 from flametest.sandbox.images.userchange import user_change
-from flametest.sandbox.removal import remove_tree
 
 __all__ = ["ImageRoots"]
 
 # What it takes to become another user with other capabilities; gone when the command runs.
 _STEPPING_DOWN = ("setgid", "setpcap", "setuid")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# A layer ends with its container: without this, unmounting it would wait until the whole disk is written. Linux has it
+# from 5.10 on.
+_VOLATILE = ",volatile"
 _FRESH = ("/dev", "/proc")  # made by bubblewrap itself: nothing of the image is in them
 
 
@@ -44,7 +48,7 @@ class ImageRoots:
             SandboxError: a program that is needed is not installed.
         """
         # Marks of the overlay itself: an ordinary user may set no others.
-        self._overlay_options = "" if idmaps.is_initial() else ",userxattr"
+        self._overlay_options = _VOLATILE if idmaps.is_initial() else f"{_VOLATILE},userxattr"
         self._step_down = None if one_user else StepDown(Path(folder, "step-down"))
         self._bases: dict[str, str] = {}
 
@@ -116,14 +120,14 @@ class ImageRoots:
         groups = tuple(one for one in container.groups if idmaps.are_mapped(groups=(one,)))
         return StepDown.command(replace(container, groups=groups))
 
-    def remove(self, container_id: str) -> None:
-        """Remove the root of a container that has ended, if it had one."""
+    def unmount(self, container_id: str) -> Path | None:
+        """Unmount the root of a container that has ended, if it had one; return the folder that is to be removed."""
         base = self._bases.pop(container_id, None)
         if base is None:
-            return
+            return None
         with contextlib.suppress(OSError):  # where making it failed, nothing is mounted
             namespaces.unmount(os.path.join(base, "root"))
-        remove_tree(Path(base))
+        return Path(base)
 
     def _users(self, container: ContainerOptions) -> list[str]:
         if self.renumbers(container) and (container.user or container.group):
@@ -140,18 +144,34 @@ class ImageRoots:
         os.chown(upper, found.st_uid, found.st_gid)
         os.chmod(upper, found.st_mode & 0o7777)
         options = f"lowerdir={_escaped(lower)},upperdir={_escaped(upper)},workdir={_escaped(work)}"
-        flags = namespaces.MountFlag.NOSUID | namespaces.MountFlag.NODEV
-        namespaces.mount("overlay", merged, "overlay", flags, options + self._overlay_options)
+        self._mount_overlay(merged, options)
         return merged
+
+    def _mount_overlay(self, target: str, options: str) -> None:
+        flags = namespaces.MountFlag.NOSUID | namespaces.MountFlag.NODEV
+        try:
+            namespaces.mount("overlay", target, "overlay", flags, options + self._overlay_options)
+        except OSError as error:
+            if error.errno != errno.EINVAL or _VOLATILE not in self._overlay_options:
+                raise
+            without = self._overlay_options.replace(_VOLATILE, "")
+            namespaces.mount("overlay", target, "overlay", flags, options + without)
+            self._overlay_options = without
 
     @staticmethod
     def _image_volumes(base: str, merged: str, container: ContainerOptions) -> Iterator[Bind]:
-        """Yield the image's volumes, which can be written on a read-only root too, with what the image has there."""
+        """Yield the image's volumes, which can be written on a read-only root too, with what the image has there.
+
+        As in containerd, a mount of the pod at the same path takes the place of such a volume.
+        """
+        mounted = {os.path.normpath(mount.target) for mount in container.mounts}
         for number, path in enumerate(container.image.volumes):
+            if os.path.normpath(path) in mounted:
+                continue
             target = make_place(Path(merged), path, folder=True)
             source = os.path.join(base, "volumes", str(number))
             os.makedirs(os.path.dirname(source), exist_ok=True)
-            subprocess.run(["cp", "-a", "--", merged + target, source], check=True, capture_output=True)
+            _copy_folder(merged + target, source)
             yield Bind(source, target, read_only=False)
 
 
@@ -180,6 +200,17 @@ def _place(merged: str, path: str, mounts: Sequence[Bind], *, folder: bool) -> s
         resolved(Path(cover.source), below) if cover.read_only else make_place(Path(cover.source), below, folder=folder)
     )
     return cover.target + inside
+
+
+def _copy_folder(source: str, target: str) -> None:
+    """Copy a folder with its owners and modes; an empty one, as most are, without another process."""
+    if os.listdir(source):
+        subprocess.run(["cp", "-a", "--", source, target], check=True, capture_output=True)
+        return
+    os.mkdir(target)
+    found = os.stat(source)
+    os.chown(target, found.st_uid, found.st_gid)
+    shutil.copystat(source, target)
 
 
 def _depth(mount: Bind) -> int:

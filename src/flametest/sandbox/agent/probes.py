@@ -1,7 +1,7 @@
 """Probes: what they ask, how answers add up, and the asking itself.
 
-`ProbeOptions` and `Tally` are pure; `ask` does one attempt over the network or in the container. The pod worker runs
-one loop a probe while its container runs.
+`ProbeOptions`, `Schedule` and `Tally` are pure; `ask` does one attempt over the network or in the container. The pod
+worker runs one loop a probe while its container runs.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ __all__ = [
     "NotExecutedError",
     "ProbeKind",
     "ProbeOptions",
+    "Schedule",
     "Tally",
     "ask",
     "http_get",
@@ -86,6 +87,27 @@ class ProbeOptions:
             int(spec.get("failureThreshold", 3)),
             None if grace is None else float(grace),
         )
+
+
+class Schedule:
+    """When a probe of one container instance is asked; all times in seconds of one clock.
+
+    As with the kubelet, no attempt comes before the container's start has been noticed, and the times of the further
+    ones do not depend on when that was.
+
+    Attributes:
+        due: when the next attempt is.
+    """
+
+    def __init__(self, options: ProbeOptions, began: float, notice_seconds: float, now: float) -> None:
+        """Begin at ``now`` for a container that began to run at ``began``."""
+        self._period_seconds = options.period_seconds
+        self._tick = max(began + options.initial_delay_seconds, now)
+        self.due = max(self._tick, began + notice_seconds)
+
+    def answered(self, now: float) -> None:
+        """Set when the next attempt is; a slow answer takes the place of the attempts that it has outlasted."""
+        self._tick = self.due = max(self._tick + self._period_seconds, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,14 @@
 """The probes of one running container instance: a task each, begun when it starts and ended when it ends.
 
 The startup probe comes first and alone; when it has passed, or where there is none, readiness and liveness are asked
-at once and then every period. The prober changes `started`, `ready` and `unhealthy` of the container's record and
-wakes the pod worker, which owns it.
+as soon as the start counts as noticed, and then every period. The prober changes `started`, `ready` and `unhealthy` of
+the container's record and wakes the pod worker, which owns it.
 """
 
 import asyncio
 from collections.abc import Callable
 
-from flametest.sandbox.agent.probes import Execute, ProbeKind, ProbeOptions, Tally, ask
+from flametest.sandbox.agent.probes import Execute, ProbeKind, ProbeOptions, Schedule, Tally, ask
 from flametest.sandbox.agent.state import ContainerRecord
 
 __all__ = ["Prober"]
@@ -28,6 +28,7 @@ class Prober:
         failed: Callable[[str, str], None],
         changed: Callable[[], None],
         terminating: Callable[[], bool],
+        notice_seconds: float,
     ) -> None:
         """Prepare; ``failed`` is told each failed attempt, ``changed`` each change of the record."""
         self._record = record
@@ -36,6 +37,7 @@ class Prober:
         self._failed = failed
         self._changed = changed
         self._terminating = terminating
+        self._notice_seconds = notice_seconds
         self._began = asyncio.get_running_loop().time()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -70,10 +72,10 @@ class Prober:
     async def _ask_on(self, options: ProbeOptions) -> None:
         """Ask every period until the probe has nothing more to say."""
         loop = asyncio.get_running_loop()
-        due = max(self._began + options.initial_delay_seconds, loop.time())
+        schedule = Schedule(options, self._began, self._notice_seconds, loop.time())
         tally = Tally()
         while True:
-            await asyncio.sleep(max(due - loop.time(), 0.0))
+            await asyncio.sleep(max(schedule.due - loop.time(), 0.0))
             answer = await ask(options, self._record.spec, self._address, self._execute)
             if self._terminating() and options.kind != "readiness":
                 return
@@ -83,8 +85,7 @@ class Prober:
                 tally = tally.add(answer.passed, options)
                 if self._judge(options, tally):
                     return
-            # A slow answer takes the place of the attempts that it has outlasted.
-            due = max(due + options.period_seconds, loop.time())
+            schedule.answered(loop.time())
 
     def _judge(self, options: ProbeOptions, tally: Tally) -> bool:
         """Change the record by a verdict; return whether the probe has done its work."""

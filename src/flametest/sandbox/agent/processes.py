@@ -26,6 +26,7 @@ from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.idmaps import has_other_users
 from flametest.sandbox.images import Bind, Image
 from flametest.sandbox.podaccess import ExecProcess
+from flametest.sandbox.removal import remove_tree
 
 __all__ = ["ProcessRuntime"]
 
@@ -72,6 +73,7 @@ class ProcessRuntime:
         # By pod: what may not have ended yet, and has to before the pod is forgotten.
         self._children: dict[str, list[Child | Command]] = {}
         self._image_roots: ImageRoots | None = None
+        self._removals: set[asyncio.Task[None]] = set()
         self._image_files: dict[Image, tuple[tuple[str, str], ...]] = {}
 
     async def prepare(self, pod: PodSandbox) -> None:
@@ -257,8 +259,13 @@ class ProcessRuntime:
         return self._image_roots
 
     def _remove_root(self, container_id: str) -> None:
-        if self._image_roots is not None:
-            self._image_roots.remove(container_id)
+        """Unmount a container's root at once, and begin to remove what it has written: nothing waits for the disk."""
+        folder = None if self._image_roots is None else self._image_roots.unmount(container_id)
+        if folder is not None:
+            name = f"removal of the root of container {container_id}"
+            removal = asyncio.create_task(asyncio.to_thread(remove_tree, folder), name=name)
+            self._removals.add(removal)
+            removal.add_done_callback(self._removals.discard)
 
     @staticmethod
     def _shared_files(pod: PodSandbox, container: ContainerOptions) -> list[Bind]:

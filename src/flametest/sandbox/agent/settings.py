@@ -26,6 +26,8 @@ class AgentSettings:
         backoff_seconds: what the second restart of a failing container is held back; doubles with each.
         backoff_seconds_max: bound of that; also of failed pulls.
         volume_retry_seconds: between attempts to mount what is missing.
+        notice_seconds: between a container's start and its first probe at the earliest; a tenth of what the kubelet
+            takes at most to notice a start, since it asks the runtime once a second what runs.
         log_bytes_max: size of a log file before it is renamed; one renamed file is kept.
     """
 
@@ -41,4 +43,5 @@ class AgentSettings:
     backoff_seconds: float = 10.0
     backoff_seconds_max: float = 300.0
     volume_retry_seconds: float = 0.5
+    notice_seconds: float = 0.1
     log_bytes_max: int = 10 * 1024 * 1024

@@ -128,7 +128,7 @@ def test_a_probe_is_asked_on_ticks_of_its_period_once_the_start_was_noticed(
     options = probe(exec={}, initialDelaySeconds=delay, periodSeconds=period)
     schedule = Schedule(options, began, notice, began)
     assert schedule.due == began + max(delay, notice)
-    tick = began + delay
+    tick: float = began + delay
     for seconds in answers:
         end = schedule.due + seconds
         schedule.answered(end)

@@ -63,11 +63,18 @@ class _Track:
 
     def refuse(self) -> socket.socket:
         """Stop listening; return a socket that holds the port without listening, so that nobody else takes it."""
-        assert self.server is not None
-        self.server.close()
+        self.end()
+        return _bound(self.port)
+
+    def end(self) -> None:
+        """Accept no more connections, and break those that are there.
+
+        What is accepted while the event loop is being closed would be a task that nobody cancels.
+        """
+        if self.server is not None:
+            self.server.close()
         for transport in tuple(self.open):
             transport.abort()
-        return _bound(self.port)
 
     def answer(self, request: bytes) -> bytes | None:
         """Return the answer to a request that was read now; None for one that is never answered."""
@@ -141,6 +148,14 @@ async def _serve() -> int:
         return 0
     plan = json.loads(planned)
     tracks = [_track(windows, plan, number) for number, windows in enumerate(plan["tracks"])]
+    try:
+        return await _serve_tracks(tracks, lines)
+    finally:
+        for track in tracks:
+            track.end()
+
+
+async def _serve_tracks(tracks: list[_Track], lines: asyncio.StreamReader) -> int:
     for track in tracks:
         listener = _bound(0)
         track.port = listener.getsockname()[1]

@@ -69,7 +69,7 @@ WAITING = storage_class("fast", default=True, volumeBindingMode="WaitForFirstCon
     ],
 )
 def test_a_claim_that_something_serves_is_fine(one: Manifest, classes: Any, volumes: Any) -> None:
-    assert checked(one, classes=classes, volumes=volumes) == "1 claims can be bound"
+    assert checked(one, classes=classes, volumes=volumes) == "1 claim can be bound"
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_all_claims_that_nothing_serves_are_told_at_once() -> None:
 def test_what_one_may_not_see_stops_nothing_and_is_said() -> None:
     assert "which StorageClasses there are, this user may not see" in checked(claim(), classes=None)
     assert "that this user may not see" in checked(claim(), classes=[], volumes=None)
-    assert checked(claim(), classes=[WAITING], volumes=None) == "1 claims get a volume of their StorageClass"
+    assert checked(claim(), classes=[WAITING], volumes=None) == "1 claim gets a volume of its StorageClass"
 
 
 def test_nothing_is_asked_where_nothing_is_claimed() -> None:

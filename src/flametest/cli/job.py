@@ -26,6 +26,7 @@ from flametest.incluster.starting import (
     remove,
 )
 from flametest.kube import KubeClient, connect
+from flametest.model.plurals import counted
 from flametest.run.exitcodes import ExitCode
 from flametest.run.folder import read_result
 from flametest.run.interrupt import interruptible
@@ -59,7 +60,7 @@ def run_job(where: Where, out: Path | None, *, keep: bool, **options: Any) -> in
     with interruptible(), connect(access.kubeconfig, access.context) as client:
         with progress.step("apply the Job and its rights") as step:
             begin_again(client)
-            step.saw(f"{client.apply(plan.manifests).summary()}; {len(plan.needs)} rights")
+            step.saw(f"{client.apply(plan.manifests).summary()}; {counted(len(plan.needs), 'right')}")
         try:
             with progress.step("run inside the cluster") as step:
                 code = documented_code(_await_end(client, step.saw), step.saw)

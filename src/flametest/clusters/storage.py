@@ -13,6 +13,7 @@ from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError
 from flametest.kube.resources import Object, Resource
 from flametest.manifests import Manifest
+from flametest.model.plurals import counted
 
 __all__ = ["Claim", "Storage", "claims_of", "measure_storage"]
 
@@ -67,15 +68,16 @@ class Storage:
         if not self.claims:
             return "no claim needs a volume"
         if self.classes is None:
-            return f"{len(self.claims)} claims; which StorageClasses there are, this user may not see"
+            return f"{counted(len(self.claims), 'claim')}; which StorageClasses there are, this user may not see"
         if self.volumes is None:
             pending = [one for one in self.claims if not self._is_made(one)]
             hidden = f"; for {len(pending)} of them there has to be one that this user may not see" if pending else ""
-            return f"{len(self.claims)} claims get a volume of their StorageClass{hidden}"
+            gets = "gets a volume of its" if len(self.claims) == 1 else "get a volume of their"
+            return f"{counted(len(self.claims), 'claim')} {gets} StorageClass{hidden}"
         pending = self._pending(self.volumes)
         if pending:
             raise self._refusal(pending)
-        return f"{len(self.claims)} claims can be bound"
+        return f"{counted(len(self.claims), 'claim')} can be bound"
 
     def _pending(self, volumes: Sequence[Object]) -> list[Claim]:
         """Return the claims that nothing serves; each volume can be had once, and the smallest that fits is taken."""

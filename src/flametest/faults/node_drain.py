@@ -22,6 +22,7 @@ from flametest.kube.resources import NODES, PODS, Object
 from flametest.kube.rights import lacking, rights
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
+from flametest.model.plurals import all_of
 
 __all__ = ["NodeDrain"]
 
@@ -87,8 +88,8 @@ class NodeDrain:
             return all(one is None or one["metadata"]["uid"] != pod.uid for one, pod in zip(found, pods, strict=True))
 
         if wait_for(left, self.timeout_seconds):
-            return Proof(True, f"all {len(pods)} pods have left node {state['node']}")
-        return Proof(False, f"not all of {len(pods)} pods left node {state['node']} in {self.timeout_seconds:g} s")
+            return Proof(True, f"{all_of(len(pods), 'pod')} left node {state['node']}")
+        return Proof(False, f"not {all_of(len(pods), 'pod')} left node {state['node']} in {self.timeout_seconds:g} s")
 
     @staticmethod
     def heal(client: KubeClient, state: State) -> str:

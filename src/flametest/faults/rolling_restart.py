@@ -18,6 +18,7 @@ from flametest.kube.api import MERGE
 from flametest.kube.pods import is_live
 from flametest.kube.resources import DEPLOYMENTS, Object
 from flametest.model.events import Target
+from flametest.model.plurals import all_of, counted, were
 
 __all__ = ["RollingRestart"]
 
@@ -74,9 +75,10 @@ class RollingRestart:
         def left() -> frozenset[str]:
             return _live_uids(client, self._found(client)) & former
 
+        count, place = len(former), f"of Deployment {self.deployment}"
         if wait_for(lambda: _is_complete(self._found(client)) and not left(), PROOF_SECONDS_MAX):
-            return Proof(True, f"all {len(former)} pods of Deployment {self.deployment} were replaced")
-        seen = f"{len(left())} of {len(former)} pods of Deployment {self.deployment} were not replaced"
+            return Proof(True, f"{all_of(count, 'pod')} {place} {were(count)} replaced")
+        seen = f"{len(left())} of {counted(count, 'pod')} {place} {were(len(left()))} not replaced"
         if not left():
             seen = f"the pods of Deployment {self.deployment} were replaced, and the new ones were not all available"
         return Proof(False, f"{seen} within {PROOF_SECONDS_MAX:g} s")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from flametest.faults.errors import BlastRadiusError
 from flametest.model.events import Target
+from flametest.model.plurals import counted
 
 __all__ = ["OPT_IN_LABEL", "OPT_IN_VALUE", "Hit", "Radius", "Surroundings", "check", "refusals"]
 
@@ -118,9 +119,11 @@ def refusals(
     hits = "it hits" if len(together) == len(targets) else "with the faults before it, it hits"
     nodes = [target for target in together if target.kind == "Node"]
     if len(together) > radius.targets_max:
-        reasons.append(f"{hits} {len(together)} objects, more than the {radius.targets_max} that are allowed")
+        reasons.append(
+            f"{hits} {counted(len(together), 'object')}, more than the {radius.targets_max} that are allowed"
+        )
     if len(nodes) > radius.nodes_max:
-        reasons.append(f"{hits} {len(nodes)} nodes, more than the {radius.nodes_max} that are allowed")
+        reasons.append(f"{hits} {counted(len(nodes), 'node')}, more than the {radius.nodes_max} that are allowed")
     reasons += [f"{hits} {reason}" for reason in _too_many_pods(together, radius, _joined(around, earlier))]
     return tuple(reasons)
 

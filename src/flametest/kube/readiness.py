@@ -14,6 +14,7 @@ from flametest.kube.errors import NotReadyError
 from flametest.kube.pages import Lister
 from flametest.kube.pods import is_ready
 from flametest.kube.resources import DAEMON_SETS, DEPLOYMENTS, EVENTS, PODS, STATEFUL_SETS, Object
+from flametest.model.plurals import counted
 
 __all__ = ["Readiness", "explain", "readiness", "wait_ready", "workloads_of"]
 
@@ -215,7 +216,7 @@ def _not_ready(api: Lister, namespace: str, timeout_seconds: float, workloads: S
     pods = api.listed(PODS.path(namespace)).items
     reasons = explain(pods, api.listed(EVENTS.path(namespace)).items)
     if len(reasons) > REASONS_MAX:
-        reasons[REASONS_MAX:] = [f"and {len(reasons) - REASONS_MAX} pods more"]
+        reasons[REASONS_MAX:] = [f"and {counted(len(reasons) - REASONS_MAX, 'pod')} more"]
     late = ", ".join(f"{one.kind} {one}" for one in workloads if not one.complete)
     return NotReadyError(
         "\n  ".join([f"not ready after {timeout_seconds:g} s in namespace {namespace!r}: {late}", *reasons]),

@@ -19,6 +19,7 @@ from flametest.manifests.errors import ManifestError
 from flametest.manifests.files import SUFFIXES, LeftOut, find_files
 from flametest.manifests.judging import is_list, is_meant, is_template, judge
 from flametest.manifests.kinds import is_cluster_scoped, precedence
+from flametest.model.plurals import counted
 
 __all__ = ["WORKLOADS", "Manifest", "Object", "Reading", "last_ones", "parse_manifests", "read_manifests", "reading_of"]
 
@@ -269,7 +270,7 @@ def _joined(mistakes: Sequence[ManifestError]) -> ManifestError:
         return mistakes[0]
     told = [one.message for one in mistakes[:_MISTAKES_MAX]]
     if len(mistakes) > _MISTAKES_MAX:
-        told.append(f"and {len(mistakes) - _MISTAKES_MAX} files more")
+        told.append(f"and {counted(len(mistakes) - _MISTAKES_MAX, 'file')} more")
     return ManifestError(f"{len(mistakes)} files cannot be read", "fix these files, or remove them", details=told)
 
 

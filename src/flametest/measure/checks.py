@@ -28,6 +28,7 @@ from flametest.model.events import (
     WatchInterrupted,
 )
 from flametest.model.history import History
+from flametest.model.plurals import counted
 from flametest.model.result import Check
 from flametest.model.samples import Lane
 from flametest.model.verdict import Criterion, Verdict, worst
@@ -217,7 +218,10 @@ def _watches(history: History, measured: Figures) -> _Finding:
         return Verdict.INCONCLUSIVE, f"no pod of {measured.view.name} was watched"
     broken = [event for event in history.of(WatchInterrupted) if not event.silent_since_ns]
     if not broken:
-        return Verdict.PASSED, f"{len(measured.view.own())} pods of {measured.view.name} by uid, without interruption"
+        return (
+            Verdict.PASSED,
+            f"{counted(len(measured.view.own()), 'pod')} of {measured.view.name} by uid, without interruption",
+        )
     ready_ns = measured.moments.ready_ns if measured.moments else None
     until = measured.axis.end_ns if ready_ns is None else ready_ns
     during = [event for event in broken if measured.axis.sent_ns <= event.at.monotonic_ns <= until]
@@ -228,4 +232,4 @@ def _watches(history: History, measured: Figures) -> _Finding:
             f"the watch of {during[0].resource} broke {seconds:.1f} s after the injection, during the recovery: "
             f"{during[0].reason}",
         )
-    return Verdict.PASSED, f"{len(broken)} interruptions, none during the recovery"
+    return Verdict.PASSED, f"{counted(len(broken), 'interruption')}, none during the recovery"

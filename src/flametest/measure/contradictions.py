@@ -20,6 +20,7 @@ from flametest.measure.pods import answer_names, names_in
 from flametest.measure.samples import Samples
 from flametest.model.events import EndpointsObserved, LoadStarted, PodObserved, WatchCompared, WatchInterrupted
 from flametest.model.history import History
+from flametest.model.plurals import counted
 from flametest.model.result import Check
 from flametest.model.samples import Lane
 from flametest.model.verdict import Criterion, Verdict
@@ -106,7 +107,10 @@ def watches_current(history: History, measured: Figures) -> _Finding:
         )
     if not compared:
         return Verdict.PASSED, "no list was compared with them"
-    return Verdict.PASSED, f"lists of {len(latest)} kinds, at the end too, were as the watches had shown them"
+    return (
+        Verdict.PASSED,
+        f"lists of {counted(len(latest), 'kind')}, at the end too, were as the watches had shown them",
+    )
 
 
 def _is_doubt(check: Check) -> bool:

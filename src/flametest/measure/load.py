@@ -23,6 +23,7 @@ from flametest.model.events import (
     Phase,
 )
 from flametest.model.history import History
+from flametest.model.plurals import counted
 from flametest.model.samples import OWN_ERROR, Lane
 from flametest.model.verdict import Verdict
 
@@ -249,7 +250,7 @@ def _unable(unsent: Samples) -> _Finding:
         lanes[who] += len(unsent.lane(lane))
     counts = np.bincount(unsent.error_code, minlength=len(unsent.errors))
     name = unsent.errors[int(counts.argmax())].removeprefix(OWN_ERROR).strip()
-    who = " and ".join(f"{count} requests of {who}" for who, count in lanes.items() if count)
+    who = " and ".join(f"{counted(count, 'request')} of {who}" for who, count in lanes.items() if count)
     return (
         Verdict.INCONCLUSIVE,
         f"{who} never left: {_OWN_LIMITS.get(name, 'the machine was at its limits')} ({name}); raise that limit "

@@ -19,6 +19,7 @@ from flametest.measure.samples import Samples
 from flametest.measure.upstream import multiplied_load
 from flametest.model.events import Phase, PodObserved
 from flametest.model.measures import Durability, Upstream
+from flametest.model.plurals import counted
 from flametest.model.result import Finding
 from flametest.model.samples import Lane
 
@@ -89,7 +90,8 @@ def _served_unready(recorded: Recorded) -> Finding | None:
         "served_unready",
         "pods",
         f"{pod} took requests before it was ready",
-        f"it answered {len(early[pod])} requests, the first {ahead:.1f} s before its Ready condition was seen",
+        f"it answered {counted(len(early[pod]), 'request')}, the first {ahead:.1f} s before its Ready condition was "
+        "seen",
         "do not publish addresses that are not ready, and let the readiness probe ask for what requests need",
     )
 
@@ -113,8 +115,8 @@ def _dead_upstream(recorded: Recorded) -> Finding | None:
         "dead_upstream",
         "waterfall",
         "something went on sending requests to an address that was gone",
-        f"{len(late)} requests failed up to {seconds:.1f} s after {', '.join(measured.moments.lost)} was out of the "
-        f"endpoints, though other pods were ready",
+        f"{counted(len(late), 'request')} failed up to {seconds:.1f} s after {', '.join(measured.moments.lost)} was "
+        "out of the endpoints, though other pods were ready",
         "resolve upstream names again (or go by the Service's address), bound connecting to about a second, and retry "
         "what is safe to repeat on another pod",
     )

@@ -11,6 +11,7 @@ from dataclasses import replace
 from flametest.measure.durability import combined
 from flametest.measure.statistics import bootstrap_interval, student_interval
 from flametest.model.measures import Bracket
+from flametest.model.plurals import counted
 from flametest.model.result import ScenarioResult
 from flametest.model.trials import Trial, TrialFigure, Trials, TrialSummary
 from flametest.model.verdict import Bound, Criterion, Verdict, worst
@@ -156,7 +157,9 @@ def _note(figures: Sequence[TrialFigure]) -> str:
     if missing:
         notes.append(f"{missing} of {len(figures)} could not be measured")
     if len(figures) < FEW_TRIALS:
-        notes.append(f"{len(figures)} trials are too few for an interval that says much; {FEW_TRIALS} or more are")
+        are = "is" if len(figures) == 1 else "are"
+        few = counted(len(figures), "trial")
+        notes.append(f"{few} {are} too few for an interval that says much; {FEW_TRIALS} or more are")
     return "; ".join(notes)
 
 

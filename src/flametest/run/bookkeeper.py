@@ -11,6 +11,7 @@ from pathlib import Path
 from flametest.load import Auditor, Ledger, LedgerOptions, LoadError, OrderMix, ShopMissingError
 from flametest.load.process import NOTHING_MORE
 from flametest.model.events import LedgerEnded, LedgerOmitted, LedgerStarted
+from flametest.model.plurals import counted
 from flametest.model.writes import Audit, Book
 from flametest.run.folder import append_event, stamp
 
@@ -63,7 +64,7 @@ class Bookkeeper:
     def read_back(self, saw: Callable[[str], None]) -> Audit:
         """Return what the system kept of the last scenario's writes; it should be quiet and whole."""
         audit = self._auditor.audit(self._prefix, _AUDIT_SECONDS)
-        saw(audit.problem or f"{len(audit.orders)} orders of this scenario, {audit.orders_total} in all")
+        saw(audit.problem or f"{counted(len(audit.orders), 'order')} of this scenario, {audit.orders_total} in all")
         return audit
 
     def _begin(self, name: str, seed: int, folder: Path) -> Ledger | LedgerOmitted:

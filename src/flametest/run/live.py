@@ -208,7 +208,7 @@ def _progress(folder: RunFolder, copy: RunFolder, *, is_idle: bool) -> str:
             "killed, `flametest report` can still analyse it"
         )
     if not begun:
-        return f"the first of {len(planned)} scenarios has not begun yet"
+        return f"the first scenario of {len(planned)} has not begun yet"
     running = [name for name in begun if _is_recorded(folder.path / "scenarios" / name)]
     if len(running) > 1:
         ended = len(begun) - len(running)

@@ -17,6 +17,7 @@ from flametest.kube.resources import NAMESPACES, Discovery, Resource
 from flametest.kube.rights import lacking
 from flametest.kube.snapshots import find
 from flametest.manifests import Manifest
+from flametest.model.plurals import counted
 from flametest.run.needs import WISHED, Needs, Plan, deployment_needs, experiment_needs, joined, load_needs
 from flametest.run.progress import Progress
 
@@ -47,7 +48,7 @@ def preflight(
         missing = lacking(client.api, needs, access.namespace)
         if missing:
             raise _refusal(access, {right: needs[right] for right in missing})
-        step.saw(f"{len(needs)} rights, none is missing")
+        step.saw(f"{counted(len(needs), 'right')}, none is missing")
     if manifests:
         with progress.step("compare what is asked for with what nodes have") as step:
             step.saw(measure_capacity(client, access.namespace, manifests).checked())

@@ -22,6 +22,7 @@ from flametest.faults.undo import state_home
 from flametest.kube import KubeError, connect
 from flametest.measure.objectives import Objectives
 from flametest.model.limits import LIMITS_FILE, parse_override
+from flametest.model.plurals import counted
 from flametest.model.result import Result
 from flametest.model.selftest import SelfTest
 from flametest.run.analyse import analyse
@@ -127,7 +128,7 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
     with progress.step("analyse and report") as step:
         result = analyse(folder, project)
         folder.point_latest(project.reports)
-        step.saw(f"{len(result.scenarios)} scenarios")
+        step.saw(counted(len(result.scenarios), "scenario"))
     return result, folder.path
 
 

@@ -8,6 +8,7 @@ from flametest.kube.errors import ApiRejectedError, NotReadyError
 from flametest.kube.hopeless import Fault, part_of
 from flametest.kube.readiness import Readiness, explain
 from flametest.kube.resources import PODS, Object
+from flametest.model.plurals import counted
 
 __all__ = ["Unready", "not_ready"]
 
@@ -44,7 +45,7 @@ def not_ready(client: KubeClient, unready: Unready) -> NotReadyError:
     how = f"not ready after {unready.waited_seconds:g} s" if unready.waited_seconds else "this will not get ready"
     lines = [*_of_faults(client, unready.faults, unready.events), *_of_others(unready)]
     if len(lines) > LINES_MAX:
-        lines[LINES_MAX:] = [f"and {len(lines) - LINES_MAX} lines more"]
+        lines[LINES_MAX:] = [f"and {counted(len(lines) - LINES_MAX, 'line')} more"]
     return NotReadyError(f"{how}: {', '.join(late)}", "fix what the lines above name", details=lines)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import tomlkit
 
 from flametest.model.limits import LIMITS_FILE
+from flametest.model.plurals import counted
 from flametest.starter.documents import document
 from flametest.starter.errors import StarterError
 from flametest.starter.experiments import DEFAULT_LIMITS
@@ -68,9 +69,9 @@ def write_project(
         changed = {name: text for name, text in files.items() if _differs(folder / name, text)}
         present = [name for name in changed if (folder / name).exists()]
         if present and not force:
+            more = f" and {counted(len(present) - 3, 'file')} more" if len(present) > 3 else ""
             raise StarterError(
-                f"{folder} holds other versions of {', '.join(present[:3])}"
-                f"{f' and {len(present) - 3} files more' if len(present) > 3 else ''}; nothing was written",
+                f"{folder} holds other versions of {', '.join(present[:3])}{more}; nothing was written",
                 f"{elsewhere}, or add --force, which keeps them as NAME.~1~",
             )
         kept = [_set_aside(folder / name) for name in present]

@@ -1,5 +1,6 @@
 """Chart e: the life line of each pod by its uid: pending, running, ready, terminating."""
 
+from flametest.model.plurals import counted
 from flametest.model.result import LifeSpan, PodLife, Series
 from flametest.report.format import shortened
 from flametest.report.svg.canvas import add, number, serialise
@@ -24,7 +25,9 @@ def draw_pod_lives(series: Series, frame: Frame, *, is_last: bool) -> str:
     """Return the chart as SVG; only the first `PODS_MAX` pods are drawn."""
     pods = series.pods[:PODS_MAX]
     row = 32 if frame.is_narrow else 21
-    described = f"The life lines of {len(pods)} pods by uid: pending, running but not ready, ready, terminating."
+    described = (
+        f"The life lines of {counted(len(pods), 'pod')} by uid: pending, running but not ready, ready, terminating."
+    )
     panel = open_panel(
         frame, "pods", _TITLE, described, max(1, len(pods)) * row + 4, is_last=is_last, has_header=True
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flametest.faults.bad_rollout import BadRollout
-from flametest.faults.catalogue import FAULTS, HEALERS
+from flametest.faults.catalogue import FAULTS, FORMER, HEALERS
 from flametest.faults.connection import Vantage
 from flametest.faults.errors import FaultError, HealError
 from flametest.faults.healing import heal_all
@@ -281,6 +281,7 @@ def test_each_is_healed_also_when_another_cannot_be(client: Any, tmp_path: Path)
     unknown, broken, healed = heal_all(journal, records, lambda *_: client)
     assert (unknown.healed, broken.healed, healed.healed) == (False, False, True)
     assert "no fault is called 'of-another-version'" in unknown.evidence
+    assert unknown.remedy == "heal it by the version of Flametest that injected it, or by hand"
     assert "KeyError" in broken.evidence
     assert journal.records()[0] == (records[1], records[0])
 
@@ -292,4 +293,5 @@ def test_a_record_that_somebody_else_has_healed_is_passed_over(client: Any, tmp_
 def test_faults_have_names_of_their_own_and_those_that_last_can_be_healed() -> None:
     names = [fault.name for fault in FAULTS]
     assert len(set(names)) == len(names)
-    assert {fault.name for fault in FAULTS if fault.lasts} == set(HEALERS)
+    assert {fault.name for fault in FAULTS if fault.lasts} == set(HEALERS) - set(FORMER)
+    assert not set(FORMER) & set(names)

@@ -394,3 +394,28 @@ def test_a_service_that_was_removed_while_it_led_to_the_fault_proxy_leads_back(c
     client.api.put(SERVICES, {"metadata": {"name": "logic"}, "spec": spec | {"selector": dict(leading)}})
     assert Edge.heal(client, state).startswith("Service logic leads to its own pods again; ")
     assert client.api.objects[SERVICES.path(NAMESPACE, "logic")]["spec"] == spec
+
+
+def test_a_fault_proxy_of_an_earlier_version_is_taken_back_and_removed(client: Any, tmp_path: Path) -> None:
+    front = Front(NAMESPACE, "logic")
+    spec = {"clusterIP": "10.96.0.7", "selector": {"app": "logic"}, "ports": [{"port": 80, "targetPort": 8080}]}
+    kept = client.api.put(SERVICES, {"metadata": {"name": "logic"}, "spec": spec})
+    # What that version kept on record, and made: everything of an edge but the ConfigMap with the program.
+    state = {"namespace": NAMESPACE, "service": snapshot(kept), "uid": kept["metadata"]["uid"]}
+    state |= {"before": {"median_ms": 2.0, "quick_ms": 1.0}, "pod": "api-0", "address": "10.96.0.7", "port": 80}
+    leading = spec | {"selector": front.labels, "ports": [{"port": 80, "targetPort": 10080}]}
+    client.api.objects[SERVICES.path(NAMESPACE, "logic")]["spec"] = leading
+    named = {"app.kubernetes.io/name": front.proxy, "app.kubernetes.io/part-of": "flametest"}
+    made = [(DEPLOYMENTS, front.proxy), (SERVICES, front.origin)]
+    made += [(NETWORK_POLICIES, name) for name in (front.proxy, front.origin)]
+    for resource, name in made:
+        client.api.put(resource, {"metadata": {"name": name, "labels": named}, "spec": {}})
+    journal = UndoJournal(tmp_path)
+    target = Target(SERVICES.kind, NAMESPACE, "logic", kept["metadata"]["uid"])
+    journal.write(recorded("fault_proxy", state, (target,), ""))
+    (healing,) = heal_all(journal, journal.records()[0], lambda *_: client)
+    assert healing.healed, healing.evidence
+    assert healing.evidence.startswith("Service logic leads to its own pods again; ")
+    assert client.api.objects[SERVICES.path(NAMESPACE, "logic")]["spec"] == spec
+    assert not [name for resource, name in made if resource.path(NAMESPACE, name) in client.api.objects]
+    assert journal.records()[0] == ()

@@ -19,7 +19,7 @@ from flametest.faults.scaling import Scaling
 from flametest.faults.service_removal import ServiceRemoval
 from flametest.kube import KubeClient
 
-__all__ = ["FAULTS", "HEALERS"]
+__all__ = ["FAULTS", "FORMER", "HEALERS"]
 
 FAULTS: tuple[type[Fault], ...] = (
     BadRollout,
@@ -38,4 +38,13 @@ FAULTS: tuple[type[Fault], ...] = (
     ServiceRemoval,
 )
 
-HEALERS: Mapping[str, Callable[[KubeClient, State], str]] = {fault.name: fault.heal for fault in FAULTS if fault.lasts}
+FORMER: Mapping[str, Callable[[KubeClient, State], str]] = {
+    # A proxy of an image of our own, for HTTP only. What it made has the names and labels of an edge's.
+    "fault_proxy": Edge.heal,
+}
+"""Faults of earlier versions, which nothing injects any more, but whose undo records may still be there."""
+
+HEALERS: Mapping[str, Callable[[KubeClient, State], str]] = {
+    **{fault.name: fault.heal for fault in FAULTS if fault.lasts},
+    **FORMER,
+}

@@ -16,7 +16,7 @@ from flametest.faults.safety import Radius
 from flametest.faults.undo import UndoJournal
 from flametest.faults.wrapper import InjectionOptions, Injector
 from flametest.kube import KubeClient, connect
-from flametest.kube.resources import DEPLOYMENTS, NETWORK_POLICIES, NODES, PODS, SERVICES, STATEFUL_SETS
+from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, NODES, PODS, SERVICES, STATEFUL_SETS
 from flametest.sandbox.launch import Sandbox
 from tests.addresses import own_address
 from tests.faults.driver import Ending
@@ -52,10 +52,10 @@ class System:
     def specifications(self) -> str:
         """Return the specifications and labels of everything that faults change, byte for byte."""
         found = {}
-        for resource in (DEPLOYMENTS, STATEFUL_SETS, SERVICES, NETWORK_POLICIES, NODES):
+        for resource in (DEPLOYMENTS, STATEFUL_SETS, SERVICES, NETWORK_POLICIES, CONFIG_MAPS, NODES):
             for item in self.client.api.get(resource.path("flametest")).get("items", []):
                 metadata = item["metadata"]
-                kept = {key: metadata.get(key) for key in ("labels",)} | {"spec": item.get("spec")}
+                kept = {"labels": metadata.get("labels"), "spec": item.get("spec"), "data": item.get("data")}
                 if resource is NODES:
                     kept["annotations"] = metadata.get("annotations")
                     # What a node that stays lost for long is tainted with is the node controller's to remove.

@@ -8,8 +8,19 @@ from flametest.edgeproxy.rules import Effect, Match, Rule
 from flametest.faults.callers import addresses_of, callers_of, check_told_apart
 from flametest.faults.connection import Reach, Reached
 from flametest.faults.edge import Edge
-from flametest.faults.edge_proof import Seen, Volume, judge, judge_untouched, judge_volume, soundings_of
+from flametest.faults.edge_proof import (
+    Seen,
+    Volume,
+    judge,
+    judge_in_order,
+    judge_untouched,
+    judge_volume,
+    rate_tests,
+    soundings_in_order,
+)
 from flametest.faults.errors import FaultError
+from flametest.faults.evidence import Plan
+from flametest.faults.odds import Decision
 from flametest.faults.proxy_parts import Front, program, routes_of
 from flametest.kube.resources import DEPLOYMENTS, PODS, REPLICA_SETS, SERVICES
 from tests.faults.conftest import pod
@@ -23,56 +34,87 @@ def seen(*ends: tuple[str, int], latency_ms: float = 3.0) -> Seen:
     return Seen(listed, (latency_ms,) * len(listed))
 
 
+SHOWN, OPEN, REFUTED = Decision.SHOWN, Decision.OPEN, Decision.REFUTED
+
+
+def decided(rules: list[Rule], found: Seen) -> Decision:
+    """Return what all checks of soundings say together."""
+    decisions = [check.decision for check in judge(rules, BEFORE, found)]
+    assert decisions
+    return next(one for one in (REFUTED, OPEN, SHOWN) if one in decisions)
+
+
 @pytest.mark.parametrize(
-    ("rules", "found", "proved"),
+    ("rules", "found", "decision"),
     [
-        ([Rule(Effect(reset=True))], seen(("reset", 20)), True),
-        ([Rule(Effect(reset=True))], seen(("reset", 19), ("404", 1)), False),
-        ([Rule(Effect(silence=True))], seen(("silent", 20)), True),
-        ([Rule(Effect(silence=True))], seen(("404", 20)), False),
-        ([Rule(Effect(refuse=True))], seen(("refused", 20)), True),
-        ([Rule(Effect(status=(500, 503)), Match(share=0.1))], seen(("500", 10), ("503", 10), ("404", 180)), True),
-        ([Rule(Effect(status=(500, 503)), Match(share=0.1))], seen(("500", 2), ("404", 198)), False),
-        ([Rule(Effect(status=(503,)), Match(share=0.1))], seen(("503", 20), ("reset", 5), ("404", 175)), False),
-        ([SLOW], seen(("404", 20), latency_ms=103), True),
-        ([SLOW], seen(("404", 20), latency_ms=60), False),
-        ([Rule(Effect(delay_ms=100), Match(share=0.5))], seen(("404", 200)), False),
+        ([Rule(Effect(reset=True))], seen(("reset", 20)), SHOWN),
+        ([Rule(Effect(reset=True))], seen(("reset", 19), ("404", 1)), REFUTED),
+        ([Rule(Effect(reset=True))], seen(("reset", 19), ("silent", 1)), OPEN),
+        ([Rule(Effect(reset=True))], seen(("reset", 59), ("silent", 1)), SHOWN),
+        ([Rule(Effect(reset=True))], seen(("silent", 20)), OPEN),
+        ([Rule(Effect(silence=True))], seen(("silent", 20)), SHOWN),
+        ([Rule(Effect(silence=True))], seen(("404", 20)), REFUTED),
+        ([Rule(Effect(refuse=True))], seen(("refused", 20)), SHOWN),
+        ([Rule(Effect(status=(500, 503)), Match(share=0.1))], seen(("500", 10), ("503", 10), ("404", 180)), SHOWN),
+        ([Rule(Effect(status=(500, 503)), Match(share=0.1))], seen(("500", 2), ("404", 198)), OPEN),
+        ([Rule(Effect(status=(500, 503)), Match(share=0.1))], seen(("404", 200)), REFUTED),
+        ([Rule(Effect(status=(503,)), Match(share=0.1))], seen(("503", 20), ("reset", 5), ("404", 175)), OPEN),
+        ([SLOW], seen(("404", 20), latency_ms=103), SHOWN),
+        ([SLOW], seen(("404", 20), latency_ms=60), OPEN),
+        ([Rule(Effect(jitter_ms=50))], seen(("404", 40), latency_ms=30), SHOWN),
+        ([Rule(Effect(jitter_ms=50))], seen(("404", 40), latency_ms=3), REFUTED),
         (
             [Rule(Effect(reset=True), Match(share=0.2)), Rule(Effect(status=(500,)), Match(share=0.5))],
             seen(("reset", 40), ("500", 80), ("404", 80)),
-            True,
+            SHOWN,
         ),
-        ([SLOW], Seen((), ()), False),
     ],
 )
-def test_ends_and_delays_are_judged(rules: list[Rule], found: Seen, proved: bool) -> None:
-    proof = judge(rules, BEFORE, found)
-    assert proof.proved is proved, proof.evidence
-    assert proof.evidence
+def test_ends_and_delays_are_judged(rules: list[Rule], found: Seen, decision: Decision) -> None:
+    assert decided(rules, found) is decision
 
 
-def test_half_of_the_requests_delayed_is_told_from_all_and_none() -> None:
-    rule = Rule(Effect(delay_ms=100), Match(share=0.5))
-    for late, proved in ((0, False), (100, True), (200, False)):
+@pytest.mark.parametrize("effect", [Effect(delay_ms=100), Effect(jitter_ms=100)])
+def test_half_of_the_requests_delayed_is_told_from_all_and_none(effect: Effect) -> None:
+    rule = Rule(effect, Match(share=0.5))
+    half = 100 if effect.delay_ms else 60  # two in five of what is drawn from 0 to 100 ms are no later than 40 ms
+    for late, decision in ((0, REFUTED), (half, SHOWN), (200, REFUTED)):
         found = Seen(("404",) * 200, (103.0,) * late + (3.0,) * (200 - late))
-        assert judge([rule], BEFORE, found).proved is proved
+        assert decided([rule], found) is decision
 
 
 def test_counted_rules_are_judged_sounding_by_sounding() -> None:
     first = Rule(Effect(status=(503,)), Match(first=3))
-    assert judge([first], BEFORE, seen(("503", 3), ("404", 17))).proved
+    assert judge_in_order([first], BEFORE, seen(("503", 3), ("404", 17))).proved
     for wrong in (seen(("503", 4), ("404", 16)), seen(("503", 2), ("404", 18)), seen(("404", 17), ("503", 3))):
-        assert not judge([first], BEFORE, wrong).proved
+        assert not judge_in_order([first], BEFORE, wrong).proved
     every = Rule(Effect(reset=True), Match(every=2))
-    assert judge([every], BEFORE, Seen(("404", "reset") * 4, (2.0,) * 8)).proved
-    assert not judge([every], BEFORE, Seen(("reset", "404") * 4, (2.0,) * 8)).proved
+    assert judge_in_order([every], BEFORE, Seen(("404", "reset") * 4, (2.0,) * 8)).proved
+    assert not judge_in_order([every], BEFORE, Seen(("reset", "404") * 4, (2.0,) * 8)).proved
+
+
+def test_a_rule_that_means_no_sounding_is_not_proved_by_its_silence() -> None:
+    never = Rule(Effect(reset=True), Match(first=3, every=5))
+    assert not judge_in_order([never], BEFORE, seen(("404", 20))).proved
+    assert not judge_in_order([never], BEFORE, Seen((), ())).proved
 
 
 def test_enough_soundings_are_sent() -> None:
-    assert soundings_of([SLOW]) == 20
-    assert soundings_of([Rule(Effect(reset=True), Match(share=0.01))]) == 600
-    assert soundings_of([Rule(Effect(reset=True), Match(first=30))]) == 35
-    assert soundings_of([Rule(Effect(reset=True), Match(every=10))]) == 40
+    assert soundings_in_order([Rule(Effect(reset=True), Match(first=30))]) == 35
+    assert soundings_in_order([Rule(Effect(reset=True), Match(every=10))]) == 40
+    assert soundings_in_order([Rule(Effect(reset=True), Match(every=700))]) == 700
+    assert Plan.of(rate_tests([SLOW]), 120) == Plan(20, 200, 60)
+    assert Plan.of(rate_tests([Rule(Effect(reset=True), Match(share=0.1))]), 120) == Plan(200, 961, 60)
+    two = [Rule(Effect(reset=True), Match(share=0.01)), Rule(Effect(status=(503,)), Match(share=0.2))]
+    assert Plan.of(rate_tests(two), 20).first == 1000
+
+
+@pytest.mark.parametrize("shares", [(0.001,), (0.9995,), (0.5, 0.002)])
+def test_a_share_that_no_soundings_can_show_is_refused(client: Any, shares: tuple[float, ...]) -> None:
+    effects = (Effect(reset=True), Effect(status=(503,)))
+    rules = tuple(Rule(effect, Match(share=share)) for effect, share in zip(effects, shares, strict=False))
+    with pytest.raises(FaultError, match="takes more requests to be proved than are sent"):
+        Edge("flametest", "api", rules, protocol="http").targets(client)
 
 
 def test_others_are_untouched_or_it_is_told() -> None:

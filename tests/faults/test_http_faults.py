@@ -1,10 +1,11 @@
 """What HTTP faults are, what shows them, and what the proxy that injects them is made of; without a cluster."""
 
 import copy
-import math
+import itertools
+import random
 import threading
 import time
-from fractions import Fraction
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flametest.faults.errors import FaultError
-from flametest.faults.http_faults import HttpFaults, Latency, Sounding, judge
-from flametest.faults.odds import binomial_range, requests_needed
+from flametest.faults.evidence import Latency, Plan, sounded
+from flametest.faults.http_faults import HttpFaults
+from flametest.faults.http_proof import Sounding, judge, rate_tests
+from flametest.faults.odds import Decision
 from flametest.faults.policies import isolating
+from flametest.faults.protocol import Proof
 from flametest.faults.proxy_parts import Front, Route, routes_of
 from flametest.faults.random_errors import RandomErrors
 from flametest.faults.soundings import proof_of
@@ -26,51 +30,32 @@ from tests.faults.conftest import merge, pod
 FRONT = Front("flametest", "logic")
 
 
-def exact_tail(requests: int, rate: Fraction, counts: range) -> Fraction:
-    """Return the probability of these counts, in whole numbers."""
-    return sum(
-        (math.comb(requests, count) * rate**count * (1 - rate) ** (requests - count) for count in counts), Fraction(0)
-    )
+def judged(faults: HttpFaults, before: Latency, seen: Sounding) -> tuple[Decision, str]:
+    """Return what the only thing that is looked at says."""
+    (check,) = judge(faults, before, seen)
+    return check.decision, check.told
 
 
-@given(requests=st.integers(0, 120), percent=st.integers(0, 100))
-def test_the_range_leaves_at_most_half_a_percent_on_either_side_and_is_the_narrowest(
-    requests: int, percent: int
-) -> None:
-    rate, tail = Fraction(percent, 100), Fraction(1, 200)
-    low, high = binomial_range(requests, float(rate))
-    assert 0 <= low <= high <= requests
-    assert exact_tail(requests, rate, range(low)) <= tail
-    assert exact_tail(requests, rate, range(high + 1, requests + 1)) <= tail
-    if 0 < rate < 1:
-        assert exact_tail(requests, rate, range(low + 1)) > tail
-        assert exact_tail(requests, rate, range(high, requests + 1)) > tail
+def sounding(requests: int, *latencies_ms: float) -> Sounding:
+    """Return soundings that found no error, of which each latency is that of a part."""
+    return Sounding((404,) * requests, latencies_ms * (requests // len(latencies_ms)))
 
 
-def test_ranges_of_some_rates_are_known() -> None:
-    assert binomial_range(200, 0.1) == (10, 32)
-    assert binomial_range(10, 0.5) == (1, 9)
-    assert binomial_range(1000, 0) == (0, 0)
-    assert binomial_range(1000, 1) == (1000, 1000)
-    with pytest.raises(ValueError, match="rate from 0 to 1"):
-        binomial_range(10, 1.5)
-
-
-@given(st.floats(0.004, 1))
-def test_enough_requests_are_sent_for_an_absent_fault_to_show(rate: float) -> None:
-    assert binomial_range(requests_needed(rate), rate)[0] > 0
+def failing(requests: int, failed: int) -> Sounding:
+    """Return soundings of which some failed."""
+    return Sounding((500,) * failed + (404,) * (requests - failed), (2.0,) * requests)
 
 
 def test_a_rate_that_is_seen_is_proved_and_one_that_is_not_is_told() -> None:
-    faults = HttpFaults(error_rate=0.1, abort_rate=0.1)
-    seen = judge(faults, Latency(), Sounding({404: 160, 500: 20, 0: 20}))
-    assert seen.proved
-    assert "20 of 200 requests (10.0%) failed as asked for, inside the 99% binomial interval of 0.1: 10 to 32" in str(
-        seen
-    )
-    assert not judge(faults, Latency(), Sounding({404: 180, 500: 20})).proved
-    assert not judge(faults, Latency(), Sounding({404: 160, 503: 20, 0: 20})).proved
-    assert not judge(faults, Latency(), Sounding({})).proved
+    faults = HttpFaults(error_rate=0.1)
+    told = "20 of 200 requests (10.0%) failed as asked for, as a rate of 0.1 gives"
+    assert judged(faults, Latency(), failing(200, 20)) == (Decision.SHOWN, told)
+    told = "8 of 200 requests (4.0%) failed as asked for, too few requests to tell whether the rate is 0.1"
+    assert judged(faults, Latency(), failing(200, 8)) == (Decision.OPEN, told)
+    told = "0 of 200 requests (0.0%) failed as asked for, so the rate is NOT 0.1, but for one chance in a million"
+    assert judged(faults, Latency(), failing(200, 0)) == (Decision.REFUTED, told)
+    others = Sounding((503,) * 20 + (404,) * 180, (2.0,) * 200)
+    assert judged(faults, Latency(), others)[0] is Decision.REFUTED
 
 
 @given(st.lists(st.floats(0, 500), min_size=20, max_size=200), st.lists(st.floats(0, 500), min_size=200, max_size=200))
@@ -79,37 +64,83 @@ def test_a_delay_of_each_request_is_proved_however_long_requests_queue(
 ) -> None:
     quick = [1.0, 2.0]  # a request in ten meets an empty queue
     before = Latency.of([*quick * (len(queued_before) // 20 + 1), *queued_before])
-    seen = Sounding({404: len(queued)}, Latency.of(100 + waited for waited in queued))
-    proof = judge(HttpFaults(latency_ms=100), before, seen)
-    assert proof.proved, proof.evidence
+    seen = Sounding((404,) * len(queued), tuple(100 + waited for waited in queued))
+    decision, told = judged(HttpFaults(latency_ms=100), before, seen)
+    assert decision is Decision.SHOWN, told
 
 
 def test_a_delay_that_is_absent_is_not_proved_by_a_queue() -> None:
     before = Latency.of([2.0] * 20)
-    busy = Sounding({404: 200}, Latency.of([3.0] * 20 + [200.0] * 180))
-    proof = judge(HttpFaults(latency_ms=100, latency_jitter_ms=50), before, busy)
-    assert not proof.proved
-    assert proof.evidence == (
-        "what 95% of 200 requests took at least went from 2.0 to 3.0 ms, by 1.0 ms of 100 asked for"
+    busy = Sounding((404,) * 200, (3.0,) * 20 + (200.0,) * 180)
+    assert judged(HttpFaults(latency_ms=100, latency_jitter_ms=50), before, busy) == (
+        Decision.OPEN,
+        "what 95% of 200 requests took at least went from 2.0 to 3.0 ms, by 1.0 ms of 100 asked for",
     )
 
 
-def test_a_delay_that_only_varies_is_proved_by_the_median() -> None:
-    faults = HttpFaults(latency_jitter_ms=50)
-    assert judge(faults, Latency(10), Sounding({404: 20}, Latency(34))).proved
-    missed = judge(faults, Latency(10), Sounding({404: 20}, Latency(25)))
-    assert not missed.proved
-    assert "by 15.0 ms of 25 asked for" in missed.evidence
+def test_a_delay_that_only_varies_is_proved_by_how_many_are_late() -> None:
+    faults, before = HttpFaults(latency_jitter_ms=50), Latency(10)
+    drawn = sounding(60, 12.0, 20.0, 31.0, 42.0, 55.0)
+    told = "36 of 60 requests (60.0%) took 30.0 ms or more, as a rate of at least 0.6 gives"
+    assert judged(faults, before, drawn) == (Decision.SHOWN, told)
+    assert judged(faults, before, sounding(60, 11.0))[0] is Decision.REFUTED
+    assert judged(faults, before, sounding(60, 100.0))[0] is Decision.SHOWN
 
 
-def test_a_rate_that_is_missed_by_chance_is_looked_at_once_more() -> None:
-    rounds = [Sounding({404: 195, 500: 5}), Sounding({404: 180, 500: 20})]
-    proof = proof_of(HttpFaults(error_rate=0.1), Latency(), lambda *_: rounds.pop(0))
-    assert proof.proved
-    assert "OUTSIDE" in proof.evidence
-    assert "asked again" in proof.evidence
-    absent = proof_of(HttpFaults(error_rate=0.1), Latency(), lambda *_: Sounding({404: 200}))
-    assert not absent.proved
+def drawn_soundings(rate: float, seed: int) -> tuple[Callable[[int, int], Sounding], list[int]]:
+    """Return what sends requests that fail at a rate, and how many it was asked for each time."""
+    draw, asked = random.Random(seed), []
+
+    def send(requests: int, senders: int) -> Sounding:
+        asked.append(requests)
+        return failing(requests, sum(draw.random() < rate for _ in range(requests)))
+
+    return send, asked
+
+
+def test_requests_are_sent_until_all_of_them_decide() -> None:
+    rounds = [failing(200, 10), failing(100, 9), failing(100, 12)]
+    asked = []
+
+    def send(requests: int, senders: int) -> Sounding:
+        asked.append((requests, senders))
+        return rounds.pop(0)
+
+    proof = proof_of(HttpFaults(error_rate=0.1), Latency(), send)
+    assert proof == Proof(True, "31 of 400 requests (7.8%) failed as asked for, as a rate of 0.1 gives")
+    assert asked == [(200, 2), (100, 2), (100, 2)]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_sound_faults_are_proved_and_absent_or_much_too_rare_ones_are_not(seed: int) -> None:
+    for rate in (0.05, 0.1, 0.3):
+        send, asked = drawn_soundings(rate, seed)
+        assert proof_of(HttpFaults(error_rate=rate), Latency(), send).proved
+        for wrong in (0.0, rate / 5, min(1.0, rate * 6)):
+            send, asked = drawn_soundings(wrong, seed)
+            assert not proof_of(HttpFaults(error_rate=rate), Latency(), send).proved
+            assert sum(asked) <= 2000
+
+
+def test_a_proof_ends_with_its_time_and_says_that_it_is_open() -> None:
+    now = itertools.count(0.0, 25.0)
+    plan = Plan.of(rate_tests(HttpFaults(error_rate=0.1)), 120)
+    proof = sounded(
+        plan, lambda _: failing(10, 1), lambda seen: judge(HttpFaults(error_rate=0.1), Latency(), seen), now.__next__
+    )
+    told = "3 of 30 requests (10.0%) failed as asked for, too few requests to tell whether the rate is 0.1"
+    assert proof == Proof(False, told)
+
+
+def test_a_fault_that_lasts_short_or_delays_long_is_looked_at_in_time() -> None:
+    tests = rate_tests(HttpFaults(error_rate=0.1, latency_ms=10_000))
+    assert Plan.of(tests, 20.0, 10_000, 16) == Plan(24, 961, 10.0)
+    assert Plan.of(tests, 300.0) == Plan(200, 961, 60.0)
+
+
+def test_nothing_sent_proves_nothing() -> None:
+    proof = proof_of(HttpFaults(error_rate=0.1), Latency(), lambda *_: Sounding())
+    assert proof == Proof(False, "no request could be sent to see it")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +150,7 @@ def test_a_rate_that_is_missed_by_chance_is_looked_at_once_more() -> None:
         (HttpFaults(error_rate=1.5), "error_rate"),
         (HttpFaults(error_rate=0.6, abort_rate=0.6), "together"),
         (HttpFaults(error_rate=float("nan")), "error_rate"),
+        (HttpFaults(error_rate=0.001), "expected 0, 1, or 0.002 to 0.998"),
         (HttpFaults(latency_ms=-1), "latency_ms"),
         (HttpFaults(latency_ms=1e6), "latency_ms"),
         (HttpFaults(error_rate=0.1, seconds_max=0), "seconds_max"),

@@ -23,8 +23,10 @@ selection     which pods, drawn or not
 workloads     Deployments and StatefulSets as targets
 nodes         nodes as targets
 policies      NetworkPolicies that admit to given pods
-http_faults   errors, latency and aborts of HTTP, and what shows them; pure
-odds          whether a rate that was seen speaks for the one asked for; pure
+http_faults   errors, latency and aborts of HTTP; pure
+http_proof    whether requests to pods show them; pure
+evidence      what shows a rate and a delay, and sounding on until it decides
+odds          whether a count speaks for the rate that was asked for; pure
 soundings     requests through the API server, sent to see what a fault does
 switches      the fault switches of pods
 apps          what the app of a fault names

@@ -14,8 +14,10 @@ from typing import ClassVar
 from flametest.edgeproxy.rules import Rule, RuleError
 from flametest.faults.callers import addresses_of, callers_of, check_told_apart
 from flametest.faults.connection import Reach, reach, vantage
+from flametest.faults.edge_proof import needs_order, rates_of
 from flametest.faults.edge_soundings import EdgeSoundings
 from flametest.faults.errors import FaultError
+from flametest.faults.odds import RATE_MIN, can_be_shown
 from flametest.faults.open_connections import end_open_connections
 from flametest.faults.policies import DENYING, isolating
 from flametest.faults.protocol import Proof, State
@@ -129,7 +131,7 @@ class Edge:
         service = self._existing(client)
         routes = self._routes(client, service)
         switch = ProxySwitch(client, self.namespace, deploy(client, self.front, service, routes))
-        soundings = EdgeSoundings(switch, self.rules, self.protocol)
+        soundings = EdgeSoundings(switch, self.rules, self.seconds_max)
         self._check_protocol(soundings.talk)
         ends = soundings.direct().ends if soundings.talk else ()
         if broken := sum(not end.isdigit() or int(end) >= 500 for end in ends if end != "answered"):
@@ -152,7 +154,7 @@ class Edge:
     def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
         """Send soundings through the rules until they show them, and ask the proxy what it did and could not do."""
         switch = self._switch(client)
-        soundings = EdgeSoundings(switch, self.rules, self.protocol)
+        soundings = EdgeSoundings(switch, self.rules, self.seconds_max)
         checks = [soundings.shown(), soundings.untouched(), self._reached(client, state)]
         lost = switch.state()["counts"].get("unreachable", 0)
         checks.append(Proof(not lost, f"the proxy could not pass on {lost} connections" if lost else ""))
@@ -220,6 +222,11 @@ class Edge:
                 rule.check(self.protocol)
         except RuleError as error:
             raise FaultError(str(error)) from error
+        if not needs_order(self.rules) and not all(map(can_be_shown, rates_of(self.rules))):
+            raise FaultError(
+                f"a share below {RATE_MIN:g}, or as near to 1, takes more requests to be proved than are sent",
+                "choose another share, or a rule by first or every",
+            )
 
     def _check_plain(self, service: Object) -> None:
         """Return unless the content of a port is to be read whose own name says that it is encrypted.

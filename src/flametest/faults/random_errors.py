@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
 from flametest.faults.errors import FaultError
-from flametest.faults.http_faults import LATENCY_REQUESTS, HttpFaults, Latency
+from flametest.faults.evidence import LATENCY_REQUESTS, Latency
+from flametest.faults.http_faults import HttpFaults
 from flametest.faults.protocol import Proof, State
 from flametest.faults.soundings import PATH, pod_proxy, proof_of, sound
 from flametest.faults.switches import ADMIN_PORT, Follower, read, running, turn_off, turn_on
@@ -19,6 +20,7 @@ from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError
 from flametest.kube.resources import PODS, Object
 from flametest.model.events import Target
+from flametest.model.plurals import all_of
 
 __all__ = ["RandomErrors"]
 
@@ -115,7 +117,7 @@ class RandomErrors:
             f"; pod {pod} never had it: {why}" for pod, why in (follower.missed if follower else {}).items()
         )
         return (
-            f"the fault switches of all {len(told)} pods of {kind} {workload} are off; "
+            f"the fault switches of {all_of(len(told), 'pod')} of {kind} {workload} are off; "
             f"they had failed {failed} requests and delayed {delayed}{missed}"
         )
 

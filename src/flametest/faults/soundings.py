@@ -6,10 +6,11 @@ They ask for a path that no service has, so that they have no effect: an answer 
 import itertools
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 
-from flametest.faults.http_faults import HttpFaults, Latency, Sounding, judge
+from flametest.faults.evidence import Latency, Plan, senders_for, sounded
+from flametest.faults.http_faults import HttpFaults
+from flametest.faults.http_proof import Sounding, judge, rate_tests
 from flametest.faults.protocol import Proof
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError
@@ -19,7 +20,6 @@ __all__ = ["pod_proxy", "proof_of", "service_proxy", "sound"]
 
 PATH = "flametest-sounding"
 SECONDS_MAX = 20.0
-ROUNDS_MAX = 2  # an interval of 99 % misses one time in a hundred; two in a row, in ten thousand
 SENDERS = 2  # not more, since the system is under load as well
 SENDERS_DELAYED = 16  # each of them mostly waits
 # What an API server says when it got no answer from the pod.
@@ -37,21 +37,17 @@ def service_proxy(namespace: str, service: str, port: str, path: str = PATH) -> 
 
 
 def proof_of(faults: HttpFaults, before: Latency, sounding: Callable[[int, int], Sounding]) -> Proof:
-    """Return whether requests show the faults; when they hardly do, others are asked too.
+    """Return whether requests show the faults, once all that were sent decide.
 
     Args:
         faults: what was asked for.
         before: how long requests took without them.
         sounding: sends so many requests, so many at once.
     """
-    senders = SENDERS_DELAYED if faults.latency_ms + faults.latency_jitter_ms / 2 >= 50 else SENDERS
-    told = []
-    for _ in range(ROUNDS_MAX):
-        proof = judge(faults, before, sounding(faults.requests, senders))
-        told.append(proof.evidence)
-        if proof.proved:
-            break
-    return Proof(proof.proved, "; asked again: ".join(told))
+    waits_ms = faults.latency_ms + faults.latency_jitter_ms
+    senders = senders_for(waits_ms, SENDERS, SENDERS_DELAYED)
+    plan = Plan.of(rate_tests(faults), faults.seconds_max, waits_ms, senders)
+    return sounded(plan, lambda requests: sounding(requests, senders), lambda seen: judge(faults, before, seen))
 
 
 def sound(
@@ -93,8 +89,7 @@ def sound(
         thread.join()
     if errors:
         raise errors[0]
-    latency = Latency.of(latency_ms for _, latency_ms in seen)
-    return Sounding(dict(Counter(status for status, _ in seen)), latency)
+    return Sounding(tuple(status for status, _ in seen), tuple(latency_ms for _, latency_ms in seen))
 
 
 def _status(client: KubeClient, path: str) -> int:

@@ -59,6 +59,7 @@ def test_a_fault_is_shown_proved_by_figures_and_taken_back(system: System, fault
     done = system.driven(fault, "proved", "end")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\nproved: " in done.stdout, done.stdout
+    # A sound fault is called unproved less than once in a million times.
     rates = re.findall(r"(\d+) of (\d+) requests \([\d.]+%\) [\w ]+, as a rate of ([\d.]+) gives", done.stdout)
     assert [float(rate) for *_, rate in rates] == {"random-errors": [0.3], "fault-proxy": [0.1, 0.2]}[fault]
     for count, requests, rate in rates:

@@ -33,7 +33,7 @@ SILENCES = (0.4, 1.3, 3.0, 6.5)
 
 @pytest.mark.measured
 def test_a_silent_resolver_is_an_outage_whose_bracket_holds_the_truth(tmp_path: Path) -> None:
-    seed = random.randrange(2**31)
+    seed = random.randrange(2**31)  # of the phases of the silences: a bracket holds the truth in whichever it is
     done = subprocess.run(
         [*ISOLATE, sys.executable, str(DRIVER), str(tmp_path), str(seed), *map(str, SILENCES)],
         capture_output=True,

@@ -64,7 +64,7 @@ def test_a_run_without_a_fault_has_no_outage(lab: Laboratory, phase: float, roun
 
 
 @given(seed=st.integers(0, 2**32), share=st.floats(min_value=0.3, max_value=0.9))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, derandomize=True)  # so that nothing is left to chance
 def test_a_brown_out_is_many_stretches_within_one_envelope(lab: Laboratory, seed: int, share: float) -> None:
     chance = random.Random(seed)
     rows = lab.requests(Lane.FRESH, lambda at: 6 <= at < 10 and chance.random() < share, until=15)
@@ -75,7 +75,8 @@ def test_a_brown_out_is_many_stretches_within_one_envelope(lab: Laboratory, seed
     assert outage.total.low <= outage.total.high <= outage.envelope.high
     assert outage.total.low <= outage.envelope.low
     assert sum(stretch.bad for stretch in outage.stretches) == sum(row.outcome != Outcome.OK for row in rows)
-    assert outage.envelope.midpoint == pytest.approx(4.0, abs=1.5)
+    bad = [row.sent_ns for row in rows if row.outcome != Outcome.OK]
+    assert outage.envelope.low <= (bad[-1] - bad[0]) / 1e9 <= outage.envelope.high
 
 
 @given(order=st.randoms(use_true_random=False))

@@ -47,6 +47,8 @@ STORES = {
     "files": ("shop/files:1", 8080, "http"),
 }
 WORKERS = ("mailer", "indexer", "billing-job", "sync")
+NAMES = ("{name}", "{name}", "{name}", "{name}-deployment", "{name}.v2", "0{name}", "{name}-" + "x" * 30)
+REPLICAS_MAX = 12
 
 # Where a Service's name stands and no host does.
 DECOYS = (
@@ -83,17 +85,34 @@ class Part:
     mounts: list[Object] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
     claim: bool = False
+    workload: str = ""
+    replicas: int = 1
 
 
 @dataclass
 class RandomSystem:
-    """A drawn system: its objects, and what is true of it."""
+    """A drawn system: its objects, and what is true of it.
+
+    Attributes:
+        objects: in no order.
+        entry: the part that users come to.
+        needs: which part asks which.
+        stores: the parts that keep data.
+        rendered: how each need was written.
+        parts: by the names of their workloads.
+    """
 
     objects: list[Object]
     entry: str
     needs: set[tuple[str, str]]
     stores: set[str]
     rendered: dict[tuple[str, str], str]
+    parts: dict[str, str]
+
+    @property
+    def store_workloads(self) -> list[str]:
+        """Return the names of the workloads that keep data."""
+        return [workload for workload, part in self.parts.items() if part in self.stores]
 
 
 @dataclass
@@ -269,8 +288,8 @@ WAYS: tuple[Way, ...] = (
 )
 
 
-def draw_system(seed: int) -> RandomSystem:
-    """Return the system of a seed."""
+def draw_system(seed: int, replicas_max: int = REPLICAS_MAX) -> RandomSystem:
+    """Return the system of a seed, whose workloads have no more than so many pods each."""
     random = Random(seed)
     services = [Part(one, 80, "http", f"shop/{one}:1") for one in random.sample(SERVICES, random.randint(1, 6))]
     stores = [
@@ -279,18 +298,25 @@ def draw_system(seed: int) -> RandomSystem:
     ]
     workers = [Part(one, 0, "", f"shop/{one}:1") for one in random.sample(WORKERS, random.randint(0, 2))]
     drawing = Drawing(random, "shop", [])
+    for one in (*services, *workers):
+        one.workload = random.choice(NAMES).format(name=one.name)
+        one.replicas = min(random.choice((1, 1, 2, 3, 7, 12)), replicas_max)
     for store in stores:
         store.kind = random.choice(["Deployment", "StatefulSet"])
         store.claim = store.name == "files" or random.random() < 0.5
+        store.workload = random.choice((store.name, f"{store.name}-deployment"))
+        store.replicas = min(random.choice((1, 1, 3)), replicas_max) if store.kind == "StatefulSet" else 1
     rendered = _connect(drawing, services, stores, workers)
     entry = services[0]
     for part in (*services, *stores, *workers):
         part.labels = _labels(random, part.name)
         _mislead(drawing, part, [one for one in (*services, *stores) if (part.name, one.name) not in rendered])
-    objects = [one for part in (*services, *stores, *workers) for one in _objects(random, part, entry.name)]
+    parts = (*services, *stores, *workers)
+    objects = [one for part in parts for one in _objects(random, part, entry.name)]
     objects += [*drawing.others, *_openings(random, entry, services), *_beside(random, entry)]
     random.shuffle(objects)
-    return RandomSystem(objects, entry.name, set(rendered), {one.name for one in stores}, rendered)
+    known = {one.workload: one.name for one in parts}
+    return RandomSystem(objects, entry.name, set(rendered), {one.name for one in stores}, rendered, known)
 
 
 def _connect(
@@ -364,7 +390,6 @@ def _objects(random: Random, part: Part, entry: str) -> list[Object]:
     """Return the workload of a part, and its Service unless it is a worker."""
     is_helm = "app.kubernetes.io/name" in part.labels
     extra = {"helm.sh/chart": f"{part.name}-1.0.0", "app.kubernetes.io/managed-by": "Helm"} if is_helm else {}
-    name = f"{part.name}-deployment" if random.random() < 0.2 and part.port != 0 else part.name
     container: Object = {"name": random.choice(["main", part.name]), "image": part.image}
     found: list[Object] = []
     given = {"env": part.env, "envFrom": part.env_from, "args": part.args, "volumeMounts": part.mounts}
@@ -378,15 +403,28 @@ def _objects(random: Random, part: Part, entry: str) -> list[Object]:
         claim = f"{part.name}-data"
         container["volumeMounts"] = [*part.mounts, {"name": "data", "mountPath": "/data"}]
         pod["volumes"] = [*part.volumes, {"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
-        spec: Object = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+        spec: Object = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "8Mi"}}}
         found.append({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": claim}, "spec": spec})
     template = {"metadata": {"labels": part.labels | extra, "annotations": part.annotations}, "spec": pod}
-    spec = {"replicas": 1, "selector": {"matchLabels": part.labels}, "template": template}
-    metadata = {"name": name, "labels": part.labels | extra}
+    spec = {"replicas": part.replicas, "selector": {"matchLabels": part.labels}, "template": template}
+    spec |= {"serviceName": part.name} if part.kind == "StatefulSet" else {}
+    if part.kind == "Deployment" and random.random() < 0.2:
+        spec["strategy"] = {"type": "Recreate"}
+    metadata = {"name": part.workload, "labels": part.labels | extra}
     found.append({"apiVersion": "apps/v1", "kind": part.kind, "metadata": metadata, "spec": spec})
     if part.port and part.name != entry:
-        found.append(_service(part))
+        headless = {"clusterIP": "None"} if part.kind == "StatefulSet" and random.random() < 0.3 else {}
+        found.append(_service(part, **headless))
+    if part.scheme == "http" and part.kind == "Deployment" and not part.claim and random.random() < 0.2:
+        found.append(_autoscaler(part.workload))
     return found
+
+
+def _autoscaler(workload: str) -> Object:
+    target = {"kind": "Deployment", "name": workload, "apiVersion": "apps/v1"}
+    spec = {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": REPLICAS_MAX}
+    kind = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler"}
+    return kind | {"metadata": {"name": workload}, "spec": spec}
 
 
 def _service(part: Part, **spec: object) -> Object:
@@ -424,7 +462,7 @@ def _openings(random: Random, entry: Part, services: list[Part]) -> list[Object]
 
 
 def _beside(random: Random, entry: Part) -> list[Object]:
-    """Return parts that look on or play users, which are no users."""
+    """Return parts that look on or play users, which are no users, that are on each node, and that are asleep."""
     found: list[Object] = []
     if random.random() < 0.4:
         found += _plain("loadgenerator", "shop/loadgenerator:1", {"name": "TARGET", "value": f"http://{entry.name}"})
@@ -435,11 +473,17 @@ def _beside(random: Random, entry: Part) -> list[Object]:
         found += _plain("statsd", "shop/statsd:1", None)
         ports = [{"port": 8125, "protocol": "UDP"}]
         found.append(_service(Part("statsd", 8125, "", "", labels={"app": "statsd"}), ports=ports))
+    if random.random() < 0.3:
+        found += _plain("agent", "shop/agent:1", None, "DaemonSet")
+    if random.random() < 0.3:
+        (asleep,) = _plain("asleep", "shop/asleep:1", None)
+        asleep["spec"]["replicas"] = 0
+        found += [asleep, _service(Part("asleep", 80, "http", "", labels={"app": "asleep"}))]
     return found
 
 
-def _plain(name: str, image: str, variable: Object | None) -> list[Object]:
+def _plain(name: str, image: str, variable: Object | None, kind: str = "Deployment") -> list[Object]:
     container = {"name": "main", "image": image, "env": [variable] if variable else []}
     template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
     spec = {"selector": {"matchLabels": {"app": name}}, "template": template}
-    return [{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}]
+    return [{"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}]

@@ -7,7 +7,7 @@ from flametest.starter.paths import user_paths
 from flametest.starter.plan import Plan
 from flametest.starter.topology import Topology
 from tests.starter.checking import check_files
-from tests.starter.drawn import draw_system
+from tests.starter.random_systems import draw_system
 from tests.starter.systems import topology_of
 
 SYSTEMS = 200
@@ -33,7 +33,7 @@ def test_every_file_is_valid_and_no_store_gets_a_second_pod(seed: range) -> None
         drawn = draw_system(number)
         plan = plan_of(topology_of(*drawn.objects))
         check_files(plan)
-        assert [name for store in drawn.stores for name in harm(plan, store)] == [], f"system {number}"
+        assert [name for store in drawn.store_workloads for name in harm(plan, store)] == [], f"system {number}"
 
 
 def test_the_systems_that_are_drawn_differ_in_what_is_written_for_them() -> None:

@@ -12,7 +12,7 @@ from tests.starter.random_systems import WAYS, RandomSystem, draw_system
 from tests.starter.systems import topology_of
 
 FOUND_SHARE_MIN = 0.98
-_BESIDE = ("loadgenerator", "grafana", "statsd")
+_BESIDE = ("loadgenerator", "grafana", "statsd", "agent", "asleep")
 
 
 @dataclass
@@ -27,10 +27,6 @@ class Tally:
     scaled_stores: list[str] = field(default_factory=list)
 
 
-def part_of(workload: str) -> str:
-    return workload.removesuffix("-deployment")
-
-
 def tally_of(seeds: Iterable[int]) -> Tally:
     tally = Tally()
     for seed in seeds:
@@ -41,7 +37,7 @@ def tally_of(seeds: Iterable[int]) -> Tally:
 
 def judge(tally: Tally, seed: int, drawn: RandomSystem, topology: Topology) -> None:
     found = {
-        (part_of(one.workload.name), one.service): one
+        (drawn.parts[one.workload.name], one.service): one
         for one in topology.dependencies
         if one.workload.name not in _BESIDE
     }
@@ -54,7 +50,7 @@ def judge(tally: Tally, seed: int, drawn: RandomSystem, topology: Topology) -> N
     elif entry != drawn.entry:
         tally.wrong_entries.append(f"{seed}: {entry} ({topology.entrance.reason}) in place of {drawn.entry}")
     for one in topology.system.workloads:
-        if part_of(one.name) in drawn.stores and not topology.role_of(one).keeps_data:
+        if one.name in drawn.store_workloads and not topology.role_of(one).keeps_data:
             tally.scaled_stores.append(f"{seed}: {one} is {topology.role_of(one)}")
 
 

@@ -78,7 +78,7 @@ class RollingRestart:
         count, place = len(former), f"of Deployment {self.deployment}"
         if wait_for(lambda: _is_complete(self._found(client)) and not left(), PROOF_SECONDS_MAX):
             return Proof(True, f"{all_of(count, 'pod')} {place} {were(count)} replaced")
-        seen = f"{len(left())} of {counted(count, 'pod')} {place} {were(len(left()))} not replaced"
+        seen = f"{len(left())} of {counted(count, 'pod')} {place} {were(count)} not replaced"
         if not left():
             seen = f"the pods of Deployment {self.deployment} were replaced, and the new ones were not all available"
         return Proof(False, f"{seen} within {PROOF_SECONDS_MAX:g} s")

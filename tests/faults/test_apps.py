@@ -96,7 +96,7 @@ def test_a_partition_selects_as_the_workload_does(shop: Any) -> None:
 def test_a_partition_that_would_cut_pods_of_others_off_is_refused(shop: Any) -> None:
     assert NetworkPartition(NS, "shop", 80).targets(shop)  # its selector tells the two apart
     put_pod(shop, "export-1", {"app": "shop", "part": "web"})
-    with pytest.raises(FaultError, match=r"selects 1 pods that are not its own as well \(export-1\)"):
+    with pytest.raises(FaultError, match=r"selects 1 pod not its own as well \(export-1\)"):
         NetworkPartition(NS, "shop", 80).targets(shop)
 
 

@@ -87,7 +87,7 @@ def test_a_pod_that_nobody_replaces_is_all_there_is_of_it() -> None:
 
 def test_a_node_may_be_hit_only_where_the_experiment_says_so() -> None:
     node = (Target("Node", "", "node-1", "uid"),)
-    assert refusals(node, RADIUS, Surroundings()) == ("it hits 1 nodes, more than the 0 that are allowed",)
+    assert refusals(node, RADIUS, Surroundings()) == ("it hits 1 node, more than the 0 that are allowed",)
     assert refusals(node, Radius(frozenset(), nodes_max=1), Surroundings()) == ()
 
 

@@ -244,7 +244,7 @@ def test_what_was_sent_and_not_read_back_is_not_healed(
     monkeypatch.setattr(client.api, "send", lambda *_, **__: {"metadata": {"name": "api"}})
     (healing,) = heal_all(journal, [record], lambda *_: client)
     assert not healing.healed
-    assert "it is to have 1 pods, 3 before" in healing.evidence
+    assert "it is to have 1 pod, 3 before" in healing.evidence
     assert journal.has(record)
 
 

@@ -88,7 +88,7 @@ def test_scenarios_of_one_run_only_are_named_and_missing_figures_counted() -> No
     assert found.only_new == ("fresh",)
     assert [one.scenario for one in found.criteria] == [first.name] * len(first.criteria)
     assert found.criteria[0].change is Change.UNTOLD
-    assert "1 trials without a figure are left out" in found.criteria[0].note
+    assert "1 trial without a figure was left out" in found.criteria[0].note
     assert found.regressions == ()
     assert "none worse" in found.sentence
     assert f"{len(first.criteria)} with too few trials to tell" in found.sentence

@@ -20,6 +20,7 @@ from flametest.kube.pods import is_ready
 from flametest.kube.resources import NETWORK_POLICIES, SERVICES, Object
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
+from flametest.model.plurals import counted
 
 __all__ = ["DnsOutage"]
 
@@ -134,7 +135,7 @@ class DnsOutage:
             raise FaultError(f"no pod of {self.app} in namespace {self.namespace!r} lives", "wait until one does")
         if app.strangers and not app.by_label:
             raise FaultError(
-                f"the selector of {self.app} selects {len(app.strangers)} pods that are not its own as well, and a "
+                f"the selector of {self.app} selects {counted(len(app.strangers), 'pod')} not its own as well, and a "
                 "NetworkPolicy would take names from them too",
                 f"give the pods of {self.app} a label of their own, and select them by it",
             )

@@ -18,6 +18,7 @@ from flametest.kube import KubeClient
 from flametest.kube.pods import is_ready
 from flametest.kube.resources import NETWORK_POLICIES
 from flametest.model.events import Target
+from flametest.model.plurals import counted
 
 __all__ = ["NetworkPartition"]
 
@@ -113,8 +114,8 @@ class NetworkPartition:
         if app.strangers and not app.by_label:
             names = ", ".join(str(pod["metadata"]["name"]) for pod in app.strangers[:PODS_TOLD_MAX])
             raise FaultError(
-                f"the selector of {self.app} selects {len(app.strangers)} pods that are not its own as well ({names}), "
-                "and a NetworkPolicy would cut them off too",
+                f"the selector of {self.app} selects {counted(len(app.strangers), 'pod')} not its own as well "
+                f"({names}), and a NetworkPolicy would cut them off too",
                 f"give the pods of {self.app} a label of their own, and select them by it",
             )
         return app

@@ -10,6 +10,7 @@ from flametest.faults.workloads import WORKLOADS, existing, replicas_of, set_rep
 from flametest.kube import KubeClient
 from flametest.kube.resources import Object
 from flametest.model.events import Target
+from flametest.model.plurals import counted
 
 __all__ = ["Scaling"]
 
@@ -76,7 +77,7 @@ class Scaling:
         if found is None or gone(found, state["uid"]):
             return f"{title} {gone(found, state['uid'])}"
         if replicas_of(found) == before:
-            return f"{title} is to have {before} pods, as before"
+            return f"{title} is to have {counted(before, 'pod')}, as before"
 
         def left(obj: Object) -> bool:
             return replicas_of(obj) == injected != before
@@ -86,7 +87,7 @@ class Scaling:
             resource,
             found,
             lambda obj: {"spec": {"replicas": before}} if left(obj) else None,
-            lambda obj: [f"it is to have {replicas_of(obj)} pods, {before} before"] if left(obj) else [],
+            lambda obj: [f"it is to have {counted(replicas_of(obj), 'pod')}, {before} before"] if left(obj) else [],
         )
         if replicas_of(read) != before:
             return f"{title} was set to {replicas_of(read)} by somebody else meanwhile, and is left so; it had {before}"

@@ -21,6 +21,7 @@ from flametest.measure.statistics import (
 )
 from flametest.model.comparison import Change, ComparedCriterion, Comparison
 from flametest.model.measures import Bracket
+from flametest.model.plurals import counted, were
 from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Bound, Criterion
 
@@ -153,7 +154,9 @@ def _holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 def _judged(one: ComparedCriterion, pair: Paired) -> ComparedCriterion:
     change, note = _change(one, pair)
-    aside = f"; {pair.left_out} trials without a figure are left out" if pair.left_out else ""
+    aside = (
+        f"; {counted(pair.left_out, 'trial')} without a figure {were(pair.left_out)} left out" if pair.left_out else ""
+    )
     return replace(one, change=change, note=note + aside)
 
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from flametest.search.candidates import Space
+from flametest.search.candidates import Space, breaks_already
 from flametest.search.evidence import Evidence, Outcome, Saw
 from flametest.search.hunt import Hunt
 from flametest.search.letters import Alphabet, Kind, Letter, Level, Trial
@@ -105,6 +105,8 @@ def drawn_alphabet(draw: random.Random, structure: Structure) -> Alphabet:
         found.append(letter(f"lose-{name}", Kind.REPLICAS, name, pods=1, pods_share_max=1.0))  # type: ignore[arg-type]
         if part.replicas == 1:
             found.append(letter(f"away-{name}", Kind.GONE, name))
+            if draw.random() < 0.5:
+                found.append(letter(f"silent-{name}", Kind.GONE, name))
         elif draw.random() < 0.5:
             found.append(letter(f"restart-{name}", Kind.ROLLOUT, name, lasts=False))
     return Alphabet({one.name: one for one in found})
@@ -163,7 +165,7 @@ def drawn_system(seed: int, sizes: Sequence[int], parts: int = 6, size: int = 2,
     found: list[Weakness] = []
     while len(found) < len(sizes):
         one = planted(draw, space, sizes[len(found)])
-        if not any(other.letters <= one.letters or one.letters <= other.letters for other in found):
+        if not any(_overlap(space, one.letters, other.letters) for other in found):
             found.append(one)
     touched = _union(one.letters for one in found)
     strains = {
@@ -172,6 +174,11 @@ def drawn_system(seed: int, sizes: Sequence[int], parts: int = 6, size: int = 2,
         if draw.random() < (0.67 if name in touched else 0.1)
     }
     return Simulated(space, tuple(found), seed, strains=strains, **options)
+
+
+def _overlap(space: Space, one: frozenset[str], other: frozenset[str]) -> bool:
+    """Return whether a search would be content with one of two sets."""
+    return breaks_already(space.alphabet, one, [other]) or breaks_already(space.alphabet, other, [one])
 
 
 def _union(sets: Iterable[frozenset[str]]) -> frozenset[str]:

@@ -59,6 +59,13 @@ _MARGIN = click.option(
 )
 
 
+def _span(_context: click.Context, _option: click.Parameter, text: str) -> float:
+    """Return a time in seconds."""
+    from flametest.cli.searching import parse_seconds  # noqa: PLC0415
+
+    return parse_seconds(text)
+
+
 class _Program(click.Group):
     """A group of commands that return their exit codes."""
 
@@ -180,6 +187,32 @@ def run(where: Where, **options: Any) -> int:
     from flametest.cli.commands import run_suite  # noqa: PLC0415
 
     return run_suite(where, **options)
+
+
+@main.command()
+@at_cluster
+@click.option(
+    "--promise", multiple=True, metavar="LIMIT", help="CRITERION=NUMBER, or a table of limits.toml; repeats [default]."
+)
+@click.option("--faults", multiple=True, metavar="PATTERN", help="Combine only faults of such names; repeats [all].")
+@click.option("--path", "paths", multiple=True, metavar="PATH", help="What users ask the entry for; repeats [found].")
+@click.option("--size", default=2, show_default=True, type=click.IntRange(1, 4), help="Faults in one set at most.")
+@click.option("--budget", "budget_seconds", default="15m", show_default=True, callback=_span, help="Time for trials.")
+@click.option(
+    "--nodes", "nodes_max", type=click.IntRange(0, 2), help="Nodes to hit at once [1 on a cluster of its own]."
+)
+@click.option("--first", is_flag=True, help="End with the first set that breaks the promise.")
+@click.option("--order", type=click.Choice(["likeliest", "random"]), default="likeliest", show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of random choices [drawn].")
+@click.option("--out", type=_PATH, metavar="DIR", help="Folder of the search [reports/search-DATE-TIME].")
+@click.option("--output", type=_PATH, metavar="DIR", help="Where found-NAME.json and its limits go [experiments].")
+@click.option("--resume", type=_PATH, metavar="DIR", help="Go on with an earlier search.")
+@click.option("--no-deploy", is_flag=True, help="Search what is there already; apply nothing, end nothing.")
+def search(where: Where, **options: Any) -> int:
+    """Find the smallest set of faults that breaks a promise."""
+    from flametest.cli.searching import find_smallest  # noqa: PLC0415
+
+    return find_smallest(where, **options)
 
 
 @main.command()

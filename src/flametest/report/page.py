@@ -28,7 +28,7 @@ from flametest.report.svg.waterfall import compact_stage_titles
 from flametest.report.trust import trust_view
 from flametest.report.writes import writes_view
 
-__all__ = ["render_html"]
+__all__ = ["page_environment", "render_html"]
 
 _SAFE_LINK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
@@ -80,7 +80,7 @@ def render_html(result: Result, *, progress: str = "") -> str:
 
 
 def _render(result: Result, detail: Detail, progress: str = "") -> str:
-    environment = _environment()
+    environment = page_environment()
     script = environment.get_template("script.js.jinja").render()
     views = [view(result, index, detail) for index in range(len(result.scenarios))]
     page = environment.get_template("page.html.jinja").render(
@@ -105,7 +105,8 @@ def _render(result: Result, detail: Detail, progress: str = "") -> str:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def page_environment() -> jinja2.Environment:
+    """Return what renders the templates of this room."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("flametest.report"),
         autoescape=True,

@@ -22,11 +22,21 @@ from flametest.run.project import Project, ProjectError
 from flametest.run.repeats import Repeat, repeats
 from flametest.run.selftest import SELF_TEST_FILE, read_self_test
 
-__all__ = ["analyse", "render"]
+__all__ = ["analyse", "measured", "render"]
 
 
 def analyse(folder: RunFolder, project: Project) -> Result:
     """Measure and judge every scenario of a run, write result.json and the renderings, and return the result.
+
+    Raises:
+        ProjectError: what was recorded cannot be read.
+    """
+    measured(folder, project)
+    return render(folder)
+
+
+def measured(folder: RunFolder, project: Project) -> Result:
+    """Measure and judge every scenario of a run, write result.json, and return the result; nothing is rendered.
 
     Raises:
         ProjectError: what was recorded cannot be read.
@@ -37,9 +47,9 @@ def analyse(folder: RunFolder, project: Project) -> Result:
         folder.fold(repeat.key)
     record = _Record(folder, inputs, folder.history(), folder.samples(), read_limits(folder.path / LIMITS_FILE))
     scenarios = tuple(_scenario(record, planned[name]) for name in inputs.scenarios)
-    result = _result(record, scenarios, _previous(folder, project))
-    folder.write_result(_compared(result, inputs))
-    return render(folder)
+    result = _compared(_result(record, scenarios, _previous(folder, project)), inputs)
+    folder.write_result(result)
+    return result
 
 
 def render(folder: RunFolder) -> Result:

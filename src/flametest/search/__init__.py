@@ -12,4 +12,14 @@ candidates   the sets that are worth a trial, the likeliest first, and how many 
 evidence     how often a set was seen to break, and when that is enough
 shrinking    from a set that breaks to the smallest, weakest and shortest one
 hunt         all of it: which trials come next, until nothing is left to ask
+terrain      a real system in these words
+calls        what an injecting action means, and how it is made weaker
+alphabet     the faults of a real system
+promise      what has to hold
+experiment   a set of faults as an experiment
+judging      what a trial has shown
+bench        one deployed system, on which trials are run
+keeping      what was found, among the experiments of the project
+journal      the account of a search on disk
+conduct      all of it on a real system
 """

@@ -11,11 +11,12 @@ from flametest.search.letters import Alphabet, Kind, Letter
 from flametest.search.likelihood import likelihood
 from flametest.search.structure import Structure
 
-__all__ = ["Candidate", "Space", "larger_than", "left_out_of", "worth_trying"]
+__all__ = ["Candidate", "Space", "breaks_already", "larger_than", "left_out_of", "worth_trying"]
 
 _DOMINATED = "one fault takes away what another one only weakens"
 _UNRELATED = "no path goes through all parts that are hit"
 _LARGER_THAN_BROKEN = "they contain a set that breaks"
+_SAME_AS_BROKEN = "they take away, by other means, what breaks the promise already"
 _LARGER_THAN_UNDECIDED = "they contain a set that could not be decided"
 
 
@@ -101,6 +102,11 @@ def left_out_of(
     return dict(reasons.most_common())
 
 
+def breaks_already(alphabet: Alphabet, letters: frozenset[str], broken: Collection[frozenset[str]]) -> bool:
+    """Return whether a set contains one that breaks, or takes the same parts away by other means."""
+    return any(_events(alphabet, one) <= _events(alphabet, letters) for one in broken)
+
+
 def larger_than(letters: frozenset[str], smaller: Collection[frozenset[str]]) -> bool:
     """Return whether a set contains one of others."""
     return any(one <= letters for one in smaller)
@@ -111,11 +117,19 @@ def _why_not(
 ) -> str:
     if larger_than(letters, broken):
         return _LARGER_THAN_BROKEN
+    if breaks_already(space.alphabet, letters, broken):
+        return _SAME_AS_BROKEN
     if reason := space.reason_against(letters):
         return reason
     if larger_than(letters, undecided):
         return _LARGER_THAN_UNDECIDED
     return "they were not reached"
+
+
+def _events(alphabet: Alphabet, letters: frozenset[str]) -> frozenset[tuple[str, ...]]:
+    """Return what happens to the system: a part is gone, by whichever fault; or the fault itself."""
+    chosen = alphabet.of(letters)
+    return frozenset((one.kind, one.part) if one.kind is Kind.GONE else (one.name,) for one in chosen)
 
 
 def _candidate(space: Space, letters: frozenset[str], felt: Mapping[str, float]) -> Candidate:

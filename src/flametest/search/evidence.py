@@ -17,11 +17,12 @@ __all__ = ["SCREENED", "SURE", "THRICE", "Counts", "Evidence", "Outcome", "Rule"
 
 
 class Outcome(StrEnum):
-    """What one trial has shown."""
+    """What one trial has shown; REFUSED by the gate, so that nothing was injected."""
 
     HOLDS = "holds"
     BREAKS = "breaks"
     INCONCLUSIVE = "inconclusive"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,13 @@ class Saw:
 
 
 class Standing(StrEnum):
-    """What is known of a set: it breaks, it holds, more trials are needed, or they did not help."""
+    """What is known of a set: it breaks, it holds, more trials are needed, they did not help, or none is allowed."""
 
     BREAKS = "breaks"
     HOLDS = "holds"
     OPEN = "open"
     UNDECIDED = "undecided"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Counts:
     breaks: int = 0
     holds: int = 0
     inconclusive: int = 0
+    refused: int = 0
     strain: float = 0.0
 
     @property
@@ -61,7 +64,8 @@ class Counts:
             self.breaks + (saw.outcome is Outcome.BREAKS),
             self.holds + (saw.outcome is Outcome.HOLDS),
             self.inconclusive + (saw.outcome is Outcome.INCONCLUSIVE),
-            max(self.strain, 0.0 if saw.outcome is Outcome.INCONCLUSIVE else saw.strain),
+            self.refused + (saw.outcome is Outcome.REFUSED),
+            max(self.strain, saw.strain if saw.outcome in (Outcome.BREAKS, Outcome.HOLDS) else 0.0),
         )
 
 
@@ -73,7 +77,7 @@ class Rule:
         breaks_lead: by so many more breaks than holds a set breaks.
         holds_lead: by so many more holds than breaks it holds, provided that none broke or the lead is two.
         told_max: after so many outcomes without a decision it is undecided.
-        inconclusive_max: after so many trials that proved nothing as well.
+        inconclusive_max: so many more trials that proved nothing than others leave it undecided as well.
     """
 
     breaks_lead: int
@@ -83,13 +87,15 @@ class Rule:
 
     def standing(self, counts: Counts) -> Standing:
         """Return what is known by these counts."""
+        if counts.refused:
+            return Standing.REFUSED
         lead = counts.breaks - counts.holds
         holds_lead = self.holds_lead if counts.breaks == 0 else max(self.holds_lead, 2)
         if lead >= self.breaks_lead:
             return Standing.BREAKS
         if -lead >= holds_lead:
             return Standing.HOLDS
-        if counts.told >= self.told_max or counts.inconclusive >= self.inconclusive_max:
+        if counts.told >= self.told_max or counts.inconclusive - counts.told >= self.inconclusive_max:
             return Standing.UNDECIDED
         return Standing.OPEN
 
@@ -129,4 +135,4 @@ class Evidence:
     @property
     def trials(self) -> int:
         """Return how many trials there were."""
-        return sum(one.told + one.inconclusive for one in self.counts.values())
+        return sum(one.told + one.inconclusive + one.refused for one in self.counts.values())

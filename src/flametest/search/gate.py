@@ -26,10 +26,14 @@ class Reach:
 
 
 def reach(letters: Iterable[Letter], nodes_max: int) -> Reach:
-    """Return the radius of a set: the usual one, wider only where an experiment of one of its letters states so."""
+    """Return the radius of a set: the usual one, wider only where the experiment of one of its letters states so.
+
+    Radii are not added up: what one fault alone may hit at most, all of them together may.
+    """
     chosen = tuple(letters)
     share = max((PODS_SHARE_MAX, *(one.pods_share_max for one in chosen)))
-    return Reach(TARGETS_MAX, share, nodes_max if any(one.nodes for one in chosen) else 0)
+    targets = max((TARGETS_MAX, *(one.targets_max for one in chosen)))
+    return Reach(targets, share, nodes_max if any(one.nodes for one in chosen) else 0)
 
 
 def refusal(letters: Iterable[Letter], parts: Mapping[str, Part], nodes_max: int) -> str:

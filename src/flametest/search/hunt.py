@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
-from flametest.search.candidates import Candidate, Space, larger_than, left_out_of, worth_trying
+from flametest.search.candidates import Candidate, Space, breaks_already, larger_than, left_out_of, worth_trying
 from flametest.search.evidence import SCREENED, Evidence, Standing
 from flametest.search.letters import Trial
 from flametest.search.shrinking import Shrinker, Shrunk
@@ -42,7 +42,9 @@ class Hunt:
         found: the sets that break.
         held: sets that held.
         undecided: sets of which nothing can be said.
+        refused: sets that the gate does not let through on this cluster.
         reasons: why sets were tried.
+        is_screening: whether sets are looked through now, and no set that breaks is looked at further.
         is_over: whether nothing is left to ask.
     """
 
@@ -54,8 +56,11 @@ class Hunt:
     found: list[Found] = field(default_factory=list)
     held: list[frozenset[str]] = field(default_factory=list)
     undecided: list[frozenset[str]] = field(default_factory=list)
+    refused: list[frozenset[str]] = field(default_factory=list)
     reasons: dict[frozenset[str], str] = field(default_factory=dict)
+    is_screening: bool = False
     is_over: bool = False
+    _broke: list[tuple[Candidate, Trial]] = field(default_factory=list)
 
     def asking(self) -> Iterator[tuple[Trial, ...]]:
         """Yield the trials to run next, which may run side by side; ends when all is decided, or one was not run."""
@@ -64,12 +69,14 @@ class Hunt:
     @property
     def broken(self) -> tuple[frozenset[str], ...]:
         """Return the sets that break, in their smallest form."""
-        return tuple(one.shrunk.trial.letters for one in self.found)
+        waiting = tuple(trial.letters for _, trial in self._broke)
+        return tuple(one.shrunk.trial.letters for one in self.found) + waiting
 
     def left_out(self) -> dict[str, int]:
         """Return how many sets were not tried, by the reason."""
-        tried = {*self.held, *self.undecided, *self.broken}
-        return left_out_of(self.space, tried, self.broken, self.undecided)
+        tried = {*self.held, *self.undecided, *self.refused, *self.broken}
+        found = left_out_of(self.space, tried, self.broken, self.undecided)
+        return found | ({"the gate refused them on this cluster": len(self.refused)} if self.refused else {})
 
     def _sizes(self) -> _Asking:
         sizes = range(1, self.space.size + 1) if self.space.shuffled is None else (self.space.size,)
@@ -80,16 +87,31 @@ class Hunt:
         self.is_over = True
 
     def _size(self, size: int) -> Generator[tuple[Trial, ...], None, bool]:
-        """Look through the sets of a size; return whether that came to its end."""
+        """Look through the sets of a size, then at those that break; return whether that came to its end."""
+        done = yield from self._look_through(size)
+        self.is_screening = False
+        while self._broke:
+            candidate, trial = self._broke[0]
+            shrunk = yield from self._shrinker.finish(trial)
+            self._broke.pop(0)
+            self.found.append(Found(shrunk, candidate))
+        return done
+
+    def _look_through(self, size: int) -> Generator[tuple[Trial, ...], None, bool]:
         waiting = deque(worth_trying(self.space, size, self._felt()))
         while row := self._next_of(waiting):
+            self.is_screening = True
             yield from self._screen(row)
             for candidate in row:
                 if not self._is_settled(candidate.letters) and not (yield from self._judge(candidate)):
                     return False
-                if self.is_first_enough and self.found:
+                if self.is_first_enough and self._broke:
                     return False
         return True
+
+    @property
+    def _shrinker(self) -> Shrinker:
+        return Shrinker(self.space.alphabet, self.evidence, self.holds)
 
     def _next_of(self, waiting: deque[Candidate]) -> list[Candidate]:
         """Take the next sets that are not settled yet, as many as are looked at side by side."""
@@ -109,22 +131,20 @@ class Hunt:
             yield new
 
     def _judge(self, candidate: Candidate) -> Generator[tuple[Trial, ...], None, bool]:
-        """Decide a set, and shrink it if it breaks; return whether it could be tried as long as that takes."""
-        shrinker = Shrinker(self.space.alphabet, self.evidence, self.holds)
-        standing = yield from shrinker.decide(_trial(candidate), SCREENED)
+        """Decide a set, and leave out of it what it breaks without; return whether it could be tried so long."""
+        standing = yield from self._shrinker.decide(_trial(candidate), SCREENED)
         if standing is Standing.OPEN:
             return False
-        if standing is Standing.HOLDS:
-            self.held.append(candidate.letters)
-        elif standing is Standing.UNDECIDED:
-            self.undecided.append(candidate.letters)
+        if standing is Standing.BREAKS:
+            smaller = yield from self._shrinker.fewer(_trial(candidate))
+            self._broke.append((candidate, smaller))
         else:
-            shrunk = yield from shrinker.shrink(_trial(candidate))
-            self.found.append(Found(shrunk, candidate))
+            kept = {Standing.HOLDS: self.held, Standing.REFUSED: self.refused}.get(standing, self.undecided)
+            kept.append(candidate.letters)
         return True
 
     def _is_settled(self, letters: frozenset[str]) -> bool:
-        return larger_than(letters, self.broken) or larger_than(letters, self.undecided)
+        return breaks_already(self.space.alphabet, letters, self.broken) or larger_than(letters, self.undecided)
 
     def _felt(self) -> dict[str, float]:
         names = self.space.alphabet.letters

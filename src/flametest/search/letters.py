@@ -43,11 +43,10 @@ class Letter:
         levels: its strengths, the strongest first; at least one.
         func, module: the action that injects it.
         lasts: whether it lasts until it is healed.
-        targets: how many objects it hits.
+        targets: how many objects it hits at least; a node's pods are known on the cluster only.
         pods: how many of the part's pods it takes at its strongest; 0 where it takes none.
         nodes: how many nodes it hits.
-        pods_share_max: the share of the part's pods that its experiment allows.
-        path: what users ask for that needs the part; empty where none is known to.
+        targets_max, pods_share_max: the blast radius that its own experiment states.
         source: where the fault was found: an experiment's file, or ``needs graph``.
     """
 
@@ -62,8 +61,8 @@ class Letter:
     targets: int = 1
     pods: int = 0
     nodes: int = 0
+    targets_max: int = 5
     pods_share_max: float = 0.5
-    path: str = ""
     source: str = ""
 
 

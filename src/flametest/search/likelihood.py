@@ -101,8 +101,8 @@ def _links(letters: Sequence[Letter], structure: Structure) -> list[tuple[float,
 def _link(one: Letter, other: Letter, structure: Structure) -> tuple[float, str]:
     """Return how near two faults are, and why one may hit what stands in for the other."""
     if Kind.NODE in (one.kind, other.kind):
-        hit = other if one.kind is Kind.NODE else one
-        if hit.kind in (Kind.REPLICAS, Kind.ROLLOUT):
+        node, hit = (one, other) if one.kind is Kind.NODE else (other, one)
+        if hit.kind in (Kind.REPLICAS, Kind.ROLLOUT) and node.part in ("", hit.part):
             return _NODE_AND_REPLICAS, f"a replacement of {hit.part} needs a node"
         return _NODE_AND_OTHER, f"a node takes pods of others while {hit.part or 'another node'} is hit"
     relation = structure.relation(one.part, other.part)

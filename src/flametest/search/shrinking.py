@@ -51,10 +51,10 @@ class Shrinker:
             if self._evidence.get(trial.key) == before:  # nobody tries any more
                 return Standing.OPEN
 
-    def shrink(self, trial: Trial) -> Generator[tuple[Trial, ...], None, Shrunk]:
-        """Return the smallest form of a trial that is known to break."""
+    def finish(self, trial: Trial) -> Generator[tuple[Trial, ...], None, Shrunk]:
+        """Return the smallest, weakest and shortest form of a trial that is known to break, and what is shown of it."""
         while True:
-            trial = yield from self._fewer(trial)
+            trial = yield from self.fewer(trial)
             trial = yield from self._weaker(trial)
             trial = yield from self._shorter(trial)
             smaller, shrunk = yield from self._proved(trial)
@@ -62,7 +62,7 @@ class Shrinker:
                 return shrunk
             trial = smaller
 
-    def _fewer(self, trial: Trial) -> Generator[tuple[Trial, ...], None, Trial]:
+    def fewer(self, trial: Trial) -> Generator[tuple[Trial, ...], None, Trial]:
         """Leave out one letter after another as long as what is left breaks."""
         for name in sorted(trial.letters):
             if len(trial.doses) == 1:

@@ -11,7 +11,7 @@ from flametest.starter.proxied import proxied_paths
 from flametest.starter.system import Workload
 from flametest.starter.topology import Topology, plain_path
 
-__all__ = ["telling_paths", "user_paths"]
+__all__ = ["needed_by", "telling_paths", "user_paths"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,7 @@ def telling_paths(topology: Topology, paths: Iterable[str]) -> dict[str, str]:
 
     Workloads that no path is seen to need are left out.
     """
-    ways = sorted(_ways(topology), key=lambda way: len(way.path), reverse=True)
-    entry = _Way("/", topology.entry.name if topology.entry is not None else "")
-    taken = {path: next((way for way in ways if way.leads(path)), entry) for path in paths}
-    asked: dict[str, list[str]] = {}
-    for need in topology.dependencies:
-        asked.setdefault(str(need.workload), []).append(need.service)
+    taken, asked = _taken(topology, paths), _asked(topology)
     found: dict[str, str] = {}
     for path, way in taken.items():
         for one in topology.behind.get(way.service, ()):
@@ -51,6 +46,27 @@ def telling_paths(topology: Topology, paths: Iterable[str]) -> dict[str, str]:
         for name in _needed(topology, asked, way):
             found.setdefault(name, path)
     return found
+
+
+def needed_by(topology: Topology, paths: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return the workloads, by their kinds and names, that each of ``paths`` is seen to need."""
+    asked = _asked(topology)
+    return {path: frozenset(_needed(topology, asked, way)) for path, way in _taken(topology, paths).items()}
+
+
+def _taken(topology: Topology, paths: Iterable[str]) -> dict[str, _Way]:
+    """Return which way each path goes."""
+    ways = sorted(_ways(topology), key=lambda way: len(way.path), reverse=True)
+    entry = _Way("/", topology.entry.name if topology.entry is not None else "")
+    return {path: next((way for way in ways if way.leads(path)), entry) for path in paths}
+
+
+def _asked(topology: Topology) -> dict[str, list[str]]:
+    """Return the Services that each workload names, by its kind and name."""
+    asked: dict[str, list[str]] = {}
+    for need in topology.dependencies:
+        asked.setdefault(str(need.workload), []).append(need.service)
+    return asked
 
 
 def _ways(topology: Topology) -> Iterator[_Way]:

@@ -1,0 +1,342 @@
+"""A search, step by step: deploy, look, try, shrink, and keep what was found; stopped at any moment, it can go on."""
+
+import json
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flametest.model.limits import LIMITS_FILE
+from flametest.model.search import (
+    SCHEMA_VERSION,
+    Asked,
+    FoundTold,
+    LetterTold,
+    SearchResult,
+    SetTold,
+    TrialTold,
+    Without,
+)
+from flametest.model.verdict import Limit
+from flametest.report import render_search
+from flametest.run.experiment import read_limits
+from flametest.run.progress import Progress
+from flametest.run.session import Session, SessionOptions
+from flametest.search.alphabet import alphabet_of, chosen, read_folder, written_paths
+from flametest.search.bench import Bench, Terms, described, doses_told
+from flametest.search.candidates import Space
+from flametest.search.errors import SearchError
+from flametest.search.evidence import Outcome
+from flametest.search.experiment import document
+from flametest.search.hunt import Found, Hunt
+from flametest.search.journal import Journal, evidence_of, read_search, saw_of
+from flametest.search.keeping import keep_found
+from flametest.search.letters import Alphabet, Trial, subsets
+from flametest.search.promise import hold_seconds, limits_text, promise_of
+from flametest.search.structure import Structure
+from flametest.search.terrain import structure_of
+from flametest.starter import answering_paths, make_plan, make_topology, read_namespace, user_paths
+
+__all__ = ["SearchOptions", "search"]
+
+_SCREENING_SHARE = 0.7  # of the budget; the rest is for shrinking what was found
+_CONTROL = Trial(())
+_CONTROLS_MAX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """What a search is asked for.
+
+    Attributes:
+        session: the system.
+        output: where experiments of what was found are kept.
+        folder: where everything is kept; of an earlier search, when resuming.
+        resuming: whether an earlier search goes on.
+        promise: as `flametest.search.promise.promise_of` takes it.
+        faults: patterns of names; none for all.
+        paths: what users ask for; none to have it found.
+        size: so many faults at most in one set.
+        is_random: whether candidates come in a random order.
+        seed: of random choices.
+        nodes_max: how many nodes may be hit; None for one on a cluster of one's own, and none elsewhere.
+        budget_seconds: no trial begins later.
+        is_first_enough: whether it ends with the first set that is found.
+        command: the command line.
+    """
+
+    session: SessionOptions
+    output: Path
+    folder: Path
+    resuming: bool
+    promise: tuple[str, ...]
+    faults: tuple[str, ...]
+    paths: tuple[str, ...]
+    size: int
+    is_random: bool
+    seed: int
+    nodes_max: int | None
+    budget_seconds: float
+    is_first_enough: bool
+    command: str
+
+
+def search(options: SearchOptions, progress: Progress) -> SearchResult:
+    """Carry out a search and return what it has found; its folder holds the account and the report.
+
+    Raises:
+        FlametestError: usage, set-up or deployment is at fault; nothing is left running.
+        KeyboardInterrupt: a signal ended it; it can go on from its folder.
+    """
+    limits = read_limits(options.session.project.limits_file)
+    promise = promise_of(options.promise, limits)
+    session = Session(options.session, progress)
+    with ExitStack() as exits:
+        exits.callback(session.close)
+        session.start()
+        searching = _Searching(options, session, promise, progress)
+        try:
+            searching.conduct()
+        finally:
+            searching.keep()
+    return searching.result
+
+
+class _Searching:
+    """One search on one system."""
+
+    def __init__(
+        self, options: SearchOptions, session: Session, promise: tuple[Limit, ...], progress: Progress
+    ) -> None:
+        self._options = options
+        self._progress = progress
+        self._session = session
+        self._began = time.monotonic()
+        alphabet, structure, nodes_max = _terrain(options, session)
+        asked = _asked(options, promise, nodes_max)
+        self._journal = _journal(options, session, asked, alphabet, structure)
+        self._before_seconds = self._journal.result.seconds
+        asked = self._journal.result.asked  # of the search that goes on
+        self._terms = Terms(
+            options.folder, alphabet, structure, asked.promise, asked.hold_seconds, nodes_max, asked.seed, asked.command
+        )
+        shuffled = asked.seed if asked.order == "random" else None
+        space = Space(alphabet, structure, asked.size, nodes_max, shuffled)
+        self._hunt = Hunt(
+            space, evidence_of(self._journal.result), len(asked.hold_seconds), is_first_enough=asked.is_first_enough
+        )
+        self._bench = Bench(session, self._terms)
+
+    @property
+    def result(self) -> SearchResult:
+        """Return what is known so far."""
+        return self._journal.result
+
+    def conduct(self) -> None:
+        """Try what is worth it until all is decided, or the budget is spent."""
+        self._tell_begin()
+        trouble = self._control()
+        if trouble:
+            self._journal.write(replace(self.result, trouble=trouble))
+            return
+        for trials in self._hunt.asking():
+            for trial in trials:
+                if self._may_try():
+                    self._try(trial)
+
+    def keep(self) -> None:
+        """Write what is known: the account, the experiments of what was found, and the report."""
+        hunt = self._hunt
+        found = tuple(self._found_told(one, number) for number, one in enumerate(hunt.found, 1))
+        self._journal.write(
+            replace(
+                self.result,
+                found=found,
+                held=tuple(self._set_told(one) for one in hunt.held),
+                undecided=tuple(self._set_told(one) for one in hunt.undecided),
+                left_out=hunt.left_out(),
+                is_over=hunt.is_over,
+                seconds=round(self._seconds(), 1),
+            )
+        )
+        (self._terms.folder / "report.html").write_text(render_search(self.result), encoding="utf-8")
+
+    def _seconds(self) -> float:
+        return self._before_seconds + time.monotonic() - self._began
+
+    def _may_try(self) -> bool:
+        share = _SCREENING_SHARE if self._hunt.is_screening and not self._options.is_first_enough else 1.0
+        return time.monotonic() - self._began < self._options.budget_seconds * share
+
+    def _control(self) -> str:
+        """Return why nothing can be searched: the promise breaks without any fault; empty when it holds."""
+        for _ in range(_CONTROLS_MAX):
+            told = self._try(_CONTROL)
+            if told.outcome == Outcome.HOLDS:
+                return ""
+        return f"the promise does not hold without any fault, so that no fault can be blamed: {told.sentence}"
+
+    def _try(self, trial: Trial) -> TrialTold:
+        number = len(self.result.trials) + 1
+        words = " and ".join(map(str, doses_told(self._terms.alphabet, trial))) or "no fault"
+        with self._progress.step(f"trial {number}: {words}") as step:
+            told = self._bench.run(trial, number, step.saw)
+            step.saw(f"{told.outcome}: {told.sentence}" if told.outcome != Outcome.HOLDS else _held(told))
+        self._journal.note(told)
+        self._hunt.evidence.add(trial.key, saw_of(told))
+        return told
+
+    def _tell_begin(self) -> None:
+        terms, hunt = self._terms, self._hunt
+        promised = ", ".join(f"{one.criterion} {one.bound} {one.value:g}" for one in terms.promise)
+        self._progress.say(f"promise: {promised}")
+        self._progress.say(
+            f"combines {len(terms.alphabet.letters)} faults, up to {hunt.space.size} at a time: "
+            f"{', '.join(sorted(terms.alphabet.letters))}"
+        )
+        if hunt.evidence.trials:
+            self._progress.say(f"goes on after {hunt.evidence.trials} trials")
+
+    def _set_told(self, letters: frozenset[str]) -> SetTold:
+        counts = self._hunt.evidence.get(Trial.of(letters).key)
+        reason = self._hunt.reasons.get(letters, "")
+        return SetTold(tuple(sorted(letters)), reason, counts.breaks, counts.holds, counts.inconclusive)
+
+    def _found_told(self, found: Found, number: int) -> FoundTold:
+        shrunk, terms = found.shrunk, self._terms
+        trial = shrunk.trial
+        counts = self._hunt.evidence.get(trial.key)
+        last = _last(self.result.trials, trial.key, Outcome.BREAKS)
+        name = _name(trial, number)
+        file = self._write_found(trial, name, is_confirmed=shrunk.is_confirmed)
+        return FoundTold(
+            name=name,
+            doses=doses_told(terms.alphabet, trial),
+            hold_seconds=terms.holds[trial.hold],
+            reason=found.candidate.reason,
+            breaks=counts.breaks,
+            holds=counts.holds,
+            is_confirmed=shrunk.is_confirmed,
+            is_minimal=shrunk.is_minimal,
+            doubts=shrunk.doubts,
+            sentence=last.sentence if last is not None else "",
+            without=tuple(self._without(trial, letters) for letters in subsets(trial.letters)),
+            experiment=str(file.relative_to(terms.folder)),
+            record=last.folder if last is not None else "",
+        )
+
+    def _without(self, trial: Trial, letters: frozenset[str]) -> Without:
+        key = trial.only(letters).key
+        counts = self._hunt.evidence.get(key)
+        last = _last(self.result.trials, key, Outcome.HOLDS)
+        return Without(
+            tuple(sorted(letters)), counts.holds, counts.breaks, last.sentence if last is not None else "not tried"
+        )
+
+    def _write_found(self, trial: Trial, name: str, *, is_confirmed: bool) -> Path:
+        """Write the experiment of a set that breaks, with its limits beside it, and return its file.
+
+        One that is known to break goes among the experiments of the project as well.
+        """
+        terms, access = self._terms, self._session.access
+        folder = terms.folder / "found"
+        folder.mkdir(exist_ok=True)
+        told = described(terms, trial, name, access.namespace, access.url)
+        told = replace(told, description=told.description.replace("A trial of flametest search", "Found to break"))
+        text = json.dumps(document(terms.alphabet, trial, told), indent=2, ensure_ascii=False) + "\n"
+        file = folder / f"{name}.json"
+        file.write_text(text, encoding="utf-8")
+        (folder / LIMITS_FILE).write_text(limits_text(terms.promise), encoding="utf-8")
+        if is_confirmed:
+            keep_found(self._options.output, name, text, terms.promise)
+        return file
+
+
+def _terrain(options: SearchOptions, session: Session) -> tuple[Alphabet, Structure, int]:
+    """Return the faults that can be combined on a system, what decides how, and how many nodes may be hit.
+
+    Raises:
+        FlametestError: there is nothing to combine.
+    """
+    access, project = session.access, options.session.project
+    nodes_max = options.nodes_max
+    if nodes_max is None:
+        nodes_max = 1 if session.cluster.is_own else 0
+    topology = make_topology(read_namespace(session.client, access.namespace))
+    written = read_folder(project.experiments)
+    wanted = options.paths or (*written_paths(written), *user_paths(topology))
+    paths = options.paths or answering_paths(access.url, wanted) or ("/",)
+    # Those that experiments ask for tell more than the root, which stands first where it answers.
+    paths = tuple(sorted(paths, key=lambda one: (one not in wanted, wanted.index(one) if one in wanted else 0)))
+    plan = make_plan(topology, access.url, paths)
+    structure = structure_of(topology, paths)
+    alphabet = chosen(alphabet_of(topology, plan, written, structure, nodes_max), options.faults)
+    if not alphabet.letters:
+        raise SearchError("there is no fault to try", "see what `flametest init` finds of the system")
+    return alphabet, structure, nodes_max
+
+
+def _asked(options: SearchOptions, promise: tuple[Limit, ...], nodes_max: int) -> Asked:
+    return Asked(
+        promise=promise,
+        faults=options.faults,
+        size=options.size,
+        order="random" if options.is_random else "likeliest",
+        seed=options.seed,
+        nodes_max=nodes_max,
+        hold_seconds=hold_seconds(promise),
+        is_first_enough=options.is_first_enough,
+        command=options.command,
+    )
+
+
+def _journal(
+    options: SearchOptions, session: Session, asked: Asked, alphabet: Alphabet, structure: Structure
+) -> Journal:
+    """Return the account of the search: that of the one that goes on, else a new one.
+
+    Raises:
+        SearchError: the earlier search was of other faults.
+    """
+    letters = tuple(
+        LetterTold(one.name, one.title, str(one.kind), one.part, tuple(level.words for level in one.levels), one.source)
+        for one in alphabet.of(alphabet.letters)
+    )
+    if options.resuming:
+        before = read_search(options.folder)
+        if [(one.name, one.levels) for one in before.letters] != [(one.name, one.levels) for one in letters]:
+            changed = sorted({one.name for one in before.letters} ^ {one.name for one in letters})
+            raise SearchError(
+                f"the search in {options.folder} combined other faults: {', '.join(changed[:5]) or 'others'}",
+                "resume it on the system and with the experiments of then, or search from the beginning",
+            )
+        return Journal(options.folder, replace(before, trouble=""))
+    result = SearchResult(
+        schema_version=SCHEMA_VERSION,
+        asked=asked,
+        cluster=session.cluster.name,
+        cluster_note=session.cluster.note,
+        namespace=session.access.namespace,
+        url=session.access.url,
+        letters=letters,
+        letters_left_out=alphabet.left_out,
+        paths={path: tuple(sorted(parts)) for path, parts in structure.paths.items()},
+        started_wall_s=time.time(),
+    )
+    journal = Journal(options.folder, result)
+    journal.write(result)
+    return journal
+
+
+def _last(trials: Iterable[TrialTold], key: str, outcome: Outcome) -> TrialTold | None:
+    return next((one for one in reversed(tuple(trials)) if one.key == key and one.outcome == outcome), None)
+
+
+def _name(trial: Trial, number: int) -> str:
+    name = "-and-".join(sorted(trial.letters))
+    return f"found-{name}" if len(name) <= 80 else f"found-{number}"
+
+
+def _held(told: TrialTold) -> str:
+    return f"holds, {told.strain:.0%} of what is promised was used up"

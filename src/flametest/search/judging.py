@@ -1,0 +1,86 @@
+"""What a trial has shown of a promise, from its measured record. Pure.
+
+A trial breaks the promise when a promised figure misses its limit, and keeps it when all of them are known and held.
+Both take a record that can be trusted, and stock Chaos Toolkit that came to the same end, since what is found has to be
+repeated by it. Everything else is inconclusive.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flametest.model.result import ScenarioResult
+from flametest.model.verdict import Bound, Criterion, Limit, Verdict
+from flametest.search.evidence import Outcome, Saw
+
+__all__ = ["Judged", "judged"]
+
+# Whether service is steady again takes longer to tell than a trial lasts, and it is no part of the promise; what the
+# hypothesis found is compared with it below.
+_NOT_ASKED = frozenset({"steady_again", "hypothesis_held"})
+_AFTERWARDS = frozenset({"write_anomalies", "connections_admitted"})  # read back when the experiment is over
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The outcome of a trial, its figures by criterion, and what happened in a sentence."""
+
+    saw: Saw
+    figures: dict[str, float | None]
+    sentence: str
+
+
+def judged(scenario: ScenarioResult, promise: Sequence[Limit], *, deviated: bool) -> Judged:
+    """Return what a trial has shown.
+
+    Args:
+        scenario: its measured record, judged by the promise alone.
+        promise: the limits.
+        deviated: whether stock Chaos Toolkit found the promise broken.
+    """
+    criteria = {one.name: one for one in scenario.criteria}
+    kept = [(limit, criteria.get(limit.criterion)) for limit in promise]
+    figures = {limit.criterion: one.value if one is not None else None for limit, one in kept}
+    missed = [one for _, one in kept if one is not None and one.verdict is Verdict.FAILED]
+    if doubt := _doubt(scenario, kept, missed, deviated=deviated):
+        return Judged(Saw(Outcome.INCONCLUSIVE), figures, doubt)
+    if missed:
+        return Judged(Saw(Outcome.BREAKS, 1.0), figures, "; ".join(_told(one) for one in missed))
+    strain = max((_strain(limit, one) for limit, one in kept if one is not None), default=0.0)
+    return Judged(Saw(Outcome.HOLDS, round(strain, 3)), figures, scenario.sentence)
+
+
+def _doubt(
+    scenario: ScenarioResult,
+    kept: Sequence[tuple[Limit, Criterion | None]],
+    missed: Sequence[Criterion],
+    *,
+    deviated: bool,
+) -> str:
+    """Return why a trial proves nothing; empty when it does."""
+    for check in scenario.checks:
+        if check.verdict is Verdict.INCONCLUSIVE and check.name not in _NOT_ASKED:
+            return f"{check.title[:1].lower()}{check.title[1:]}: {check.detail}"
+    live = [one for one in missed if one.name not in _AFTERWARDS]
+    if bool(live) != deviated:
+        found = "broken" if deviated else "kept"
+        return f"chaos run found the promise {found}, and the whole record does not: {scenario.sentence}"
+    if not missed:
+        for limit, one in kept:
+            if one is None or one.verdict is not Verdict.PASSED:
+                return f"{limit.criterion} could not be measured{f': {one.reason}' if one is not None else ''}"
+    return ""
+
+
+def _strain(limit: Limit, found: Criterion) -> float:
+    """Return which share of a limit a figure has used up."""
+    if found.value is None:
+        return 0.0
+    if limit.bound is Bound.AT_MOST:
+        share = found.value / limit.value if limit.value else float(found.value > 0)
+    else:
+        share = (1 - found.value) / (1 - limit.value) if limit.value < 1 else float(found.value < 1)
+    return min(max(share, 0.0), 1.0)
+
+
+def _told(criterion: Criterion) -> str:
+    return f"{criterion.title.lower()}: {criterion.reason}"

@@ -78,6 +78,8 @@ def _alone(letter: Letter, structure: Structure) -> str:
         return f"nothing is known to stand in for {part.name}"
     if letter.kind is Kind.DEGRADED:
         return f"whoever asks {part.name} has to wait or to try again"
+    if letter.kind is Kind.NODE:
+        return f"pods of a node that carries one of {part.name} have to start elsewhere"
     if letter.kind is Kind.ROLLOUT:
         return f"every pod of {part.name} is replaced or joined in an orderly way"
     left = max(part.replicas - letter.pods, 0)

@@ -49,9 +49,18 @@ def telling_paths(topology: Topology, paths: Iterable[str]) -> dict[str, str]:
 
 
 def needed_by(topology: Topology, paths: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Return the workloads, by their kinds and names, that each of ``paths`` is seen to need."""
-    asked = _asked(topology)
-    return {path: frozenset(_needed(topology, asked, way)) for path, way in _taken(topology, paths).items()}
+    """Return the workloads, by their kinds and names, that each of ``paths`` is seen to need.
+
+    What passes requests on may ask others beside the Service at the end of a way, such as one that stands in for it;
+    those to which another way leads are not among them.
+    """
+    asked, ends = _asked(topology), {way.service for way in _ways(topology)}
+    found: dict[str, frozenset[str]] = {}
+    for path, way in _taken(topology, paths).items():
+        beside = {one for workload in way.through for one in asked.get(str(workload), ())} - ends
+        ways = [way, *(_Way(path, service) for service in sorted(beside))]
+        found[path] = frozenset(name for one in ways for name in _needed(topology, asked, one))
+    return found
 
 
 def _taken(topology: Topology, paths: Iterable[str]) -> dict[str, _Way]:

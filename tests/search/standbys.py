@@ -1,4 +1,4 @@
-"""Systems of a few web servers whose smallest breaking sets are known: a front that asks a primary, then its standbys."""
+"""Systems of web servers whose smallest breaking sets are known: a front that asks a primary, then its standbys."""
 
 from pathlib import Path
 

@@ -24,6 +24,7 @@ from flametest.run.bookkeeper import Bookkeeper
 from flametest.run.chaostoolkit import run_chaos
 from flametest.run.experiment import Experiment, load_experiment
 from flametest.run.folder import RunFolder, RunInputs, stamp
+from flametest.run.halting import Halt
 from flametest.run.rehearsal import aim_all
 from flametest.run.selftest import SELF_TEST_FILE, write_self_test
 from flametest.run.session import Session
@@ -70,11 +71,12 @@ class Terms:
 
 
 class Bench:
-    """Runs trials on the system of a session."""
+    """Runs trials on the system of a session; ``halt`` tells whether they are to be stopped."""
 
-    def __init__(self, session: Session, terms: Terms) -> None:
+    def __init__(self, session: Session, terms: Terms, halt: Halt) -> None:
         self._session = session
         self._terms = terms
+        self._halt = halt
         self._aimed: set[str] = set()
 
     def run(self, trial: Trial, number: int, saw: Callable[[str], None]) -> TrialTold:
@@ -136,7 +138,7 @@ class Bench:
         writes = any(one.criterion == _WRITES for one in self._terms.promise)
         keeper = Bookkeeper(access.url, writes, access.environment(os.environ))
         with keeper.writing(experiment.name, self._terms.seed + number, own) if writes else nullcontext():
-            outcome = run_chaos(experiment.path, own / "journal.json", environment, saw)
+            outcome = run_chaos(experiment.path, own / "journal.json", environment, saw, self._halt)
         if outcome.reason:
             folder.note(ExperimentStopped(stamp(), experiment.name, outcome.reason))
         if writes and keeper.has_written:

@@ -21,6 +21,7 @@ from flametest.model.search import (
 from flametest.model.verdict import Limit
 from flametest.report import render_search
 from flametest.run.experiment import read_limits
+from flametest.run.halting import Halt
 from flametest.run.progress import Progress
 from flametest.run.session import Session, SessionOptions
 from flametest.search.alphabet import alphabet_of, chosen, read_folder, written_paths
@@ -126,7 +127,7 @@ class _Searching:
         self._hunt = Hunt(
             space, evidence_of(self._journal.result), len(asked.hold_seconds), is_first_enough=asked.is_first_enough
         )
-        self._bench = Bench(session, self._terms)
+        self._bench = Bench(session, self._terms, Halt())
 
     @property
     def result(self) -> SearchResult:

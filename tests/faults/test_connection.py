@@ -1,5 +1,11 @@
 """Whether a pod can connect: what was tried is one thing, what could not be tried another, and it is told why."""
 
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +18,7 @@ from flametest.kube.errors import ApiRejectedError
 from flametest.kube.execute import Executed
 from flametest.kube.pods import default_container
 from flametest.kube.resources import PODS, SERVICES
+from tests.addresses import own_address
 from tests.faults.conftest import pod
 
 NS = "flametest"
@@ -88,3 +95,56 @@ def test_the_main_container_is_the_annotated_one_if_it_is_there_else_the_first(
     spec = {"containers": [{"name": "proxy"}, {"name": "web"}], "initContainers": [{"name": "setup"}]}
     annotations = {"kubectl.kubernetes.io/default-container": annotation} if annotation else None
     assert default_container({"metadata": {"annotations": annotations}, "spec": spec}) == expected
+
+
+BASH_WITHOUT_CONNECTIONS = """#!/bin/sh
+echo "bash: line 1: /dev/tcp/$1: No such file or directory" >&2; exit 1
+"""
+
+
+@pytest.mark.parametrize(
+    "tools", [["bash", "timeout"], ["python3"], ["bash without connections", "timeout", "python3"]]
+)
+def test_what_an_image_has_tells_a_connection_that_is_accepted_from_one_that_is_refused(
+    client: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tools: list[str]
+) -> None:
+    _run_commands_here(monkeypatch, _folder_of_tools(tmp_path, tools))
+    with socket.create_server((own_address("connection"), 0)) as listening:
+        address, port = listening.getsockname()
+        assert try_to_reach(client, (NS, "api-0"), address, port).outcome is Reach.CONNECTED
+    assert try_to_reach(client, (NS, "api-0"), address, port).outcome is Reach.FAILED
+
+
+@pytest.mark.parametrize("tools", [[], ["bash"], ["bash without connections", "timeout"]])
+def test_an_image_without_a_tool_that_connects_is_told_as_such(
+    client: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tools: list[str]
+) -> None:
+    _run_commands_here(monkeypatch, _folder_of_tools(tmp_path, tools))
+    found = try_to_reach(client, (NS, "api-0"), own_address("connection"), 9)
+    assert (found.outcome, found.reason) == (Reach.UNKNOWN, "its image has neither python3 nor nc nor bash")
+
+
+def _folder_of_tools(folder: Path, tools: list[str]) -> Path:
+    for tool in tools:
+        name, _, lacking = tool.partition(" ")
+        if lacking:
+            (folder / name).write_text(BASH_WITHOUT_CONNECTIONS)
+            (folder / name).chmod(0o755)
+        else:
+            found = sys.executable if name == "python3" else shutil.which(name)
+            assert found is not None
+            (folder / name).symlink_to(found)
+    return folder
+
+
+def _run_commands_here(monkeypatch: pytest.MonkeyPatch, tools: Path) -> None:
+    """Run what is meant for a pod on this machine, with no other tools than these on its PATH."""
+
+    def execute(_client: Any, _pod: tuple[str, str], command: list[str], **_: Any) -> Executed:
+        shell = shutil.which(command[0])
+        assert shell is not None
+        environment = {**os.environ, "PATH": str(tools)}
+        done = subprocess.run([shell, *command[1:]], env=environment, capture_output=True, text=True, check=False)
+        return Executed(done.returncode, done.stdout + done.stderr)
+
+    monkeypatch.setattr("flametest.faults.connection.execute", execute)

@@ -1,6 +1,6 @@
 """Whether a TCP connection can be made from inside a pod: the proof of what no API object shows.
 
-It uses what the image of the pod's main container has: python3, nc, or bash. One without any of them cannot tell, nor
+It uses what the image of the pod's main container has: bash, python3, or nc. One without any of them cannot tell, nor
 can a pod in which nothing can be run; that is told with its reason, and is no sign that there is no connection.
 """
 
@@ -20,13 +20,18 @@ CONNECT_SECONDS = 2
 PODS_TRIED_MAX = 6  # one of each workload; more would only cost time
 
 _NOT_FOUND = 127
+# The cheapest first: it runs beside the service and within its limits. A shell costs 4 ms of CPU, Python 36. A bash
+# that was built without connections looks for a file, and decides nothing.
 _SCRIPT = f"""
+if command -v bash >/dev/null && command -v timeout >/dev/null; then
+  told=$(timeout {CONNECT_SECONDS} bash -c ": </dev/tcp/$1/$2" 2>&1) && exit 0
+  case $told in *'No such file'*) ;; *) exit 1;; esac
+fi
 if command -v python3 >/dev/null; then
   exec python3 -c 'import socket, sys
 try: socket.create_connection((sys.argv[1], int(sys.argv[2])), {CONNECT_SECONDS}).close()
 except OSError: sys.exit(1)' "$1" "$2"
 elif command -v nc >/dev/null; then nc -w {CONNECT_SECONDS} "$1" "$2" </dev/null >/dev/null 2>&1 || exit 1
-elif command -v bash >/dev/null; then timeout {CONNECT_SECONDS} bash -c ": </dev/tcp/$1/$2" 2>/dev/null || exit 1
 else exit {_NOT_FOUND}; fi
 """
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from scripts.cluster.images import unpack_images
 from scripts.cluster.machines import command_inside, end_all, is_running, process_of
 from scripts.cluster.parts import apply, start_control_plane, start_worker, wait_until_ready
 from scripts.cluster.plan import CONTEXT, ClusterError, Machine, Plan
@@ -35,8 +36,7 @@ def main() -> int:
         elif options.command == "enter":
             _enter(options.state, options.machine, options.line)
         else:
-            end_all(options.state)
-            shutil.rmtree(options.state, ignore_errors=True)
+            _down(options.state, options.images)
     except ClusterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -48,17 +48,35 @@ def _up(plan: Plan) -> None:
     plan.check()
     if is_running(plan.state):
         raise ClusterError(f"a cluster runs in {plan.state}; remedy: python -m scripts.cluster down")
-    shutil.rmtree(plan.state, ignore_errors=True)
-    plan.state.mkdir(mode=0o700, parents=True)
+    _remove(plan, keeping=plan.unpacked)
+    plan.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         _timed("control plane", lambda: start_control_plane(plan))
-        _timed(f"{plan.workers} workers, {len(plan.archives)} archives of images each", lambda: _start_workers(plan))
+        _timed(f"{len(plan.archives)} archives of images", lambda: unpack_images(plan))
+        _timed(f"{plan.workers} workers", lambda: _start_workers(plan))
         _timed("names, volumes, metrics", lambda: apply(plan, _ADDONS.read_text()))
         _timed("all Ready", lambda: wait_until_ready(plan))
     except BaseException:
         end_all(plan.state)
         raise
     print(f"context {CONTEXT} of {plan.kubeconfig}; nodes at {', '.join(node.address for node in plan.nodes)}")
+
+
+def _down(state: Path, images: bool) -> None:
+    """End everything, and remove the folder, unpacked images only where that is asked for."""
+    plan = Plan(state, Path(), Path(), 0)
+    end_all(state)
+    _remove(plan, keeping=None if images else plan.unpacked)
+
+
+def _remove(plan: Plan, keeping: Path | None) -> None:
+    for entry in plan.state.glob("*"):
+        if entry.is_dir() and entry != keeping:
+            shutil.rmtree(entry)
+        elif entry.is_file():
+            entry.unlink()
+    if plan.state.is_dir() and not any(plan.state.iterdir()):
+        plan.state.rmdir()
 
 
 def _start_workers(plan: Plan) -> None:
@@ -92,7 +110,8 @@ def _parsed() -> argparse.Namespace:
     up.add_argument("--programs", type=_absolute, required=True, help="folder with the programs of Kubernetes")
     up.add_argument("--images", type=_absolute, required=True, help="folder with archives of images (*.tar)")
     up.add_argument("--workers", type=int, default=2, help="nodes beside the control plane (default: %(default)s)")
-    commands.add_parser("down", help="end it, and remove its folder")
+    down = commands.add_parser("down", help="end it, and remove its folder but for unpacked images")
+    down.add_argument("--images", action="store_true", help="remove unpacked images as well")
     enter = commands.add_parser("enter", help="run a command in a machine")
     enter.add_argument("machine", help="control, node-1, node-2, ...")
     enter.add_argument("line", nargs="*", metavar="COMMAND", help="default: bash")

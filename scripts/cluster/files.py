@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scripts.cluster.plan import ADMIN_TOKEN, CONTEXT, ClusterError, Machine, Plan
 
-__all__ = ["write_control_files", "write_node_files"]
+__all__ = ["containerd_file", "write_control_files", "write_node_files"]
 
 _DNS_ADDRESS = "10.96.0.10"
 
@@ -27,10 +27,36 @@ def write_node_files(plan: Plan, node: Machine) -> None:
     folder = plan.folder(node)
     (folder / "cni").mkdir()
     (folder / "cni" / "10-bridge.conflist").write_text(json.dumps(_network(node), indent=2))
-    (folder / "containerd.toml").write_text(_containerd(plan, folder))
+    (folder / "containerd.toml").write_text(containerd_file(plan, node, folder / "containerd"))
     (folder / "kubelet.yaml").write_text(json.dumps(_kubelet(node, folder), indent=2))  # JSON is YAML
     (folder / "resolv.conf").write_text("")
     _write_private(folder / "kubeconfig", _kubeconfig(plan, node.name, node.token))
+
+
+def containerd_file(plan: Plan, machine: Machine, root: Path) -> str:
+    """The configuration of a machine's containerd, which keeps images and containers in ``root``.
+
+    Scores for the kernel's OOM killer are limited to those that this user may give.
+    """
+    folder = plan.folder(machine)
+    return f"""version = 3
+root = "{root}"
+state = "/run/containerd"
+[grpc]
+  address = "{folder}/containerd.sock"
+[plugins."io.containerd.cri.v1.images".pinned_images]
+  sandbox = "registry.k8s.io/pause:3.10"
+[plugins."io.containerd.cri.v1.runtime"]
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.cri.v1.runtime".cni]
+    bin_dirs = ["/usr/lib/cni", "/opt/cni/bin"]
+    conf_dir = "{folder}/cni"
+  [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+      SystemdCgroup = false
+      BinaryName = "{plan.program("runc")}"
+"""
 
 
 def _make_front_proxy_certificates(folder: Path) -> None:
@@ -65,28 +91,6 @@ def _network(node: Machine) -> dict[str, object]:
     bridge = {"type": "bridge", "bridge": "pods", "isGateway": True, "hairpinMode": True, "ipam": addresses}
     ports = {"type": "portmap", "capabilities": {"portMappings": True}}
     return {"cniVersion": "1.0.0", "name": "pods", "plugins": [bridge, ports]}
-
-
-def _containerd(plan: Plan, folder: Path) -> str:
-    """Its configuration; scores for the kernel's OOM killer are limited to those that this user may give."""
-    return f"""version = 3
-root = "{folder}/containerd"
-state = "/run/containerd"
-[grpc]
-  address = "{folder}/containerd.sock"
-[plugins."io.containerd.cri.v1.images".pinned_images]
-  sandbox = "registry.k8s.io/pause:3.10"
-[plugins."io.containerd.cri.v1.runtime"]
-  restrict_oom_score_adj = true
-  [plugins."io.containerd.cri.v1.runtime".cni]
-    bin_dirs = ["/usr/lib/cni", "/opt/cni/bin"]
-    conf_dir = "{folder}/cni"
-  [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
-    runtime_type = "io.containerd.runc.v2"
-    [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
-      SystemdCgroup = false
-      BinaryName = "{plan.program("runc")}"
-"""
 
 
 def _kubelet(node: Machine, folder: Path) -> dict[str, object]:

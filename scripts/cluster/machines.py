@@ -11,7 +11,17 @@ from pathlib import Path
 
 from scripts.cluster.plan import ClusterError, Machine, Plan
 
-__all__ = ["command_inside", "end_all", "inside", "is_running", "process_of", "start", "start_program", "wait_for"]
+__all__ = [
+    "command_inside",
+    "end_all",
+    "has_process",
+    "inside",
+    "is_running",
+    "process_of",
+    "start",
+    "start_program",
+    "wait_for",
+]
 
 _ROOT = Path(__file__).parents[2]
 _START_SECONDS = 30.0
@@ -59,6 +69,12 @@ def inside(plan: Plan, machine: Machine, *command: str) -> None:
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ClusterError(f"{machine.name}: {' '.join(command)}: {(done.stderr or done.stdout).strip()}")
+
+
+def has_process(plan: Plan, machine: Machine, name: str) -> bool:
+    """Whether a program of this name runs in the machine."""
+    line = command_inside(process_of(plan, machine), ["pgrep", "--exact", name])
+    return subprocess.run(line, stdout=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def start_program(plan: Plan, machine: Machine, name: str, *arguments: str) -> None:

@@ -8,13 +8,13 @@ import urllib.request
 from pathlib import Path
 
 from scripts.cluster import files, network
+from scripts.cluster.images import give_images, start_containerd
 from scripts.cluster.machines import start, start_program, wait_for
 from scripts.cluster.plan import ADMIN_TOKEN, PODS, SERVICES, ClusterError, Machine, Plan
 
 __all__ = ["apply", "kubectl", "start_control_plane", "start_worker", "wait_until_ready"]
 
 _API_SECONDS = 120.0
-_CONTAINERD_SECONDS = 60.0
 _READY_SECONDS = 300
 _STORE = "http://127.0.0.1:2379"
 
@@ -43,10 +43,8 @@ def start_worker(plan: Plan, node: Machine) -> None:
     network.plug_in(plan, node)
     files.write_node_files(plan, node)
     apply(plan, _node(node))
-    start_program(plan, node, "containerd", f"--config={folder / 'containerd.toml'}")
-    wait_for((folder / "containerd.sock").exists, f"see {folder / 'containerd.log'}", _CONTAINERD_SECONDS)
-    for archive in plan.archives:
-        _import(plan, folder, archive)
+    give_images(plan, node)
+    start_containerd(plan, node)
     own = f"--kubeconfig={folder / 'kubeconfig'}"
     named = f"--hostname-override={node.name}"
     configured = f"--config={folder / 'kubelet.yaml'}"
@@ -149,10 +147,3 @@ def _node(node: Machine) -> str:
     """The node as the kubelet will find it: with its range of pod addresses, which nobody else allots here."""
     metadata = {"name": node.name, "labels": {"kubernetes.io/hostname": node.name}}
     return json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {"podCIDR": node.pods}})
-
-
-def _import(plan: Plan, folder: Path, archive: Path) -> None:
-    line = [plan.program("ctr"), f"--address={folder}/containerd.sock", "--namespace=k8s.io", "images", "import"]
-    done = subprocess.run([*line, str(archive)], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ClusterError(f"{archive.name}: {done.stderr.strip()}")

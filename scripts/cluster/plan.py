@@ -91,6 +91,11 @@ class Plan:
         """Archives of images, as of `docker save`, which every worker gets."""
         return tuple(sorted(self.images.glob("*.tar")))
 
+    @property
+    def unpacked(self) -> Path:
+        """What containerd makes of the archives, which outlives the cluster."""
+        return self.state / "images"
+
     def folder(self, machine: Machine) -> Path:
         """The folder of a machine, in the state folder."""
         return self.state / machine.name

@@ -2,7 +2,10 @@
 
 import copy
 import itertools
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +27,7 @@ from flametest.kube.resources import (
     Resource,
 )
 from flametest.sandbox.launch import SandboxOptions, start
-from tests.faults.system import NODE_PORT_ADDRESS, READY_SECONDS, ROOT, System
+from tests.faults.system import GIVEN_CLUSTER, NODE_PORT_ADDRESS, READY_SECONDS, ROOT, System
 
 NAMESPACE = "flametest"
 _LISTED = (
@@ -151,13 +154,23 @@ def client() -> Any:
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     home = tmp_path_factory.mktemp("home")
+    with _given(home) if GIVEN_CLUSTER in os.environ else _of_sandbox(home) as deployed, deployed.client as client:
+        client.apply(ROOT / "manifests")
+        client.wait_ready("flametest", READY_SECONDS)
+        yield deployed
+
+
+@contextmanager
+def _of_sandbox(home: Path) -> Iterator[System]:
     images = ROOT / "manifests" / "images.toml"
     sandbox = start(SandboxOptions(home=home, node_port_address=NODE_PORT_ADDRESS, images_file=images))
     try:
-        deployed = System(sandbox, home)
-        with deployed.client as client:
-            client.apply(ROOT / "manifests")
-            client.wait_ready("flametest", READY_SECONDS)
-            yield deployed
+        yield System(sandbox.kubeconfig, sandbox.context, home)
     finally:
         sandbox.stop()
+
+
+@contextmanager
+def _given(home: Path) -> Iterator[System]:
+    kubeconfig, context, url = os.environ[GIVEN_CLUSTER].split(",")
+    yield System(Path(kubeconfig), context, home, url)

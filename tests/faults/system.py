@@ -17,29 +17,33 @@ from flametest.faults.undo import UndoJournal
 from flametest.faults.wrapper import InjectionOptions, Injector
 from flametest.kube import KubeClient, connect
 from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, NODES, PODS, SERVICES, STATEFUL_SETS
-from flametest.sandbox.launch import Sandbox
 from tests.addresses import own_address
 from tests.faults.driver import Ending
 
-__all__ = ["NODE_PORT_ADDRESS", "READY_SECONDS", "ROOT", "System", "wait_until"]
+__all__ = ["GIVEN_CLUSTER", "NODE_PORT_ADDRESS", "READY_SECONDS", "ROOT", "System", "wait_until"]
 
 ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).parent / "driver.py"
 NODE_PORT_ADDRESS = own_address("faults")
+URL = f"http://{NODE_PORT_ADDRESS}:30080"
 READY_SECONDS = 90.0
+GIVEN_CLUSTER = "TESTED_CLUSTER"
+"""The variable that names a cluster to test on in place of a sandbox: KUBECONFIG,CONTEXT,URL. It runs the images of the
+manifests, and has neither the namespace nor anybody else in it."""
 
 
 class System:
     """The deployed system, and drivers that inject into it."""
 
-    def __init__(self, sandbox: Sandbox, home: Path) -> None:
+    def __init__(self, kubeconfig: Path, context: str, home: Path, url: str = URL) -> None:
         self.home = home
-        self.client: KubeClient = connect(sandbox.kubeconfig, sandbox.context)
+        self.client: KubeClient = connect(kubeconfig, context)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "FLAMETEST"))},
-            "KUBECONFIG": str(sandbox.kubeconfig),
-            "KUBERNETES_CONTEXT": sandbox.context,
-            "FLAMETEST_URL": f"http://{NODE_PORT_ADDRESS}:30080",
+            "KUBECONFIG": str(kubeconfig),
+            "KUBERNETES_CONTEXT": context,
+            "FLAMETEST_KNOWN_CONTEXT": context,
+            "FLAMETEST_URL": url,
             "FLAMETEST_NODE_PORT_ADDRESS": NODE_PORT_ADDRESS,
             "FLAMETEST_HOME": str(home),
         }

@@ -8,6 +8,7 @@ from collections import Counter
 
 from flametest.model.comparison import Change
 from flametest.model.events import Phase, Target
+from flametest.model.faults import FaultFigures
 from flametest.model.measures import (
     Availability,
     Bracket,
@@ -45,6 +46,7 @@ __all__ = [
     "hostile_result",
     "inconclusive_result",
     "long_result",
+    "overlapping_result",
     "passed_result",
     "scenario",
     "suite_result",
@@ -471,6 +473,36 @@ def full_result() -> Result:
 
 
 @functools.cache
+def overlapping_result() -> Result:
+    """Return a run of one scenario with three faults, two of which lasted at the same time."""
+    one = passed_result().scenarios[0]
+
+    def fault(name: str, kind: str, span: tuple[float, float | None], outage: Outage | None) -> FaultFigures:
+        return FaultFigures(
+            name=name,
+            fault=kind,
+            targets=(Target("Service", "flametest", "logic", f"uid-of-{name}"),),
+            injected_seconds=span[0],
+            uncertainty_seconds=0.004,
+            proved=name != "lost-pod",
+            evidence=f"{name} was seen",
+            healed_seconds=span[1],
+            until_seconds=12.0,
+            together_with=("redis-away", "slow-logic") if name == "lost-pod" else (),
+            outage=outage,
+            stages=one.stages[:3],
+        )
+
+    felt = Outage(Bracket(1.1, 1.3), Bracket(1.1, 1.3), (), 0.02, 0.004, True)
+    unfelt = Outage(None, None, (), 0.02, 0.004, True)
+    faults = (
+        fault("slow-logic", "edge", (0.0, 8.0), unfelt),
+        fault("redis-away", "dependency_outage", (2.5, 6.0), felt),
+        fault("lost-pod", "terminate_pods", (4.0, None), None),
+    )
+    return dataclasses.replace(passed_result(), scenarios=(dataclasses.replace(one, faults=faults),))
+
+
 def inconclusive_result() -> Result:
     """Return a run that never became steady, and whose second scenario injected nothing."""
     return _result(

@@ -15,6 +15,7 @@ from tests.report.sample_result import (
     failed_result,
     full_result,
     inconclusive_result,
+    overlapping_result,
     passed_result,
     suite_result,
 )
@@ -31,6 +32,7 @@ RESULTS: dict[str, Callable[[], Result]] = {
     "failed": failed_result,
     "inconclusive": inconclusive_result,
     "full": full_result,
+    "overlapping": overlapping_result,
 }
 WCAG_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # What a reader waits for: until the page is laid out and painted, in milliseconds since it was asked for.
@@ -191,3 +193,18 @@ def test_pointing_at_a_chart_reads_out_its_values(opened: Callable[..., Any], na
     readout = page.locator(".readout").first.inner_text()
     assert "offered/s" in readout
     assert "p99, ms" in readout
+
+
+def test_each_of_several_faults_has_its_band_its_name_and_its_row(opened: Callable[..., Any]) -> None:
+    page = opened("overlapping", java_script_enabled=False)
+    assert page.locator("#scenario-1-faults").is_visible()
+    names = ["slow-logic", "redis-away", "lost-pod"]
+    key = page.locator("svg[aria-labelledby^='scenario-1-w-faults']")
+    assert [key.locator("text", has_text=name).count() for name in names] == [1, 1, 1]
+    fills = {rect.get_attribute("fill") for rect in key.locator("rect").all()}
+    assert {f"url(#pattern-fault-{number})" for number in (1, 2, 3)} <= fills
+    described = (key.locator("desc").text_content() or "").replace("\N{NO-BREAK SPACE}", " ")
+    assert "redis-away from +2.5 s to +6 s" in described
+    table = page.locator("table", has_text="Each fault by itself")
+    assert table.locator("tbody th").all_inner_texts() == names
+    assert "was not healed" in table.locator("tbody tr").nth(2).inner_text()

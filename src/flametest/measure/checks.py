@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from flametest.measure.apart import proves
 from flametest.measure.contradictions import answers_known, views_agree, watches_current
 from flametest.measure.figures import Figures
 from flametest.measure.load import generator_able, generator_sound, load_achieved, load_exceeded, of_workers
@@ -77,23 +78,26 @@ def _fault(history: History) -> _Finding:
     if not injected:
         return Verdict.INCONCLUSIVE, "nothing was injected"
     proofs = history.of(FaultProved)
-    missing = [_numbered(fault, injected) for fault in injected if not any(_is_of(proof, fault) for proof in proofs)]
+    missing = [_numbered(fault, injected) for fault in injected if not any(proves(proof, fault) for proof in proofs)]
     if missing:
         return Verdict.INCONCLUSIVE, f"no evidence that {', '.join(dict.fromkeys(missing))} took effect"
-    refuted = [(fault, proof) for fault in injected for proof in proofs if _is_of(proof, fault) and not proof.proved]
+    refuted = [(fault, proof) for fault in injected for proof in proofs if proves(proof, fault) and not proof.proved]
     if refuted:
         fault, proof = refuted[0]
         return Verdict.INCONCLUSIVE, f"{_numbered(fault, injected)} was not proven: {proof.evidence}"
-    return Verdict.PASSED, "; ".join(proof.evidence for proof in proofs)
+    return Verdict.PASSED, "; ".join(_proof_words(proof, injected) for proof in proofs)
 
 
-def _is_of(proof: FaultProved, fault: FaultInjected) -> bool:
-    """Return whether a proof is that of an injection; records without numbers know the fault's name only."""
-    return (proof.injection, proof.fault) == (fault.injection, fault.fault)
+def _proof_words(proof: FaultProved, injected: Sequence[FaultInjected]) -> str:
+    """Return the evidence, after the fault's name where there are several."""
+    names = [fault.name for fault in injected if proves(proof, fault)]
+    return f"{names[0]}: {proof.evidence}" if len(injected) > 1 and any(names) else proof.evidence
 
 
 def _numbered(fault: FaultInjected, injected: Sequence[FaultInjected]) -> str:
-    """Return an injection's name, with its place among several of the same fault."""
+    """Return an injection's name; in records without names its kind, with its place among several of the same."""
+    if fault.name:
+        return fault.name
     same = [one for one in injected if one.fault == fault.fault]
     if len(same) == 1 or not fault.injection:
         return fault.fault

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from flametest.measure.answers import answer_counts, unhandled_errors
+from flametest.measure.apart import faults_apart
 from flametest.measure.availability import availability
 from flametest.measure.distribution import compared_shares, distribution, max_over_mean_uncertainty
 from flametest.measure.latency import latency_summary
@@ -20,6 +21,7 @@ from flametest.measure.stages import Moments, recovery_moments, recovery_stages
 from flametest.measure.steady import is_underloaded, steady_state
 from flametest.measure.timeline import Demand, Timeline, demand, phase_bounds, timeline
 from flametest.model.events import Phase
+from flametest.model.faults import FaultFigures
 from flametest.model.history import History
 from flametest.model.measures import AnswerCount, Availability, Distribution, LatencySummary, Outage, Stage, SteadyState
 from flametest.model.samples import Lane
@@ -79,6 +81,7 @@ class Figures:
         answers: what users got; before a fault, since the start.
         latency: one entry a phase.
         distribution: one entry a phase and kind of connections.
+        faults: each fault by itself, in the order of injection; empty where there are fewer than two.
     """
 
     by_name: Mapping[str, Figure]
@@ -94,6 +97,7 @@ class Figures:
     answers: tuple[AnswerCount, ...]
     latency: tuple[LatencySummary, ...]
     distribution: tuple[Distribution, ...]
+    faults: tuple[FaultFigures, ...] = ()
 
     def value(self, name: str) -> float | None:
         """Return the figure called ``name``; None when it could not be measured, or not yet.
@@ -155,6 +159,7 @@ def figures(history: History, samples: Samples, workload: str, objectives: Objec
         answers=answer_counts(affected),
         latency=tuple(latency_summary(phase, asked.samples.sent_between(start, end)) for phase, start, end in phases),
         distribution=spread,
+        faults=faults_apart(history, samples, axis, view, objectives),
     )
 
 

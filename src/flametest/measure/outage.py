@@ -20,7 +20,12 @@ __all__ = ["user_visible_outage"]
 
 
 def user_visible_outage(
-    samples: Samples, *, origin_ns: int, affected_from_ns: int, objectives: Objectives
+    samples: Samples,
+    *,
+    origin_ns: int,
+    affected_from_ns: int,
+    objectives: Objectives,
+    baseline_until_ns: int | None = None,
 ) -> Outage | None:
     """Return what users felt of a fault, in seconds from ``origin_ns``; None without a sample of the fresh lane.
 
@@ -35,13 +40,15 @@ def user_visible_outage(
         origin_ns: t0, or the start of the record before a fault.
         affected_from_ns: when the injecting request was sent; requests done before are the baseline's.
         objectives: Δ for a record too short to show it.
+        baseline_until_ns: where the baseline ends, if that is not where the fault begins: other faults came before it.
     """
     fresh = samples.lane(Lane.FRESH)
     if not len(fresh):
         return None
     affected = fresh.done_ns >= affected_from_ns
     interval = prober_interval_seconds(fresh, objectives)
-    lane = _Lane(fresh, fresh.bad & affected, interval, _epsilon_seconds(fresh, affected), origin_ns)
+    disturbed = affected if baseline_until_ns is None else fresh.done_ns >= baseline_until_ns
+    lane = _Lane(fresh, fresh.bad & affected, interval, _epsilon_seconds(fresh, disturbed), origin_ns)
     starts, ends = _runs(lane.bad)
     stretches = tuple(lane.stretch(int(first), int(last)) for first, last in zip(starts, ends, strict=True))
     envelope = lane.bracket(int(starts[0]), int(ends[-1])) if stretches else None

@@ -130,6 +130,7 @@ def measure_scenario(
         density=density(measured),
         answers=measured.answers if injected else (),
         upstream=upstream,
+        faults=measured.faults,
     )
 
 

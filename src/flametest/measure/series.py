@@ -87,14 +87,17 @@ def marks(measured: Figures) -> tuple[Mark, ...]:
     moments, axis = measured.moments, measured.axis
     if moments is None or axis.t0_ns is None:
         return ()
+    several = measured.faults
     seen = {
-        "injected": axis.t0_ns,
+        f"{several[0].name} injected" if several else "injected": axis.t0_ns,
         "first failure": moments.first_failure_ns,
         "endpoint out": moments.endpoint_out_ns,
         "replacement ready": moments.ready_ns,
         "first success": moments.first_success_ns,
     }
     placed = [(axis.seconds_after(moment), label) for label, moment in seen.items() if moment is not None]
+    placed += [(fault.injected_seconds, f"{fault.name} injected") for fault in several[1:]]
+    placed += [(at, f"{fault.name} healed") for fault in several if (at := fault.healed_seconds) is not None]
     if measured.steady is not None and measured.steady.seconds is not None:
         placed.append((measured.steady.seconds, "steady"))
     placed.sort(key=lambda mark: mark[0])

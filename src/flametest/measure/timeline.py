@@ -3,7 +3,7 @@
 Every measure counts seconds from `Timeline.origin_ns`, so that charts, stages and criteria share one axis.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from flametest.model.events import FaultHealed, FaultInjected, LoadStarted, Phas
 from flametest.model.history import History
 from flametest.model.samples import Lane
 
-__all__ = ["Demand", "Timeline", "demand", "phase_bounds", "prober_interval_seconds", "timeline"]
+__all__ = ["Demand", "Timeline", "demand", "fault_timeline", "phase_bounds", "prober_interval_seconds", "timeline"]
 
 # Faults that act on a workload, and leave alone how many pods it is to have.
 _COUNT_LEFT = frozenset(
@@ -120,24 +120,33 @@ def timeline(history: History, samples: Samples) -> Timeline:
     baseline = [event for event in history.of(PhaseStarted) if event.phase is Phase.BASELINE]
     if baseline:
         start = baseline[0].at.monotonic_ns
+    before = Timeline(start, end, None, end, 0.0, "", ())
     faults = sorted(history.of(FaultInjected), key=lambda fault: fault.sent_ns)
     if not faults:
-        return Timeline(start, end, None, end, 0.0, "", ())
-    first = faults[0]
-    targets = tuple(dict.fromkeys(target for fault in faults for target in fault.targets))
-    return Timeline(
-        start_ns=start,
-        end_ns=end,
-        t0_ns=(first.sent_ns + first.acknowledged_ns) // 2,
-        sent_ns=first.sent_ns,
-        uncertainty_seconds=(first.acknowledged_ns - first.sent_ns) / 2e9,
-        fault=first.fault,
-        targets=targets,
-        scaled_uids=frozenset(
-            target.uid for fault in faults if fault.fault not in _COUNT_LEFT for target in fault.targets
-        ),
-        is_healed=bool(history.of(FaultHealed)),
+        return before
+    return replace(
+        fault_timeline(before, faults[0], is_healed=bool(history.of(FaultHealed))),
+        targets=tuple(dict.fromkeys(target for fault in faults for target in fault.targets)),
+        scaled_uids=frozenset(uid for fault in faults for uid in _scaled_uids(fault)),
     )
+
+
+def fault_timeline(axis: Timeline, fault: FaultInjected, *, is_healed: bool) -> Timeline:
+    """Return the time axis of one fault of a record: its own t0 and targets, between the record's start and end."""
+    return replace(
+        axis,
+        t0_ns=(fault.sent_ns + fault.acknowledged_ns) // 2,
+        sent_ns=fault.sent_ns,
+        uncertainty_seconds=(fault.acknowledged_ns - fault.sent_ns) / 2e9,
+        fault=fault.fault,
+        targets=fault.targets,
+        scaled_uids=_scaled_uids(fault),
+        is_healed=is_healed,
+    )
+
+
+def _scaled_uids(fault: FaultInjected) -> frozenset[str]:
+    return frozenset(target.uid for target in fault.targets if fault.fault not in _COUNT_LEFT)
 
 
 def phase_bounds(history: History, axis: Timeline, ready_ns: int | None) -> tuple[tuple[Phase, int, int], ...]:

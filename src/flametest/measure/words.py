@@ -7,6 +7,7 @@ from flametest.measure.figures import CRITERIA, Figure, Figures
 from flametest.measure.pods import counts_as_ready
 from flametest.model.digits import error_digits, supported_decimals
 from flametest.model.events import NO_FAULT, Target
+from flametest.model.faults import FaultFigures
 from flametest.model.measures import Outage
 from flametest.model.result import ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict, worst
@@ -121,14 +122,27 @@ def told_of(criterion: Criterion) -> str:
 
 def what_was_done(measured: Figures) -> str:
     """Return what was done to what, such as "deleting 1 of 3 api pods"."""
-    axis, view = measured.axis, measured.view
+    axis = measured.axis
     if axis.fault == NO_FAULT:
         return "a control without a fault"
-    deed = _DEEDS.get(axis.fault, f"{axis.fault.replace('_', ' ')} on")
-    decisive = [target for kind in _DECISIVE for target in axis.targets if target.kind == kind]
-    pods = [target for target in axis.targets if target.kind == "Pod"]
+    kinds = list(dict.fromkeys(one.fault for one in measured.faults))
+    if len(kinds) < 2:
+        return _deed(measured, axis.fault, axis.targets)
+    by_kind = ((kind, [one for one in measured.faults if one.fault == kind]) for kind in kinds)
+    return " and ".join(_deed(measured, kind, _targets(faults)) for kind, faults in by_kind)
+
+
+def _targets(faults: Sequence[FaultFigures]) -> tuple[Target, ...]:
+    return tuple(dict.fromkeys(target for fault in faults for target in fault.targets))
+
+
+def _deed(measured: Figures, fault: str, targets: Sequence[Target]) -> str:
+    axis, view = measured.axis, measured.view
+    deed = _DEEDS.get(fault, f"{fault.replace('_', ' ')} on")
+    decisive = [target for kind in _DECISIVE for target in targets if target.kind == kind]
+    pods = [target for target in targets if target.kind == "Pod"]
     if decisive or not pods:
-        named = (f"{target.kind} {target.name}" for target in decisive or axis.targets)
+        named = (f"{target.kind} {target.name}" for target in decisive or targets)
         return f"{deed} {', '.join(named) or view.name}"
     own = sum(pod.uid in view.own_uids for pod in pods)
     others = _others(measured, [pod for pod in pods if pod.uid not in view.own_uids])

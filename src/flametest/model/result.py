@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from flametest.model.comparison import Comparison
 from flametest.model.events import Phase, Target
+from flametest.model.faults import FaultFigures
 from flametest.model.measures import (
     AnswerCount,
     Availability,
@@ -178,6 +179,8 @@ class ScenarioResult:
             but for ``verdict``, which is the worst of all.
         answers: what users got from the injection on; empty when nothing was injected.
         upstream: how many requests arrived at the apps inside, one entry an app and phase; empty when no pod counted.
+        faults: each fault by itself, in the order of injection, where there were several; empty where there was one.
+            All other figures count from the first of them.
     """
 
     name: str
@@ -210,6 +213,7 @@ class ScenarioResult:
     trials: Trials | None = None
     upstream: tuple[Upstream, ...] = ()
     answers: tuple[AnswerCount, ...] = ()
+    faults: tuple[FaultFigures, ...] = ()
 
     def criterion(self, name: str) -> Criterion | None:
         """Return the criterion of that name."""

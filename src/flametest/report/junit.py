@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from flametest.model.measures import Durability
 from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Verdict, worst
+from flametest.report.faults import FAULT_COLUMNS, fault_rows
 from flametest.report.figures import Shown, show
 from flametest.report.format import plain
 from flametest.report.writes import WRITES_CRITERION, offence_lists, tally
@@ -65,6 +66,9 @@ def _properties(result: Result, scenario: ScenarioResult) -> Iterable[tuple[str,
     yield "command", result.command
     yield "manifests_digest", result.manifests_digest
     yield "journal", scenario.journal
+    for row in fault_rows(scenario):
+        told = zip(FAULT_COLUMNS[1:], row[1:], strict=True)
+        yield f"fault {row[0]}", "; ".join(f"{column}: {text}" for column, text in told)
     for note in result.notes:
         yield "note", note
     for version in result.versions:

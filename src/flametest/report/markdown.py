@@ -5,6 +5,7 @@ import re
 from flametest.model.measures import Durability
 from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Verdict
+from flametest.report.faults import fault_rows
 from flametest.report.figures import WORDS, Shown, show
 from flametest.report.format import duration, plain, sentence, utc
 from flametest.report.writes import offence_lists, tally
@@ -49,6 +50,11 @@ def _scenario(result: Result, scenario: ScenarioResult) -> list[str]:
     if scenario.criteria:
         lines += ["| Criterion | Measured | Limit | Verdict | Change |", "|---|---:|---:|---|---|"]
         lines += [_row(show(result, scenario, criterion)) for criterion in scenario.criteria]
+        lines.append("")
+    if scenario.faults:
+        lines += ["| Fault | What | Injected at | Proved | Healed at | Felt for | Together with |"]
+        lines += ["|---|---|---:|---|---:|---:|---|"]
+        lines += ["| " + " | ".join(_text(cell) for cell in row) + " |" for row in fault_rows(scenario)]
         lines.append("")
     if scenario.durability is not None:
         lines += [*_writes(scenario.durability), ""]

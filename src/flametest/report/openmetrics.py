@@ -54,7 +54,7 @@ class _Family:
 
 def render_openmetrics(result: Result) -> str:
     """Return the result as OpenMetrics text, to be served or stored as application/openmetrics-text."""
-    families = [*_run(result), *_criteria(result), *_services(result), *_writes(result)]
+    families = [*_run(result), *_criteria(result), *_services(result), *_faults(result), *_writes(result)]
     lines = [line for family in families for line in family.lines()]
     return "\n".join([*lines, "# EOF"]) + "\n"
 
@@ -128,6 +128,25 @@ def _services(result: Result) -> Iterable[_Family]:
         if level.error_budget_used is not None:
             budget.add(level.error_budget_used, scenario=scenario.name)
     return (requests, lost, budget)
+
+
+def _faults(result: Result) -> Iterable[_Family]:
+    """Yield the moments of each of several faults, and what users felt of it."""
+    injected = _Family("flametest_fault_injected_seconds", "gauge", "seconds", "Injection, since that of the first.")
+    healed = _Family("flametest_fault_healed_seconds", "gauge", "seconds", "Healing, since the first injection.")
+    felt = _Family("flametest_fault_felt_seconds", "gauge", "seconds", "What users felt, with all that lasted then.")
+    proved = _Family("flametest_fault_proved", "gauge", "", "Whether the fault was seen to take effect.")
+    for scenario in result.scenarios:
+        for one in scenario.faults:
+            labels = {"scenario": scenario.name, "fault": one.name}
+            injected.add(one.injected_seconds, **labels)
+            if one.healed_seconds is not None:
+                healed.add(one.healed_seconds, **labels)
+            if one.outage is not None:
+                felt.add(one.outage.total.midpoint if one.outage.total is not None else 0.0, **labels)
+            if one.proved is not None:
+                proved.add(float(one.proved), **labels)
+    return (injected, healed, felt, proved)
 
 
 def _writes(result: Result) -> Iterable[_Family]:

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from flametest.model.measures import AnswerCount, Availability, LatencySummary, Outage
 from flametest.model.result import Result, ScenarioResult, Series
+from flametest.report.faults import fault_tables
 from flametest.report.figures import Shown, show
 from flametest.report.format import NO_OUTAGE, NOT_MEASURED, count, exact, figure, signed_seconds
 from flametest.report.served import PHASE_WORDS, ServedTable, brief_served, served_tables, upstream_table
 from flametest.report.svg.budget import draw_budget
 from flametest.report.svg.cloud import draw_cloud
 from flametest.report.svg.compact import draw_compact
+from flametest.report.svg.faults import draw_faults
 from flametest.report.svg.frame import Frame, frame_of
 from flametest.report.svg.latency import draw_latency
 from flametest.report.svg.level import draw_level
@@ -101,6 +103,7 @@ class ScenarioView:
         brief_served: who served in one table; None where ``served`` shows it.
         has_bars: whether its shares have bars.
         figures: further figures, as pairs of a term and its text.
+        faults: each of several faults by itself; empty where there was one.
         trials: all repeats; None when there was one.
         trials_drawing: their chart; None likewise.
         pods_left_out: pods that the chart of their lives leaves out.
@@ -121,6 +124,7 @@ class ScenarioView:
     brief_served: Table | None
     has_bars: bool
     figures: tuple[tuple[str, str], ...]
+    faults: tuple[Table, ...]
     trials: TrialsView | None
     trials_drawing: Drawing | None
     pods_left_out: int
@@ -161,6 +165,7 @@ def view(result: Result, index: int, detail: Detail) -> ScenarioView:
         upstream=upstream_table(scenario, is_brief=detail.is_compact),
         has_bars=detail.has_bars,
         figures=tuple(one for one in _figures(scenario) if not detail.is_compact or one[0] not in _LEFT_OUT),
+        faults=fault_tables(scenario),
         trials=trials_view(scenario),
         trials_drawing=_trials_drawing(scenario, anchor, detail),
         pods_left_out=max(0, len(series.pods) - PODS_MAX) if series is not None else 0,
@@ -203,7 +208,10 @@ def _stack(
     """Return the charts of one frame by name, uppermost first; the last one carries the axis."""
     limit_ms, level = scenario.latency_limit_ms, scenario.availability
     has_level, has_budget = bool(series.level), bool(series.budget_used)
-    charts = {"rates": draw_rates(series, frame), "latency": draw_latency(series, frame, limit_ms)}
+    charts = {"rates": draw_rates(series, frame)}
+    if scenario.faults:
+        charts["faults"] = draw_faults(frame)
+    charts["latency"] = draw_latency(series, frame, limit_ms)
     if scenario.density is not None:
         charts["cloud"] = draw_cloud(
             scenario.density, frame, limit_ms, columns_max=detail.columns_max, shared_with=shared_with

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from flametest.model.result import Density, PodLife, ScenarioResult, Series, Step
 from flametest.report.format import figure, moment, shortened
+from flametest.report.svg.bands import draw_bands
 from flametest.report.svg.canvas import Element, add, line_path, picture, serialise
 from flametest.report.svg.cloud import dashes, joined
 from flametest.report.svg.frame import DASHES, HALO, Frame, Stroke, frame_of
@@ -139,9 +140,7 @@ def _middles(series: Series, values: Sequence[float]) -> list[tuple[float, float
 
 def _draw_ground(root: Element, frame: Frame, bottom: float) -> None:
     """Draw band, grid, marks and the axis, behind all charts."""
-    if frame.band is not None:
-        start, end = (round(frame.x(seconds)) for seconds in frame.band)
-        add(root, "rect", x=start, y=_STRIP - 6, width=max(2, end - start), height=bottom - _STRIP, fill="band")
+    draw_bands(root, frame.bands, lambda seconds: round(frame.x(seconds)), _STRIP - 6, bottom - _STRIP)
     moments = time_ticks(frame.start_seconds, frame.end_seconds, 6)
     height = round(bottom - _STRIP)
     grid = "".join(f"M{round(frame.x(at))} {_STRIP - 6}v{height}" for at in moments)

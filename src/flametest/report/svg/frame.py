@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from flametest.model.events import Phase
 from flametest.model.result import Mark, ScenarioResult, Series
 from flametest.report.format import moment, signed_seconds
+from flametest.report.svg.bands import Band, bands_of, draw_bands
 from flametest.report.svg.canvas import Element, add, line_path, number, picture
 from flametest.report.svg.scales import Linear, spread, time_ticks
 
@@ -42,7 +42,7 @@ class Frame:
         is_narrow: whether it is drawn for a phone.
         start_seconds: left end of the axis.
         end_seconds: right end of the axis.
-        band: start and end of the fault, None without one.
+        bands: the faults; empty without one.
         marks: the numbered moments.
         points_max: how many points a line may have.
     """
@@ -51,7 +51,7 @@ class Frame:
     is_narrow: bool
     start_seconds: float
     end_seconds: float
-    band: tuple[float, float] | None
+    bands: tuple[Band, ...]
     marks: tuple[Mark, ...]
     points_max: int
 
@@ -162,14 +162,13 @@ class Panel:
 
 
 def frame_of(scenario: ScenarioResult, series: Series, key: str, *, is_narrow: bool, points_max: int) -> Frame:
-    """Return the frame of a scenario's charts; the band is the phase of the fault."""
-    band = next(((start, end) for phase, start, end in scenario.phases if phase is Phase.FAULT), None)
+    """Return the frame of a scenario's charts."""
     return Frame(
         key=f"{key}-{'n' if is_narrow else 'w'}",
         is_narrow=is_narrow,
         start_seconds=series.start_seconds,
         end_seconds=series.end_seconds,
-        band=band,
+        bands=bands_of(scenario),
         marks=scenario.marks,
         points_max=points_max,
     )
@@ -226,10 +225,10 @@ def _draw_ground(panel: Panel, top: float, is_first: bool, is_last: bool) -> Non
     ground = add(panel.root, "g", transform=f"translate(0 {number(top)})")
     if is_first:
         ground = add(ground, "g", id=key)
-    if frame.band is not None:
-        start, end = (frame.x(seconds) for seconds in frame.band)
-        add(ground, "rect", x=start, width=max(2.0, end - start), height=bottom, fill="band")
-        if is_first and end - start > 60:
+    draw_bands(ground, frame.bands, frame.x, 0, bottom)
+    for band in frame.bands if is_first else ():
+        start, end = frame.x(band.start_seconds), frame.x(band.end_seconds)
+        if not band.name and end - start > 60:
             add(panel.root, "text", "fault", x=end - 5, y=top + 11, text_anchor="end")
     grid = "".join(f"M{number(frame.x(seconds))} 0v{number(bottom)}" for seconds in frame.ticks())
     add(ground, "path", d=grid, stroke="grid", stroke_width=0.8)

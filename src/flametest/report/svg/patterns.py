@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flametest.report.svg.canvas import Element, add, serialise
 
-__all__ = ["definitions", "pattern"]
+__all__ = ["FAULT_ROLES", "definitions", "fault_pattern", "pattern"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,23 @@ _PATTERNS: dict[str, _Lines | None] = {
     "running": None,
     "terminating": _Lines(angle=-45, gap=5, width=2),
 }
+
+
+FAULT_ROLES = ("p99", "p95", "ready", "p50")
+"""The roles of the colours of several faults, in their order; a fifth one looks like the first."""
+
+# What is below stays to be seen, since faults overlap.
+_FAULTS: tuple[_Lines, ...] = (
+    _Lines(angle=45, gap=9, width=1.5),
+    _Lines(angle=-45, gap=9, width=1.5),
+    _Lines(angle=0, gap=7, width=1.5),
+    _Lines(angle=90, gap=7, width=1.5),
+)
+
+
+def fault_pattern(index: int) -> str:
+    """Return the fill of the band of one of several faults, by its place among them."""
+    return f"url(#pattern-fault-{index % len(_FAULTS) + 1})"
 
 
 def pattern(role: str) -> str:
@@ -49,6 +66,12 @@ def definitions() -> str:
         else:
             x = lines.width / 2
             add(tile, "line", x1=x, x2=x, y1=0, y2=side, stroke=role, stroke_width=lines.width)
+    for number, (role, lines) in enumerate(zip(FAULT_ROLES, _FAULTS, strict=True), start=1):
+        turned = {"patternTransform": f"rotate({lines.angle:g})"}
+        size = {"width": lines.gap, "height": lines.gap}
+        tile = add(root, "pattern", id=f"pattern-fault-{number}", **size, patternUnits="userSpaceOnUse", **turned)
+        x = lines.width / 2
+        add(tile, "line", x1=x, x2=x, y1=0, y2=lines.gap, stroke=role, stroke_width=lines.width, stroke_opacity=0.45)
     return serialise(root)
 
 

@@ -202,6 +202,7 @@ def run(where: Where, **options: Any) -> int:
     "--nodes", "nodes_max", type=click.IntRange(0, 2), help="Nodes to hit at once [1 on a cluster of its own]."
 )
 @click.option("--first", is_flag=True, help="End with the first set that breaks the promise.")
+@click.option("--parallel", default=1, show_default=True, type=click.IntRange(1, 8), help="Trials at a time.")
 @click.option("--order", type=click.Choice(["likeliest", "random"]), default="likeliest", show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of random choices [drawn].")
 @click.option("--out", type=_PATH, metavar="DIR", help="Folder of the search [reports/search-DATE-TIME].")

@@ -77,6 +77,7 @@ def find_smallest(where: Where, **options: Any) -> int:
         nodes_max=options["nodes_max"],
         budget_seconds=options["budget_seconds"],
         is_first_enough=options["first"],
+        parallel=options["parallel"],
         command=shlex.join(["flametest", *sys.argv[1:]]),
     )
     with interruptible():

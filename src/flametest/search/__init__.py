@@ -20,6 +20,7 @@ experiment   a set of faults as an experiment
 judging      what a trial has shown
 bench        one deployed system, on which trials are run
 keeping      what was found, among the experiments of the project
+pool         several of these at a time
 journal      the account of a search on disk
 conduct      all of it on a real system
 """

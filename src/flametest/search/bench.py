@@ -6,6 +6,7 @@ that `flametest report` renders it.
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -18,6 +19,7 @@ from flametest.model.errors import FlametestError
 from flametest.model.events import ExperimentStopped, RunEnded, RunStarted
 from flametest.model.limits import LIMITS_FILE
 from flametest.model.search import DoseTold, TrialTold
+from flametest.model.selftest import SelfTest
 from flametest.model.verdict import Limit
 from flametest.run.analyse import measured
 from flametest.run.bookkeeper import Bookkeeper
@@ -39,6 +41,7 @@ from flametest.search.structure import Structure
 __all__ = ["Bench", "Terms", "described", "doses_told"]
 
 _WRITES = "write_anomalies"
+_AIMING = threading.Lock()  # a preview is known to the whole process
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,10 @@ class Terms:
 class Bench:
     """Runs trials on the system of a session; ``halt`` tells whether they are to be stopped."""
 
-    def __init__(self, session: Session, terms: Terms, halt: Halt) -> None:
+    def __init__(self, session: Session, terms: Terms, self_test: SelfTest, halt: Halt) -> None:
         self._session = session
         self._terms = terms
+        self._self_test = self_test
         self._halt = halt
         self._aimed: set[str] = set()
 
@@ -115,7 +119,8 @@ class Bench:
         if not trial.doses or trial.key in self._aimed:
             return ""
         try:
-            aim_all(self._session.client, self._session.access, [experiment])
+            with _AIMING:
+                aim_all(self._session.client, self._session.access, [experiment])
         except KubeError:
             raise
         except FlametestError as error:
@@ -167,7 +172,7 @@ class Bench:
         )
         folder = RunFolder.create(path, inputs)
         (path / LIMITS_FILE).write_text(limits_text(self._terms.promise), encoding="utf-8")
-        write_self_test(session.self_test, path / SELF_TEST_FILE)
+        write_self_test(self._self_test, path / SELF_TEST_FILE)
         folder.note(RunStarted(stamp(), "", inputs.run_id, inputs.cluster, inputs.seed, inputs.command))
         return folder
 

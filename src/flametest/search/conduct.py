@@ -2,8 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from flametest.search.hunt import Found, Hunt
 from flametest.search.journal import Journal, evidence_of, read_search, saw_of
 from flametest.search.keeping import keep_found
 from flametest.search.letters import Alphabet, Trial, subsets
+from flametest.search.pool import Pool, started
 from flametest.search.promise import hold_seconds, limits_text, promise_of
 from flametest.search.structure import Structure
 from flametest.search.terrain import structure_of
@@ -64,6 +64,7 @@ class SearchOptions:
         nodes_max: how many nodes may be hit; None for one on a cluster of one's own, and none elsewhere.
         budget_seconds: no trial begins later.
         is_first_enough: whether it ends with the first set that is found.
+        parallel: so many trials are run at a time, each on a sandbox of its own.
         command: the command line.
     """
 
@@ -80,6 +81,7 @@ class SearchOptions:
     nodes_max: int | None
     budget_seconds: float
     is_first_enough: bool
+    parallel: int
     command: str
 
 
@@ -92,11 +94,9 @@ def search(options: SearchOptions, progress: Progress) -> SearchResult:
     """
     limits = read_limits(options.session.project.limits_file)
     promise = promise_of(options.promise, limits)
-    session = Session(options.session, progress)
-    with ExitStack() as exits:
-        exits.callback(session.close)
-        session.start()
-        searching = _Searching(options, session, promise, progress)
+    halt = Halt()
+    with started(options.session, options.parallel, progress, halt) as sessions:
+        searching = _Searching(options, sessions, promise, progress, halt)
         try:
             searching.conduct()
         finally:
@@ -108,8 +108,14 @@ class _Searching:
     """One search on one system."""
 
     def __init__(
-        self, options: SearchOptions, session: Session, promise: tuple[Limit, ...], progress: Progress
+        self,
+        options: SearchOptions,
+        sessions: Sequence[Session],
+        promise: tuple[Limit, ...],
+        progress: Progress,
+        halt: Halt,
     ) -> None:
+        session = sessions[0]
         self._options = options
         self._progress = progress
         self._session = session
@@ -125,9 +131,14 @@ class _Searching:
         shuffled = asked.seed if asked.order == "random" else None
         space = Space(alphabet, structure, asked.size, nodes_max, shuffled)
         self._hunt = Hunt(
-            space, evidence_of(self._journal.result), len(asked.hold_seconds), is_first_enough=asked.is_first_enough
+            space,
+            evidence_of(self._journal.result),
+            len(asked.hold_seconds),
+            is_first_enough=asked.is_first_enough,
+            abreast=len(sessions),
         )
-        self._bench = Bench(session, self._terms, Halt())
+        benches = [Bench(one, self._terms, session.self_test, halt) for one in sessions]
+        self._pool = Pool(benches, alphabet, progress, halt, self._note)
 
     @property
     def result(self) -> SearchResult:
@@ -142,9 +153,8 @@ class _Searching:
             self._journal.write(replace(self.result, trouble=trouble))
             return
         for trials in self._hunt.asking():
-            for trial in trials:
-                if self._may_try():
-                    self._try(trial)
+            if self._may_try():
+                self._try(trials)
 
     def keep(self) -> None:
         """Write what is known: the account, the experiments of what was found, and the report."""
@@ -173,20 +183,19 @@ class _Searching:
     def _control(self) -> str:
         """Return why nothing can be searched: the promise breaks without any fault; empty when it holds."""
         for _ in range(_CONTROLS_MAX):
-            told = self._try(_CONTROL)
+            self._try((_CONTROL,))
+            told = self.result.trials[-1]
             if told.outcome == Outcome.HOLDS:
                 return ""
         return f"the promise does not hold without any fault, so that no fault can be blamed: {told.sentence}"
 
-    def _try(self, trial: Trial) -> TrialTold:
-        number = len(self.result.trials) + 1
-        words = " and ".join(map(str, doses_told(self._terms.alphabet, trial))) or "no fault"
-        with self._progress.step(f"trial {number}: {words}") as step:
-            told = self._bench.run(trial, number, step.saw)
-            step.saw(f"{told.outcome}: {told.sentence}" if told.outcome != Outcome.HOLDS else _held(told))
+    def _try(self, trials: Sequence[Trial]) -> None:
+        first = len(self.result.trials) + 1
+        self._pool.run(tuple(enumerate(trials, first)))
+
+    def _note(self, trial: Trial, told: TrialTold) -> None:
         self._journal.note(told)
         self._hunt.evidence.add(trial.key, saw_of(told))
-        return told
 
     def _tell_begin(self) -> None:
         terms, hunt = self._terms, self._hunt
@@ -337,7 +346,3 @@ def _last(trials: Iterable[TrialTold], key: str, outcome: Outcome) -> TrialTold 
 def _name(trial: Trial, number: int) -> str:
     name = "-and-".join(sorted(trial.letters))
     return f"found-{name}" if len(name) <= 80 else f"found-{number}"
-
-
-def _held(told: TrialTold) -> str:
-    return f"holds, {told.strain:.0%} of what is promised was used up"

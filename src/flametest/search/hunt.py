@@ -111,7 +111,7 @@ class Hunt:
 
     @property
     def _shrinker(self) -> Shrinker:
-        return Shrinker(self.space.alphabet, self.evidence, self.holds)
+        return Shrinker(self.space.alphabet, self.evidence, self.holds, self.abreast)
 
     def _next_of(self, waiting: deque[Candidate]) -> list[Candidate]:
         """Take the next sets that are not settled yet, as many as are looked at side by side."""

@@ -35,10 +35,11 @@ class Shrunk:
 class Shrinker:
     """Shrinks sets of one alphabet by one body of evidence."""
 
-    def __init__(self, alphabet: Alphabet, evidence: Evidence, holds: int) -> None:
+    def __init__(self, alphabet: Alphabet, evidence: Evidence, holds: int, abreast: int = 1) -> None:
         self._alphabet = alphabet
         self._evidence = evidence
         self._holds = holds
+        self._abreast = abreast
 
     def decide(self, trial: Trial, rule: Rule) -> Asking:
         """Ask for a trial until a rule says what is known of it; open where it was not tried any more."""
@@ -83,19 +84,20 @@ class Shrinker:
         return trial
 
     def _shorter(self, trial: Trial) -> Generator[tuple[Trial, ...], None, Trial]:
-        """Shorten the time that faults are held as long as the set breaks."""
+        """Hold faults for the shortest time for which the set breaks; that is tried first, since it often is enough."""
         if not any(self._alphabet.letters[name].lasts for name in trial.letters):
             return trial
-        for hold in range(trial.hold + 1, self._holds):
+        for hold in range(self._holds - 1, trial.hold, -1):
             shorter = replace(trial, hold=hold)
-            if (yield from self.decide(shorter, SURE)) is not Standing.BREAKS:
-                break
-            trial = shorter
+            if (yield from self.decide(shorter, SURE)) is Standing.BREAKS:
+                return shorter
         return trial
 
     def _proved(self, trial: Trial) -> Generator[tuple[Trial, ...], None, tuple[Trial | None, Shrunk]]:
         """Return a smaller trial that breaks after all, if there is one, and what is known of this one."""
         doubts: list[str] = []
+        if self._abreast > 1:
+            yield self._missing(trial)
         standing = yield from self.decide(trial, THRICE)
         if standing is not Standing.BREAKS:
             doubts.append(f"the set itself: {standing}")
@@ -109,6 +111,12 @@ class Shrinker:
                 minimal = False
                 doubts.append(f"{' + '.join(sorted(letters))}: {found}")
         return None, Shrunk(trial, standing is Standing.BREAKS, minimal, tuple(doubts))
+
+    def _missing(self, trial: Trial) -> tuple[Trial, ...]:
+        """Return what has to be tried at least for the proof, which may be tried side by side."""
+        wanted = [trial, *(trial.only(letters) for letters in subsets(trial.letters))]
+        told = {one: abs(self._evidence.get(one.key).breaks - self._evidence.get(one.key).holds) for one in wanted}
+        return tuple(one for one in wanted for _ in range(told[one], THRICE.breaks_lead))
 
 
 def _with(trial: Trial, changed: Dose) -> Trial:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from flametest.faults.owner import RUNNER_VARIABLE, own_name
 from flametest.kube import KubeError
@@ -210,12 +211,20 @@ def described(terms: Terms, trial: Trial, name: str, namespace: str, url: str) -
         title=f"The promise holds under {words}",
         description=f"A trial of flametest search: {words}, at the same time. Promised: {promised}.",
         namespace=namespace,
-        url=url,
+        url=_lasting(url),
         path=path,
         workload=measured_part,
         hold_seconds=terms.holds[trial.hold],
         nodes_max=terms.nodes_max,
     )
+
+
+def _lasting(url: str) -> str:
+    """Return where the entry will be when this search is over: each of its sandboxes has a loopback address of its own."""
+    parts = urlsplit(url)
+    if not (parts.hostname or "").startswith("127."):
+        return url
+    return parts._replace(netloc=f"127.0.0.1:{parts.port}" if parts.port else "127.0.0.1").geturl()
 
 
 def _slug(trial: Trial) -> str:

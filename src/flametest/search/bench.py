@@ -220,7 +220,7 @@ def described(terms: Terms, trial: Trial, name: str, namespace: str, url: str) -
 
 
 def _lasting(url: str) -> str:
-    """Return where the entry will be when this search is over: each of its sandboxes has a loopback address of its own."""
+    """Return where the entry will be later: each sandbox of a search has a loopback address of its own."""
     parts = urlsplit(url)
     if not (parts.hostname or "").startswith("127."):
         return url

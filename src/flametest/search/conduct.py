@@ -92,8 +92,11 @@ def search(options: SearchOptions, progress: Progress) -> SearchResult:
         FlametestError: usage, set-up or deployment is at fault; nothing is left running.
         KeyboardInterrupt: a signal ended it; it can go on from its folder.
     """
-    limits = read_limits(options.session.project.limits_file)
-    promise = promise_of(options.promise, limits)
+    before = read_search(options.folder) if options.resuming else None
+    if before is None:
+        promise = promise_of(options.promise, read_limits(options.session.project.limits_file))
+    else:
+        promise, options = before.asked.promise, _as_before(options, before)
     halt = Halt()
     with started(options.session, options.parallel, progress, halt) as sessions:
         searching = _Searching(options, sessions, promise, progress, halt)
@@ -102,6 +105,12 @@ def search(options: SearchOptions, progress: Progress) -> SearchResult:
         finally:
             searching.keep()
     return searching.result
+
+
+def _as_before(options: SearchOptions, before: SearchResult) -> SearchOptions:
+    """Return the options with what an earlier search was asked for, which can only go on as it began."""
+    asked = before.asked
+    return replace(options, faults=asked.faults, paths=tuple(before.paths), nodes_max=asked.nodes_max)
 
 
 class _Searching:

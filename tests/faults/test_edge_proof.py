@@ -93,6 +93,23 @@ def test_counted_rules_are_judged_sounding_by_sounding() -> None:
     assert not judge_in_order([every], BEFORE, Seen(("reset", "404") * 4, (2.0,) * 8)).proved
 
 
+def test_a_delay_of_the_first_is_proved_though_a_busy_machine_delays_some_of_the_others() -> None:
+    first = Rule(Effect(delay_ms=50), Match(first=3))
+
+    def delayed(*late: int) -> Seen:
+        return Seen(("404",) * 20, tuple(60.0 if number in late else 3.0 for number in range(1, 21)))
+
+    for others in ((), (7,), (5, 6, 7, 8, 9, 12, 19, 20)):
+        assert judge_in_order([first], BEFORE, delayed(1, 2, 3, *others)).proved
+    for late in ((), (1, 2), (5, 6, 7), tuple(range(1, 21)), tuple(range(1, 13))):
+        assert not judge_in_order([first], BEFORE, delayed(*late)).proved
+    both = Rule(Effect(status=(503,), delay_ms=50), Match(first=3))
+    hit = Seen(("503",) * 3 + ("404",) * 17, (60.0,) * 4 + (3.0,) * 16)
+    assert judge_in_order([both], BEFORE, hit).proved
+    assert not judge_in_order([both], BEFORE, Seen(hit.ends, (3.0,) * 20)).proved
+    assert not judge_in_order([both], BEFORE, Seen(("503",) * 4 + ("404",) * 16, hit.latencies_ms)).proved
+
+
 def test_a_rule_that_means_no_sounding_is_not_proved_by_its_silence() -> None:
     never = Rule(Effect(reset=True), Match(first=3, every=5))
     assert not judge_in_order([never], BEFORE, seen(("404", 20))).proved
@@ -107,6 +124,12 @@ def test_enough_soundings_are_sent() -> None:
     assert Plan.of(rate_tests([Rule(Effect(reset=True), Match(share=0.1))]), 120) == Plan(200, 961, 60)
     two = [Rule(Effect(reset=True), Match(share=0.01)), Rule(Effect(status=(503,)), Match(share=0.2))]
     assert Plan.of(rate_tests(two), 20).first == 1000
+
+
+@pytest.mark.parametrize("effect", [Effect(jitter_ms=50), Effect(slice_bytes=10, slice_delay_ms=5)])
+def test_what_no_single_sounding_shows_is_refused_where_single_ones_count(client: Any, effect: Effect) -> None:
+    with pytest.raises(FaultError, match="the few requests that first or every mean do not tell this from chance"):
+        Edge("flametest", "api", (Rule(effect, Match(first=3)),)).targets(client)
 
 
 @pytest.mark.parametrize("shares", [(0.001,), (0.9995,), (0.5, 0.002)])

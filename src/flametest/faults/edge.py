@@ -14,7 +14,7 @@ from typing import ClassVar
 from flametest.edgeproxy.rules import Rule, RuleError
 from flametest.faults.callers import addresses_of, callers_of, check_told_apart
 from flametest.faults.connection import Reach, reach, vantage
-from flametest.faults.edge_proof import needs_order, rates_of
+from flametest.faults.edge_proof import needs_order, rates_of, shows_singly
 from flametest.faults.edge_soundings import EdgeSoundings
 from flametest.faults.errors import FaultError
 from flametest.faults.odds import RATE_MIN, can_be_shown
@@ -222,6 +222,11 @@ class Edge:
                 rule.check(self.protocol)
         except RuleError as error:
             raise FaultError(str(error)) from error
+        if needs_order(self.rules) and not shows_singly(self.rules[0].effect):
+            raise FaultError(
+                f"{self.rules[0].effect}: the few requests that first or every mean do not tell this from chance",
+                "give a delay_ms as well, or a share in the place of first and every",
+            )
         if not needs_order(self.rules) and not all(map(can_be_shown, rates_of(self.rules))):
             raise FaultError(
                 f"a share below {RATE_MIN:g}, or as near to 1, takes more requests to be proved than are sent",

@@ -33,6 +33,7 @@ __all__ = [
     "rate_tests",
     "rates_of",
     "shows",
+    "shows_singly",
     "soundings_in_order",
 ]
 
@@ -91,6 +92,11 @@ def needs_volume(rule: Rule) -> bool:
 def shows(effect: Effect) -> bool:
     """Return whether ends or times of soundings show an effect."""
     return bool(_ends(effect) or effect.delay_ms or effect.jitter_ms or effect.slice_delay_ms)
+
+
+def shows_singly(effect: Effect) -> bool:
+    """Return whether each single sounding shows an effect that soundings show at all."""
+    return bool(_ends(effect) or effect.delay_ms) or not shows(effect)
 
 
 def soundings_in_order(rules: Sequence[Rule]) -> int:
@@ -239,16 +245,27 @@ def _in_order(rule: Rule, before: Seen, seen: Seen) -> list[Check]:
         (not match.first or number <= match.first) and (not match.every or number % match.every == 0)
         for number in range(1, len(seen.ends) + 1)
     ]
-    ends, threshold_ms = _ends(rule.effect), before.latency.median_ms + ADDED_SHARE_MIN * rule.effect.delay_ms
-    found = [
-        (not ends or end in ends) and (not rule.effect.delay_ms or latency_ms >= threshold_ms)
-        for end, latency_ms in zip(seen.ends, seen.latencies_ms, strict=True)
-    ]
+    found = _found(rule.effect, before, seen, meant)
     pairs = list(zip(meant, found, strict=True))
     right = sum(one == other for one, other in pairs)
     # Of those that count, a share is drawn; none of the others may be hit.
     whole = any(meant) and (all(one or not other for one, other in pairs) if match.share < 1 else right == len(pairs))
     return [Check.of(whole, f"{right} of {len(meant)} soundings, one after the other, were as {match} says")]
+
+
+def _found(effect: Effect, before: Seen, seen: Seen, meant: Sequence[bool]) -> list[bool]:
+    """Return which soundings an effect was found at.
+
+    One that is not meant may be late all the same, on a busy machine: that counts only when half of them are.
+    """
+    ends, least_ms = _ends(effect), before.latency.median_ms + ADDED_SHARE_MIN * effect.delay_ms
+    late = [not effect.delay_ms or latency_ms >= least_ms for latency_ms in seen.latencies_ms]
+    others = [one for one, is_meant in zip(late, meant, strict=True) if not is_meant]
+    often = 2 * sum(others) >= len(others)
+    return [
+        (not ends or end in ends) and (is_late if is_meant else bool(ends) or (is_late and often))
+        for end, is_late, is_meant in zip(seen.ends, late, meant, strict=True)
+    ]
 
 
 def _ends(effect: Effect) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ callers       who calls a Service, by the addresses of its pods
 proxy_parts   what the fault proxy is deployed as; pure
 proxy_deployment  deploys it, leads a Service to it and back, removes it
 proxy_switch  what it is told and asked
+edge_options  which options of an edge make sense and can be proved; pure
 edge_soundings  which soundings it is to send
 edge_proof    whether soundings show the rules of an edge; pure
 open_connections  ends connections that were open before

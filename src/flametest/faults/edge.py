@@ -11,13 +11,12 @@ import time
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flametest.edgeproxy.rules import Rule, RuleError
+from flametest.edgeproxy.rules import Rule
 from flametest.faults.callers import addresses_of, callers_of, check_told_apart
 from flametest.faults.connection import Reach, reach, vantage
-from flametest.faults.edge_proof import needs_order, rates_of, shows_singly
+from flametest.faults.edge_options import check_options
 from flametest.faults.edge_soundings import EdgeSoundings
 from flametest.faults.errors import FaultError
-from flametest.faults.odds import RATE_MIN, can_be_shown
 from flametest.faults.open_connections import end_open_connections
 from flametest.faults.policies import DENYING, isolating
 from flametest.faults.protocol import Proof, State
@@ -211,27 +210,7 @@ class Edge:
             FaultError: they do not; the message names the option.
         """
         self.front.check()
-        if self.protocol not in ("tcp", "http"):
-            raise FaultError(f"protocol {self.protocol!r}: expected tcp or http")
-        if not 0 < self.seconds_max <= 3600:
-            raise FaultError(f"seconds_max {self.seconds_max:g}: expected more than 0 and at most 3600 s")
-        if not self.rules:
-            raise FaultError("nothing is to be injected", "give an effect, such as delay_ms")
-        try:
-            for rule in self.rules:
-                rule.check(self.protocol)
-        except RuleError as error:
-            raise FaultError(str(error)) from error
-        if needs_order(self.rules) and not shows_singly(self.rules[0].effect):
-            raise FaultError(
-                f"{self.rules[0].effect}: the few requests that first or every mean do not tell this from chance",
-                "give a delay_ms as well, or a share in the place of first and every",
-            )
-        if not needs_order(self.rules) and not all(map(can_be_shown, rates_of(self.rules))):
-            raise FaultError(
-                f"a share below {RATE_MIN:g}, or as near to 1, takes more requests to be proved than are sent",
-                "choose another share, or a rule by first or every",
-            )
+        check_options(self.rules, self.protocol, self.seconds_max)
 
     def _check_plain(self, service: Object) -> None:
         """Return unless the content of a port is to be read whose own name says that it is encrypted.

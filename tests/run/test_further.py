@@ -79,7 +79,7 @@ def test_where_the_self_test_passes_beside_all_loads_all_systems_are_used(
     recording: Recording, monkeypatch: pytest.MonkeyPatch, alone: SelfTest
 ) -> None:
     ended: list[str] = []
-    monkeypatch.setattr(subject, "_deployed", up(ended))
+    monkeypatch.setattr(subject, "deployed_at_once", up(ended))
     monkeypatch.setattr(subject, "_tested_under_load", finding(Verdict.PASSED))
     monkeypatch.setattr(Recording, "scene", lambda *_: None)
     with side_by_side_where_fit(recording, FIRST, wanted(), None) as systems:
@@ -94,7 +94,7 @@ def test_where_it_misses_its_targets_the_first_system_is_used_alone_and_the_note
     recording: Recording, monkeypatch: pytest.MonkeyPatch, alone: SelfTest
 ) -> None:
     ended: list[str] = []
-    monkeypatch.setattr(subject, "_deployed", up(ended))
+    monkeypatch.setattr(subject, "deployed_at_once", up(ended))
     monkeypatch.setattr(subject, "_tested_under_load", finding(Verdict.INCONCLUSIVE))
     monkeypatch.setattr(Recording, "scene", lambda *_: None)
     with side_by_side_where_fit(recording, FIRST, wanted(), None) as systems:
@@ -113,7 +113,7 @@ def test_a_further_system_that_does_not_come_up_is_done_without(
     def never(*_: object) -> AbstractContextManager[Sequence[System]]:
         raise NotReadyError("not ready after 120 s: Deployment web 0/2", "")
 
-    monkeypatch.setattr(subject, "_deployed", never)
+    monkeypatch.setattr(subject, "deployed_at_once", never)
     with side_by_side_where_fit(recording, FIRST, wanted(), None) as systems:
         assert list(systems) == [FIRST]
     (note,) = recording.notes

@@ -112,20 +112,24 @@ class Project:
         wait_until("the end of the sandboxes", lambda: sorted(self.sandboxes()) == sorted(sandboxes))
 
 
+def web_project(path: Path) -> Project:
+    """Return a project of a web server of two pods in a new folder."""
+    for name in ("manifests", "experiments", "loadtests"):
+        (path / name).mkdir(parents=True)
+    placed = WEB.replace("metadata: {name: web}", "metadata: {name: web, namespace: web}")
+    (path / "manifests" / "web.yaml").write_text(placed)
+    (path / "loadtests" / "locustfile.py").write_text(LOAD)
+    (path / "experiments" / "limits.toml").write_text(LIMITS)
+    environment = {key: value for key, value in os.environ.items() if key != "KUBECONFIG"}
+    own = {"FLAMETEST_HOME": str(path / "state"), "FLAMETEST_NODE_PORT_ADDRESS": own_address(str(path))}
+    return Project(path, environment | own)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
-    for name in ("manifests", "experiments", "loadtests"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "manifests" / "web.yaml").write_text(
-        WEB.replace("metadata: {name: web}", "metadata: {name: web, namespace: web}")
-    )
-    (tmp_path / "loadtests" / "locustfile.py").write_text(LOAD)
-    (tmp_path / "experiments" / "limits.toml").write_text(LIMITS)
-    environment = {key: value for key, value in os.environ.items() if key != "KUBECONFIG"}
-    own = {"FLAMETEST_HOME": str(tmp_path / "state"), "FLAMETEST_NODE_PORT_ADDRESS": own_address(str(tmp_path))}
-    found = Project(tmp_path, environment | own)
+    found = web_project(tmp_path / "project")
     yield found
-    subprocess.run([*FLAMETEST, "down"], env=found.environment, cwd=tmp_path, check=True, timeout=WAIT_SECONDS)
+    subprocess.run([*FLAMETEST, "down"], env=found.environment, cwd=found.path, check=True, timeout=WAIT_SECONDS)
 
 
 def test_two_scenarios_at_the_same_time_make_one_folder_and_one_report(project: Project) -> None:

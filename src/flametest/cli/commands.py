@@ -40,6 +40,7 @@ __all__ = [
     "heal_first",
     "in_namespace_of",
     "is_stopped",
+    "load_size",
     "recalled",
     "render_again",
     "run_suite",
@@ -66,7 +67,7 @@ def run_suite(where: Where, **options: Any) -> int:
         skip=options["skip"],
         out=options["out"],
         limits=options["limits"],
-        load=_load_size(project, options),
+        load=load_size(project, options),
         ledger=options["ledger"],
         seed=options["seed"],
         trials=options["trials"],
@@ -100,7 +101,7 @@ def run_suite(where: Where, **options: Any) -> int:
     return ExitCode.NOT_HEALED if heal_first(cluster, project) else _code(result)
 
 
-def _load_size(project: Project, options: Mapping[str, Any]) -> "LoadSize":
+def load_size(project: Project, options: Mapping[str, Any]) -> "LoadSize":
     """Return how much load is offered, by which load test.
 
     Raises:

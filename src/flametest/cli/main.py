@@ -13,7 +13,7 @@ import click
 from flametest import __version__
 from flametest.cli.ending import guarded
 from flametest.cli.ratetype import RateType
-from flametest.cli.where import Where, at_cluster, building_images, making_minikube
+from flametest.cli.where import Where, at_cluster, building_images, in_sandbox, making_minikube
 from flametest.model.helperimage import HELPER_IMAGE
 
 __all__ = ["main"]
@@ -308,6 +308,30 @@ def compare(base: Path, new: Path, margin_ratio: float) -> int:
     from flametest.cli.measurement import compare as compare_folders  # noqa: PLC0415
 
     return compare_folders(base, new, margin_ratio)
+
+
+@main.command()
+@in_sandbox
+@building_images
+@click.option("--base", required=True, type=_PATH, metavar="DIR", help="The other tree, such as a git worktree.")
+@click.option(
+    "--experiment", type=_PATH, metavar="FILE", help="Whose fault both trees get [the first one of the suite core]."
+)
+@click.option(
+    "--minutes", default=5.0, show_default=True, type=click.FloatRange(1, 60), help="How long it may take in all."
+)
+@click.option("--users", default=20, show_default=True, type=click.IntRange(1, 1000), help="Users of the load of each.")
+@click.option("--rate", type=RateType(), metavar="NUMBER|reached", help="Requests a second of each user; as with run.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of random choices [drawn and printed].")
+@click.option("--out", type=_PATH, metavar="DIR", help="Folder of the check [reports/check-DATE-TIME].")
+def check(where: Where, **options: Any) -> int:
+    """Compare this tree with another one, at the same time, under the same fault and load.
+
+    Exit codes: 0 the same or better, 1 worse, 3 it cannot be told.
+    """
+    from flametest.cli.checking import check_trees  # noqa: PLC0415
+
+    return check_trees(where, **options)
 
 
 @main.command()

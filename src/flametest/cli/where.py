@@ -11,7 +11,7 @@ import click
 from flametest.clusters.protocol import DEFAULT_NAMESPACE
 from flametest.model.routes import CA_FILE, INSECURE, TRUSTED_HERE, Trust
 
-__all__ = ["Where", "at_cluster", "building_images", "making_minikube"]
+__all__ = ["Where", "at_cluster", "building_images", "in_sandbox", "making_minikube"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,16 @@ def at_cluster(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, where=where, **options)
 
     return with_where
+
+
+def in_sandbox(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give ``command`` the sandbox as its argument ``where``, for what runs nowhere else."""
+
+    @wraps(command)
+    def with_sandbox(*args: Any, **options: Any) -> Any:
+        return command(*args, where=Where("sandbox", DEFAULT_NAMESPACE, "", ""), **options)
+
+    return with_sandbox
 
 
 def making_minikube(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from flametest.report.figures import WORDS, Shown, show
 from flametest.report.format import duration, plain, sentence, utc
 from flametest.report.writes import offence_lists, tally
 
-__all__ = ["render_markdown"]
+__all__ = ["escaped", "render_markdown"]
 
 _ICONS = {Verdict.PASSED: "✅", Verdict.FAILED: "❌", Verdict.INCONCLUSIVE: "⚠️"}
 _IDS_MAX = 5
@@ -21,30 +21,30 @@ _LEADING = re.compile(r"^(\d*)([-#+=.)])(?=[\s=#-]|$)")
 def render_markdown(result: Result) -> str:
     """Return the result as Markdown."""
     lines = [
-        f"## {_ICONS[result.verdict]} {WORDS[result.verdict]}: resilience of {_text(result.namespace)}",
+        f"## {_ICONS[result.verdict]} {WORDS[result.verdict]}: resilience of {escaped(result.namespace)}",
         "",
-        _text(sentence(result.headline)),
+        escaped(sentence(result.headline)),
         "",
     ]
     if result.notes:
-        lines += [*(f"- {_text(sentence(note))}" for note in result.notes), ""]
+        lines += [*(f"- {escaped(sentence(note))}" for note in result.notes), ""]
     for scenario in result.scenarios:
         lines += _scenario(result, scenario)
     at_once = f", {result.parallel} scenarios at a time" if result.parallel > 1 else ""
     lines += [
-        f"Run {_text(result.run_id)} on {_text(result.cluster)}, {utc(result.started_wall_s)}, "
+        f"Run {escaped(result.run_id)} on {escaped(result.cluster)}, {utc(result.started_wall_s)}, "
         f"took {duration(result.duration_seconds)}{at_once}, seed {result.seed}.",
     ]
     if result.cluster_note:
-        lines.append(f"Cluster: {_text(result.cluster_note)}")
+        lines.append(f"Cluster: {escaped(result.cluster_note)}")
     return "\n".join(lines) + "\n"
 
 
 def _scenario(result: Result, scenario: ScenarioResult) -> list[str]:
     lines = [
-        f"### {_ICONS[scenario.verdict]} {_text(scenario.name)}: {scenario.verdict}",
+        f"### {_ICONS[scenario.verdict]} {escaped(scenario.name)}: {scenario.verdict}",
         "",
-        _text(sentence(scenario.sentence)),
+        escaped(sentence(scenario.sentence)),
         "",
     ]
     if scenario.criteria:
@@ -59,8 +59,8 @@ def _scenario(result: Result, scenario: ScenarioResult) -> list[str]:
     if scenario.durability is not None:
         lines += [*_writes(scenario.durability), ""]
     doubts = [check for check in scenario.checks if check.verdict is not Verdict.PASSED]
-    lines += [f"- {_ICONS[one.verdict]} {_text(one.title)}: {_text(one.detail)} ({one.verdict})" for one in doubts]
-    lines += [f"- **{_text(one.title)}**: {_text(sentence(one.advice))}" for one in scenario.findings]
+    lines += [f"- {_ICONS[one.verdict]} {escaped(one.title)}: {escaped(one.detail)} ({one.verdict})" for one in doubts]
+    lines += [f"- **{escaped(one.title)}**: {escaped(sentence(one.advice))}" for one in scenario.findings]
     return [*lines, ""] if doubts or scenario.findings else lines
 
 
@@ -69,7 +69,7 @@ def _writes(durability: Durability) -> list[str]:
     for one in offence_lists(durability):
         named = "; ".join(one.ids[:_IDS_MAX])
         more = f"; and {len(one.ids) + one.left_out - _IDS_MAX} more" if len(one.ids) > _IDS_MAX else ""
-        lines.append(f"- **{_text(one.title)}**: {_text(named)}{more}")
+        lines.append(f"- **{escaped(one.title)}**: {escaped(named)}{more}")
     return lines if len(lines) == 1 else [lines[0], "", *lines[1:]]
 
 
@@ -77,10 +77,10 @@ def _row(shown: Shown) -> str:
     criterion = shown.criterion
     verdict = f"{_ICONS[criterion.verdict]} {criterion.verdict}" if criterion.limit else "informs only"
     cells = (criterion.title, shown.value, shown.limit or "none", verdict, shown.change or "–")
-    return "| " + " | ".join(cell if cell is verdict else _text(cell) for cell in cells) + " |"
+    return "| " + " | ".join(cell if cell is verdict else escaped(cell) for cell in cells) + " |"
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """Return ``text`` so that it can be neither markup nor a mention: one line, specials escaped."""
     line = " ".join(plain(text).split(" ")).replace("\n", " ").replace("\t", " ")
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -38,7 +38,7 @@ from flametest.run.selftest import (
 )
 from flametest.run.selftest_plan import SHORT, at_once
 
-__all__ = ["Further", "side_by_side_where_fit"]
+__all__ = ["Further", "Wanted", "deployed_at_once", "side_by_side_where_fit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,45 +77,65 @@ def _deployed_where_possible(exits: ExitStack, recording: Recording, further: Fu
     """Return further systems that are ready; none where one of them does not come up."""
     if not further.clusters:
         return ()
+    count = len(further.clusters)
+    reading = recording.project.read()
+    wanted = {name: Wanted(cluster, reading) for name, cluster in further.clusters.items()}
+    title = f"{count} further sandbox{'' if count == 1 else 'es'}"
     try:
-        return exits.enter_context(_deployed(further, recording.project.read(), recording.progress))
+        return exits.enter_context(deployed_at_once(wanted, title, recording.progress, further.ledger))
     except FlametestError as error:
-        _fall_back(recording, len(further.clusters) + 1, f"a further sandbox did not come up: {error.message}")
+        _fall_back(recording, count + 1, f"a further sandbox did not come up: {error.message}")
         return ()
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A system that is to be deployed: a sandbox that was not started, and the manifests."""
+
+    cluster: Cluster
+    reading: Reading
+
+
 @contextmanager
-def _deployed(further: Further, reading: Reading, progress: Progress) -> Iterator[Sequence[System]]:
-    """Deploy further systems at the same time, and end them on every way out."""
-    clusters, count = further.clusters, len(further.clusters)
-    title = f"{count} further sandbox{'' if count == 1 else 'es'}"
-    reaper = Reaper(list(clusters), own_name())
+def deployed_at_once(
+    wanted: Mapping[str, Wanted], title: str, progress: Progress, ledger: bool | None
+) -> Iterator[list[System]]:
+    """Deploy systems at the same time, and end them on every way out, also when this process is killed.
+
+    Args:
+        wanted: by the names of their sandboxes.
+        title: what they are called together.
+        progress: where it is told.
+        ledger: whose writes are kept; see `Bookkeeper`.
+
+    Raises:
+        FlametestError: one does not come up; none is left.
+    """
+    reaper = Reaper(list(wanted), own_name())
     try:
         with progress.step(f"deploy {title}") as step:
-            found = _deploy_all(clusters, reading, step)
+            found = _deploy_all(wanted, step)
             step.saw(", ".join(access.url for access in found))
         with ExitStack() as exits:
             yield [
-                System.of(
-                    cluster, access, exits.enter_context(connect(access.kubeconfig, access.context)), further.ledger
-                )
-                for cluster, access in zip(clusters.values(), found, strict=True)
+                System.of(one.cluster, access, exits.enter_context(connect(access.kubeconfig, access.context)), ledger)
+                for one, access in zip(wanted.values(), found, strict=True)
             ]
     finally:
         with progress.step(f"end {title}"):
-            side_by_side({f"end {name}": partial(_end, cluster) for name, cluster in clusters.items()}, Halt())
+            side_by_side({f"end {name}": partial(_end, one.cluster) for name, one in wanted.items()}, Halt())
         reaper.stop()
 
 
-def _deploy_all(clusters: Mapping[str, Cluster], reading: Reading, step: Step) -> list[Access]:
+def _deploy_all(wanted: Mapping[str, Wanted], step: Step) -> list[Access]:
     halt = Halt()
     found: dict[str, Access] = {}
 
-    def bring_up(name: str, cluster: Cluster) -> None:
-        found[name] = deploy(cluster, reading, StepProgress(step, f"sandbox {name}", halt.check))
+    def bring_up(name: str, one: Wanted) -> None:
+        found[name] = deploy(one.cluster, one.reading, StepProgress(step, f"sandbox {name}", halt.check))
 
-    side_by_side({f"deploy {name}": partial(bring_up, name, cluster) for name, cluster in clusters.items()}, halt)
-    return [found[name] for name in clusters]
+    side_by_side({f"deploy {name}": partial(bring_up, name, one) for name, one in wanted.items()}, halt)
+    return [found[name] for name in wanted]
 
 
 def _end(cluster: Cluster) -> None:

@@ -19,7 +19,7 @@ from flametest.run.loadpods import PodLoadOptions, loaded_from_pods
 from flametest.run.project import Project
 from flametest.run.repeats import Repeat
 
-__all__ = ["LoadSize", "Scene", "load_options", "run_scenario"]
+__all__ = ["LoadSize", "Scene", "load_options", "recorder_environment", "run_scenario"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,15 @@ def run_scenario(
     Raises:
         LoadError: the load could not be started.
     """
-    environment = {
+    environment = recorder_environment(scene, repeat, folder)
+    saw(f"bringing up {scene.load.words}")
+    with _loaded(experiment, scene, folder, saw), scene.bookkeeper.writing(experiment.name, repeat.seed, folder):
+        return run_chaos(experiment.path, folder / "journal.json", environment, saw, scene.halt)
+
+
+def recorder_environment(scene: Scene, repeat: Repeat, folder: Path) -> dict[str, str]:
+    """Return the variables by which Chaos Toolkit reaches the system, and records into ``folder``."""
+    return {
         **scene.access.environment(os.environ),
         "FLAMETEST_RECORD_DIR": str(folder),
         "FLAMETEST_SEED": str(repeat.seed),
@@ -87,9 +95,6 @@ def run_scenario(
         "FLAMETEST_LIMITS": shlex.join(scene.limits),
         RUNNER_VARIABLE: str(own_name()),
     }
-    saw(f"bringing up {scene.load.words}")
-    with _loaded(experiment, scene, folder, saw), scene.bookkeeper.writing(experiment.name, repeat.seed, folder):
-        return run_chaos(experiment.path, folder / "journal.json", environment, saw, scene.halt)
 
 
 def load_options(scene: Scene, path: str = "/") -> LoadOptions:

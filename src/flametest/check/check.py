@@ -89,13 +89,14 @@ def check(options: CheckOptions, trees: Mapping[Side, Tree], progress: Progress)
         FlametestError: set-up is at fault, such as a tree that does not come up; nothing is left running.
         KeyboardInterrupt: a signal ended it; everything is healed and ended.
     """
-    begun_ns, ends_s = time.monotonic_ns(), time.monotonic() + options.seconds_max - _ENDING_SECONDS
     experiment = load_experiment(options.experiment)
     check_all([experiment])
     document = block_experiment(read_document(options.experiment), options.block_seconds)
     seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
     RunFolder.check(options.out)
     wanted = {tree.name: Wanted(tree.cluster, tree.project.read()) for tree in trees.values()}
+    _make_images(wanted, progress)
+    begun_ns, ends_s = time.monotonic_ns(), time.monotonic() + options.seconds_max - _ENDING_SECONDS
     with deployed_at_once(wanted, "both trees", progress, ledger=False) as found:
         targets = {}
         for side, system in zip(trees, found, strict=True):
@@ -122,6 +123,15 @@ def check(options: CheckOptions, trees: Mapping[Side, Tree], progress: Progress)
     result = replace(result, sentence=result_sentence(result))
     write_result(result, options.out)
     return result
+
+
+def _make_images(wanted: Mapping[str, Wanted], progress: Progress) -> None:
+    """Make the images of one tree after the other, so that what they have in common is built once."""
+    for name, one in wanted.items():
+        images = one.cluster.own_images(one.reading.images)
+        if images:
+            with progress.step(f"make the images of {name}") as step:
+                step.saw(one.cluster.make_images(images, step.saw))
 
 
 def _measured(bench: _Bench, progress: Progress) -> tuple[list[tuple[Block, int]], str, dict[Side, Samples]]:

@@ -44,7 +44,7 @@ def test_a_short_check_breaks_both_trees_in_turns_and_says_that_it_was_too_short
         check=False,
     )
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "groups of four blocks, and 6 are needed" in done.stdout
+    assert "of the 6 groups of four blocks that are needed" in done.stdout
     result: dict[str, Any] = json.loads((project.path / "out" / "check.json").read_text())
     first = [block["side"] for block in result["blocks"][:4]]
     assert first in (["base", "new", "new", "base"], ["new", "base", "base", "new"])

@@ -171,8 +171,8 @@ def _quads(bench: _Bench, progress: Progress) -> tuple[list[tuple[Block, int]], 
             quad_seconds = time.monotonic() - begun
             step.saw(f"{quad_seconds:.0f} s; {max(0.0, bench.ends_s - time.monotonic()):.0f} s to go")
         quad += 1
-    few = f"there was time for {quad} of the {QUADS_MIN} groups of four blocks that are needed" if quad < QUADS_MIN else ""
-    return done, few
+    few = f"there was time for {quad} of the {QUADS_MIN} groups of four blocks that are needed"
+    return done, few if quad < QUADS_MIN else ""
 
 
 def _samples(folder: Path) -> Samples:

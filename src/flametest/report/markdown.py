@@ -54,7 +54,7 @@ def _scenario(result: Result, scenario: ScenarioResult) -> list[str]:
     if scenario.faults:
         lines += ["| Fault | What | Injected at | Proved | Healed at | Felt for | Together with |"]
         lines += ["|---|---|---:|---|---:|---:|---|"]
-        lines += ["| " + " | ".join(_text(cell) for cell in row) + " |" for row in fault_rows(scenario)]
+        lines += ["| " + " | ".join(escaped(cell) for cell in row) + " |" for row in fault_rows(scenario)]
         lines.append("")
     if scenario.durability is not None:
         lines += [*_writes(scenario.durability), ""]

@@ -104,3 +104,15 @@ def test_what_lasts_is_injected_before_what_passes_and_healed_once(shop: tuple[A
 
     assert names.index("redis-outage") < names.index("pod-delete-logic") < names.index("heal-the-faults")
     assert names.count("heal-the-faults") == 1
+
+
+def test_each_fault_has_its_name_in_the_record_unless_another_extension_injects_it(
+    shop: tuple[Alphabet, Structure],
+) -> None:
+    trial = Trial.of(["pod-delete-logic", "redis-outage"])
+    told = Described("x", "x", "x", "flametest", "http://127.0.0.1", "/shop", "logic", 2.0)
+
+    arguments = {one["name"]: one["provider"].get("arguments", {}) for one in document(shop[0], trial, told)["method"]}
+
+    assert arguments["redis-outage"]["name"] == "redis-outage"
+    assert "name" not in arguments["pod-delete-logic"]  # terminate_pods of chaostoolkit-kubernetes

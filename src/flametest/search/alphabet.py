@@ -143,9 +143,10 @@ def _written(file: Path) -> Written | None:
 def _of_folder(topology: Topology, written: Iterable[Written]) -> Iterator[_Found]:
     for one in written:
         func, arguments = str(one.provider.get("func", "")), dict(one.provider.get("arguments") or {})
-        part = part_of_call(topology, arguments)
+        module = str(one.provider.get("module", ACTIONS))
+        part = part_of_call(topology, module, arguments)
         kind = kind_of(func, arguments) if part is not None else None
-        call = Call(func, arguments, part.name if part is not None else "", str(one.provider.get("module", ACTIONS)))
+        call = Call(func, arguments, part.name if part is not None else "", module)
         radius = read_limits(one.recorder)
         letter = replace(
             _letter(one.name, one.title, call, kind or Kind.DEGRADED),

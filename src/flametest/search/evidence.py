@@ -83,7 +83,7 @@ class Rule:
     breaks_lead: int
     holds_lead: int
     told_max: int = 9
-    inconclusive_max: int = 3
+    inconclusive_max: int = 5
 
     def standing(self, counts: Counts) -> Standing:
         """Return what is known by these counts."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flametest.search.calls import ACTIONS
 from flametest.search.gate import reach
 from flametest.search.letters import Alphabet, Kind, Letter, Trial
 from flametest.starter.documents import Call
@@ -18,6 +19,7 @@ __all__ = ["Described", "document"]
 BASELINE_SECONDS = 2
 RECOVERY_SECONDS_MAX = 30
 AFTER_SECONDS = 1
+_NAME_CHARACTERS_MAX = 40
 _CONTROLS, _PROBES = "flametest.chaos.controls", "flametest.chaos.probes"
 _ORDER = (Kind.NODE, Kind.GONE, Kind.DEGRADED, Kind.ROLLOUT, Kind.REPLICAS)
 
@@ -90,9 +92,12 @@ def _probes(told: Described) -> Iterator[Object]:
 def _method(alphabet: Alphabet, trial: Trial, told: Described) -> Iterator[Call]:
     yield Call("observe-the-baseline", "observe_baseline", {"seconds": BASELINE_SECONDS})
     doses = sorted(trial.doses, key=lambda one: (_ORDER.index(alphabet.letters[one.letter].kind), one.letter))
-    for dose in doses:
+    for number, dose in enumerate(doses, 1):
         letter = alphabet.letters[dose.letter]
-        yield Call(dose.letter, letter.func, letter.levels[dose.level].arguments, letter.module)
+        arguments = letter.levels[dose.level].arguments
+        # By its name a fault is told apart in the record and the report; other extensions have none to give.
+        called = {"name": _called(dose.letter, number)} if letter.module == ACTIONS else {}
+        yield Call(dose.letter, letter.func, {**arguments, **called}, letter.module)
     if not doses:
         yield Call("inject-nothing", "begin_control")
     yield Call("let-the-faults-last", "observe_fault", {"seconds": told.hold_seconds})
@@ -100,3 +105,10 @@ def _method(alphabet: Alphabet, trial: Trial, told: Described) -> Iterator[Call]
         yield Call("heal-the-faults", "heal_faults")
     arguments = {"timeout_seconds": RECOVERY_SECONDS_MAX, "hold_seconds": AFTER_SECONDS}
     yield Call("wait-for-recovery", "await_recovery", arguments)
+
+
+def _called(letter: str, number: int) -> str:
+    """Return a letter's name as that of a fault: its beginning and a number where it is too long."""
+    if len(letter) <= _NAME_CHARACTERS_MAX:
+        return letter
+    return f"{letter[: _NAME_CHARACTERS_MAX - 2]}-{number}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from flametest.search.calls import ACTIONS
 from flametest.search.structure import Part, Structure
 from flametest.starter import Topology, Workload
 from flametest.starter.paths import needed_by
@@ -32,11 +33,14 @@ def structure_of(topology: Topology, paths: Iterable[str]) -> Structure:
     )
 
 
-def part_of_call(topology: Topology, arguments: Mapping[str, Any]) -> Workload | None:
-    """Return the workload that an injecting action hits, by its arguments; None where none can be told."""
+def part_of_call(topology: Topology, module: str, arguments: Mapping[str, Any]) -> Workload | None:
+    """Return the workload that an injecting action hits, by its arguments; None where none can be told.
+
+    An action of Flametest calls its fault by ``name``, one of chaostoolkit-kubernetes what it hits.
+    """
     if service := arguments.get("service"):
         return next(iter(topology.behind.get(str(service), ())), None)
-    for key in ("workload", "deployment", "app", "name"):
+    for key in ("workload", "deployment", "app", *(() if module == ACTIONS else ("name",))):
         if found := _named(topology, str(arguments.get(key) or "")):
             return found
     return _selected(topology, str(arguments.get("label_selector") or ""))

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flametest.model.search import TrialTold
+from flametest.model.search import SEARCH_FILE, TrialTold
 from flametest.search.errors import SearchError
-from flametest.search.journal import FILE, Journal, evidence_of, read_search
+from flametest.search.journal import Journal, evidence_of, read_search
 from tests.search.test_report import RESULT
 
 
@@ -29,7 +29,7 @@ def test_each_trial_is_on_disk_as_soon_as_it_is_noted(tmp_path: Path) -> None:
 def test_a_write_that_fails_leaves_the_former_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path, RESULT)
     journal.note(trial(2, "a/0", "holds"))
-    before = (tmp_path / FILE).read_bytes()
+    before = (tmp_path / SEARCH_FILE).read_bytes()
 
     def full(_descriptor: int) -> None:
         raise OSError(28, "no space left on device")
@@ -38,12 +38,12 @@ def test_a_write_that_fails_leaves_the_former_account(tmp_path: Path, monkeypatc
     with pytest.raises(OSError, match="no space"):
         journal.note(trial(3, "a/0", "holds"))
 
-    assert (tmp_path / FILE).read_bytes() == before
+    assert (tmp_path / SEARCH_FILE).read_bytes() == before
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"schema_version": 1}', "[]"])
 def test_what_is_no_account_is_refused_with_a_remedy(tmp_path: Path, text: str) -> None:
-    (tmp_path / FILE).write_text(text)
+    (tmp_path / SEARCH_FILE).write_text(text)
 
     with pytest.raises(SearchError) as refused:
         read_search(tmp_path)

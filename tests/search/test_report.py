@@ -1,7 +1,11 @@
 """The page of a search says what breaks, why each part is needed, what held and what was not tried."""
 
 from dataclasses import replace
+from pathlib import Path
 
+from click.testing import CliRunner
+
+from flametest.cli.main import main
 from flametest.model.search import (
     SCHEMA_VERSION,
     Asked,
@@ -16,6 +20,8 @@ from flametest.model.search import (
 )
 from flametest.model.verdict import Bound, Limit, Verdict
 from flametest.report import render_search
+from flametest.run.exitcodes import ExitCode
+from flametest.search.journal import Journal
 
 ASKED = Asked(
     (Limit("availability", Bound.AT_LEAST, 0.99),), (), 2, "likeliest", 1, 0, (4.0, 2.0), False, "flametest search"
@@ -60,7 +66,7 @@ RESULT = SearchResult(
 
 def test_a_search_that_found_nothing_and_tried_everything_has_passed() -> None:
     assert RESULT.verdict is Verdict.PASSED
-    assert outcome_headline(RESULT) == "no set of up to 2 faults breaks the promise (1 trials)"
+    assert outcome_headline(RESULT) == "no set of up to 2 faults breaks the promise (1 trial)"
 
 
 def test_a_confirmed_set_fails_it_and_one_in_doubt_leaves_it_open() -> None:
@@ -78,7 +84,7 @@ def test_the_page_tells_the_set_why_each_part_is_needed_and_what_was_not_tried()
         "Why each part is needed",
         "held 3 times, broke 0 times",
         "chaos run found/found-redis-outage-and-slow-logic.json",
-        'href="trials/0007"',
+        'href="trials/0007/report.html"',
         "no path goes through all parts that are hit",
         "node-drain",
         "availability at least 0.99",
@@ -95,3 +101,13 @@ def test_the_page_is_one_file_that_asks_for_nothing() -> None:
     assert "http-equiv" in page
     assert "default-src 'none'" in page
     assert not any(mark in page for mark in ("src=", "@import", "url("))
+
+
+def test_a_search_is_rendered_again_and_exits_as_it_did(tmp_path: Path) -> None:
+    Journal(tmp_path, RESULT).write(replace(RESULT, found=(FOUND,)))
+
+    outcome = CliRunner().invoke(main, ["report", str(tmp_path)], standalone_mode=False)
+
+    assert outcome.return_value == ExitCode.LIMIT_MISSED
+    assert "the promise breaks by redis-outage and slow-logic" in outcome.output
+    assert "Why each part is needed" in (tmp_path / "report.html").read_text()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from flametest.model.search import SearchResult
+from flametest.model.search import SEARCH_FILE, SearchResult
 from flametest.run.exitcodes import ExitCode
-from flametest.search.journal import FILE, read_search
+from flametest.search.journal import read_search
 from tests.addresses import own_address
 from tests.pytest_plugin.ending import left_behind, wait_until
 from tests.search.standbys import write_project
@@ -48,7 +48,7 @@ def searched(project: Path, *options: str) -> tuple[int, SearchResult]:
     """Search a project, and return the exit code and the account."""
     process = command(project, *ASKED, "--out", "out", *options)
     output, _ = process.communicate(timeout=SECONDS_MAX)
-    assert (project / "out" / FILE).exists(), output
+    assert (project / "out" / SEARCH_FILE).exists(), output
     return process.returncode, read_search(project / "out")
 
 
@@ -129,7 +129,7 @@ def test_two_trials_at_a_time_find_the_same(tmp_path: Path) -> None:
 
 def trials_of(folder: Path) -> int:
     try:
-        return len(json.loads((folder / FILE).read_text())["trials"])
+        return len(json.loads((folder / SEARCH_FILE).read_text())["trials"])
     except FileNotFoundError:
         return 0
 

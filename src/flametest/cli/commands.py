@@ -20,6 +20,7 @@ from flametest.manifests import BuildContext, Reading
 from flametest.model.helperimage import HELPER_IMAGE_VARIABLE
 from flametest.model.homes import config_home, state_home
 from flametest.model.result import Result
+from flametest.model.search import SEARCH_FILE
 from flametest.model.verdict import Verdict
 from flametest.run.exitcodes import ExitCode, exit_code
 from flametest.run.interrupt import interruptible
@@ -148,6 +149,10 @@ def render_again(folder: Path) -> int:
     from flametest.run.analyse import analyse, render  # noqa: PLC0415
     from flametest.run.folder import RunFolder  # noqa: PLC0415
 
+    if (folder / SEARCH_FILE).is_file():
+        from flametest.cli.searching import render_search_again  # noqa: PLC0415
+
+        return render_search_again(folder)
     run = RunFolder.open(folder)
     result = render(run) if (run.path / "result.json").exists() else analyse(run, state_files())
     tell(result, run.path)

@@ -22,7 +22,7 @@ from flametest.run.interrupt import interruptible
 if TYPE_CHECKING:
     from flametest.search.conduct import SearchOptions
 
-__all__ = ["find_smallest", "parse_seconds"]
+__all__ = ["find_smallest", "parse_seconds", "render_search_again"]
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
 _UNITS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -87,6 +87,18 @@ def find_smallest(where: Where, **options: Any) -> int:
             raise NotHealedError from error
     _tell(result, wanted)
     return exit_code(result.verdict) if not result.trouble else ExitCode.INCONCLUSIVE
+
+
+def render_search_again(folder: Path) -> int:
+    """Render the report of an earlier search again, and print how it ended."""
+    from flametest.report import render_search  # noqa: PLC0415
+    from flametest.search.journal import read_search  # noqa: PLC0415
+
+    result = read_search(folder)
+    (folder / "report.html").write_text(render_search(result), encoding="utf-8")
+    click.echo(outcome_headline(result))
+    click.echo(f"report: {_near((folder / 'report.html').absolute())}")
+    return exit_code(result.verdict)
 
 
 def _tell(result: SearchResult, wanted: "SearchOptions") -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from flametest.model.verdict import Limit, Verdict
 
 __all__ = [
+    "SCHEMA_VERSION",
+    "SEARCH_FILE",
     "Asked",
     "DoseTold",
     "FoundTold",
@@ -18,6 +20,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
+SEARCH_FILE = "search.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,15 +218,16 @@ class SearchResult:
 
 def outcome_headline(result: SearchResult) -> str:
     """Return how a search ended, in one sentence."""
-    tried = len(result.trials)
+    count = len(result.trials)
+    tried = f"{count} trial{'' if count == 1 else 's'}"
     confirmed = [one for one in result.found if one.is_confirmed]
     if result.trouble:
         return result.trouble
     if confirmed:
         smallest = min(confirmed, key=lambda one: len(one.doses))
         more = f", and {len(confirmed) - 1} more sets" if len(confirmed) > 1 else ""
-        return f"the promise breaks by {smallest.words}{more} ({tried} trials)"
+        return f"the promise breaks by {smallest.words}{more} ({tried})"
     if result.verdict is Verdict.PASSED:
-        return f"no set of up to {result.asked.size} faults breaks the promise ({tried} trials)"
+        return f"no set of up to {result.asked.size} faults breaks the promise ({tried})"
     why = "some sets could not be decided" if result.is_over else "not every set was tried"
-    return f"nothing was found, and {why} ({tried} trials)"
+    return f"nothing was found, and {why} ({tried})"

@@ -19,6 +19,7 @@ promise      what has to hold
 experiment   a set of faults as an experiment
 judging      what a trial has shown
 bench        one deployed system, on which trials are run
+account      what it has come to, in words
 keeping      what was found, among the experiments of the project
 pool         several of these at a time
 journal      the account of a search on disk

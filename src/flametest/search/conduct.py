@@ -2,29 +2,22 @@
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flametest.model.limits import LIMITS_FILE
-from flametest.model.search import (
-    SCHEMA_VERSION,
-    Asked,
-    FoundTold,
-    LetterTold,
-    SearchResult,
-    SetTold,
-    TrialTold,
-    Without,
-)
+from flametest.model.search import SCHEMA_VERSION, Asked, FoundTold, LetterTold, SearchResult, TrialTold
 from flametest.model.verdict import Limit
 from flametest.report import render_search
+from flametest.run.analyse import render
 from flametest.run.experiment import read_limits
+from flametest.run.folder import RunFolder
 from flametest.run.halting import Halt
 from flametest.run.progress import Progress
 from flametest.run.session import Session, SessionOptions
+from flametest.search.account import FOUND, Account
 from flametest.search.alphabet import alphabet_of, chosen, read_folder, written_paths
-from flametest.search.bench import Bench, Terms, described, doses_told
+from flametest.search.bench import Bench, Terms, described
 from flametest.search.candidates import Space
 from flametest.search.errors import SearchError
 from flametest.search.evidence import Outcome
@@ -32,9 +25,9 @@ from flametest.search.experiment import document
 from flametest.search.hunt import Found, Hunt
 from flametest.search.journal import Journal, evidence_of, read_search, saw_of
 from flametest.search.keeping import keep_found
-from flametest.search.letters import Alphabet, Trial, subsets
+from flametest.search.letters import Alphabet, Trial
 from flametest.search.pool import Pool, started
-from flametest.search.promise import hold_seconds, limits_text, promise_of
+from flametest.search.promise import hold_seconds, promise_of
 from flametest.search.structure import Structure
 from flametest.search.terrain import structure_of
 from flametest.starter import answering_paths, make_plan, make_topology, read_namespace, user_paths
@@ -168,13 +161,16 @@ class _Searching:
     def keep(self) -> None:
         """Write what is known: the account, the experiments of what was found, and the report."""
         hunt = self._hunt
-        found = tuple(self._found_told(one, number) for number, one in enumerate(hunt.found, 1))
+        account = Account(self._terms, hunt.evidence, self.result.trials)
+        found = tuple(account.found(one, number) for number, one in enumerate(hunt.found, 1))
+        for told, one in zip(found, hunt.found, strict=True):
+            self._keep_found(told, one)
         self._journal.write(
             replace(
                 self.result,
                 found=found,
-                held=tuple(self._set_told(one) for one in hunt.held),
-                undecided=tuple(self._set_told(one) for one in hunt.undecided),
+                held=tuple(account.set(one, hunt.reasons.get(one, "")) for one in hunt.held),
+                undecided=tuple(account.set(one, hunt.reasons.get(one, "")) for one in hunt.undecided),
                 left_out=hunt.left_out(),
                 is_over=hunt.is_over,
                 seconds=round(self._seconds(), 1),
@@ -217,59 +213,17 @@ class _Searching:
         if hunt.evidence.trials:
             self._progress.say(f"goes on after {hunt.evidence.trials} trials")
 
-    def _set_told(self, letters: frozenset[str]) -> SetTold:
-        counts = self._hunt.evidence.get(Trial.of(letters).key)
-        reason = self._hunt.reasons.get(letters, "")
-        return SetTold(tuple(sorted(letters)), reason, counts.breaks, counts.holds, counts.inconclusive)
-
-    def _found_told(self, found: Found, number: int) -> FoundTold:
-        shrunk, terms = found.shrunk, self._terms
-        trial = shrunk.trial
-        counts = self._hunt.evidence.get(trial.key)
-        last = _last(self.result.trials, trial.key, Outcome.BREAKS)
-        name = _name(trial, number)
-        file = self._write_found(trial, name, is_confirmed=shrunk.is_confirmed)
-        return FoundTold(
-            name=name,
-            doses=doses_told(terms.alphabet, trial),
-            hold_seconds=terms.holds[trial.hold],
-            reason=found.candidate.reason,
-            breaks=counts.breaks,
-            holds=counts.holds,
-            is_confirmed=shrunk.is_confirmed,
-            is_minimal=shrunk.is_minimal,
-            doubts=shrunk.doubts,
-            sentence=last.sentence if last is not None else "",
-            without=tuple(self._without(trial, letters) for letters in subsets(trial.letters)),
-            experiment=str(file.relative_to(terms.folder)),
-            record=last.folder if last is not None else "",
-        )
-
-    def _without(self, trial: Trial, letters: frozenset[str]) -> Without:
-        key = trial.only(letters).key
-        counts = self._hunt.evidence.get(key)
-        last = _last(self.result.trials, key, Outcome.HOLDS)
-        return Without(
-            tuple(sorted(letters)), counts.holds, counts.breaks, last.sentence if last is not None else "not tried"
-        )
-
-    def _write_found(self, trial: Trial, name: str, *, is_confirmed: bool) -> Path:
-        """Write the experiment of a set that breaks, with its limits beside it, and return its file.
-
-        One that is known to break goes among the experiments of the project as well.
-        """
+    def _keep_found(self, one: FoundTold, found: Found) -> None:
+        """Write the experiment of a set that breaks; one that is known to goes among those of the project as well."""
         terms, access = self._terms, self._session.access
-        folder = terms.folder / "found"
-        folder.mkdir(exist_ok=True)
-        told = described(terms, trial, name, access.namespace, access.url)
+        told = described(terms, found.shrunk.trial, one.name, access.namespace, access.url)
         told = replace(told, description=told.description.replace("A trial of flametest search", "Found to break"))
-        text = json.dumps(document(terms.alphabet, trial, told), indent=2, ensure_ascii=False) + "\n"
-        file = folder / f"{name}.json"
-        file.write_text(text, encoding="utf-8")
-        (folder / LIMITS_FILE).write_text(limits_text(terms.promise), encoding="utf-8")
-        if is_confirmed:
-            keep_found(self._options.output, name, text, terms.promise)
-        return file
+        text = json.dumps(document(terms.alphabet, found.shrunk.trial, told), indent=2, ensure_ascii=False) + "\n"
+        folders = [terms.folder / FOUND, *([self._options.output] if one.is_confirmed else [])]
+        for folder in folders:
+            keep_found(folder, one.name, text, terms.promise)
+        if one.record:
+            render(RunFolder.open(terms.folder / one.record))
 
 
 def _terrain(options: SearchOptions, session: Session) -> tuple[Alphabet, Structure, int]:
@@ -346,12 +300,3 @@ def _journal(
     journal = Journal(options.folder, result)
     journal.write(result)
     return journal
-
-
-def _last(trials: Iterable[TrialTold], key: str, outcome: Outcome) -> TrialTold | None:
-    return next((one for one in reversed(tuple(trials)) if one.key == key and one.outcome == outcome), None)
-
-
-def _name(trial: Trial, number: int) -> str:
-    name = "-and-".join(sorted(trial.letters))
-    return f"found-{name}" if len(name) <= 80 else f"found-{number}"

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from flametest.model.search import SearchResult, TrialTold
+from flametest.model.search import SEARCH_FILE, SearchResult, TrialTold
 from flametest.search.errors import SearchError
 from flametest.search.evidence import Evidence, Outcome, Saw
 
-__all__ = ["FILE", "Journal", "evidence_of", "read_search", "saw_of"]
+__all__ = ["Journal", "evidence_of", "read_search", "saw_of"]
 
-FILE = "search.json"
 _RESULT: TypeAdapter[SearchResult] = TypeAdapter(SearchResult)
 
 
@@ -34,12 +33,12 @@ class Journal:
             OSError: it cannot be written.
         """
         self.result = result
-        beside = self.folder / f"{FILE}.new"
+        beside = self.folder / f"{SEARCH_FILE}.new"
         with beside.open("wb") as file:
             file.write(_RESULT.dump_json(result, indent=1) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(self.folder / FILE)
+        beside.replace(self.folder / SEARCH_FILE)
 
 
 def read_search(folder: Path) -> SearchResult:
@@ -48,15 +47,17 @@ def read_search(folder: Path) -> SearchResult:
     Raises:
         SearchError: there is none, or not of this version.
     """
+    file = folder / SEARCH_FILE
     try:
-        return _RESULT.validate_json((folder / FILE).read_bytes())
+        return _RESULT.validate_json(file.read_bytes())
     except OSError as error:
-        raise SearchError(f"{folder / FILE} cannot be read: {error.strerror}", "name the folder of a search") from error
+        raise SearchError(f"{file} cannot be read: {error.strerror}", "name the folder of a search") from error
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])
         raise SearchError(
-            f"{folder / FILE} is no search of this version: {where}: {problem['msg']}", "search from the beginning"
+            f"{file} is no search of this version: {where}: {problem['msg']}",
+            "search from the beginning",
         ) from error
 
 

@@ -1,10 +1,12 @@
 """A node that is switched off by its annotation, and switched on again."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flametest.sandbox.agent.containers import FROZEN_ANNOTATION
 from flametest.sandbox.agent.memory import MemoryRuntime, Program
 from flametest.sandbox.agent.outages import STOPPED_ANNOTATION, resume
 from flametest.sandbox.agent.state import Running, Terminated, Waiting, records_of
@@ -101,3 +103,21 @@ def test_what_ran_counts_as_ended_and_what_was_held_back_still_is() -> None:
     assert (crashed.last.exit_code, crashed.restarts) == (3, 4)
     assert not isinstance(new.state, Running)
     assert new.restarts == 0
+
+
+async def test_the_container_that_an_annotation_names_is_stopped_until_it_goes(cluster: Any) -> None:
+    def annotate(value: str | None) -> None:
+        pod = cluster.pod("one")
+        pod["metadata"]["annotations"] = {FROZEN_ANNOTATION: value} if value else {}
+        cluster.objects.update("pods", pod)
+
+    async with cluster:
+        cluster.create("one", containers=[{"name": "main", "image": "app:1"}])
+        await cluster.until(lambda: cluster.container("one").get("ready"))
+        annotate("containerd://another")
+        annotate(cluster.container("one")["containerID"])
+        await cluster.until(lambda: cluster.runtime.signals)
+        annotate(None)
+        await cluster.until(lambda: len(cluster.runtime.signals) > 1)
+        assert cluster.runtime.signals == [("main", signal.SIGSTOP), ("main", signal.SIGCONT)]
+        assert cluster.container("one")["restartCount"] == 0

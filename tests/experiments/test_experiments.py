@@ -69,7 +69,7 @@ def test_it_limits_what_users_feel_and_how_long_recovery_takes(path: Path) -> No
 
 def test_what_lasts_is_healed_in_the_method_after_users_had_time_to_feel_it(path: Path) -> None:
     called = [one["provider"]["func"] for one in load(path)["method"]]
-    moments = {"terminate_pods", "inject_container_crash", "inject_rolling_restart"}
+    moments = {"terminate_pods", "inject_container_crash", "inject_memory_hog", "inject_rolling_restart"}
     injects = [one for one in called if one.startswith("inject_")]
     if injects and not moments.intersection(called):
         assert called[2:] == ["observe_fault", "heal_faults", "await_recovery"]
@@ -77,7 +77,8 @@ def test_what_lasts_is_healed_in_the_method_after_users_had_time_to_feel_it(path
 
 def test_every_experiment_is_in_one_large_suite_and_the_default_one_is_short() -> None:
     suites = tomllib.loads((FOLDER / "suites.toml").read_text())
-    assert sorted(suites["full"]["experiments"] + suites["edges"]["experiments"]) == sorted(path.stem for path in FILES)
+    large = [name for suite in ("full", "edges", "resources") for name in suites[suite]["experiments"]]
+    assert sorted(large) == sorted(path.stem for path in FILES)
     assert len(suites["core"]["experiments"]) == 5
     assert set(suites["core"]["experiments"]) <= set(suites["full"]["experiments"])
 

@@ -11,7 +11,7 @@ import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +23,7 @@ __all__ = ["ALL_WAYS", "CONTEXT", "KILLING", "Disturbing", "Request", "Way", "di
 
 CONTEXT = "disturbed"
 FOR_EVER_SECONDS = 60.0  # longer than any limit of the client's
+STREAM_SECONDS = 20.0  # no command that healing executes takes so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +144,19 @@ def disturbing(kubeconfig: Path, folder: Path) -> Iterator[Disturbing]:
             """Pass a request on, or disturb it."""
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             way = state.way_of(self.command, urlsplit(self.path).path)
-            if way is None:
-                self._answer(*self._forward(body, user["token"]))
-            elif way.token:
-                self._answer(*self._forward(body, "not-valid"))
-            else:
-                if way.forwarded:
-                    self._forward(body, user["token"])
-                self._disturb(way)
+            streams = self.headers.get("Upgrade", "").lower() == "websocket"
+            token = "not-valid" if way is not None and way.token else user["token"]
+            if way is None or way.token:
+                if streams:
+                    self._tunnel(token)
+                else:
+                    self._answer(*self._forward(body, token))
+                return
+            if way.forwarded and streams:
+                self._tunnel(token, answered=False)
+            elif way.forwarded:
+                self._forward(body, token)
+            self._disturb(way)
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do  # noqa: N815 (names of the base class)
 
@@ -163,6 +169,25 @@ def disturbing(kubeconfig: Path, folder: Path) -> Iterator[Disturbing]:
                 return answer.status, answer.headers.get("Content-Type", ""), answer.read()
             finally:
                 connection.close()
+
+        def _tunnel(self, token: str, *, answered: bool = True) -> None:
+            """Pass a WebSocket on, until either side ends it; its answers only if so asked."""
+            self.close_connection = True
+            kept = {
+                name: value for name, value in self.headers.items() if name.lower() not in ("authorization", "host")
+            }
+            kept |= {"Host": address.netloc, "Authorization": f"Bearer {token}"}
+            head = f"{self.command} {self.path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in kept.items())
+            plain = socket.create_connection((address.hostname or "", address.port or 443), timeout=STREAM_SECONDS)
+            with trust.wrap_socket(plain, server_hostname=address.hostname) as api:
+                api.sendall(f"{head}\r\n".encode())
+                answering = threading.Thread(
+                    target=_pass_on, args=(api, self.connection if answered else None), name="answers of a stream"
+                )
+                answering.start()
+                if answered:
+                    _pass_on(self.connection, api)
+                answering.join()
 
         def _answer(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)
@@ -205,6 +230,18 @@ def disturbing(kubeconfig: Path, folder: Path) -> Iterator[Disturbing]:
             state.calm()
             server.shutdown()
             thread.join()
+
+
+def _pass_on(source: socket.socket, target: socket.socket | None) -> None:
+    """Pass on what comes, to nobody if so asked, until it ends; then end what goes the other way, too."""
+    with suppress(OSError):
+        while data := source.recv(65536):
+            if target is not None:
+                target.sendall(data)
+    for one in (source, target):
+        if one is not None:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
 
 
 def _leading_to(port: int) -> str:

@@ -10,20 +10,26 @@ import itertools
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from flametest.edgeproxy.rules import Effect, Match, Rule
+from flametest.faults import inside
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
+from flametest.faults.cpu_hog import CpuHog
 from flametest.faults.dependency_outage import DependencyOutage
 from flametest.faults.dns_outage import DnsOutage
 from flametest.faults.edge import Edge
+from flametest.faults.frozen_process import FrozenProcess
+from flametest.faults.full_volume import FullVolume
 from flametest.faults.healing import Healing, place_of
 from flametest.faults.http_faults import HttpFaults, rules_of
 from flametest.faults.intrusion import Intrusion
+from flametest.faults.memory_hog import MemoryHog
 from flametest.faults.network_partition import NetworkPartition
+from flametest.faults.new_version import NewVersion
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.node_loss import NodeLoss
 from flametest.faults.nodes import NodeSelection
@@ -38,6 +44,7 @@ from flametest.faults.service_removal import ServiceRemoval
 from flametest.faults.undo import UndoRecord, state_home
 from flametest.faults.wrapper import Injected, InjectionOptions, Injector, applied
 from flametest.kube import connect
+from flametest.kube.execute import begin, execute
 from flametest.model.events import Target
 
 NAMESPACE = "flametest"
@@ -58,6 +65,7 @@ FAULTS: Mapping[str, Fault] = {
         rules_of(HttpFaults(error_rate=0.2, abort_rate=0.1, latency_ms=60, error_statuses=(500, 503))),
         protocol="http",
     ),
+    "new-version": NewVersion(NAMESPACE, "logic", environment={"VERSION": "2"}, annotations={"example.com/v": "2"}),
     "rolling-restart": RollingRestart(NAMESPACE, "api"),
     "dns-outage": DnsOutage(NAMESPACE, "frontend"),
     "edge-of-caller": Edge(
@@ -69,6 +77,11 @@ FAULTS: Mapping[str, Fault] = {
         "frontend",
     ),
     "edge-of-store": Edge(NAMESPACE, "redis", (Rule(Effect(delay_ms=60)),), 6379),
+    "frozen-process": FrozenProcess(PodSelection(NAMESPACE, "app=redis")),
+    "memory-hog": MemoryHog(PodSelection(NAMESPACE, "app=logic")),
+    "cpu-hog": CpuHog(PodSelection(NAMESPACE, "app=logic")),
+    "full-volume": FullVolume(PodSelection(NAMESPACE, "app=postgres"), "data"),
+    "frozen-workers": FrozenProcess(PodSelection(NAMESPACE, "app=postgres")),
     "container-crash": ContainerCrash(PodSelection(NAMESPACE, "app=nginx")),
 }
 
@@ -113,16 +126,26 @@ def main(fault: str, step: str, way: str) -> None:
     kubeconfig, context = os.environ["KUBECONFIG"], os.environ["KUBERNETES_CONTEXT"]
     ending = Ending(step, way)
     with connect(kubeconfig, context) as client:
-        send, numbers = client.api.send, itertools.count(1)
+        numbers = itertools.count(1)
 
-        def sending(*arguments: Any, **options: Any) -> Any:
-            ending.reach("armed")
-            answer = send(*arguments, **options)
-            ending.reach("half")
-            ending.reach(f"sent-{next(numbers)}")
-            return answer
+        def stepping(send: Callable[..., Any]) -> Callable[..., Any]:
+            def sending(*arguments: Any, **options: Any) -> Any:
+                ending.reach("armed")
+                answer = send(*arguments, **options)
+                ending.reach("half")
+                ending.reach(f"sent-{next(numbers)}")
+                return answer
 
-        client.api.send = sending  # type: ignore[method-assign]
+            return sending
+
+        client.api.send = stepping(client.api.send)  # type: ignore[method-assign]
+        # Commands in containers that change something are steps as well.
+        changing = stepping(execute)
+
+        def executing(*arguments: Any, **options: Any) -> Any:
+            return (changing if options.get("mutating") else execute)(*arguments, **options)
+
+        vars(inside).update(execute=executing, begin=stepping(begin))
         radius = Radius(frozenset({NAMESPACE}), targets_max=12, pods_share_max=1, nodes_max=1)
         options = InjectionOptions(radius, Path(state_home(os.environ)), own_owner(os.environ))
         injector = Injector(client, place_of(client, kubeconfig, context), options, ending)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from flametest.faults.healing import place_of
 from flametest.faults.owner import own_owner
@@ -16,6 +17,7 @@ from flametest.faults.safety import Radius
 from flametest.faults.undo import UndoJournal
 from flametest.faults.wrapper import InjectionOptions, Injector
 from flametest.kube import KubeClient, connect
+from flametest.kube.execute import execute
 from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, NODES, PODS, SERVICES, STATEFUL_SETS
 from tests.addresses import own_address
 from tests.faults.driver import Ending
@@ -24,6 +26,21 @@ __all__ = ["GIVEN_CLUSTER", "NODE_PORT_ADDRESS", "READY_SECONDS", "ROOT", "Syste
 
 ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).parent / "driver.py"
+# The marks are in command lines and environments; that of this very script says nothing.
+LEFT_INSIDE = """
+for folder in /proc/[0-9]*; do
+  number=${folder#/proc/}
+  [ "$number" = $$ ] && continue
+  while read -r key value _; do
+    case "$key $value" in "State: T"*|"State: t"*) echo "stopped" ;; esac
+  done < "$folder/status"
+  for file in cmdline environ; do
+    read -r line < "$folder/$file"
+    case "$line" in *flametest-held-*) echo "held" ;; esac
+  done
+done 2>/dev/null
+exit 0
+"""
 NODE_PORT_ADDRESS = own_address("faults")
 URL = f"http://{NODE_PORT_ADDRESS}:30080"
 READY_SECONDS = 90.0
@@ -38,6 +55,7 @@ class System:
     def __init__(self, kubeconfig: Path, context: str, home: Path, url: str = URL) -> None:
         self.home = home
         self.client: KubeClient = connect(kubeconfig, context)
+        self.watched: tuple[str, ...] = ()  # pods to look into, as far as faults act inside of them
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "FLAMETEST"))},
             "KUBECONFIG": str(kubeconfig),
@@ -55,7 +73,7 @@ class System:
 
     def specifications(self) -> str:
         """Return the specifications and labels of everything that faults change, byte for byte."""
-        found = {}
+        found: dict[str, Any] = {}
         for resource in (DEPLOYMENTS, STATEFUL_SETS, SERVICES, NETWORK_POLICIES, CONFIG_MAPS, NODES):
             for item in self.client.api.get(resource.path("flametest")).get("items", []):
                 metadata = item["metadata"]
@@ -67,7 +85,15 @@ class System:
                 found[f"{resource.kind} {metadata['name']}"] = kept
         pods = self.client.api.get(PODS.path("flametest")).get("items", [])
         bare = sorted(pod["metadata"]["name"] for pod in pods if not pod["metadata"].get("ownerReferences"))
-        return json.dumps(found | {"pods without a controller": bare}, sort_keys=True, indent=1)
+        found["pods without a controller"] = bare
+        found["inside"] = {name: self.inside(name) for name in self.watched}
+        return json.dumps(found, sort_keys=True, indent=1)
+
+    def inside(self, pod: str) -> list[str]:
+        """Return what faults leave in a container: stopped processes, and such as bear a mark of Flametest's."""
+        done = execute(self.client.api, ("flametest", pod), ["sh", "-c", LEFT_INSIDE])
+        assert done.code == 0, done.output
+        return sorted(done.output.splitlines())
 
     def driven(self, fault: str, step: str, way: str) -> "subprocess.CompletedProcess[str]":
         """Run a driver to its end."""

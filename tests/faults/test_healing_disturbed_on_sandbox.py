@@ -28,7 +28,7 @@ from flametest.faults.random_errors import RandomErrors
 from flametest.faults.switches import read
 from flametest.faults.undo import Place, UndoJournal, UndoRecord, identifier
 from flametest.kube import KubeClient
-from flametest.kube.resources import NAMESPACES, NODES
+from flametest.kube.resources import NAMESPACES, NODES, PODS
 from flametest.model.events import Target
 from tests.faults.disturbing import ALL_WAYS, CONTEXT, KILLING, Disturbing, Request, Way, disturbing
 from tests.faults.driver import FAULTS
@@ -64,7 +64,9 @@ class Injection:
             client.api.send("POST", NAMESPACES.path(), body)
             return record
         fault = _without_draws(FAULTS[self.name], client)
-        targets = tuple(one for one in fault.targets(client) if one.kind != "Pod")  # nothing has to leave its node
+        targets = fault.targets(client)
+        if any(one.kind == NODES.kind for one in targets):
+            targets = tuple(one for one in targets if one.kind != PODS.kind)  # nothing has to leave its node
         record = self._record(fault.name, targets, fault.record(client, targets))
         if isinstance(fault, Prepares):
             fault.prepare(client, targets)

@@ -140,3 +140,13 @@ def test_what_is_printed_is_what_would_be_applied_with_a_reason_for_every_right(
     assert found["Job"]["spec"]["template"]["spec"]["containers"][0]["args"][-2:] == ["--users", "7"]
     assert "  control.json: |" not in printed.output
     assert "  pod-delete-api.json: |" in printed.output
+
+
+def test_the_image_of_helper_pods_is_passed_on_and_what_the_user_says_comes_last() -> None:
+    def arguments(**options: Any) -> list[str]:
+        container = objects_of("slow-redis", **options)["Job"]["spec"]["template"]["spec"]["containers"][0]
+        return [str(word) for word in container["args"]]
+
+    assert "--helper-image" not in arguments()
+    told = arguments(helper_image="mirror/python:3.13", run_arguments=("--helper-image", "other"))
+    assert told[-4:] == ["--helper-image", "mirror/python:3.13", "--helper-image", "other"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,3 +123,14 @@ def test_pods_that_go_with_their_node_are_found_without_being_named(lab: Laborat
     assert seconds(measured)["ready"] == 1.9
     assert measured.moments is not None
     assert measured.moments.lost == ("api-a",)
+
+
+@pytest.mark.parametrize("fault", ["cpu_hog", "frozen_process", "full_volume"])
+def test_a_pod_in_which_a_fault_acts_and_that_stays_need_not_be_replaced(lab: Laboratory, fault: str) -> None:
+    inside = replace(lab.injected("a"), fault=fault)
+    measured = measure([*lab.before(), inside, lab.pod(40, "a")])
+    assert stage(measured, "ready").detail == "the ready count never fell"
+    unready = measure([*lab.before(), inside, lab.pod(31, "a", ready=False), lab.pod(33.5, "a")])
+    assert seconds(unready)["ready"] == 3.5
+    still = measure([*lab.before(), inside, lab.pod(31, "a", ready=False)])
+    assert stage(still, "ready").detail == "the ready count was not back when the watch ended"

@@ -20,13 +20,18 @@ from flametest.chaos.injections import note_control
 from flametest.edgeproxy.rules import Effect, Match, Rule, RuleError, options
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
+from flametest.faults.cpu_hog import CpuHog
 from flametest.faults.dependency_outage import DependencyOutage
 from flametest.faults.dns_outage import DnsOutage
 from flametest.faults.edge import Edge
 from flametest.faults.errors import FaultError, HealError
+from flametest.faults.frozen_process import FrozenProcess
+from flametest.faults.full_volume import FullVolume
 from flametest.faults.http_faults import HttpFaults, rules_of
 from flametest.faults.intrusion import INTRUDER, Intrusion
+from flametest.faults.memory_hog import MemoryHog
 from flametest.faults.network_partition import NetworkPartition
+from flametest.faults.new_version import NewVersion
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.node_loss import NodeLoss
 from flametest.faults.nodes import NodeSelection
@@ -45,12 +50,17 @@ __all__ = [
     "heal_faults",
     "inject_bad_rollout",
     "inject_container_crash",
+    "inject_cpu_hog",
     "inject_dependency_outage",
     "inject_dns_outage",
     "inject_edge",
     "inject_fault_proxy",
+    "inject_frozen_process",
+    "inject_full_volume",
     "inject_intrusion",
+    "inject_memory_hog",
     "inject_network_partition",
+    "inject_new_version",
     "inject_node_drain",
     "inject_node_loss",
     "inject_pod_deletion",
@@ -208,6 +218,18 @@ def inject_rolling_restart(deployment: str, namespace: str = "", *, name: str = 
     return _inject(RollingRestart(_in(namespace), deployment), name)
 
 
+def inject_new_version(
+    deployment: str,
+    *,
+    image: str = "",
+    environment: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+    namespace: str = "",
+) -> Told:
+    """Roll out a new version of a Deployment until it is healed; see `NewVersion`."""
+    return _inject(NewVersion(_in(namespace), deployment, image, environment or {}, annotations or {}))
+
+
 def inject_container_crash(
     label_selector: str,
     count: int = 1,
@@ -219,6 +241,43 @@ def inject_container_crash(
 ) -> Told:
     """Crash a container of pods drawn at random; see `ContainerCrash`."""
     return _inject(ContainerCrash(PodSelection(_in(namespace), label_selector, count=count), container, signal), name)
+
+
+def inject_frozen_process(label_selector: str, count: int = 1, container: str = "", namespace: str = "") -> Told:
+    """Stop the processes of a container of pods drawn at random until it is healed; see `FrozenProcess`."""
+    return _inject(FrozenProcess(PodSelection(_in(namespace), label_selector, count=count), container))
+
+
+def inject_memory_hog(label_selector: str, count: int = 1, container: str = "", namespace: str = "") -> Told:
+    """Run a container of pods drawn at random out of its memory; see `MemoryHog`."""
+    return _inject(MemoryHog(PodSelection(_in(namespace), label_selector, count=count), container))
+
+
+def inject_cpu_hog(
+    label_selector: str,
+    processes: int = 2,
+    count: int = 1,
+    *,
+    container: str = "",
+    seconds_max: float = 120,
+    namespace: str = "",
+) -> Told:
+    """Run busy processes in a container of pods drawn at random until it is healed; see `CpuHog`."""
+    return _inject(CpuHog(PodSelection(_in(namespace), label_selector, count=count), processes, container, seconds_max))
+
+
+def inject_full_volume(
+    label_selector: str,
+    volume: str,
+    leave_bytes: int = 0,
+    *,
+    container: str = "",
+    seconds_max: float = 120,
+    namespace: str = "",
+) -> Told:
+    """Fill a volume of a pod until it is healed; see `FullVolume`."""
+    selection = PodSelection(_in(namespace), label_selector)
+    return _inject(FullVolume(selection, volume, leave_bytes, container, seconds_max))
 
 
 def inject_pod_deletion(

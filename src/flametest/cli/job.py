@@ -1,5 +1,6 @@
 """``flametest job``: a run inside the cluster. Options are parsed here; the work is done in `flametest.incluster`."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from flametest.incluster.starting import (
     remove,
 )
 from flametest.kube import KubeClient, connect
+from flametest.model.helperimage import HELPER_IMAGE_VARIABLE
 from flametest.model.plurals import counted
 from flametest.run.exitcodes import ExitCode
 from flametest.run.folder import read_result
@@ -158,5 +160,6 @@ def _plan(where: Where, **options: Any) -> JobPlan:
         url=where.url,
         run_arguments=options["run_arguments"],
         image=options["image"],
+        helper_image=options["helper_image"] or os.environ.get(HELPER_IMAGE_VARIABLE, ""),
     )
     return plan_job(wish, find_files())

@@ -48,6 +48,12 @@ _SKIP = click.option(
     "--skip", multiple=True, metavar="NAME", help="Leave this experiment of the suite out; may be repeated."
 )
 
+_HELPER_IMAGE = click.option(
+    "--helper-image",
+    default="",
+    metavar="IMAGE",
+    help=f"Image of the pods that faults deploy beside the system; any with python3 of 3.11 or newer [{HELPER_IMAGE}].",
+)
 _MARGIN = click.option(
     "--margin",
     "margin_ratio",
@@ -173,12 +179,7 @@ def main() -> None:
     help="Compare with an earlier run; a regression beyond the margin exits with 1.",
 )
 @_MARGIN
-@click.option(
-    "--helper-image",
-    default="",
-    metavar="IMAGE",
-    help=f"Image of the pods that faults deploy beside the system; any with python3 of 3.11 or newer [{HELPER_IMAGE}].",
-)
+@_HELPER_IMAGE
 @click.option("--keep", is_flag=True, help="Leave the system running afterwards.")
 @click.option("--no-deploy", is_flag=True, help="Test what is there already; apply nothing, end nothing.")
 @click.option("--dry-run", is_flag=True, help="Deploy, show what every fault would hit, and inject nothing.")
@@ -414,7 +415,7 @@ def _what_job(command: Callable[..., int]) -> Callable[..., int]:
         "--image", default="flametest/flametest:0.1.0", show_default=True, metavar="NAME", help="Image of Flametest."
     )
     arguments = click.argument("run_arguments", nargs=-1, metavar="[-- OPTIONS OF RUN]")
-    return at_cluster(_SUITE(_EXPERIMENTS(image(arguments(command)))))
+    return at_cluster(_SUITE(_EXPERIMENTS(image(_HELPER_IMAGE(arguments(command))))))
 
 
 _JOB_OUT = click.option("--out", type=_PATH, metavar="DIR", help="New folder for the report [reports/DATE-TIME].")

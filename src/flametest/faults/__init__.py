@@ -19,6 +19,7 @@ enforcement   whether the network enforces NetworkPolicies, by trying
 own_namespace a namespace of Flametest's own, gone on every way out
 helper_pod    a pod of Flametest's own beside the system; pure
 connection    whether a pod can connect
+inside        scripts in a container, and what they left running
 selection     which pods, drawn or not
 workloads     Deployments and StatefulSets as targets
 nodes         nodes as targets
@@ -42,7 +43,7 @@ open_connections  ends connections that were open before
 waiting       bounded waits
 errors        the error tree
 
-The faults: `bad_rollout`, `container_crash`, `dependency_outage`, `dns_outage`, `edge`, `intrusion`,
-`network_partition`, `node_drain`, `node_loss`, `pod_deletion`, `random_errors`, `rolling_restart`, `scaling`,
-`service_removal`.
+The faults: `bad_rollout`, `container_crash`, `cpu_hog`, `dependency_outage`, `dns_outage`, `edge`, `frozen_process`,
+`full_volume`, `intrusion`, `memory_hog`, `network_partition`, `new_version`, `node_drain`, `node_loss`,
+`pod_deletion`, `random_errors`, `rolling_restart`, `scaling`, `service_removal`.
 """

@@ -4,11 +4,16 @@ from collections.abc import Callable, Mapping
 
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
+from flametest.faults.cpu_hog import CpuHog
 from flametest.faults.dependency_outage import DependencyOutage
 from flametest.faults.dns_outage import DnsOutage
 from flametest.faults.edge import Edge
+from flametest.faults.frozen_process import FrozenProcess
+from flametest.faults.full_volume import FullVolume
 from flametest.faults.intrusion import Intrusion
+from flametest.faults.memory_hog import MemoryHog
 from flametest.faults.network_partition import NetworkPartition
+from flametest.faults.new_version import NewVersion
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.node_loss import NodeLoss
 from flametest.faults.pod_deletion import PodDeletion
@@ -27,8 +32,13 @@ FAULTS: tuple[type[Fault], ...] = (
     DependencyOutage,
     DnsOutage,
     Edge,
+    MemoryHog,
+    CpuHog,
+    FullVolume,
+    FrozenProcess,
     Intrusion,
     NetworkPartition,
+    NewVersion,
     NodeDrain,
     NodeLoss,
     PodDeletion,

@@ -12,11 +12,16 @@ from typing import Any
 from flametest.faults.apps import KINDS
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
+from flametest.faults.cpu_hog import CpuHog
 from flametest.faults.dependency_outage import DependencyOutage
 from flametest.faults.dns_outage import DnsOutage
 from flametest.faults.edge import Edge
+from flametest.faults.frozen_process import FrozenProcess
+from flametest.faults.full_volume import FullVolume
 from flametest.faults.intrusion import Intrusion
+from flametest.faults.memory_hog import MemoryHog
 from flametest.faults.network_partition import NetworkPartition
+from flametest.faults.new_version import NewVersion
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.node_loss import NodeLoss
 from flametest.faults.pod_deletion import PodDeletion
@@ -27,6 +32,7 @@ from flametest.faults.scaling import Scaling
 from flametest.faults.service_removal import ServiceRemoval
 from flametest.faults.workloads import WORKLOADS
 from flametest.kube.resources import (
+    CLAIMS,
     CONFIG_MAPS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
@@ -92,12 +98,17 @@ RIGHTS: Mapping[type[Fault], Callable[[Any], tuple[Right, ...]]] = {
         *_POD_PROXY,
         *_EXEC,
     ),
+    CpuHog: _always(*_EXEC),
+    FullVolume: _always(*rights(CLAIMS, "get"), *_EXEC),
+    MemoryHog: _always(*_EXEC),
+    FrozenProcess: _always(*rights(PODS, "patch"), *_EXEC),
     Intrusion: _always(*rights(PODS, "create", "delete"), *_APP, *_EXEC),
     NetworkPartition: _always(
         *rights(NETWORK_POLICIES, "create", "delete", "get", "list", "patch"),
         *_APP,
         *_EXEC,
     ),
+    NewVersion: _always(*rights(DEPLOYMENTS, "get", "list", "patch"), *_OWNERS),
     NodeDrain: lambda fault: (*_node(fault), *_EVICTING),
     NodeLoss: _node,
     PodDeletion: _always(*rights(PODS, "delete")),

@@ -20,7 +20,7 @@ from flametest.kube.resources import DEPLOYMENTS, Object
 from flametest.model.events import Target
 from flametest.model.plurals import all_of, counted, were
 
-__all__ = ["RollingRestart"]
+__all__ = ["RollingRestart", "is_complete", "live_uids"]
 
 PROOF_SECONDS_MAX = 120.0  # pods are replaced one after another, each as slow as it starts and ends
 ANNOTATION = "kubectl.kubernetes.io/restartedAt"
@@ -57,7 +57,7 @@ class RollingRestart:
                 f"Deployment {self.deployment} is paused, so that its pods are not replaced",
                 f"run `kubectl rollout resume deployment {self.deployment}` first",
             )
-        uids = sorted(_live_uids(client, found))
+        uids = sorted(live_uids(client, found))
         if not uids:
             raise FaultError(f"Deployment {self.deployment} has no pod to restart", "scale it up first")
         return {"pods": uids}
@@ -73,10 +73,10 @@ class RollingRestart:
         former = frozenset(state["pods"])
 
         def left() -> frozenset[str]:
-            return _live_uids(client, self._found(client)) & former
+            return live_uids(client, self._found(client)) & former
 
         count, place = len(former), f"of Deployment {self.deployment}"
-        if wait_for(lambda: _is_complete(self._found(client)) and not left(), PROOF_SECONDS_MAX):
+        if wait_for(lambda: is_complete(self._found(client)) and not left(), PROOF_SECONDS_MAX):
             return Proof(True, f"{all_of(count, 'pod')} {place} {were(count)} replaced")
         seen = f"{len(left())} of {counted(count, 'pod')} {place} {were(count)} not replaced"
         if not left():
@@ -92,11 +92,12 @@ class RollingRestart:
         return existing(client, DEPLOYMENTS, self.namespace, self.deployment)
 
 
-def _live_uids(client: KubeClient, deployment: Object) -> frozenset[str]:
+def live_uids(client: KubeClient, deployment: Object) -> frozenset[str]:
+    """Return the uids of a Deployment's pods that live."""
     return frozenset(str(pod["metadata"]["uid"]) for pod in pods_of(client, deployment) if is_live(pod))
 
 
-def _is_complete(deployment: Object) -> bool:
+def is_complete(deployment: Object) -> bool:
     """Return whether a rollout is over, by the same counts as ``kubectl rollout status``."""
     status, wanted = deployment.get("status") or {}, replicas_of(deployment)
     seen = int(status.get("observedGeneration", 0)) >= int(deployment["metadata"].get("generation", 0))

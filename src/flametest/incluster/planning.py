@@ -36,6 +36,7 @@ class JobWish:
         url: its entry as pods have it; empty to read it from the project's manifests.
         run_arguments: further arguments of ``flametest run``.
         image: of Flametest.
+        helper_image: of the pods that faults deploy beside the system; empty for the default one.
     """
 
     suite: str
@@ -44,6 +45,7 @@ class JobWish:
     url: str = ""
     run_arguments: tuple[str, ...] = ()
     image: str = IMAGE
+    helper_image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,11 @@ def plan_job(wish: JobWish, project: Project) -> JobPlan:
     chosen = ["--suite", wish.suite]
     if wish.experiments:
         chosen = [word for file in files for word in ("--experiment", f"experiments/{file.name}")]
+    helper = ("--helper-image", wish.helper_image) if wish.helper_image else ()
     options = JobOptions(
         namespace=wish.namespace,
         url=url,
-        run_arguments=(*chosen, *wish.run_arguments),
+        run_arguments=(*chosen, *helper, *wish.run_arguments),
         experiments=_texts([*files, project.suites_file, project.limits_file]),
         locustfile=project.locustfile.read_text(encoding="utf-8"),
         key=secrets.token_urlsafe(16),

@@ -17,10 +17,11 @@ from flametest.kube.pods import default_container
 from flametest.kube.resources import PODS
 from flametest.kube.stamps import stamped
 
-__all__ = ["Executed", "execute"]
+__all__ = ["Begun", "Executed", "begin", "execute"]
 
 ERROR_CHANNEL = 3  # of channel.k8s.io; it carries how the command ended
 OUTPUT_CHARACTERS_MAX = 4000
+_STDOUT_CHANNEL = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,24 @@ class Executed:
     code: int | None
     output: str
     refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A command that runs on, and the connection to it.
+
+    Attributes:
+        line: the first line that it wrote to standard output; empty when it ended before it wrote one.
+        ended: how it ended, when it wrote none.
+    """
+
+    line: str
+    ended: Executed
+    _socket: Any
+
+    def close(self) -> None:
+        """Close the connection. Kubernetes lets the command run on; the sandbox ends it."""
+        _close(self._socket)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +88,62 @@ def execute(
         ApiRejectedError: the API refused, as it does for a pod that does not exist.
         ApiUnreachableError: the API did not answer.
     """
+    socket = _opened(api, pod, command, container, timeout_seconds, mutating=mutating)
+    try:
+        _read_to_end(socket, timeout_seconds)
+        return _executed(socket)
+    finally:
+        _close(socket)
+
+
+def begin(
+    api: Api,
+    pod: tuple[str, str],
+    command: Sequence[str],
+    *,
+    container: str,
+    timeout_seconds: float = 10.0,
+    mutating: bool = False,
+) -> Begun:
+    """Start ``command`` in a container and return when it has written its first line, or has ended.
+
+    The caller closes the connection, which stays open. Arguments and errors are those of `execute`.
+    """
+    socket = _opened(api, pod, command, container, timeout_seconds, mutating=mutating)
+    try:
+        with suppress(OSError):  # what was read until the connection broke is kept
+            line = socket.readline_channel(_STDOUT_CHANNEL, timeout=timeout_seconds)
+            return Begun(str(line), Executed(None, ""), socket) if line else Begun("", _executed(socket), socket)
+        return Begun("", Executed(None, ""), socket)
+    except BaseException:
+        _close(socket)
+        raise
+
+
+def _opened(
+    api: Api, pod: tuple[str, str], command: Sequence[str], container: str, timeout_seconds: float, *, mutating: bool
+) -> Any:
+    """Return the WebSocket of a command that was started, and stamp it if so asked."""
     import kubernetes.stream  # noqa: F401, PLC0415 (takes long, and must not count as the time of the request)
 
     container = container or default_container(api.get(PODS.path(*pod)))
-    url = f"{PODS.path(*pod)}/exec"
 
     def opened() -> _Opened:
         return _Opened(_open(api, pod, command, container, timeout_seconds))
 
-    socket = (stamped("POST", url, opened) if mutating else opened()).socket
-    try:
-        _read_to_end(socket, timeout_seconds)
-        output = (socket.read_stdout(timeout=0) or "") + (socket.read_stderr(timeout=0) or "")
-        code, refusal = _ended(socket.read_channel(ERROR_CHANNEL, timeout=0))
-        return Executed(code, output[:OUTPUT_CHARACTERS_MAX], refusal)
-    finally:
-        socket.close()
-        # Where the other side has closed first, that leaves the connection itself open.
-        socket.sock.shutdown()
+    return (stamped("POST", f"{PODS.path(*pod)}/exec", opened) if mutating else opened()).socket
+
+
+def _executed(socket: Any) -> Executed:
+    output = (socket.read_stdout(timeout=0) or "") + (socket.read_stderr(timeout=0) or "")
+    code, refusal = _ended(socket.read_channel(ERROR_CHANNEL, timeout=0))
+    return Executed(code, output[:OUTPUT_CHARACTERS_MAX], refusal)
+
+
+def _close(socket: Any) -> None:
+    socket.close()
+    # Where the other side has closed first, that leaves the connection itself open.
+    socket.sock.shutdown()
 
 
 def _read_to_end(socket: Any, timeout_seconds: float) -> None:

@@ -63,6 +63,7 @@ class Resource:
 
 PODS = Resource("v1", "Pod", "pods")
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
+CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 EVENTS = Resource("v1", "Event", "events")
 NAMESPACES = Resource("v1", "Namespace", "namespaces", namespaced=False)
 NODES = Resource("v1", "Node", "nodes", namespaced=False)

@@ -55,8 +55,8 @@ def recovery_moments(view: WorkloadView, samples: Samples, axis: Timeline) -> Mo
     """Return when each step of the recovery from the fault of ``axis`` was seen."""
     failure, success = _client_moments(samples.lane(Lane.FRESH), axis.sent_ns)
     lost = _lost(view, axis)
-    named = [target for target in axis.targets if target.kind == "Pod"]
-    places = max(len(lost), len(_relevant(view, [target.uid for target in named])))
+    named = _taken(axis)
+    places = max(len(lost), len(_relevant(view, named)))
     undisturbed = not lost and not named
     heirs = _heirs(view, lost, axis.sent_ns)
     gone = [_gone_ns(track, axis.sent_ns) for track in lost]
@@ -137,6 +137,11 @@ def _client_moments(fresh: Samples, affected_from_ns: int) -> tuple[int | None, 
     return int(fresh.sent_ns[bad[0]]), success
 
 
+def _taken(axis: Timeline) -> list[str]:
+    """Return the uids of the pods that a fault was to take away."""
+    return [target.uid for target in axis.targets if target.kind == "Pod" and target.uid not in axis.kept_uids]
+
+
 def _relevant(view: WorkloadView, uids: list[str]) -> list[str]:
     """Return the uids of the workload's own pods, or all of them when none is its own."""
     return [uid for uid in uids if uid in view.own_uids] or uids
@@ -144,7 +149,7 @@ def _relevant(view: WorkloadView, uids: list[str]) -> list[str]:
 
 def _lost(view: WorkloadView, axis: Timeline) -> list[PodTrack]:
     """Return the pods that the fault took: its targets; for a fault on other things, the pods that went with them."""
-    named = _relevant(view, [target.uid for target in axis.targets if target.kind == "Pod"])
+    named = _relevant(view, _taken(axis))
     if named:
         return [view.tracks[uid] for uid in named if uid in view.tracks]
     return [

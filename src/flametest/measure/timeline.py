@@ -20,15 +20,22 @@ __all__ = ["Demand", "Timeline", "demand", "fault_timeline", "phase_bounds", "pr
 _COUNT_LEFT = frozenset(
     (
         "bad_rollout",
+        "cpu_hog",
         "dns_outage",
         "edge",
         "fault_proxy",
+        "frozen_process",
+        "full_volume",
         "intrusion",
+        "memory_hog",
         "network_partition",
+        "new_version",
         "random_errors",
         "rolling_restart",
     )
 )
+# Faults that act inside of pods which stay, so that none of them has to be replaced.
+_PODS_LEFT = frozenset(("cpu_hog", "frozen_process", "full_volume"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Timeline:
         fault: what was injected; empty before a fault.
         targets: what all injections of the scenario acted on.
         scaled_uids: the uids of those of them whose number of pods a fault may have changed.
+        kept_uids: the uids of pods among the targets that no fault was to take away.
         is_healed: whether a fault was taken back.
     """
 
@@ -55,6 +63,7 @@ class Timeline:
     fault: str
     targets: tuple[Target, ...]
     scaled_uids: frozenset[str] = frozenset()
+    kept_uids: frozenset[str] = frozenset()
     is_healed: bool = False
 
     @property
@@ -128,6 +137,8 @@ def timeline(history: History, samples: Samples) -> Timeline:
         fault_timeline(before, faults[0], is_healed=bool(history.of(FaultHealed))),
         targets=tuple(dict.fromkeys(target for fault in faults for target in fault.targets)),
         scaled_uids=frozenset(uid for fault in faults for uid in _scaled_uids(fault)),
+        kept_uids=frozenset(uid for fault in faults for uid in _kept_uids(fault))
+        - {target.uid for fault in faults if fault.fault not in _PODS_LEFT for target in fault.targets},
     )
 
 
@@ -141,8 +152,14 @@ def fault_timeline(axis: Timeline, fault: FaultInjected, *, is_healed: bool) -> 
         fault=fault.fault,
         targets=fault.targets,
         scaled_uids=_scaled_uids(fault),
+        kept_uids=_kept_uids(fault),
         is_healed=is_healed,
     )
+
+
+def _kept_uids(fault: FaultInjected) -> frozenset[str]:
+    """Return the uids of pods that a fault leaves where they are."""
+    return frozenset(target.uid for target in fault.targets) if fault.fault in _PODS_LEFT else frozenset()
 
 
 def _scaled_uids(fault: FaultInjected) -> frozenset[str]:

@@ -9,9 +9,9 @@ ends every pod's processes without touching their objects.
 import asyncio
 import logging
 import os
-import shutil
 from collections.abc import AsyncIterator
 
+from flametest.sandbox.agent import claimdisks
 from flametest.sandbox.agent.nodes import NodeKeeper, machine
 from flametest.sandbox.agent.outages import is_stopped
 from flametest.sandbox.agent.podstate import Tools
@@ -232,7 +232,7 @@ class Agent:
         """Delete what a claim held; the protection of claims in use is the controllers' business."""
         folder = os.path.join(self._settings.state_folder, "claims", str(claim["metadata"]["uid"]))
         # In a thread, since a database has many files.
-        removal = asyncio.create_task(asyncio.to_thread(shutil.rmtree, folder, True), name=f"removal of {folder}")
+        removal = asyncio.create_task(asyncio.to_thread(claimdisks.remove, folder), name=f"removal of {folder}")
         self._removals.add(removal)
         removal.add_done_callback(self._removals.discard)
 

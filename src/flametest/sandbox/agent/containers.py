@@ -23,7 +23,10 @@ from flametest.sandbox.images import Image
 from flametest.sandbox.objects import Object
 from flametest.sandbox.podaccess import not_executed
 
-__all__ = ["ContainerKeeper"]
+__all__ = ["FROZEN_ANNOTATION", "ContainerKeeper"]
+
+FROZEN_ANNOTATION = "sandbox.flametest.dev/frozen"
+"""Names a container by the ``containerID`` of its status: its process 1 stands still for as long as this is so."""
 
 _log = logging.getLogger(__name__)
 _EXEC_OUTPUT_BYTES_MAX = 10 * 1024
@@ -57,6 +60,18 @@ class ContainerKeeper:
             case Step.KILL:
                 self._kill(record)
 
+    def freeze(self) -> None:
+        """Stop process 1 of the container that the pod's annotation names, and let those of all others go on.
+
+        Nobody inside a container can do so: the kernel drops such signals to the first process of a namespace.
+        """
+        named = str((self._state.pod["metadata"].get("annotations") or {}).get(FROZEN_ANNOTATION, ""))
+        for record in self._state.records:
+            wanted = bool(record.container_id) and named.rpartition("//")[2] == record.container_id
+            if record.running and wanted != record.frozen:
+                record.frozen = wanted
+                self._tools.runtime.signal(record.container_id, signal.SIGSTOP if wanted else signal.SIGCONT)
+
     def stop_tasks(self) -> None:
         """End probes and hooks, and take no more notice of how containers end."""
         for prober in self._probers.values():
@@ -83,7 +98,7 @@ class ContainerKeeper:
         record.container_id = options.id
         record.image_id = image_id(image)
         record.stop_signal = _stop_signal(record, image)
-        record.started = record.ready = False
+        record.started = record.ready = record.frozen = False
         record.unhealthy = ""
         try:
             await self._tools.runtime.start(options)

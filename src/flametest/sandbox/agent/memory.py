@@ -15,6 +15,7 @@ from flametest.sandbox.podaccess import ExecProcess
 __all__ = ["MemoryRuntime", "Program"]
 
 _KILLED = 128 + int(signal.SIGKILL)
+_PAUSING = (signal.SIGSTOP, signal.SIGCONT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class MemoryRuntime:
         self.signals.append((container.options.name, number))
         if number == signal.SIGKILL:
             self._end(container, _KILLED)
-        elif container.program.on_stop is not None:
+        elif number not in _PAUSING and container.program.on_stop is not None:
             self._end(container, container.program.on_stop)
 
     async def execute(self, container_id: str, command: list[str], *, stdin: bool, tty: bool) -> ExecProcess:

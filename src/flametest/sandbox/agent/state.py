@@ -91,6 +91,7 @@ class ContainerRecord:
         grace_seconds: of the probe that gave it up; None for the pod's own.
         stop_signal: of the newest instance's image.
         stop: set while the instance is being ended.
+        frozen: process 1 of the newest instance was stopped by the pod's annotation.
     """
 
     spec: Object
@@ -110,6 +111,7 @@ class ContainerRecord:
     grace_seconds: float | None = None
     stop_signal: int = field(default=int(signal.SIGTERM))
     stop: Stop | None = None
+    frozen: bool = False
     name: str = field(init=False)
 
     def __post_init__(self) -> None:

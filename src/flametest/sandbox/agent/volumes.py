@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from flametest.sandbox.agent.claimdisks import own_size
 from flametest.sandbox.agent.environment import PodContext
 from flametest.sandbox.agent.fields import field_value, resource_value
 from flametest.sandbox.objects import Object
@@ -75,6 +76,16 @@ class Volumes:
             except VolumeError as error:
                 raise VolumeError(f'"{volume["name"]}" : {error}') from error
 
+    def own_filesystems(self, context: PodContext) -> list[tuple[str, int]]:
+        """Return the folder of each claim that is to have a file system of its own, and how large; see `claimdisks`."""
+        found = []
+        for volume in context.pod["spec"].get("volumes") or []:
+            name = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+            claim = context.objects.get("persistentvolumeclaims", context.pod["metadata"]["namespace"], str(name))
+            if name and claim is not None and (size := own_size(claim)):
+                found.append((self._claim_folder(claim), size))
+        return found
+
     def _make(self, context: PodContext, volume: Object) -> None:
         name = volume["name"]
         folder = os.path.join(self.folder, "volumes", name)
@@ -122,6 +133,9 @@ class Volumes:
             raise VolumeError(f'failed to fetch token: serviceaccounts "{name}" not found')
         return self.tokens.issue(TokenOwner(namespace, name, str(account["metadata"]["uid"])))
 
+    def _claim_folder(self, claim: Object) -> str:
+        return os.path.join(self.claims_folder, str(claim["metadata"]["uid"]))
+
     def _claim(self, context: PodContext, source: Object) -> Volume:
         name = source["claimName"]
         claim = context.objects.get("persistentvolumeclaims", context.pod["metadata"]["namespace"], name)
@@ -129,7 +143,7 @@ class Volumes:
             raise VolumeError(f'persistentvolumeclaim "{name}" not found')
         if (claim.get("status") or {}).get("phase") != "Bound":
             raise VolumeError(f'persistentvolumeclaim "{name}" is not bound')
-        folder = os.path.join(self.claims_folder, str(claim["metadata"]["uid"]))
+        folder = self._claim_folder(claim)
         if not os.path.isdir(folder):
             os.makedirs(folder)
             os.chmod(folder, 0o777)  # noqa: S103 - for whatever user the pod runs as

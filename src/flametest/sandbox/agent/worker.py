@@ -14,6 +14,7 @@ import shutil
 from dataclasses import replace
 
 from flametest.sandbox.agent import podfiles
+from flametest.sandbox.agent.claimdisks import mount_own
 from flametest.sandbox.agent.containers import ContainerKeeper
 from flametest.sandbox.agent.environment import hostname_of
 from flametest.sandbox.agent.instances import InstanceMaker
@@ -159,12 +160,20 @@ class PodWorker:
         while not self._state.terminating:
             self._state.wake.clear()
             try:
+                await self._mount_claims()
                 self._volumes.make(self._state.context())
                 return True
             except VolumeError as error:
                 self._state.warning("FailedMount", f"MountVolume.SetUp failed for volume {error}")
             await self._pause(self._tools.settings.volume_retry_seconds)
         return False
+
+    async def _mount_claims(self) -> None:
+        """Have claims be file systems of their own that are to; formatting one takes a moment, so in a thread."""
+        for folder, size in self._volumes.own_filesystems(self._state.context()):
+            if hindrance := await asyncio.to_thread(mount_own, folder, size):
+                told = f"a claim is a folder of the machine's disk, without a size of its own: {hindrance}"
+                self._state.warning("ClaimDiffers", told)
 
     async def _live(self) -> None:
         """Carry out plan after plan until all containers are done or the object is gone."""
@@ -183,6 +192,7 @@ class PodWorker:
             self._publish()
             if step.actions:
                 continue
+            self._containers.freeze()
             self._renew_volumes()
             wake_at = step.wake_at
             if (limit := self._active_until()) is not None:

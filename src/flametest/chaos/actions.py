@@ -225,9 +225,10 @@ def inject_new_version(
     environment: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
     namespace: str = "",
+    name: str = "",
 ) -> Told:
     """Roll out a new version of a Deployment until it is healed; see `NewVersion`."""
-    return _inject(NewVersion(_in(namespace), deployment, image, environment or {}, annotations or {}))
+    return _inject(NewVersion(_in(namespace), deployment, image, environment or {}, annotations or {}), name)
 
 
 def inject_container_crash(
@@ -243,14 +244,18 @@ def inject_container_crash(
     return _inject(ContainerCrash(PodSelection(_in(namespace), label_selector, count=count), container, signal), name)
 
 
-def inject_frozen_process(label_selector: str, count: int = 1, container: str = "", namespace: str = "") -> Told:
+def inject_frozen_process(
+    label_selector: str, count: int = 1, container: str = "", namespace: str = "", *, name: str = ""
+) -> Told:
     """Stop the processes of a container of pods drawn at random until it is healed; see `FrozenProcess`."""
-    return _inject(FrozenProcess(PodSelection(_in(namespace), label_selector, count=count), container))
+    return _inject(FrozenProcess(PodSelection(_in(namespace), label_selector, count=count), container), name)
 
 
-def inject_memory_hog(label_selector: str, count: int = 1, container: str = "", namespace: str = "") -> Told:
+def inject_memory_hog(
+    label_selector: str, count: int = 1, container: str = "", namespace: str = "", *, name: str = ""
+) -> Told:
     """Run a container of pods drawn at random out of its memory; see `MemoryHog`."""
-    return _inject(MemoryHog(PodSelection(_in(namespace), label_selector, count=count), container))
+    return _inject(MemoryHog(PodSelection(_in(namespace), label_selector, count=count), container), name)
 
 
 def inject_cpu_hog(
@@ -261,9 +266,11 @@ def inject_cpu_hog(
     container: str = "",
     seconds_max: float = 120,
     namespace: str = "",
+    name: str = "",
 ) -> Told:
     """Run busy processes in a container of pods drawn at random until it is healed; see `CpuHog`."""
-    return _inject(CpuHog(PodSelection(_in(namespace), label_selector, count=count), processes, container, seconds_max))
+    selection = PodSelection(_in(namespace), label_selector, count=count)
+    return _inject(CpuHog(selection, processes, container, seconds_max), name)
 
 
 def inject_full_volume(
@@ -274,10 +281,11 @@ def inject_full_volume(
     container: str = "",
     seconds_max: float = 120,
     namespace: str = "",
+    name: str = "",
 ) -> Told:
     """Fill a volume of a pod until it is healed; see `FullVolume`."""
     selection = PodSelection(_in(namespace), label_selector)
-    return _inject(FullVolume(selection, volume, leave_bytes, container, seconds_max))
+    return _inject(FullVolume(selection, volume, leave_bytes, container, seconds_max), name)
 
 
 def inject_pod_deletion(

@@ -1,6 +1,7 @@
 """Edges of HTTP, Redis and PostgreSQL on a real system: proved, told apart, and taken back without a trace."""
 
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from flametest.faults.proxy_parts import Front
 from flametest.faults.proxy_switch import ProxySwitch
 from flametest.faults.wrapper import applied
 from flametest.kube.execute import execute
-from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, PODS
+from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
 from tests.faults.driver import FAULTS
 from tests.faults.system import System, wait_until
 
@@ -180,3 +181,33 @@ def test_a_caller_whose_egress_is_limited_comes_through_the_proxy(system: System
     finally:
         system.client.api.send("DELETE", NETWORK_POLICIES.path(NAMESPACE, "out"))
     assert is_without_trace(system, before, "logic")
+
+
+@pytest.fixture
+def headless(system: System) -> Iterator[None]:
+    """Have a headless Service beside that of Redis."""
+    spec = {"clusterIP": "None", "selector": {"app": "redis"}, "ports": [{"name": "redis", "port": 6379}]}
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "stores"}, "spec": spec}
+    system.client.api.send("POST", SERVICES.path(NAMESPACE), body)
+    yield
+    system.client.api.send("DELETE", SERVICES.path(NAMESPACE, "stores"))
+
+
+@pytest.mark.usefixtures("headless")
+def test_callers_of_a_headless_service_find_the_proxy_by_its_name_and_the_pods_again_afterwards(system: System) -> None:
+    before = system.whole()
+    pod = next(one for one in ready_pods(system.client, NAMESPACE) if one["metadata"]["labels"]["app"] == "logic")
+    find = "import socket; print(*sorted({one[4][0] for one in socket.getaddrinfo('stores', 6379)}))"
+
+    def found() -> str:
+        where = (NAMESPACE, str(pod["metadata"]["name"]))
+        return execute(system.client.api, where, ["python3", "-c", find]).output.strip()
+
+    own = found()
+    fault = Edge(NAMESPACE, "stores", (Rule(Effect(delay_ms=60)),), 6379)
+    with applied(fault, system.injector()) as proof:
+        assert proof.proved, proof.evidence
+        (proxy,) = system.client.api.get(PODS.path(NAMESPACE), {"labelSelector": f"app={fault.front.proxy}"})["items"]
+        wait_until(lambda: found() == proxy["status"]["podIP"], 30, found)
+    wait_until(lambda: found() == own, 30, found)
+    assert is_without_trace(system, before, "stores")

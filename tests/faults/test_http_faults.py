@@ -19,7 +19,7 @@ from flametest.faults.http_proof import Sounding, judge, rate_tests
 from flametest.faults.odds import Decision
 from flametest.faults.policies import isolating
 from flametest.faults.protocol import Proof
-from flametest.faults.proxy_parts import Front, Route, routes_of
+from flametest.faults.proxy_parts import Front, Route, address_of, own_name, routes_of
 from flametest.faults.random_errors import RandomErrors
 from flametest.faults.soundings import proof_of
 from flametest.faults.switches import Follower
@@ -198,8 +198,12 @@ def test_a_service_is_led_to_the_proxy_and_back_exactly() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"clusterIP": "None"}, "address of its own"),
+        ({"clusterIP": ""}, "is an external name"),
         ({"selector": None}, "no selector"),
+        (
+            {"clusterIP": "None", "ports": [{"port": 80, "targetPort": 9090}]},
+            "headless and leads to port 9090, which the proxy has for itself",
+        ),
         ({"ports": [{"port": 53, "protocol": "UDP"}]}, "not TCP: 53"),
         ({"ports": [{"port": 80, "targetPort": "grpc"}]}, "leads to port 'grpc'"),
     ],
@@ -207,6 +211,32 @@ def test_a_service_is_led_to_the_proxy_and_back_exactly() -> None:
 def test_a_service_that_no_proxy_can_stand_in_for_is_refused(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(FaultError, match=told):
         routes_of(service(**changes), behind())
+
+
+def named(name: str) -> dict[str, Any]:
+    made = behind()
+    made["spec"] |= {"hostname": name, "subdomain": "logic"}
+    return made
+
+
+def test_the_proxy_of_a_headless_service_listens_where_the_pods_do_and_takes_over_the_name_of_one() -> None:
+    headless = service(clusterIP="None")
+    headless["metadata"]["namespace"] = "flametest"
+    (route,) = routes_of(headless, behind())
+    assert (route.listen, route.number) == (8080, 8080)
+    assert (address_of(headless), address_of(service())) == ("logic.flametest.svc", "10.96.0.7")
+    assert own_name(headless, [behind(), behind()]) == ""
+    assert own_name(headless, [named("logic-0")]) == "logic-0"
+    template = FRONT.deployment([route], "10.96.0.9", "image", "logic-0")["spec"]["template"]["spec"]
+    assert (template["hostname"], template["subdomain"]) == ("logic-0", "logic")
+    assert "hostname" not in FRONT.deployment([route], "10.96.0.9", "image")["spec"]["template"]["spec"]
+
+
+def test_a_headless_service_of_several_pods_with_names_is_refused() -> None:
+    pods = [named("logic-0"), named("logic-1")]
+    assert own_name(service(), pods) == ""
+    with pytest.raises(FaultError, match=r"2 pods behind it have names of their own, such as logic-0\.logic: a proxy"):
+        own_name(service(clusterIP="None"), pods)
 
 
 def policy(name: str, **spec: Any) -> dict[str, Any]:

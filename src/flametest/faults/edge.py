@@ -30,7 +30,7 @@ from flametest.faults.proxy_deployment import (
     ready_proxy,
     take_away,
 )
-from flametest.faults.proxy_parts import Front, Route, routes_of
+from flametest.faults.proxy_parts import Front, Route, address_of, is_headless, own_name, routes_of
 from flametest.faults.proxy_switch import ProxySwitch
 from flametest.faults.switches import Follower
 from flametest.faults.workloads import existing, target_of
@@ -110,7 +110,8 @@ class Edge:
         self._check_plain(service)
         if self.caller and not callers_of(client, self.namespace, self.caller):
             raise FaultError(f"the caller {self.caller!r} has no pod that runs", "scale it up")
-        address, port = service["spec"]["clusterIP"], _disturbed(routes).port
+        own_name(service, self._behind(client, service))
+        address, port = address_of(service), _place(service, routes)
         behind = {str(pod["metadata"]["name"]) for pod in self._behind(client, service)}
         return {
             "namespace": self.namespace,
@@ -141,7 +142,7 @@ class Edge:
             )
         lead(client, self.front, service, routes)
         if self.caller:
-            self._follow(client, switch, (service["spec"]["clusterIP"], _disturbed(routes).port))
+            self._follow(client, switch, (address_of(service), _place(service, routes)))
 
     def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
         """Turn the rules on, and end connections that were open before."""
@@ -283,6 +284,12 @@ class Edge:
         )
         _followers[self._key(client)] = follower
         follower.start()
+
+
+def _place(service: Object, routes: tuple[Route, ...]) -> int:
+    """Return the port to which callers connect."""
+    route = _disturbed(routes)
+    return route.number if is_headless(service) else route.port
 
 
 def _disturbed(routes: tuple[Route, ...]) -> Route:

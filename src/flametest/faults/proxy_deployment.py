@@ -10,7 +10,7 @@ from flametest.faults import switches
 from flametest.faults.egress import companions
 from flametest.faults.errors import FaultError, HealError
 from flametest.faults.policies import isolating
-from flametest.faults.proxy_parts import Front, Route
+from flametest.faults.proxy_parts import Front, Route, own_name
 from flametest.faults.readback import change, remove, same, standing
 from flametest.faults.waiting import wait_for
 from flametest.faults.workloads import selects
@@ -81,13 +81,14 @@ def deploy(client: KubeClient, front: Front, service: Object, routes: Sequence[R
         KubeError: the API is unreachable or refused.
     """
     pods = pods_behind(client, front.namespace, service["spec"]["selector"])
+    hostname = own_name(service, pods)
     guarded = isolating(client, front.namespace, {str(pod["metadata"]["uid"]) for pod in pods}, "Ingress")
     origin = _make(client, front, SERVICES, front.origin_service(service, routes))
     for policy in (*front.policies(service, routes, guarded), *companions(client, front, pods, routes)):
         _make(client, front, NETWORK_POLICIES, policy)
     _make(client, front, CONFIG_MAPS, front.program())
     image = helper_image()
-    _make(client, front, DEPLOYMENTS, front.deployment(routes, origin["spec"]["clusterIP"], image))
+    _make(client, front, DEPLOYMENTS, front.deployment(routes, origin["spec"]["clusterIP"], image, hostname))
     proxy = wait_for(lambda: ready_proxy(client, front), READY_SECONDS_MAX)
     if proxy is None:
         raise FaultError(

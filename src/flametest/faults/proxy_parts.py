@@ -15,7 +15,7 @@ from flametest.faults.helper_pod import HELPER_USER
 from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, SERVICES, Object
 from flametest.kube.restricted import container_security, pod_security
 
-__all__ = ["PROXY_PREFIX", "Front", "Route", "program", "routes_of"]
+__all__ = ["PROXY_PREFIX", "Front", "Route", "address_of", "is_headless", "own_name", "program", "routes_of"]
 
 PROXY_PREFIX = "flametest-fault-proxy-"
 """What the names of everything begin with that belongs to a proxy, or its label that tells so."""
@@ -67,6 +67,39 @@ def program() -> dict[str, str]:
     return {one.name: one.read_text(encoding="utf-8") for one in folder.iterdir() if one.name.endswith(".py")}
 
 
+def is_headless(service: Object) -> bool:
+    """Return whether callers of a Service look its pods' addresses up, and connect to these."""
+    return bool(service["spec"].get("clusterIP") == "None")
+
+
+def address_of(service: Object) -> str:
+    """Return what callers of a Service connect to: its address, or its name where it has none of its own."""
+    metadata = service["metadata"]
+    return f"{metadata['name']}.{metadata['namespace']}.svc" if is_headless(service) else service["spec"]["clusterIP"]
+
+
+def own_name(service: Object, pods: Sequence[Object]) -> str:
+    """Return the name under which callers find the one pod behind a headless Service; empty where none has one.
+
+    The proxy takes that name over. With several pods that have names of their own, as those of a StatefulSet do, a
+    caller means one of them, and a proxy that has all their names could not tell which.
+
+    Raises:
+        FaultError: several pods have names.
+    """
+    if not is_headless(service):
+        return ""
+    name = service["metadata"]["name"]
+    named = [pod for pod in pods if pod["spec"].get("hostname") and pod["spec"].get("subdomain") == name]
+    if len(named) > 1:
+        raise FaultError(
+            f"Service {name} is headless and {len(named)} pods behind it have names of their own, such as "
+            f"{named[0]['spec']['hostname']}.{name}: a proxy could not tell which of them a caller means",
+            "name a Service with an address of its own, or scale to one pod",
+        )
+    return str(named[0]["spec"]["hostname"]) if named else ""
+
+
 def routes_of(service: Object, pod: Object, port: int | str = 0, protocol: str = "http") -> tuple[Route, ...]:
     """Return a route for each port of a Service; ``pod`` is one of those behind it, which says what port names mean.
 
@@ -80,10 +113,10 @@ def routes_of(service: Object, pod: Object, port: int | str = 0, protocol: str =
         FaultError: a proxy cannot stand in for the Service; the message says why.
     """
     spec, name = service["spec"], service["metadata"]["name"]
-    if not spec.get("selector") or spec.get("clusterIP") in (None, "", "None"):
+    if not spec.get("selector") or not spec.get("clusterIP"):
         raise FaultError(
-            f"Service {name} has no selector or no address of its own, so it cannot be re-pointed",
-            "name a ClusterIP, NodePort or LoadBalancer Service that selects pods",
+            f"Service {name} has no selector or is an external name, so it cannot be re-pointed",
+            "name a ClusterIP, headless, NodePort or LoadBalancer Service that selects pods",
         )
     ports = spec.get("ports") or []
     if others := [str(one["port"]) for one in ports if one.get("protocol", "TCP") != "TCP"]:
@@ -99,7 +132,14 @@ def routes_of(service: Object, pod: Object, port: int | str = 0, protocol: str =
         number = target if isinstance(target, int) else named.get(target)
         if number is None:
             raise FaultError(f"Service {name} leads to port {target!r}, which pod {pod['metadata']['name']} has not")
-        route = Route(one.get("name", ""), int(one["port"]), ROUTE_PORT_FIRST + index, target, number)
+        # Who looks up addresses connects to the pods' own port, whatever the Service says.
+        listen = number if is_headless(service) else ROUTE_PORT_FIRST + index
+        if listen == ADMIN_PORT:
+            raise FaultError(
+                f"Service {name} is headless and leads to port {ADMIN_PORT}, which the proxy has for itself",
+                "name a Service with an address of its own",
+            )
+        route = Route(one.get("name", ""), int(one["port"]), listen, target, number)
         found.append(replace(route, protocol=protocol if route.disturbed(port) else "pass"))
     if all(route.protocol == "pass" for route in found):
         told = ", ".join(f"{route.port}{f' ({route.name})' if route.name else ''}" for route in found)
@@ -155,8 +195,8 @@ class Front:
         del made["spec"]
         return made | {"data": program()}
 
-    def deployment(self, routes: Sequence[Route], address: str, image: str) -> Object:
-        """Return the proxy's Deployment; ``address`` is that of `origin_service`."""
+    def deployment(self, routes: Sequence[Route], address: str, image: str, hostname: str = "") -> Object:
+        """Return the proxy's Deployment; ``address`` is that of `origin_service`, ``hostname`` what `own_name` says."""
         told = ",".join(f"{route.listen}={address}:{route.port}/{route.protocol}" for route in routes)
         ports = [{"name": f"route-{index}", "containerPort": route.listen} for index, route in enumerate(routes)]
         alive = {"httpGet": {"path": "/healthz", "port": "admin"}, "periodSeconds": 1, "timeoutSeconds": 2}
@@ -188,6 +228,8 @@ class Front:
             "containers": [container],
             "volumes": [{"name": "program", "configMap": {"name": self.proxy}}],
         }
+        if hostname:
+            pod |= {"hostname": hostname, "subdomain": self.service}
         template = {"metadata": {"labels": self.labels}, "spec": pod}
         spec = {"replicas": 1, "selector": {"matchLabels": self.labels}, "template": template}
         return self._object(DEPLOYMENTS.api_version, DEPLOYMENTS.kind, self.proxy, spec)

@@ -1,5 +1,6 @@
 """What faults of an experiment are called, and how they are healed by these names."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from flametest.chaos.injections import ExperimentFaults, Preview
 from flametest.chaos.names import FaultNames
 from flametest.chaos.preview import preview
 from flametest.chaos.values import Values
+from flametest.faults.errors import FaultError
 from flametest.faults.healing import heal_all, place_of
 from flametest.faults.owner import Owner, own_name
 from flametest.faults.protocol import Proof
@@ -17,7 +19,7 @@ from flametest.faults.safety import Radius
 from flametest.faults.scaling import Scaling
 from flametest.faults.wrapper import InjectionOptions
 from flametest.kube.resources import DEPLOYMENTS, NAMESPACES
-from flametest.model.events import Event, FaultHealed, FaultInjected, FaultProved
+from flametest.model.events import EdgeCounted, Event, FaultHealed, FaultInjected, FaultProved, RuleCount
 from tests.faults.conftest import NAMESPACE, client
 from tests.faults.test_holding import Unstarted, replicas
 
@@ -105,6 +107,39 @@ def test_each_fault_has_its_own_injection_proof_and_healing(shop: Any, tmp_path:
     assert [one.injection for one in healed] == [1, 3, 2]
     with pytest.raises(RecorderError, match="no fault called 'unknown'"):
         faults.heal(["unknown"])
+
+
+@dataclass(frozen=True, slots=True)
+class Counting(Scaling):
+    """A fault that counts, as long as what it counts in answers."""
+
+    answers: bool = True
+
+    @property
+    def counted_at(self) -> str:
+        """Return where."""
+        return f"{self.workload} port 80"
+
+    def counts(self, client: Any) -> tuple[RuleCount, ...]:
+        """Return a rule's count."""
+        if not self.answers:
+            raise FaultError("the proxy is gone")
+        return (RuleCount("delay by 60 ms", 40, 10, 3),)
+
+
+def test_what_a_fault_has_counted_is_noted_before_it_is_healed(shop: Any, tmp_path: Path) -> None:
+    noting: Any = Noting()
+    options = InjectionOptions(Radius(frozenset({NAMESPACE})), tmp_path, Owner(own_name(), None))
+    faults = ExperimentFaults(shop, place_of(shop, "/kubeconfig", "context"), options, noting, NAMESPACE)
+    faults.inject(Counting(NAMESPACE, "api", 5))
+    faults.inject(Counting(NAMESPACE, "logic", 4, answers=False))
+    faults.heal()
+    faults.heal()
+    (counted,) = noting.of(EdgeCounted)
+    assert (counted.edge, counted.injection, counted.rules[0].hit) == ("api port 80", 1, 3)
+    kinds = [type(one) for one in noting.noted]
+    assert kinds.index(EdgeCounted) < kinds.index(FaultHealed)
+    assert len(noting.of(FaultHealed)) == 2
 
 
 def test_a_preview_counts_a_fault_until_it_is_healed_by_its_name(client: Any) -> None:

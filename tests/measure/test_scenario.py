@@ -11,6 +11,7 @@ import pytest
 from flametest.measure.samples import Samples
 from flametest.measure.scenario import ScenarioSpec, measure_scenario, summarise
 from flametest.model.events import (
+    EdgeCounted,
     Event,
     ExperimentStopped,
     FaultInjected,
@@ -21,11 +22,12 @@ from flametest.model.events import (
     PhaseStarted,
     PodObserved,
     ProberEnded,
+    RuleCount,
     ScenarioEnded,
     Stamp,
     WatchInterrupted,
 )
-from flametest.model.history import History
+from flametest.model.history import History, decode, encode
 from flametest.model.result import ScenarioResult
 from flametest.model.verdict import Bound, Limit, Verdict
 
@@ -378,3 +380,14 @@ def test_a_run_is_as_bad_as_its_worst_scenario(lab: Laboratory) -> None:
     assert headline == f"1 of 3 scenarios missed a limit; pod-delete-api: {bad.sentence}"
     assert summarise([good, doubtful])[0] is Verdict.INCONCLUSIVE
     assert summarise([]) == (Verdict.INCONCLUSIVE, "no scenario was run")
+
+
+def test_what_a_disturbed_edge_did_is_told_by_rule_and_read_back_as_it_was_written(lab: Laboratory) -> None:
+    rules = (RuleCount("delay by 60 ms (GET, /a)", 400, 40, 40), RuleCount("reset", 400, 360, 12))
+    events = [*lab.deletion(), EdgeCounted(Stamp(40 * SECOND_NS, 1_000_040.0), "s", "frontend → logic", rules, 1)]
+    assert decode(encode(events[-1])) == events[-1]
+    found = judged(History(events), lab.samples()).edges
+    assert [(one.edge, one.rule, one.passed, one.matched, one.hit) for one in found] == [
+        ("frontend → logic", "delay by 60 ms (GET, /a)", 400, 40, 40),
+        ("frontend → logic", "reset", 400, 360, 12),
+    ]

@@ -13,6 +13,7 @@ from flametest.model.measures import (
     Availability,
     Bracket,
     Distribution,
+    EdgeCount,
     LatencySummary,
     Outage,
     PodShare,
@@ -459,8 +460,9 @@ def full_result() -> Result:
         Upstream("logic", Phase.BASELINE, 28.0, 560, 1680, 0.3333),
         Upstream("logic", Phase.FAULT, 14.0, 812, 840, 0.9667),
     )
+    edges = (EdgeCount("frontend → logic", "delay by 60 ms (GET, /a)", 1400, 140, 139),)
     first = dataclasses.replace(
-        first, trials=trials(first.criteria), findings=(*first.findings, finding), upstream=upstream
+        first, trials=trials(first.criteria), findings=(*first.findings, finding), upstream=upstream, edges=edges
     )
     return dataclasses.replace(
         failed,

@@ -284,3 +284,10 @@ def test_a_pod_that_was_ready_for_a_moment_has_a_reason_in_place_of_a_rate() -> 
     brief = dataclasses.replace(one, distribution=(dataclasses.replace(spread, shares=(*shares, *spread.shares[1:])),))
     page = said(render_html(dataclasses.replace(passed_result(), scenarios=(brief,))))
     assert "requests, too short to tell: it was ready for 0.004 s" in page
+
+
+def test_what_a_disturbed_edge_did_is_a_row_a_rule() -> None:
+    page = render_html(full_result())
+    for text in ("what was done", "frontend → logic", "delay by 60 ms (GET, /a)", "1,400", "140", "139"):
+        assert text in page
+    assert "as its proxy counted them" not in render_html(failed_result())

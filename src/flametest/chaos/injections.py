@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -18,12 +19,13 @@ from flametest.chaos.recorder import Recorder
 from flametest.faults.account import aim
 from flametest.faults.healing import Healing
 from flametest.faults.owner import RUNNER_VARIABLE, ProcessName
-from flametest.faults.protocol import Fault, Proof
+from flametest.faults.protocol import Counts, Fault, Proof
 from flametest.faults.safety import Hit, Radius
 from flametest.faults.undo import Place, UndoRecord
 from flametest.faults.wrapper import Armed, Injected, InjectionOptions, Injector
 from flametest.kube import KubeClient
-from flametest.model.events import NO_FAULT, FaultHealed, FaultInjected, Noted, Stamp, Target
+from flametest.model.errors import FlametestError
+from flametest.model.events import NO_FAULT, EdgeCounted, FaultHealed, FaultInjected, Noted, Stamp, Target
 
 __all__ = ["ExperimentFaults", "Faults", "Foreseen", "Listing", "Preview", "end_with_runner", "note_control", "told"]
 
@@ -69,11 +71,13 @@ class ExperimentFaults:
     ) -> None:
         self.namespace = namespace
         self.names = FaultNames()
+        self._client = client
         self._recorder = recorder
         self._injector = Injector(client, place, options, self)
         self._wanted: dict[int, str] = {}  # the names of the faults that are being injected, by their identity
         self._records: dict[str, str] = {}  # the undo records of the faults that last, by their names
         self._injections: dict[str, int] = {}  # the numbers of their injections, by their undo records
+        self._counting: dict[str, Counts] = {}  # those that count what they do, likewise
 
     def inject(self, fault: Fault, name: str = "") -> Proof:
         """Inject a fault, and return whether it took effect.
@@ -112,9 +116,22 @@ class ExperimentFaults:
             RecorderError: no fault of one of the names was injected.
         """
         if names is None:
+            self._note_counts(tuple(self._counting))
             return self._injector.heal()
         self.names.check(names)
-        return self._injector.heal({self._records[name] for name in names if name in self._records})
+        records = {self._records[name] for name in names if name in self._records}
+        self._note_counts(records)
+        return self._injector.heal(records)
+
+    def _note_counts(self, records: Collection[str]) -> None:
+        """Note what faults have counted that are about to be healed; what cannot be asked is left out."""
+        for record in records:
+            fault = self._counting.pop(record, None)
+            if fault is not None:
+                with suppress(FlametestError):
+                    counted = fault.counts(self._client)
+                    number, name = self._injections.get(record, 0), self._recorder.scenario.name
+                    self._recorder.note(EdgeCounted(_now(), name, fault.counted_at, counted, number))
 
     def shown(self, fault: Fault, targets: tuple[Target, ...]) -> None:
         """Tell the targets of a fault that is about to be injected."""
@@ -135,6 +152,8 @@ class ExperimentFaults:
             )
         )
         self._keep(name, injected.record, number)
+        if injected.record and isinstance(injected.fault, Counts):
+            self._counting[injected.record] = injected.fault
         return number
 
     def proved(self, injection: int, fault: str, proof: Proof) -> None:

@@ -195,6 +195,9 @@ class Rule:
     match: Match = Match()
     of_caller: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.effect} ({self.match})" if str(self.match) else str(self.effect)
+
     def check(self, protocol: str) -> None:
         """Return if it makes sense on an edge of this protocol, ``tcp`` or ``http``.
 

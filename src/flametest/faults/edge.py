@@ -37,7 +37,7 @@ from flametest.faults.workloads import existing, target_of
 from flametest.kube import KubeClient
 from flametest.kube.resources import SERVICES, Object
 from flametest.kube.snapshots import snapshot
-from flametest.model.events import Target
+from flametest.model.events import RuleCount, Target
 
 __all__ = ["Edge"]
 
@@ -78,7 +78,7 @@ class Edge:
     @property
     def title(self) -> str:
         """Return what it does."""
-        told = "; ".join(f"{rule.effect}{f' ({rule.match})' if str(rule.match) else ''}" for rule in self.rules)
+        told = "; ".join(map(str, self.rules))
         place = f"Service {self.service}{f' port {self.port}' if self.port else ''}"
         return f"{told}: what {self.caller or 'anybody'} asks of {place}"
 
@@ -161,6 +161,20 @@ class Edge:
         checks.append(Proof(True, _ended.get(self._key(client), "")))
         told = "; ".join(check.evidence for check in checks if check.evidence)
         return Proof(all(check.proved for check in checks), told)
+
+    @property
+    def counted_at(self) -> str:
+        """Return the Service, and the caller where only one is meant."""
+        return f"{self.caller} → {self.service}" if self.caller else self.service
+
+    def counts(self, client: KubeClient) -> tuple[RuleCount, ...]:
+        """Return what the proxy has counted, by rule."""
+        told = self._switch(client).state()
+        passed = int(told["counts"].get("units", 0))
+        return tuple(
+            RuleCount(str(rule), passed, int(seen["meant"]), int(seen["applied"]))
+            for rule, seen in zip(self.rules, told["rules"], strict=True)
+        )
 
     def _end_open_connections(self, client: KubeClient) -> str:
         # The Service leads to the proxy by now; the proxy's own way to the pods has the same ports.

@@ -26,11 +26,15 @@ __all__ = [
 
 ASPECTS: Mapping[str, str] = {
     "bad_rollout": "image",
+    "cpu_hog": "processor",
     "dependency_outage": "replicas",
     "dns_outage": "names",
     "edge": "service",
+    "frozen_process": "running",
+    "full_volume": "room",
     "intrusion": "intruder",
     "network_partition": "admission",
+    "new_version": "image",
     "node_drain": "cordon",
     "node_loss": "power",
     "random_errors": "switch",

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from flametest.kube import KubeClient
-from flametest.model.events import Target
+from flametest.model.events import RuleCount, Target
 
-__all__ = ["Fault", "Grows", "Prepares", "Proof", "State"]
+__all__ = ["Counts", "Fault", "Grows", "Prepares", "Proof", "State"]
 
 State = dict[str, Any]
 """What proof and healing need, as JSON: snapshots, names, counts. It goes to disk, so it holds nothing secret."""
@@ -108,5 +108,22 @@ class Grows(Protocol):
         """Return how many replicas the workload will have; 0 when these are not more than now. Touches nothing.
 
         Raises:
+            KubeError: the API is unreachable or refused.
+        """
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """A fault that counts what it does to users, until it is healed."""
+
+    @property
+    def counted_at(self) -> str:
+        """Return where it counts, for people."""
+
+    def counts(self, client: KubeClient) -> tuple[RuleCount, ...]:
+        """Return what it has counted until now.
+
+        Raises:
+            FaultError: what counts is not there any more.
             KubeError: the API is unreachable or refused.
         """

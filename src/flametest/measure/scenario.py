@@ -24,8 +24,9 @@ from flametest.measure.samples import Samples
 from flametest.measure.series import marks, series
 from flametest.measure.upstream import upstream_requests
 from flametest.measure.words import decapitalised, outcome_sentence, reason_sentence, summarise, told_of, what_was_done
+from flametest.model.events import EdgeCounted
 from flametest.model.history import History
-from flametest.model.measures import Durability
+from flametest.model.measures import Durability, EdgeCount
 from flametest.model.result import Check, ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict, judge, worst
 
@@ -131,6 +132,11 @@ def measure_scenario(
         answers=measured.answers if injected else (),
         upstream=upstream,
         faults=measured.faults,
+        edges=tuple(
+            EdgeCount(event.edge, one.rule, one.passed, one.matched, one.hit)
+            for event in history.of(EdgeCounted)
+            for one in event.rules
+        ),
     )
 
 

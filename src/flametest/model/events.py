@@ -11,6 +11,7 @@ __all__ = [
     "NO_FAULT",
     "ChangeKind",
     "ConnectionTried",
+    "EdgeCounted",
     "EndpointState",
     "EndpointsObserved",
     "Event",
@@ -34,6 +35,7 @@ __all__ = [
     "PodRequests",
     "ProberEnded",
     "RequestsCounted",
+    "RuleCount",
     "RunEnded",
     "RunStarted",
     "ScenarioEnded",
@@ -328,6 +330,38 @@ class RequestsCounted(Event):
     """What the pods that count their requests said at one moment; one that could not be read is left out."""
 
     pods: tuple[PodRequests, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCount:
+    """What one rule of an edge's proxy has seen, soundings left out; units are connections (TCP) or requests (HTTP).
+
+    Attributes:
+        rule: what it does, and to what.
+        passed: units that came to the proxy while its rules were on.
+        matched: those of them that the rule means, by caller, method, path and header, and no rule before it took.
+        hit: those of them to which it was done.
+    """
+
+    rule: str
+    passed: int
+    matched: int
+    hit: int
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeCounted(Event):
+    """What the proxy of an edge had counted when it was about to be healed.
+
+    Attributes:
+        edge: the Service, with the caller where only one was meant.
+        rules: one entry a rule, in their order.
+        injection: the number of the injection.
+    """
+
+    edge: str
+    rules: tuple[RuleCount, ...]
+    injection: int = 0
 
 
 @dataclass(frozen=True, slots=True)

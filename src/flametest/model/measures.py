@@ -13,6 +13,7 @@ __all__ = [
     "Bracket",
     "Distribution",
     "Durability",
+    "EdgeCount",
     "LatencySummary",
     "Offences",
     "Outage",
@@ -215,6 +216,25 @@ class Distribution:
     jain: float | None
     variation: float | None
     max_over_mean: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeCount:
+    """What one rule of a disturbed edge did to users, as its proxy counted it; units are connections or requests.
+
+    Attributes:
+        edge: the Service, with the caller where only one was meant.
+        rule: what was done, and to what.
+        passed: units that came while the rules were on.
+        matched: those of them that the rule meant.
+        hit: those of them to which it was done.
+    """
+
+    edge: str
+    rule: str
+    passed: int
+    matched: int
+    hit: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from flametest.model.measures import (
     Availability,
     Distribution,
     Durability,
+    EdgeCount,
     LatencySummary,
     Outage,
     Stage,
@@ -177,6 +178,7 @@ class ScenarioResult:
         density: the request cloud; None without a request.
         trials: all repeats; None when there was one. Everything else is then that of ``trials.shown``, the worst one,
             but for ``verdict``, which is the worst of all.
+        edges: what disturbed edges did to users, one entry a rule; empty where none was, or its proxy did not answer.
         answers: what users got from the injection on; empty when nothing was injected.
         upstream: how many requests arrived at the apps inside, one entry an app and phase; empty when no pod counted.
         faults: each fault by itself, in the order of injection, where there were several; empty where there was one.
@@ -214,6 +216,7 @@ class ScenarioResult:
     upstream: tuple[Upstream, ...] = ()
     answers: tuple[AnswerCount, ...] = ()
     faults: tuple[FaultFigures, ...] = ()
+    edges: tuple[EdgeCount, ...] = ()
 
     def criterion(self, name: str) -> Criterion | None:
         """Return the criterion of that name."""

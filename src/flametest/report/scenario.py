@@ -7,7 +7,7 @@ from flametest.model.result import Result, ScenarioResult, Series
 from flametest.report.faults import fault_tables
 from flametest.report.figures import Shown, show
 from flametest.report.format import NO_OUTAGE, NOT_MEASURED, count, exact, figure, signed_seconds
-from flametest.report.served import PHASE_WORDS, ServedTable, brief_served, served_tables, upstream_table
+from flametest.report.served import PHASE_WORDS, ServedTable, brief_served, edges_table, served_tables, upstream_table
 from flametest.report.svg.budget import draw_budget
 from flametest.report.svg.cloud import draw_cloud
 from flametest.report.svg.compact import draw_compact
@@ -100,6 +100,7 @@ class ScenarioView:
         latency: latency percentiles by phase.
         served: who served.
         upstream: what arrived inside; None when no pod counted.
+        edges: what disturbed edges did to users; None where none was disturbed.
         brief_served: who served in one table; None where ``served`` shows it.
         has_bars: whether its shares have bars.
         figures: further figures, as pairs of a term and its text.
@@ -121,6 +122,7 @@ class ScenarioView:
     latency: Table | None
     served: tuple[ServedTable, ...]
     upstream: Table | None
+    edges: Table | None
     brief_served: Table | None
     has_bars: bool
     figures: tuple[tuple[str, str], ...]
@@ -140,9 +142,8 @@ class ScenarioView:
         """Return the identifiers of its parts, for links to them."""
         found = [drawing.anchor for drawing in self.drawings]
         found += [one.anchor for one in (self.waterfall, self.trials_drawing) if one is not None]
-        return frozenset(
-            [*found, *([f"{self.anchor}-served"] if self.served or self.brief_served or self.upstream else [])]
-        )
+        served = self.served or self.brief_served or self.upstream or self.edges
+        return frozenset([*found, *([f"{self.anchor}-served"] if served else [])])
 
 
 def view(result: Result, index: int, detail: Detail) -> ScenarioView:
@@ -163,6 +164,7 @@ def view(result: Result, index: int, detail: Detail) -> ScenarioView:
         served=() if detail.is_compact else served_tables(scenario),
         brief_served=brief_served(scenario) if detail.is_compact else None,
         upstream=upstream_table(scenario, is_brief=detail.is_compact),
+        edges=edges_table(scenario),
         has_bars=detail.has_bars,
         figures=tuple(one for one in _figures(scenario) if not detail.is_compact or one[0] not in _LEFT_OUT),
         faults=fault_tables(scenario),

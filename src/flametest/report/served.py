@@ -8,7 +8,16 @@ from flametest.model.result import ScenarioResult
 from flametest.report.format import count, figure, percent
 from flametest.report.tables import Table
 
-__all__ = ["PHASE_WORDS", "ServedCell", "ServedRow", "ServedTable", "brief_served", "served_tables", "upstream_table"]
+__all__ = [
+    "PHASE_WORDS",
+    "ServedCell",
+    "ServedRow",
+    "ServedTable",
+    "brief_served",
+    "edges_table",
+    "served_tables",
+    "upstream_table",
+]
 
 PHASE_WORDS: dict[Phase, str] = {Phase.BASELINE: "before", Phase.FAULT: "during", Phase.RECOVERY: "after"}
 
@@ -92,6 +101,13 @@ def upstream_table(scenario: ScenarioResult, *, is_brief: bool = False) -> Table
     rows = tuple((app, *(_arrived(known.get((app, phase)), is_brief=is_brief) for phase in phases)) for app in apps)
     caption = "Requests that arrived, as the pods counted them, for each one that users sent"
     return Table("upstream", caption, ("app", *PHASE_WORDS.values()), rows)
+
+
+def edges_table(scenario: ScenarioResult) -> Table | None:
+    """Return what disturbed edges did to users, a row a rule; None where none was disturbed."""
+    rows = tuple((one.edge, one.rule, *map(count, (one.passed, one.matched, one.hit))) for one in scenario.edges)
+    caption = "Connections or requests at the disturbed edge, as its proxy counted them"
+    return Table("edges", caption, ("edge", "what was done", "came", "meant", "hit"), rows) if rows else None
 
 
 def _arrived(one: Upstream | None, *, is_brief: bool) -> str:

@@ -2,13 +2,15 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from flametest.clusters.buildsources import BuildSource
+from flametest.clusters.buildsources import BuildSource, found_sources
 from flametest.clusters.protocol import ClusterError
 from flametest.clusters.sandbox_images import BuildWhen, ImageMaker, Made, summary
+from flametest.manifests import BuildContext
 from flametest.sandbox.images import ImageStore
 from flametest.sandbox.images.builds import builds_by_digest
 from flametest.sandbox.images.copying import load_archive
@@ -166,6 +168,61 @@ def test_a_build_that_fails_shows_the_step_and_its_last_lines(store: ImageStore,
     assert "| the cause" in failed.value.details
     assert "--build never" in failed.value.remedy
     assert store.images() == before
+
+
+@pytest.mark.usefixtures("buildah")
+def test_an_image_whose_dockerfile_was_found_is_built_unless_somebody_has_brought_one(
+    store: ImageStore, source: Source, archive: Path
+) -> None:
+    load_archive(store, archive)
+    found = replace(source(), is_found=True)
+    first, _ = made(store, found)
+    assert first.how == "built by buildah on test/base:1 of the image store"
+    # What was built from it is none that was brought.
+    assert made(store, found)[0].digest == first.digest
+
+    load_archive(store, archive, found.name)
+    assert made(store, found)[0] == Made(found.name, "", "taken from the image store")
+    assert made(store, found, BuildWhen.ALWAYS)[0].digest == first.digest
+    assert made(store, source())[0].digest == first.digest
+
+
+@pytest.mark.usefixtures("buildah")
+def test_an_image_that_was_brought_is_a_base_though_its_dockerfile_was_found(
+    store: ImageStore, source: Source, archive: Path
+) -> None:
+    load_archive(store, archive)
+    load_archive(store, archive, "test/own:1")
+    found = (source("FROM test/own:1\nRUN id\n"), source("FROM test/none:1\n", "test/own:1"))
+    maker = ImageMaker([replace(one, is_found=True) for one in found], store, BuildWhen.AUTO)
+    (one,) = maker.make(["test/app:1"], lambda _: None)
+    assert one.how == "built by buildah on test/own:1 of the image store"
+
+
+@pytest.mark.usefixtures("buildah")
+def test_the_registry_that_an_image_is_named_after_comes_before_a_dockerfile_that_was_found(
+    store: ImageStore, source: Source, archive: Path
+) -> None:
+    load_archive(store, archive)
+    found = replace(source(name="localhost:5000/app:1"), is_found=True)
+    maker = ImageMaker([found], store, BuildWhen.AUTO)
+    (one,) = maker.make(maker.own([found.name]), lambda _: None)
+    assert one.how == "asked of its registry, else read from the Dockerfile; `--build always` builds it"
+    maker = ImageMaker([found], store, BuildWhen.ALWAYS)
+    assert maker.make(maker.own([found.name]), lambda _: None)[0].digest
+
+
+def test_a_found_dockerfile_may_be_outside_its_context_and_an_image_s_name_be_none(
+    store: ImageStore, tmp_path: Path
+) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "app").mkdir()
+    dockerfile = tmp_path / "docker" / "app.Dockerfile"
+    dockerfile.write_text("FROM test/none:1\n")
+    (one,) = found_sources([BuildContext("Not:A:Name", tmp_path / "app", dockerfile, "a reason")])
+    assert one.has_dockerfile
+    (made,) = ImageMaker([one], store, BuildWhen.AUTO).make(["Not:A:Name"], lambda _: None)
+    assert made.how.startswith("not to be had: ")
 
 
 @pytest.mark.usefixtures("only_skopeo")

@@ -214,7 +214,7 @@ def test_an_api_with_redis_postgresql_and_nginx_starts_from_its_folder_of_manife
 
     assert up.returncode == 0, up.stdout + up.stderr
     said = up.stdout.splitlines()
-    assert any(line.startswith("note: image notes-api:latest is read from api/Dockerfile") for line in said)
+    assert any(line.startswith("note: image notes-api:latest is made from api/Dockerfile") for line in said)
     assert "warning: HorizontalPodAutoscaler: no controller scales here" in said
     assert any(line.startswith("warning: Deployment web: the sandbox runs nginx ") for line in said)
     assert f"entry: http://{ADDRESS}:30081" in said
@@ -352,6 +352,6 @@ def test_a_kustomization_of_bases_and_generated_configuration(machine: Machine) 
     )
     up = machine.flametest("up", "-k", "k8s/overlays/staging")
     assert up.returncode == 0, up.stdout + up.stderr
-    assert "image me/course-app:v2 is read from app/Dockerfile" in up.stdout
+    assert "image me/course-app:v2 is made from app/Dockerfile" in up.stdout
     assert machine.objects("Deployment", "staging") == ["app"]
     assert ask("/") == "2.0"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flametest.sandbox.images import Catalogue, ImageStore, PullError
+from flametest.sandbox.images.builds import Build, remember_build
 from flametest.sandbox.images.copying import load_archive
 from flametest.sandbox.images.offered import Offers, offered_file, offering
 from flametest.sandbox.images.source import Images
@@ -52,6 +53,19 @@ async def test_a_real_image_comes_before_what_was_found(offered: Path, tmp_path:
     real = TestImage((layer(Entry("real", mode=0o755)),), {"Cmd": ["/real"]})
     load_archive(store, write_docker_archive(tmp_path / "web.tar", {"shop/web:1": real}))
     assert (await images.obtain("shop/web:1", "Never", {})).image.command == ("/real",)
+    images.close()
+
+
+async def test_what_was_once_built_from_what_was_found_does_not_count_as_a_real_image(
+    offered: Path, tmp_path: Path, store: ImageStore
+) -> None:
+    built = TestImage((layer(Entry("real", mode=0o755)),), {"Cmd": ["/real"]})
+    (stored,) = load_archive(store, write_docker_archive(tmp_path / "web.tar", {"shop/web:1": built}))
+    remember_build(store, "key", Build(stored.digest, "Dockerfile", "buildah", ()))
+    images = Images(Catalogue(offers=Offers(offered)), store)
+    assert (await images.obtain("shop/web:1", "Never", {})).image.command == ("/real",)
+    offer(offered, "shop/web:1", tmp_path / "web")
+    assert (await images.obtain("shop/web:1", "Never", {})).image.command == ("true",)
     images.close()
 
 

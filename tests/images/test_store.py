@@ -197,8 +197,14 @@ def test_the_store_is_for_its_owner_only(store: ImageStore, tmp_path: Path) -> N
         Entry("../.wh.secret", b""),
         Entry("way/.wh.secret", b""),
         Entry("way/.wh..wh..opq", b""),
+        Entry(".wh.", b""),
+        Entry("/.wh..wh..opq", b""),
+        Entry("etc/../way/.wh.secret", b""),
+        Entry("way", mode=0o777, kind=tarfile.DIRTYPE),
+        Entry("hard", kind=tarfile.LNKTYPE, link="way/secret"),
+        Entry("hard", kind=tarfile.LNKTYPE, link="far/secret"),
     ],
-    ids=lambda entry: f"{entry.name}:{entry.kind.decode()}",
+    ids=lambda entry: f"{entry.name}:{entry.kind.decode()}:{entry.link}",
 )
 def test_a_hostile_layer_changes_nothing_outside(
     store: ImageStore, tmp_path: Path, one_user: bool, entry: Entry

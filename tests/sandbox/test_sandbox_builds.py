@@ -93,6 +93,15 @@ def test_an_image_that_was_built_runs_and_is_named(project: Project, monkeypatch
     )
 
 
+def test_an_image_whose_dockerfile_was_found_is_built_like_one_that_is_named(project: Project) -> None:
+    (project.manifests / "images.toml").unlink()
+    done = project.up("--build", "auto")
+    assert "note: image test/app:1 is made from " in done.stdout
+    assert "the project's images: test/app:1 built by buildah on test/base:1 of the image store\n" in done.stdout
+    assert project.sandbox is not None
+    assert log_of(Api(project.sandbox), "app") == "built by 0\n999\n"
+
+
 def test_a_build_that_fails_ends_the_command_before_anything_is_started(project: Project) -> None:
     project.dockerfile.write_text("FROM test/base:1\nRUN echo the cause; sleep 1; cat /none\n")
     done = project.up("--build", "auto")

@@ -273,7 +273,7 @@ def find_contexts(where: Where, project: Project, reading: Reading) -> list[Buil
 def tell_contexts(contexts: Iterable[BuildContext]) -> list[str]:
     """Return a line for each build context that was found, and not named."""
     return [
-        f"image {one.image} is read from {os.path.relpath(one.dockerfile)} ({one.reason})"
+        f"image {one.image} is made from {os.path.relpath(one.dockerfile)} ({one.reason})"
         f"{', unless its registry has it' if one.has_registry else ''}; images.toml can name another"
         for one in contexts
     ]

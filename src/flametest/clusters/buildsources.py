@@ -1,15 +1,17 @@
-"""What the images of a project are built from, as ``images.toml`` beside its manifests names it."""
+"""What the images of a project are built from: named by ``images.toml`` beside its manifests, or found around them."""
 
 import hashlib
 import os
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from flametest.clusters.buildcontext import context_files
 from flametest.clusters.protocol import ClusterError
+from flametest.manifests import BuildContext
 
-__all__ = ["BuildSource", "read_sources"]
+__all__ = ["BuildSource", "found_sources", "read_sources"]
 
 _REMEDY = 'each [[image]] needs name = "repository:tag" and context = "folder", with a Dockerfile'
 
@@ -22,11 +24,13 @@ class BuildSource:
         name: repository and tag, as the manifests name it.
         context: the folder of the build context.
         dockerfile: path of the Dockerfile, relative to the context.
+        is_found: whether it was found beside the manifests, and not named.
     """
 
     name: str
     context: Path
     dockerfile: str
+    is_found: bool = False
 
     @property
     def has_dockerfile(self) -> bool:
@@ -68,3 +72,11 @@ def read_sources(images_file: Path | None) -> tuple[BuildSource, ...]:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ClusterError(f"cannot read {images_file}: {error!r}", _REMEDY) from error
+
+
+def found_sources(contexts: Iterable[BuildContext]) -> tuple[BuildSource, ...]:
+    """Return the images whose build contexts were found beside the manifests."""
+    return tuple(
+        BuildSource(one.image, one.context, os.path.relpath(one.dockerfile, one.context), is_found=True)
+        for one in contexts
+    )

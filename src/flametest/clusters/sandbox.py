@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from flametest.clusters.buildsources import read_sources
+from flametest.clusters.buildsources import found_sources, read_sources
 from flametest.clusters.protocol import DEFAULT_SANDBOX, Access, ClusterError, ClusterOptions
 from flametest.clusters.sandbox_images import BuildWhen, ImageMaker, Made, summary
 from flametest.sandbox import launch
@@ -55,7 +55,7 @@ class SandboxCluster:
         )
 
     def own_images(self, references: Collection[str]) -> tuple[str, ...]:
-        """Return those of the images that images.toml names."""
+        """Return those of the images that images.toml names, or whose Dockerfiles were found."""
         return self._maker.own(references)
 
     def make_images(self, names: Collection[str], said: Callable[[str], None]) -> str:
@@ -66,7 +66,8 @@ class SandboxCluster:
     @cached_property
     def _maker(self) -> ImageMaker:
         store = ImageStore(launch.image_store(self._sandbox.home))
-        return ImageMaker(read_sources(self._options.images_file), store, BuildWhen(self._options.build))
+        sources = (*found_sources(self._options.contexts), *read_sources(self._options.images_file))
+        return ImageMaker(sources, store, BuildWhen(self._options.build))
 
     def beside(self, name: str, node_port_address: str) -> "SandboxCluster":
         """Return a further sandbox that is to run the same system; what was built for this one is not built again."""

@@ -1,7 +1,9 @@
-"""How the sandbox gets the images of ``images.toml``: built from their Dockerfiles, or read from them; and why so.
+"""How the sandbox gets the images of a project: built from their Dockerfiles, or read from them; and why so.
 
 An image is built where its base images are at hand and something here builds from them. What has been built once from
 the same context, Dockerfile and base images is not built again. All others the sandbox reads when a pod asks for them.
+Where a Dockerfile was found and not named, an image that somebody has brought comes before it, and so does the registry
+that an image is named after, unless it has to be built.
 """
 
 import hashlib
@@ -15,12 +17,12 @@ from flametest.clusters.buildsources import BuildSource
 from flametest.clusters.protocol import ClusterError
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.images.building import Buildah, Builder, BuildError, Docker, Recipe
-from flametest.sandbox.images.builds import Build, build_of, remember_build
+from flametest.sandbox.images.builds import Build, brought, build_of, remember_build
 from flametest.sandbox.images.catalogue import normal_reference
 from flametest.sandbox.images.copying import SKOPEO, is_local, pull
 from flametest.sandbox.images.dockerfile import DockerfileError, base_images
 from flametest.sandbox.images.errors import PullError
-from flametest.sandbox.images.reference import InvalidReferenceError, parse_reference
+from flametest.sandbox.images.reference import DEFAULT_REGISTRY, InvalidReferenceError, parse_reference
 from flametest.sandbox.images.store import ImageStore, StoredImage
 from flametest.sandbox.images.unpacking import UMOCI, unpack_early
 
@@ -143,14 +145,34 @@ class ImageMaker:
         if name in above:
             raise ClusterError(f"image {name} is built from itself: {' from '.join((*above, name))}", "fix images.toml")
         if name not in self._made:
-            source = self._sources[name]
-            try:
-                plan = self._plan(source, lambda base: self._base(base, said, (*above, name)))
-            except _NotBuiltError as error:
-                self._made[name] = Made(source.name, "", f"read from the Dockerfile, not built: {error}")
-            else:
-                self._made[name] = self._built(source, plan, said)
+            self._made[name] = self._made_of(self._sources[name], said, (*above, name))
         return self._made[name]
+
+    def _made_of(self, source: BuildSource, said: Callable[[str], None], above: tuple[str, ...]) -> Made:
+        if preferred := self._preferred(source):
+            return Made(source.name, "", preferred)
+        try:
+            plan = self._plan(source, lambda base: self._base(base, said, above))
+        except _NotBuiltError as error:
+            return Made(source.name, "", f"read from the Dockerfile, not built: {error}")
+        return self._built(source, plan, said)
+
+    def _preferred(self, source: BuildSource) -> str:
+        """Return what comes before a Dockerfile that was found, in words; empty for nothing."""
+        if not source.is_found or self._when is BuildWhen.ALWAYS:
+            return ""
+        try:
+            if self._brought(source) is not None:
+                return "taken from the image store"
+        except InvalidReferenceError as error:
+            return f"not to be had: {error}"
+        if parse_reference(source.name).registry != DEFAULT_REGISTRY:
+            return "asked of its registry, else read from the Dockerfile; `--build always` builds it"
+        return ""
+
+    def _brought(self, source: BuildSource) -> StoredImage | None:
+        """Return the store's image that comes before a Dockerfile which was found."""
+        return brought(self._store, parse_reference(source.name)) if source.is_found else None
 
     def _plan(self, source: BuildSource, base_of: Callable[[str], StoredImage | None]) -> _Plan:
         """Return how an image is to be built; ``base_of`` finds base images that are in the store."""
@@ -188,6 +210,8 @@ class ImageMaker:
         if _normal(base) not in self._sources:
             return self._store.find(parse_reference(base)) or self._pulled(base)
         made = self._make(_normal(base), said, above)
+        if not made.digest and (stored := self._brought(self._sources[_normal(base)])):
+            return stored
         if not made.digest:
             raise _NotBuiltError(f"its base image {base} is {made.how}")
         return self._store.image(base, made.digest)

@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from flametest.sandbox import idmaps
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.images.copying import copy_built, load_archive, write_archive
 from flametest.sandbox.images.dockerfile import base_images
@@ -94,7 +95,7 @@ class Buildah:
         """Return why buildah cannot be used."""
         if shutil.which(self.name) is None:
             return "buildah is not installed"
-        return self._images[1]
+        return self._images[1] or ("" if os.geteuid() == 0 else self._lacks_ids)
 
     def identifier(self, base: str) -> str:
         """Return the id of an image of buildah's storage."""
@@ -126,6 +127,19 @@ class Buildah:
                     raise
                 _run(command, recipe, said)
             return copy_built(store, file.read_text().strip().removeprefix("sha256:"), recipe.name)
+
+    @property
+    def _lacks_ids(self) -> str:
+        """Return why an ordinary user's buildah cannot build; empty when it can.
+
+        Owners in base images and the groups of a ``RUN`` take ids of others: with one id alone each fails half-way.
+        """
+        done = _ask((self.name, "unshare", "cat", "/proc/self/uid_map"))
+        if isinstance(done, str):
+            return f"buildah does not work here: {done}"
+        if sum(int(line.split()[2]) for line in done.stdout.splitlines()) > 1:
+            return ""
+        return f"buildah has the ids of no other users ({idmaps.remedy()})"
 
     @property
     def _apart(self) -> tuple[str, ...]:

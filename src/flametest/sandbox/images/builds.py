@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from flametest.sandbox.images.catalogue import normal_reference
+from flametest.sandbox.images.reference import Reference
 from flametest.sandbox.images.store import ImageStore, StoredImage
 
-__all__ = ["Build", "build_of", "builds_by_digest", "read_builds", "remember_build", "write_builds"]
+__all__ = ["Build", "brought", "build_of", "builds_by_digest", "read_builds", "remember_build", "write_builds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,12 @@ def build_of(store: ImageStore, key: str, name: str) -> StoredImage | None:
     """Return, under a name, what was built from just this before and is in the store still; else None."""
     build = _read(_file(store, key))
     return None if build is None else store.image(name, build.digest)
+
+
+def brought(store: ImageStore, reference: Reference) -> StoredImage | None:
+    """Return the image of a reference that the store has from an archive or a registry; None for none, or a build."""
+    stored = store.find(reference)
+    return None if stored is None or stored.digest in builds_by_digest(store) else stored
 
 
 def remember_build(store: ImageStore, key: str, build: Build) -> None:

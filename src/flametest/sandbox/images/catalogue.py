@@ -87,6 +87,10 @@ class Catalogue:
             return self._extra[name]
         return self._from_dockerfile(reference, name, self._entries[name]) if name in self._entries else None
 
+    def is_found(self, reference: str) -> bool:
+        """Return whether the image's build context was found beside the manifests."""
+        return self._offers is not None and self._offers.find(reference) is not None
+
     def found(self, reference: str) -> Image | None:
         """Return an image whose build context was found beside the manifests; None when none was.
 

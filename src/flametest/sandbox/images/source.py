@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from flametest.sandbox.errors import SandboxError
-from flametest.sandbox.images.builds import read_builds
+from flametest.sandbox.images.builds import brought, read_builds
 from flametest.sandbox.images.catalogue import Catalogue, normal_reference, not_found
 from flametest.sandbox.images.environments import environment_folder, is_whole, with_environment
 from flametest.sandbox.images.errors import PullError, PullFailure
@@ -97,7 +97,7 @@ class Images:
         if own is not None:
             return Obtained(own)
         parsed = parse_reference(reference)
-        stored = None if self._store is None else self._store.find(parsed)
+        stored = self._stored(reference, parsed)
         if stored is not None and policy != "Always":
             return Obtained(await self._unpacked(reference, stored))
         asks_first = self._fetch is not None and policy != "Never" and parsed.registry != DEFAULT_REGISTRY
@@ -118,6 +118,13 @@ class Images:
                 causes = (str(error), unusable) if asks_first else (unusable, str(error))
                 raise PullError("; and ".join(causes), error.failure) from error
             raise
+
+    def _stored(self, reference: str, parsed: Reference) -> StoredImage | None:
+        """Return the store's image; of one whose Dockerfile was found, what was built from it once does not count."""
+        if self._store is None:
+            return None
+        is_found = self._catalogue.is_found(reference)
+        return brought(self._store, parsed) if is_found else self._store.find(parsed)
 
     async def _offered(self, reference: str, policy: str) -> tuple[Image | None, str]:
         """Return what is there without a registry, by a Dockerfile that was found or a stand-in, or why it is not."""

@@ -3,7 +3,8 @@
 A sandbox has a folder of its own in the hierarchies of the controllers ``memory`` and ``cpu``, made and removed by the
 supervisor; in it each container with limits has a folder, made and removed by the agent. Should the supervisor be
 killed, what waits for its end removes them (`clearup`), since the kernel does not. Where the sandbox may not make any
-(an ordinary user, a container without such rights), there are none, and limits are not enforced.
+(an ordinary user in groups that root has not given him, a container without such rights), there are none, and limits
+are not enforced.
 
 The kernel's interface is in `flametest.sandbox.cgroupfs`. Standard library only: the supervisor has to stay small.
 """
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from flametest.sandbox.cgroupfs import ControlGroups, Limits, remove_folder
 
-__all__ = ["find", "make", "remove"]
+__all__ = ["find", "make", "places", "remove"]
 
 _CONTROLLERS = ("memory", "cpu")
 _FILE_NAME = "control-groups.json"
@@ -80,17 +81,17 @@ def _noted(state_folder: Path) -> tuple[int, tuple[Path, Path]] | None:
 
 def _folders(name: str) -> tuple[int, tuple[Path, Path]] | None:
     """Return the version of the interface and the folders of this name for memory and cpu; None without one of them."""
-    places = _places()
-    if all(controller in places for controller in _CONTROLLERS):
-        return 1, (places["memory"] / name, places["cpu"] / name)
+    found = places()
+    if all(controller in found for controller in _CONTROLLERS):
+        return 1, (found["memory"] / name, found["cpu"] / name)
     with contextlib.suppress(KeyError, OSError):
-        unified = places[""]
+        unified = found[""]
         if set(_CONTROLLERS) <= set((unified / "cgroup.subtree_control").read_text().split()):
             return 2, (unified / name, unified / name)
     return None
 
 
-def _places() -> dict[str, Path]:
+def places() -> dict[str, Path]:
     """Return where groups can be made: by controller of version 1, and under an empty name for version 2.
 
     Groups of version 1 lie below that of this process, so that its bounds hold for them too. By version 2 a group that
@@ -100,16 +101,16 @@ def _places() -> dict[str, Path]:
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         own.update(dict.fromkeys(controllers.split(","), path))
-    places: dict[str, Path] = {}
+    found: dict[str, Path] = {}
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, place, kind, options = line.split(" ")[:4]
         if kind == "cgroup2":
-            places.setdefault("", Path(place))
+            found.setdefault("", Path(place))
         elif kind == "cgroup":
             for controller in set(options.split(",")) & set(_CONTROLLERS):
                 below = Path(place, own.get(controller, "/").lstrip("/"))
-                places.setdefault(controller, below if below.is_dir() else Path(place))
-    return places
+                found.setdefault(controller, below if below.is_dir() else Path(place))
+    return found
 
 
 def _remove_with_children(folder: Path) -> bool:

@@ -52,7 +52,7 @@ def test_a_rate_that_is_seen_is_proved_and_one_that_is_not_is_told() -> None:
     assert judged(faults, Latency(), failing(200, 20)) == (Decision.SHOWN, told)
     told = "8 of 200 requests (4.0%) failed as asked for, too few requests to tell whether the rate is 0.1"
     assert judged(faults, Latency(), failing(200, 8)) == (Decision.OPEN, told)
-    told = "0 of 200 requests (0.0%) failed as asked for, so the rate is NOT 0.1, but for one chance in a million"
+    told = "0 of 200 requests (0.0%) failed as asked for, which a rate of 0.1 gives less than once in a million times"
     assert judged(faults, Latency(), failing(200, 0)) == (Decision.REFUTED, told)
     others = Sounding((503,) * 20 + (404,) * 180, (2.0,) * 200)
     assert judged(faults, Latency(), others)[0] is Decision.REFUTED

@@ -161,9 +161,10 @@ def jitter_shown(test: RateTest, jitter_ms: float, before: Latency, latencies_ms
 def rate_shown(test: RateTest, requests: int, count: int, what: str) -> Check:
     """Judge a count by the test of its rate."""
     decision, rate = test.decide(requests, count), f"{'at least ' if test.at_least else ''}{test.rate:.4g}"
+    seldom = "gives less than once in a million times" if test.rate < 1 else "never gives"
     told = {
         Decision.SHOWN: f"as a rate of {rate} gives",
-        Decision.REFUTED: f"so the rate is NOT {rate}, but for one chance in a million",
+        Decision.REFUTED: f"which a rate of {rate} {seldom}",
         Decision.OPEN: f"too few requests to tell whether the rate is {rate}",
     }
     return Check(decision, f"{count} of {requests} requests ({count / requests:.1%}) {what}, {told[decision]}")

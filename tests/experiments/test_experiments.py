@@ -19,7 +19,7 @@ from flametest.run.rehearsal import check_all
 
 FOLDER = Path(__file__).parents[2] / "experiments"
 FILES = sorted(FOLDER.glob("*.json"))
-SECONDS_MAX = 35  # of the waits of a scenario whose system recovers at once
+SECONDS_MAX = 10  # of the waits at least of a scenario whose system recovers at once
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def test_it_names_no_cluster_or_address_of_its_own(path: Path) -> None:
 def test_its_waits_leave_time_for_a_baseline_and_for_a_relapse_but_are_bounded(path: Path) -> None:
     arguments = {one["provider"]["func"]: one["provider"].get("arguments", {}) for one in load(path)["method"]}
     baseline, recovery = arguments["observe_baseline"]["seconds"], arguments["await_recovery"]
-    assert baseline >= 5
-    assert recovery["hold_seconds"] >= 9  # three windows of steady state at 100 requests a second
+    assert baseline >= 3  # the least: both last until their questions are decided
+    assert recovery["hold_seconds"] >= 3
     assert recovery["timeout_seconds"] > recovery["hold_seconds"]
     assert baseline + recovery["hold_seconds"] <= SECONDS_MAX

@@ -4,6 +4,7 @@ The seeds are fixed, so no test here fails by chance.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from flametest.measure.objectives import Objectives
+from flametest.measure.samples import Samples
 from flametest.measure.sequential import (
     BATCH_REQUESTS,
     ERROR,
@@ -21,6 +24,9 @@ from flametest.measure.sequential import (
     spread_answer,
     spread_answers,
 )
+from flametest.measure.steady import steady_hold_seconds, steady_state
+from flametest.measure.timeline import Demand
+from flametest.model.samples import Lane, Outcome, Sample
 
 REPEATS = 10_000
 ALLOWED = [0.01, 0.05]  # an availability of 99 %, and a 95th percentile
@@ -147,3 +153,27 @@ def test_a_spread_is_judged_by_what_is_due_to_each_pod() -> None:
     assert spread_answer([0, 0, 0], [0.4, 0.4, 0.2], 1.25) is Answer.UNDECIDED
     assert spread_answer([300, 300], [0.5, 0.5], 1.0) is Answer.UNDECIDED  # exactly even: no count could tell
     assert spread_answer([100, 0], [1.0, 0.0], 1.25) is Answer.UNDECIDED  # a pod that was due nothing is not compared
+
+
+def told_steady(share: float, repeats: int) -> float:
+    """Return how often a steady state is told within 15 s at 100 requests a second, of which a share fails."""
+    random, objectives, rate = np.random.default_rng(round(share * 1000)), Objectives(), 100
+    seconds = 15 + steady_hold_seconds(rate, objectives)
+    moments = [round(number * 1e9 / rate) for number in range(round(seconds * rate))]
+    outcomes = (Outcome.OK, Outcome.FAILED)
+    rows = [Sample(Lane.LOAD, "GET /", at, at, at + 1, outcomes[at == 0], 200, "", "") for at in moments]
+    samples = Samples.of(rows)
+    failed, good = samples.outcome_code[0], samples.outcome_code[1]
+    told = 0
+    for _ in range(repeats):
+        codes = np.where(random.random(len(samples)) < share, failed, good)
+        found = steady_state(Demand(replace(samples, outcome_code=codes), rate, Lane.LOAD), objectives, t0_ns=0)
+        told += found.seconds is not None and found.seconds <= 15
+    return told / repeats
+
+
+@pytest.mark.parametrize("repeats", [200, pytest.param(REPEATS, marks=pytest.mark.exhaustive)])
+def test_a_steady_state_is_seldom_told_or_missed_wrongly(repeats: int) -> None:
+    """The three windows of the definition are a test too: of half and twice the failures that the SLO allows."""
+    assert told_steady(0.02, repeats) <= ERROR
+    assert told_steady(0.005, repeats) >= 1 - ERROR

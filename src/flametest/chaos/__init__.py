@@ -2,7 +2,8 @@
 
 controls       the recorder control: starts with the experiment, ends with it on every way out
 actions        wait for the baseline and for recovery; inject faults and heal them
-holding        how long a recovered system is watched, which the rate of requests decides
+holding        how long a system is observed before a fault and after its recovery: until its questions are decided
+inquiry        what the limits ask, looked at while the record grows
 probes         the measured figures, for the hypothesis to judge
 gatekeeper     stands before what Chaos Toolkit runs before any control
 plugin         what the ``chaos`` command loads, so that the gatekeeper is there first

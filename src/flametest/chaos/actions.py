@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from flametest.chaos import session
 from flametest.chaos.errors import RecorderError
-from flametest.chaos.holding import hold_for
+from flametest.chaos.holding import hold, observe_health, plan
 from flametest.chaos.injections import note_control
 from flametest.edgeproxy.rules import Effect, Match, Rule, RuleError, options
 from flametest.faults.bad_rollout import BadRollout
@@ -77,16 +77,18 @@ WorkloadKind = Literal["Deployment", "StatefulSet"]
 
 
 def observe_baseline(seconds: float) -> None:
-    """Let load and prober run undisturbed for ``seconds``: what the fault is compared with.
+    """Let load and prober run undisturbed until it is known whether the system is healthy: the measure for the fault.
 
-    A trial among several goes on for its own extra time, so that faults meet what runs in a rhythm in any phase.
+    It takes ``seconds`` at least (see `flametest.chaos.holding`). A trial among several goes on for its own extra time,
+    so that faults meet what runs in a rhythm in any phase.
 
     Raises:
-        RecorderError: the prober died, or the record cannot be written.
+        FlametestError: the prober died, or the record or the limits cannot be read or written.
     """
     recorder = session.current()
     recorder.begin_phase(Phase.BASELINE)
-    recorder.wait(seconds + recorder.settings.extra_baseline_seconds)
+    observe_health(recorder, seconds)
+    recorder.wait(recorder.settings.extra_baseline_seconds)
 
 
 def begin_control() -> str:
@@ -128,32 +130,33 @@ def heal_faults(names: Sequence[str] | None = None) -> list[str]:
 
 
 def await_recovery(timeout_seconds: float, hold_seconds: float) -> dict[str, float | bool]:
-    """Wait until the workload has all its pods ready again and has kept them for ``hold_seconds``, or longer.
+    """Wait until the workload has all its pods ready again, and watch it until the questions of the limits are decided.
 
-    The load runs on during the hold, so that a relapse shows. Few requests a second need a longer hold than asked for,
-    for a steady state to be told (see `flametest.chaos.holding`). Not recovering is no error of this action: the
-    hypothesis judges it. All of it takes ``timeout_seconds`` at most, and what the hold was prolonged by.
+    The load runs on during this hold, so that a relapse shows. It takes ``hold_seconds`` at least, and as much longer
+    as the rate of requests and the limits ask for (see `flametest.chaos.holding`). Not recovering is no error of this
+    action: the hypothesis judges it. All of it takes ``timeout_seconds`` at most, and what the hold was prolonged by.
 
     Returns:
-        For the journal: whether it recovered and ``held``, the ``waited_seconds`` and the ``hold_seconds``.
+        For the journal: whether it recovered and ``held``, the ``waited_seconds`` and the last hold's ``hold_seconds``.
 
     Raises:
-        RecorderError: no fault was injected, the prober died, or the record cannot be written.
+        FlametestError: no fault was injected, the prober died, or the record or the limits cannot be read or written.
     """
     recorder = session.current()
     if not recorder.injected:
         raise RecorderError("no fault was injected, so there is nothing to recover from", "fix the action before it")
-    begin = time.monotonic()
-    held, hold = False, hold_for(recorder, hold_seconds).seconds
-    timeout_seconds += hold - hold_seconds
+    begin, planned = time.monotonic(), plan(recorder, hold_seconds)
+    is_held, held_seconds = False, 0.0
+    timeout_seconds += planned.planned_seconds - hold_seconds
+    late_seconds = planned.bound_seconds - planned.planned_seconds
     while recorder.wait_recovered(_left(begin, timeout_seconds)):
         recorder.begin_phase(Phase.RECOVERY)
-        left = _left(begin, timeout_seconds)
-        relapsed = recorder.wait_relapsed(min(hold, left))
-        held = not relapsed and left >= hold
-        if not relapsed:
+        held = hold(recorder, planned, _left(begin, timeout_seconds + late_seconds))
+        is_held, held_seconds = held.whole, held.seconds
+        if not held.relapsed:
             break
-    return {"held": held, "waited_seconds": round(time.monotonic() - begin, 3), "hold_seconds": round(hold, 3)}
+    waited = time.monotonic() - begin
+    return {"held": is_held, "waited_seconds": round(waited, 3), "hold_seconds": round(held_seconds, 3)}
 
 
 def inject_service_removal(service: str, namespace: str = "", *, name: str = "") -> Told:

@@ -1,75 +1,156 @@
-"""How long a system is watched after it has recovered: as long as the question needs that is asked of it.
+"""How long a system is observed before a fault and after its recovery: until the questions of its limits are decided.
 
-Steady state is told from windows of requests, and few requests a second need long windows. An experiment cannot know
-the rate at which it will be run, so what its file says is the least, and the rate decides.
+An experiment cannot know the rate at which it will be run, nor how clear its answers will be. So what its file says is
+the least, `flametest.measure.questions` says what is decided, and there is a bound.
 """
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flametest.chaos.limits import limits_steady_state
-from flametest.chaos.record import read_history
+from flametest.chaos.inquiry import Inquiry
 from flametest.chaos.recorder import Recorder
 from flametest.measure.objectives import Objectives
+from flametest.measure.questions import SETTLING_SECONDS, Question, Watch
+from flametest.measure.sequential import Answer
 from flametest.measure.steady import steady_hold_seconds
-from flametest.model.events import LoadStarted, Noted, Stamp
+from flametest.model.events import Noted, Phase, PhaseObserved, Stamp
 
-__all__ = ["HOLD_SECONDS_MAX", "SETTLING_SECONDS", "Hold", "hold_for", "needed_hold"]
+__all__ = [
+    "BASELINE_SECONDS_MAX",
+    "HOLD_SECONDS_MAX",
+    "Held",
+    "HoldPlan",
+    "hold",
+    "needed_hold",
+    "observe_health",
+    "plan",
+]
 
 logger = logging.getLogger("chaostoolkit")
 
-HOLD_SECONDS_MAX = 300.0
-"""How long a hold may become by itself; enough for 3.2 requests a second. A file may ask for more."""
+BASELINE_SECONDS_MAX = 30.0
+"""How long a baseline may become by itself; enough for 6.7 requests a second. A file may ask for more."""
 
-SETTLING_SECONDS = 3.0
-"""How much later than its pods service may be good again, and still be told to be steady within the hold."""
+HOLD_SECONDS_MAX = 1000.0
+"""How long a hold may become by itself; enough for one request a second. A file may ask for more."""
+
+
+def needed_hold(offered_per_second: float, objectives: Objectives) -> float:
+    """Return how long a system whose service is good has to be watched until a steady state is told, in seconds.
+
+    It takes `hold_windows` windows that hold 3/(1 − SLO) requests each, and service some time to settle.
+    """
+    return steady_hold_seconds(offered_per_second, objectives) + SETTLING_SECONDS
+
+
+def observe_health(recorder: Recorder, least_seconds: float) -> None:
+    """Observe a baseline until it is known whether the system is healthy, at least for ``least_seconds``.
+
+    Nothing is asked where no load runs: the hypothesis has judged the system just before, by the same requests.
+
+    Raises:
+        FlametestError: the prober died, or the record cannot be written or read.
+    """
+    inquiry, begun = Inquiry(recorder), time.monotonic()
+    recorder.wait(least_seconds)
+    if not inquiry.is_loaded:
+        return
+    bound = max(least_seconds, BASELINE_SECONDS_MAX)
+    decided = inquiry.until_decided(lambda _: inquiry.of_baseline(bound), begun, bound, recorder.wait)
+    assert decided is not None
+    questions, seconds = decided
+    _note(recorder, Phase.BASELINE, seconds, bound, questions)
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
-    """How long a system is watched after its recovery.
+class HoldPlan:
+    """For how long a system that has recovered is watched.
 
     Attributes:
-        seconds: so long.
-        needed_seconds: how long it takes to tell a steady state; more than ``seconds`` when that would be too long.
+        inquiry: what is asked; None where nothing is, so that it takes as long as it takes at least.
+        least_seconds: for so long at least.
+        planned_seconds: so long where nothing is decided before.
+        bound_seconds: so long where a steady state is late.
     """
 
+    inquiry: Inquiry | None
+    least_seconds: float
+    planned_seconds: float
+    bound_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What came of a hold: whether the system relapsed, whether it was watched for long enough, and how long."""
+
+    relapsed: bool
+    whole: bool
     seconds: float
-    needed_seconds: float
-
-    @property
-    def suffices(self) -> bool:
-        """Return whether a steady state can be told by it."""
-        return self.seconds >= self.needed_seconds
 
 
-def needed_hold(asked_seconds: float, offered_per_second: float, objectives: Objectives) -> Hold:
-    """Return the hold for a rate of requests: at least what was asked for, and at most `HOLD_SECONDS_MAX` beside that.
+def plan(recorder: Recorder, least_seconds: float) -> HoldPlan:
+    """Return how long the system of the running experiment is to be watched after its recovery.
 
-    Steady state needs `hold_windows` windows that hold 3/(1 − SLO) requests each, and service some time to settle.
+    Raises:
+        FlametestError: the limits or the record cannot be read, or written.
     """
-    needed = steady_hold_seconds(offered_per_second, objectives) + SETTLING_SECONDS
-    return Hold(max(asked_seconds, min(needed, HOLD_SECONDS_MAX)), needed)
+    inquiry = Inquiry(recorder)
+    needed = inquiry.planned_hold_seconds()
+    if needed > HOLD_SECONDS_MAX:
+        _warn(recorder, needed, max(least_seconds, HOLD_SECONDS_MAX))
+    planned = max(least_seconds, min(needed, HOLD_SECONDS_MAX))
+    late = min(inquiry.late_seconds() + planned, HOLD_SECONDS_MAX) if inquiry.is_steady_judged else 0.0
+    return HoldPlan(inquiry if needed else None, least_seconds, planned, max(planned, late))
 
 
-def hold_for(recorder: Recorder, asked_seconds: float) -> Hold:
-    """Return the hold for the running experiment; what was asked for, where nobody judges its steady state.
+def hold(recorder: Recorder, planned: HoldPlan, left_seconds: float, *, through_relapses: bool = False) -> Held:
+    """Watch a system that has just recovered until its questions are decided, or it relapses.
 
-    Under `flametest run` the steady state is always judged. Alone it is when the experiment or its limits ask for it,
-    by the prober's own requests.
+    Args:
+        recorder: records the experiment.
+        planned: for how long.
+        left_seconds: how long it may take at most.
+        through_relapses: watch on where it relapses.
+
+    Raises:
+        FlametestError: the prober died, or the record cannot be written or read.
     """
-    started = [one for one in read_history(recorder.folder).of(LoadStarted) if one.offered_per_second > 0]
-    if not started and not limits_steady_state(recorder):
-        return Hold(asked_seconds, 0.0)
-    objectives = Objectives()
-    rate = started[-1].offered_per_second if started else 1 / objectives.prober_interval_seconds
-    hold = needed_hold(asked_seconds, rate, objectives)
-    if not hold.suffices:
-        told = (
-            f"{rate:g} requests a second take {hold.needed_seconds:.0f} s to tell a steady state, and the system is "
-            f"watched for {hold.seconds:g} s at most after its recovery: offer more requests"
-        )
-        logger.warning(told)
-        recorder.note(Noted(Stamp(time.monotonic_ns(), time.time()), recorder.scenario.name, told))
-    return hold
+    wait = recorder.wait if through_relapses else recorder.wait_relapsed
+    begun_ns, begun = time.monotonic_ns(), time.monotonic()
+    least, inquiry = planned.least_seconds, planned.inquiry
+    if wait(min(least, left_seconds)):
+        return Held(True, False, time.monotonic() - begun)
+    if inquiry is None or left_seconds <= least:
+        return Held(False, left_seconds >= least, time.monotonic() - begun)
+    bound = min(left_seconds, planned.bound_seconds)
+
+    def ask(seconds: float) -> Sequence[Question]:
+        return inquiry.since_recovery(Watch(begun_ns, seconds, planned.planned_seconds))
+
+    decided = inquiry.until_decided(ask, begun, bound, wait)
+    if decided is None:
+        return Held(True, False, time.monotonic() - begun)
+    questions, seconds = decided
+    _note(recorder, Phase.RECOVERY, seconds, bound, questions)
+    return Held(False, not any(one.is_open(seconds) for one in questions) or bound == planned.bound_seconds, seconds)
+
+
+def _note(recorder: Recorder, phase: Phase, seconds: float, bound: float, questions: Sequence[Question]) -> None:
+    """Note how long it was, and which questions were decided."""
+    undecided = tuple(one.name for one in questions if one.answer is Answer.UNDECIDED)
+    decided = tuple(one.name for one in questions if one.name not in undecided)
+    if undecided:
+        logger.info(f"undecided after {seconds:.1f} s of the {phase}: {', '.join(undecided)}")
+    at = Stamp(time.monotonic_ns(), time.time())
+    recorder.note(PhaseObserved(at, recorder.scenario.name, phase, seconds, bound, decided, undecided))
+
+
+def _warn(recorder: Recorder, needed_seconds: float, bound_seconds: float) -> None:
+    told = (
+        f"at this rate of requests it takes {needed_seconds:.0f} s to tell a steady state, and the system is watched "
+        f"for {bound_seconds:g} s at most after its recovery: offer more requests"
+    )
+    logger.warning(told)
+    recorder.note(Noted(Stamp(time.monotonic_ns(), time.time()), recorder.scenario.name, told))

@@ -11,7 +11,7 @@ from flametest.measure.scenario import LIMITABLE
 from flametest.model.limits import LIMITS_FILE, parse_limits, parse_override
 from flametest.model.verdict import Limit
 
-__all__ = ["judges_steady_state", "limits_steady_state", "scenario_limits"]
+__all__ = ["judges_steady_state", "scenario_limits"]
 
 _PROBES_MODULE, _STEADY = "flametest.chaos.probes", "steady_seconds"
 
@@ -42,17 +42,3 @@ def judges_steady_state(experiment: Mapping[str, Any]) -> bool:
     hypothesis = experiment.get("steady-state-hypothesis") or {}
     providers = [probe.get("provider") or {} for probe in hypothesis.get("probes") or ()]
     return any((one.get("module"), one.get("func")) == (_PROBES_MODULE, _STEADY) for one in providers)
-
-
-def limits_steady_state(recorder: Recorder) -> bool:
-    """Return whether the experiment that ``recorder`` records has a limit for its time to steady state.
-
-    Raises:
-        LimitsError: limits.toml, or FLAMETEST_LIMITS, cannot be understood.
-    """
-    if recorder.scenario.judges_steady_state:
-        return True
-    try:
-        return any(limit.criterion == _STEADY for limit in scenario_limits(recorder))
-    except RecorderError:  # without a file of limits none is asked for
-        return False

@@ -11,13 +11,17 @@ from datetime import datetime
 from pathlib import Path
 
 from flametest.chaos.errors import RecorderError
-from flametest.measure.samples import Samples, read_samples
+from flametest.load.growing import GrowingFile
+from flametest.measure.samples import SampleBuilder, Samples, read_into, read_samples
 from flametest.model.events import Event
 from flametest.model.history import History, encode
+from flametest.model.samples import SAMPLE_COLUMNS
 
-__all__ = ["HISTORY_FILE", "Record", "lone_folder", "read_history", "read_record"]
+__all__ = ["HISTORY_FILE", "GrowingRecord", "Record", "lone_folder", "read_history", "read_record"]
 
 HISTORY_FILE = "history.jsonl"
+_SAMPLES = "samples-*.csv"
+_HEADER = ",".join(SAMPLE_COLUMNS) + "\n"
 
 
 class Record:
@@ -54,6 +58,35 @@ class Record:
         os.close(self._descriptor)
 
 
+class GrowingRecord:
+    """A record folder that is read again and again while it grows; each reading parses only what is new."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._history = GrowingFile(folder / HISTORY_FILE)
+        self._events: list[Event] = []
+        self._samples: dict[Path, GrowingFile] = {}
+        self._builder = SampleBuilder()
+
+    def read(self) -> tuple[History, Samples]:
+        """Return what `read_record` returns, but for lines that are not whole yet.
+
+        Raises:
+            HistoryError: a line of the history cannot be read.
+            SamplesError: a line of the samples cannot be read.
+            OSError: a file cannot be read.
+        """
+        self._events.extend(History.from_lines(self._history.lines()))
+        for path in sorted(self._folder.glob(_SAMPLES)):
+            is_new = path not in self._samples
+            file = self._samples.setdefault(path, GrowingFile(path))
+            if lines := file.lines():
+                read_into(self._builder, lines if is_new else [_HEADER, *lines], path.name)
+            elif is_new:
+                del self._samples[path]  # its header comes with its first lines
+        return History(self._events), self._builder.build()
+
+
 def lone_folder(scenario: str, wall_s: float) -> Path:
     """Return the folder for a lone ``chaos run`` that begins at ``wall_s``, relative to the working directory."""
     moment = datetime.fromtimestamp(wall_s).astimezone()
@@ -70,7 +103,7 @@ def read_record(folder: Path) -> tuple[History, Samples]:
     """
     history = read_history(folder)
     with ExitStack() as files:
-        sources = [files.enter_context(path.open(newline="")) for path in sorted(folder.glob("samples-*.csv"))]
+        sources = [files.enter_context(path.open(newline="")) for path in sorted(folder.glob(_SAMPLES))]
         return history, read_samples(*sources)
 
 

@@ -13,6 +13,7 @@ program        what such a process begins and ends with
 stopping       when a recording process ends
 resolving      an event loop whose lookups of names do not wait for one another
 schedule       when the next request is due; pure
+growing        a file that is read while another process appends lines to it
 exchange       one HTTP request on a connection, and the answer to it
 redirects      whether an entry serves, or says where else to ask
 locust_runner  the handle by which a run starts stock Locust, waits for its rate, and ends it

@@ -4,6 +4,7 @@ import csv
 from collections import deque
 from pathlib import Path
 
+from flametest.load.growing import GrowingFile
 from flametest.model.samples import SAMPLE_COLUMNS
 
 __all__ = ["ACHIEVED_MIN", "AchievedRate"]
@@ -25,9 +26,9 @@ class AchievedRate:
     """
 
     def __init__(self, path: Path, lag_ns: int = 0) -> None:
-        self._path = path
+        self._file = GrowingFile(path)
+        self._has_header = False
         self._lag_ns = lag_ns
-        self._offset = 0
         self._sent_ns: deque[int] = deque()
 
     def per_second(self) -> float:
@@ -45,14 +46,7 @@ class AchievedRate:
         return float(sum(one <= end_ns for one in later)) if spans else 0.0
 
     def _read(self) -> list[int]:
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                text = file.read()
-        except FileNotFoundError:
-            return []
-        whole = text[: text.rfind(b"\n") + 1]
-        header = self._offset == 0
-        self._offset += len(whole)
-        rows = list(csv.reader(whole.decode().splitlines()))
+        rows = list(csv.reader(self._file.lines()))
+        header = bool(rows) and not self._has_header
+        self._has_header = self._has_header or header
         return [int(row[_SENT_COLUMN]) for row in rows[header:]]

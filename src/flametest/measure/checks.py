@@ -14,6 +14,7 @@ from flametest.measure.contradictions import answers_known, views_agree, watches
 from flametest.measure.figures import Figures
 from flametest.measure.load import generator_able, generator_sound, load_achieved, load_exceeded, of_workers
 from flametest.measure.objectives import Objectives
+from flametest.measure.observed import observed_enough
 from flametest.measure.samples import Samples
 from flametest.measure.steady import is_underloaded, steady_state
 from flametest.measure.words import told_of
@@ -59,6 +60,7 @@ def checks(
         ("hypothesis_held", "The experiment's hypothesis held after the fault", lambda: _hypothesis(history, judged)),
         ("healthy_before", "The system was healthy before the fault", lambda: _healthy(measured, objectives)),
         ("steady_again", "The system was steady again after healing", lambda: _healed(history, measured, objectives)),
+        *observed_enough(history),
         ("load_achieved", "The offered load was sent", lambda: load_achieved(history, measured, objectives)),
         *load_exceeded(history, measured, objectives),
         *of_workers(history, samples, objectives),

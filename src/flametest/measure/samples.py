@@ -158,7 +158,7 @@ class _Vocabulary(dict[str, int]):
 
 
 class SampleBuilder:
-    """Collects chunks of text rows as columns; serves one reading."""
+    """Collects chunks of text rows as columns; more may be added after a `build`."""
 
     def __init__(self) -> None:
         self._names, self._pods, self._errors = _Vocabulary(), _Vocabulary(), _Vocabulary()
@@ -192,6 +192,7 @@ class SampleBuilder:
         """Return everything that was added, sorted by the time of sending."""
         empty = tuple(np.empty(0, dtype) for _, dtype in self._columns)
         columns = [np.concatenate(parts) for parts in zip(empty, *self._chunks, strict=True)]
+        self._chunks = [tuple(columns)] if len(columns[0]) else []  # one chunk, so that the next build joins few
         order = np.argsort(columns[SAMPLE_COLUMNS.index("sent_ns")], kind="stable")
         lane, name, intended, sent, done, outcome, status, served_by, error = (column[order] for column in columns)
         return Samples(

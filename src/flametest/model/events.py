@@ -30,6 +30,7 @@ __all__ = [
     "Noted",
     "OwnerObserved",
     "Phase",
+    "PhaseObserved",
     "PhaseStarted",
     "PodObserved",
     "PodRequests",
@@ -154,6 +155,25 @@ class PhaseStarted(Event):
     """A phase began."""
 
     phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseObserved(Event):
+    """The system was observed through the baseline, or held after recovery, for as long as its questions took.
+
+    Attributes:
+        phase: which of the two.
+        seconds: how long.
+        bound_seconds: how long it could have taken.
+        decided: the questions that were decided, by the names of criteria.
+        undecided: those that were not when the time was over.
+    """
+
+    phase: Phase
+    seconds: float
+    bound_seconds: float
+    decided: tuple[str, ...]
+    undecided: tuple[str, ...]
 
 
 NO_FAULT = "nothing"

@@ -103,7 +103,7 @@ class Felt:
     def wait_steady(self, seconds: float) -> None:
         """Wait for recovery as `wait_recovered` does, and long enough after it to tell `steady_seconds`.
 
-        How long that is depends on the rate of requests: 22 s at 50 a second, 50 s without a load.
+        How long that is depends on the rate of requests: 19 s of good service at 50 a second, 47 s without a load.
 
         Raises:
             NotRecoveredError: it took longer than ``seconds``, this watch not counted.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from flametest.chaos.holding import hold_for
+from flametest.chaos.holding import HoldPlan, hold, plan
 from flametest.chaos.injections import ExperimentFaults
 from flametest.chaos.record import read_record
 from flametest.chaos.recorder import Recorder
@@ -50,29 +50,32 @@ class LiveFault:
     def settle(self) -> None:
         """Watch the system after the healing of lasting faults, so that it can be told whether it is steady again."""
         if self._has_healed:
-            wanted = self._settle_seconds
             self._recorder.begin_phase(Phase.RECOVERY)
-            self._recorder.wait(hold_for(self._recorder, 0.0).seconds if wanted is None else wanted)
+            if self._settle_seconds is None:
+                planned = plan(self._recorder, 0.0)
+                hold(self._recorder, planned, planned.bound_seconds, through_relapses=True)
+            else:
+                self._recorder.wait(self._settle_seconds)
 
     def wait_recovered(self, seconds: float, hold_seconds: float | None) -> None:
-        """Wait until the workload is ready and users are served well, and for as long as the hold.
+        """Wait until the workload is ready and users are served well, and for as long as the hold; None: until steady.
 
         Raises:
             NotRecoveredError: it took longer.
         """
         recorder, end = self._recorder, time.monotonic() + seconds
         if hold_seconds is None:
-            hold = hold_for(recorder, 0.0).seconds
-            end += hold
+            planned = plan(recorder, 0.0)
+            end += planned.bound_seconds
         else:
-            hold = hold_seconds
+            planned = HoldPlan(None, hold_seconds, hold_seconds, hold_seconds)
         trouble = ""
         while recorder.wait_recovered(max(0.0, end - time.monotonic())):
             recorder.begin_phase(Phase.RECOVERY)
-            begun_ns, left = time.monotonic_ns(), max(0.0, end - time.monotonic())
-            relapsed = recorder.wait_relapsed(min(hold, left))
-            trouble = "it was ready, and lost a pod again" if relapsed else _unserved(recorder.folder, begun_ns)
-            if not trouble and left >= hold:
+            begun_ns = time.monotonic_ns()
+            held = hold(recorder, planned, max(0.0, end - time.monotonic()))
+            trouble = "it was ready, and lost a pod again" if held.relapsed else _unserved(recorder.folder, begun_ns)
+            if not trouble and held.whole:
                 return
             if time.monotonic() >= end:
                 break

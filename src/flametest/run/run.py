@@ -45,6 +45,8 @@ from flametest.run.versions import component_versions
 
 __all__ = ["RunOptions", "execute", "rehearse"]
 
+_LONG_HOLD_SECONDS = 60.0  # after a recovery; a longer one is announced
+
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
@@ -231,15 +233,20 @@ def _rehearse(stage: _Stage, experiments: list[Experiment]) -> None:
 
 
 def _warn_of_few_requests(load: LoadSize, progress: Progress) -> None:
-    """Say beforehand that the time to steady state cannot be told at this rate, where one is asked for."""
+    """Say beforehand that a steady state takes long to tell at this rate, or cannot be, where a rate is asked for."""
     if load.rate_per_user is None:
         return
-    hold = needed_hold(0.0, load.offered_per_second, Objectives())
-    if not hold.suffices:
+    needed = needed_hold(load.offered_per_second, Objectives())
+    rate = f"{load.offered_per_second:g} requests a second"
+    if needed > HOLD_SECONDS_MAX:
         progress.say(
-            f"{load.offered_per_second:g} requests a second take {hold.needed_seconds:.0f} s to tell a steady state, "
-            f"and a recovered system is watched for {HOLD_SECONDS_MAX:g} s: the time to steady state will be "
-            "inconclusive. Offer more by --users or --rate"
+            f"{rate} take {needed:.0f} s to tell a steady state, and a recovered system is watched for "
+            f"{HOLD_SECONDS_MAX:g} s: the time to steady state will be inconclusive. Offer more by --users or --rate"
+        )
+    elif needed > _LONG_HOLD_SECONDS:
+        progress.say(
+            f"{rate} take {needed:.0f} s to tell a steady state: each scenario watches the recovered system for so "
+            "long. More requests make it shorter: --users or --rate"
         )
 
 

@@ -7,7 +7,9 @@
 It also guards every activity, those of other extensions too: what they would hit is resolved, shown and gated before
 they run, how to take it back is on disk before they run, and it is taken back on every way out. Further arguments
 widen the blast radius: ``targets_max``, ``pods_share_max``, ``nodes_max``, ``replicas_max``, ``namespaces``,
-``unguarded``; see `Limits`. Chaos Toolkit runs some things before any control; `gatekeeper` stands before these.
+``unguarded``; see `Limits`. By ``abort_when``, such as ``["availability=0.5"]``, faults are healed at once when users
+suffer more; limits in the variable FLAMETEST_ABORT_WHEN come first. Chaos Toolkit runs some things before any control;
+`gatekeeper` stands before these.
 
 What Chaos Toolkit does with controls shapes this module: it swallows every exception of theirs but
 InterruptExecution, and so all are turned into that one; it calls the end of a control also after its beginning
@@ -31,10 +33,11 @@ from flametest.chaos.extension import pin_extension
 from flametest.chaos.gate import check_experiment
 from flametest.chaos.gatekeeper import check_cluster, install
 from flametest.chaos.guarded import guarded_fault, refuse_other_cluster
+from flametest.chaos.harmwatch import HarmWatch
 from flametest.chaos.injections import ExperimentFaults, end_with_runner
 from flametest.chaos.limits import judges_steady_state
 from flametest.chaos.preview import preview
-from flametest.chaos.radius import read_limits
+from flametest.chaos.radius import harm_limits, read_limits
 from flametest.chaos.reading import OWN_ACTIONS
 from flametest.chaos.recorder import Noting, Recorder, Scenario
 from flametest.chaos.settings import read_settings
@@ -101,6 +104,7 @@ def validate_control(control: Mapping[str, Any]) -> None:
             raise InvalidControl(f'control {control["name"]!r}: expected the argument "{name}", a text, found none')
     try:
         read_limits(arguments)
+        harm_limits(arguments, {})
     except ValueError as error:
         raise InvalidControl(f"control {control['name']!r}: {error}") from error
 
@@ -128,7 +132,7 @@ def before_experiment_control(
         path: what the prober asks the entry for; the part of the system that the fault is to be felt in.
         configuration: the experiment's configuration.
         secrets: its secrets.
-        limits: its blast radius, see `read_limits`.
+        limits: its blast radius, see `read_limits`, and its harm limits, see `harm_limits`.
     """
     pin_extension()
     settings = read_settings(os.environ)
@@ -144,7 +148,8 @@ def before_experiment_control(
     preview(context, values, recorder.client, settings.namespace)
     place = place_of(recorder.client, settings.kubeconfig, settings.context)
     options = InjectionOptions(radius.radius(settings.namespace), settings.home, own_owner(os.environ))
-    session.arm(ExperimentFaults(recorder.client, place, options, recorder, settings.namespace))
+    faults = ExperimentFaults(recorder.client, place, options, recorder, settings.namespace)
+    session.arm(faults, HarmWatch(harm_limits(limits, os.environ), recorder, faults))
     logger.info(f"Flametest records into {recorder.folder}")
 
 
@@ -165,6 +170,8 @@ def before_activity_control(
     if ident in _running and _running[ident].activity is context:
         return
     values = Values(configuration or {}, secrets or {}, context=os.environ.get("KUBERNETES_CONTEXT", ""))
+    if session.is_armed():
+        session.current().check()  # users may have suffered too much since the last activity
     refuse_other_cluster(context, values)
     trust_entry(context, values, os.environ)
     fault = guarded_fault(context, values.fill(provider.get("arguments") or {}) or {}, read_limits(limits).unguarded)

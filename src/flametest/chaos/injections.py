@@ -78,6 +78,16 @@ class ExperimentFaults:
         self._records: dict[str, str] = {}  # the undo records of the faults that last, by their names
         self._injections: dict[str, int] = {}  # the numbers of their injections, by their undo records
         self._counting: dict[str, Counts] = {}  # those that count what they do, likewise
+        self._lasting: dict[str, int] = {}  # when those that last were injected, by their undo records
+
+    @property
+    def lasting_since_ns(self) -> int | None:
+        """Return when the fault was injected that has lasted longest (monotonic); None while none lasts."""
+        return min(tuple(self._lasting.values()), default=None)
+
+    def stop(self, why: str) -> tuple[Healing, ...]:
+        """Heal at once, and inject nothing any more; see `Injector.stop`."""
+        return self._injector.stop(why)
 
     def inject(self, fault: Fault, name: str = "") -> Proof:
         """Inject a fault, and return whether it took effect.
@@ -101,9 +111,14 @@ class ExperimentFaults:
         return self._injector.arm(fault)
 
     def done(self, armed: Armed, name: str, injection: int) -> None:
-        """Take note that the action of another extension has ended, and what the record knows it by."""
+        """Take note that the action of another extension has ended, and what the record knows it by.
+
+        Raises:
+            FaultError: users have suffered too much meanwhile; the fault is healed.
+        """
         self._injector.injected(armed)
-        self._keep(name, armed.record, injection)
+        self._keep(name, armed.record, injection, time.monotonic_ns())
+        self._injector.land(armed)
 
     def prove(self, armed: Armed, injection: int, name: str) -> None:
         """Note whether what that action did took effect, under the number and name by which the record knows it."""
@@ -151,7 +166,7 @@ class ExperimentFaults:
                 name=name,
             )
         )
-        self._keep(name, injected.record, number)
+        self._keep(name, injected.record, number, injected.sent_ns)
         if injected.record and isinstance(injected.fault, Counts):
             self._counting[injected.record] = injected.fault
         return number
@@ -165,6 +180,7 @@ class ExperimentFaults:
         """Note the healing, or that it failed."""
         name = self._recorder.scenario.name
         if healing.healed:
+            self._lasting.pop(record.identifier, None)
             logger.info(f"healed: {healing.evidence}")
             number = self._injections.get(record.identifier, 0)
             self._recorder.note(FaultHealed(_now(), name, record.fault, healing.evidence, number))
@@ -172,8 +188,9 @@ class ExperimentFaults:
         logger.error(f"NOT healed: {healing.title}: {healing.evidence}; `flametest undo` tries again")
         self._recorder.note(Noted(_now(), name, f"not healed: {healing.title}: {healing.evidence}"))
 
-    def _keep(self, name: str, record: str, injection: int) -> None:
+    def _keep(self, name: str, record: str, injection: int, since_ns: int) -> None:
         if record:
+            self._lasting[record] = since_ns
             self._records[name] = record
             self._injections[record] = injection
 

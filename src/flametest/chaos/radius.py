@@ -1,12 +1,13 @@
-"""What the recorder control of an experiment says about its blast radius. Pure."""
+"""What the recorder control of an experiment says about its blast radius, and what users may suffer. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from flametest.faults.safety import Radius
+from flametest.model.harm import HarmLimit, parse_harm_limits, read_variable
 
-__all__ = ["Limits", "read_limits"]
+__all__ = ["Limits", "harm_limits", "read_limits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,20 @@ def read_limits(arguments: Mapping[str, Any]) -> Limits:
         replicas_max=int(_number(arguments, "replicas_max", defaults.replicas_max)),
         namespaces=_names(arguments, "namespaces", "namespaces"),
     )
+
+
+def harm_limits(arguments: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[HarmLimit, ...]:
+    """Return the harm limits of a recorder control's ``abort_when``; those of the environment come first.
+
+    Raises:
+        ValueError: one cannot be understood.
+    """
+    given = arguments.get("abort_when") or []
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
+        raise ValueError(f'abort_when is {given!r}: expected a list such as ["availability=0.5"]')
+    own = {limit.figure: limit for limit in parse_harm_limits(texts)}
+    return tuple((own | {limit.figure: limit for limit in read_variable(environment)}).values())
 
 
 def _names(arguments: Mapping[str, Any], name: str, kind: str) -> frozenset[str]:

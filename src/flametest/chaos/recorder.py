@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flametest.chaos.errors import RecorderError
+from flametest.chaos.errors import HarmError, RecorderError
 from flametest.chaos.injection import Injection, injection
 from flametest.chaos.record import Record, lone_folder
 from flametest.chaos.settings import Settings
@@ -33,6 +33,7 @@ from flametest.model.events import (
     Event,
     FaultInjected,
     FaultProved,
+    HarmLimitPassed,
     Noted,
     Phase,
     PhaseStarted,
@@ -90,6 +91,7 @@ class Recorder:
         self._exits = ExitStack()
         self._outcome = ("aborted", False)
         self._failure: Exception | None = None
+        self._harm: HarmLimitPassed | None = None
         # Guards the view and what is pending; notified at whatever a watch shows.
         self._seen = threading.Condition()
         self._view = View()
@@ -162,6 +164,13 @@ class Recorder:
             raise RecorderError(
                 f"history of {self.folder} cannot be written: {error.strerror}", "make room on that disk"
             ) from error
+
+    def interrupt(self, harm: HarmLimitPassed) -> None:
+        """Note that users suffer too much; whoever waits is interrupted. May be called in any thread."""
+        with self._seen:
+            self._harm = harm
+            self.note(harm)
+            self._seen.notify_all()
 
     def begin_phase(self, phase: Phase) -> None:
         """Note that a phase begins now."""
@@ -251,10 +260,12 @@ class Recorder:
         """Check that the record is whole so far.
 
         Raises:
-            FlametestError: the prober ended by itself, or an event could not be written.
+            FlametestError: the prober ended by itself, an event could not be written, or users suffered too much.
         """
         if self._failure is not None:
             raise RecorderError(f"the record has a hole: {self._failure}") from self._failure
+        if self._harm is not None:
+            raise HarmError(self._harm.words)
         if self._prober is not None:
             self._prober.check()
 

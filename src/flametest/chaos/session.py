@@ -8,29 +8,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flametest.chaos.errors import NoRecorderError
+from flametest.chaos.harmwatch import HarmWatch
 from flametest.chaos.injections import ExperimentFaults, Faults
 from flametest.chaos.recorder import Recorder
 from flametest.faults.healing import Healing
 
-__all__ = ["arm", "armed", "begin", "current", "end", "faults", "previewing"]
+__all__ = ["arm", "armed", "begin", "current", "end", "faults", "is_armed", "previewing"]
 
 REMEDY = "add the control flametest.chaos.controls to the experiment's controls"
 
 _current: Recorder | None = None
 _faults: ExperimentFaults | None = None
 _preview: Faults | None = None
+_watch: HarmWatch | None = None
 
 
 def begin(recorder: Recorder) -> None:
     """Make ``recorder`` the current one; it need not have started yet."""
-    global _current, _faults
-    _current, _faults = recorder, None
+    global _current, _faults, _watch
+    _current, _faults, _watch = recorder, None, None
 
 
-def arm(injecting: ExperimentFaults) -> None:
-    """Let actions inject from now on."""
-    global _faults  # noqa: PLW0603 (see the module's head)
-    _faults = injecting
+def arm(injecting: ExperimentFaults, watch: HarmWatch) -> None:
+    """Let actions inject from now on, and watch what users suffer."""
+    global _faults, _watch
+    _faults, _watch = injecting, watch
+    watch.start()
 
 
 def current() -> Recorder:
@@ -42,6 +45,11 @@ def current() -> Recorder:
     if _current is None:
         raise NoRecorderError("no recorder runs, so nothing is measured", REMEDY)
     return _current
+
+
+def is_armed() -> bool:
+    """Return whether an experiment runs, and its faults would be healed."""
+    return _faults is not None
 
 
 def armed() -> ExperimentFaults:
@@ -77,10 +85,12 @@ def previewing(faults: Faults) -> Iterator[None]:
 
 def end(status: str, deviated: bool) -> tuple[Healing, ...]:
     """Heal, then stop the current recorder, if there is one; see `Recorder.stop`. Return what became of the faults."""
-    global _current, _faults
+    global _current, _faults, _watch
     try:
+        if _watch is not None:
+            _watch.stop()
         return _faults.heal() if _faults is not None else ()
     finally:
-        recorder, _current, _faults = _current, None, None
+        recorder, _current, _faults, _watch = _current, None, None, None
         if recorder is not None:
             recorder.stop(status, deviated)

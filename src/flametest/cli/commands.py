@@ -17,6 +17,7 @@ from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
 from flametest.clusters import DEFAULT_NAMESPACE, Cluster, ClusterError, ClusterOptions, provide
 from flametest.manifests import BuildContext, Reading
+from flametest.model.harm import ABORT_WHEN_VARIABLE, HarmLimitError, parse_harm_limits
 from flametest.model.helperimage import HELPER_IMAGE_VARIABLE
 from flametest.model.homes import config_home, state_home
 from flametest.model.result import Result
@@ -62,6 +63,7 @@ def run_suite(where: Where, **options: Any) -> int:
     if options["helper_image"]:
         # Experiments run in processes of their own, and stock Chaos Toolkit reads the same variable.
         os.environ[HELPER_IMAGE_VARIABLE] = options["helper_image"]
+    _set_harm_limits(options["abort_when"])
     wanted = RunOptions(
         suite=options["suite"],
         experiments=options["experiments"],
@@ -100,6 +102,20 @@ def run_suite(where: Where, **options: Any) -> int:
             raise
     tell(result, folder)
     return ExitCode.NOT_HEALED if heal_first(cluster, project) else _code(result)
+
+
+def _set_harm_limits(texts: Sequence[str]) -> None:
+    """Have experiments stopped when users suffer more than this; they run in processes of their own.
+
+    Raises:
+        UsageError: a limit cannot be understood.
+    """
+    try:
+        parse_harm_limits(texts)
+    except HarmLimitError as error:
+        raise click.UsageError(f"--abort-when {error}") from error
+    if texts:
+        os.environ[ABORT_WHEN_VARIABLE] = shlex.join(texts)
 
 
 def load_size(project: Project, options: Mapping[str, Any]) -> "LoadSize":

@@ -124,6 +124,13 @@ def main() -> None:
     metavar="[SCENARIO:]CRITERION=NUMBER",
     help="Judge by another limit than the experiment's; may be repeated.",
 )
+@click.option(
+    "--abort-when",
+    multiple=True,
+    metavar="FIGURE=NUMBER",
+    help="Heal at once, and stop the scenario, when users suffer more than this while a fault lasts: availability, "
+    "error_rate, outage_seconds; may be repeated.",
+)
 @click.option("--users", default=20, show_default=True, type=click.IntRange(1, 1000), help="Users of the load.")
 @click.option(
     "--rate",

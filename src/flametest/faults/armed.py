@@ -1,6 +1,7 @@
 """The undo records of one experiment: written before its faults are injected, and healed by name, in any order."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -35,6 +36,8 @@ class ArmedRecords:
         self._owner = owner
         self._lease_seconds = lease_seconds
         self._armed: list[UndoRecord] = []
+        self._changing = threading.Lock()  # what is armed: one thread may heal while another one arms
+        self._healing = threading.Lock()
 
     @property
     def identifiers(self) -> frozenset[str]:
@@ -62,7 +65,7 @@ class ArmedRecords:
             if not fault.lasts:
                 return state, ""
             record = replace(wanted, state=state)
-            with self._journal.locked():
+            with self._changing, self._journal.locked():
                 # Also who came within one tick of the file system's clock is seen.
                 if self._journal.version() != version or held_by_others(self._journal.records()[0], record):
                     continue
@@ -81,8 +84,15 @@ class ArmedRecords:
     def heal(self, records: Collection[str] | None, told: Callable[[UndoRecord, Healing], None]) -> tuple[Healing, ...]:
         """Heal records by their identifiers, or all of them for None, the newest first; return what became of each.
 
-        One that could not be healed while another fault lasted is tried once more after those that were.
+        One that could not be healed while another fault lasted is tried once more after those that were. Who calls in
+        another thread meanwhile waits, and finds what is left.
         """
+        with self._healing:
+            return self._healed(records, told)
+
+    def _healed(
+        self, records: Collection[str] | None, told: Callable[[UndoRecord, Healing], None]
+    ) -> tuple[Healing, ...]:
         chosen = [one for one in reversed(self._armed) if records is None or one.identifier in records]
         found: dict[str, Healing] = {}
 
@@ -97,7 +107,8 @@ class ArmedRecords:
             failed = [record for record in failed if not heal(record)]
         for record in failed:
             told(record, found[record.identifier])
-        self._armed = [record for record in self._armed if self._journal.has(record)]
+        with self._changing:
+            self._armed = [record for record in self._armed if self._journal.has(record)]
         return tuple(found[record.identifier] for record in chosen)
 
     def _heal(self, record: UndoRecord, chosen: Sequence[UndoRecord]) -> Healing:

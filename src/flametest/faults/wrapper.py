@@ -7,6 +7,7 @@ An `Injector` belongs to one experiment and holds what it has injected. It heals
 calls on every way out; `applied` does so for a single fault. What neither gets to do is done by the guardian.
 """
 
+import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -104,6 +105,9 @@ class Injector:
         self._records = ArmedRecords(client, place, self._journal, options.owner, options.lease_seconds)
         self._guardian = Guardian(options.home, options.owner)
         self._account = Account(client, options.radius)
+        self._turn = threading.Lock()
+        self._in_flight: set[str] = set()  # records of what is being injected
+        self._why_stopped: FaultError | None = None
 
     def arm(self, fault: Fault) -> Armed:
         """Do everything that comes before an injection; whoever injects then, `heal` takes it back.
@@ -112,6 +116,8 @@ class Injector:
             FaultError: the fault may not be injected, or could not be healed; nothing was injected.
             KubeError: the API is unreachable or refused.
         """
+        if self._why_stopped is not None:
+            raise self._why_stopped
         try:
             hit = self._account.admit(fault)
         except FaultError as error:
@@ -125,6 +131,8 @@ class Injector:
             self._account.drop(hit)
             raise
         if record:
+            with self._turn:
+                self._in_flight.add(record)
             self._account.lasts(hit, record)
             self._guardian.start()
         return Armed(fault, targets, state, hit, record)
@@ -145,6 +153,7 @@ class Injector:
         self.injected(armed)
         sent_ns, acknowledged_ns = _first_accepted(mutations, begin_ns)
         injection = self._observer.injected(Injected(fault, armed.targets, sent_ns, acknowledged_ns, armed.record))
+        self.land(armed)
         proof = self.evidence(armed)
         self._observer.proved(injection, fault.name, proof)
         return proof
@@ -152,6 +161,29 @@ class Injector:
     def injected(self, armed: Armed) -> None:
         """Take note that an armed fault has been injected, or was tried to: it counts until it is recovered from."""
         self._account.passes(armed.hit)
+
+    def land(self, armed: Armed) -> None:
+        """Let `stop` heal a fault from now on, since its injection has ended.
+
+        Raises:
+            FaultError: it was stopped meanwhile; the fault is healed.
+        """
+        with self._turn:
+            self._in_flight.discard(armed.record)
+            why = self._why_stopped
+        if why is not None:
+            self.heal({armed.record})
+            raise why
+
+    def stop(self, why: str) -> tuple[Healing, ...]:
+        """Heal at once what was injected, and refuse everything else from now on; for a thread that watches.
+
+        What is being injected at this moment is healed as soon as its injection has ended.
+        """
+        with self._turn:
+            self._why_stopped = FaultError(why, "everything is healed")
+            landed = self._records.identifiers - self._in_flight
+        return self._records.heal(landed, self._observer.healed)
 
     def evidence(self, armed: Armed) -> Proof:
         """Return whether an injected fault took effect, within the fault's own bound.

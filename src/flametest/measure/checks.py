@@ -24,6 +24,7 @@ from flametest.model.events import (
     FaultHealed,
     FaultInjected,
     FaultProved,
+    HarmLimitPassed,
     PodObserved,
     ProberEnded,
     ScenarioEnded,
@@ -54,7 +55,8 @@ def checks(
     """Return every check of one scenario's whole record."""
     judged = tuple(criteria)
     rules: tuple[_Rule, ...] = (
-        *generator_able(samples),  # first: whatever else is in doubt may follow from it
+        *_harmed(history),  # first: it is why everything else ended before its time
+        *generator_able(samples),  # whatever else is in doubt may follow from it
         ("fault_proven", "The fault took effect", lambda: _fault(history)),
         ("experiment_completed", "The experiment ran to its end", lambda: _completed(history)),
         ("hypothesis_held", "The experiment's hypothesis held after the fault", lambda: _hypothesis(history, judged)),
@@ -73,6 +75,13 @@ def checks(
         ("views_agree", "Prober and load saw the same", lambda: views_agree(history, samples, measured, objectives)),
     )
     return tuple(Check(name, title, *rule()) for name, title, rule in rules)
+
+
+def _harmed(history: History) -> tuple[_Rule, ...]:
+    """Return the check of a harm limit that was passed; none otherwise."""
+    passed = history.of(HarmLimitPassed)
+    title = "Users suffered no more than was allowed"
+    return (("harm_limit", title, lambda: (Verdict.FAILED, passed[0].words)),) if passed else ()
 
 
 def _fault(history: History) -> _Finding:

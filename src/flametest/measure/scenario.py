@@ -24,7 +24,7 @@ from flametest.measure.samples import Samples
 from flametest.measure.series import marks, series
 from flametest.measure.upstream import upstream_requests
 from flametest.measure.words import decapitalised, outcome_sentence, reason_sentence, summarise, told_of, what_was_done
-from flametest.model.events import EdgeCounted
+from flametest.model.events import EdgeCounted, HarmLimitPassed
 from flametest.model.history import History
 from flametest.model.measures import Durability, EdgeCount
 from flametest.model.result import Check, ScenarioResult
@@ -203,7 +203,8 @@ def _sentence(history: History, measured: Figures, criteria: tuple[Criterion, ..
         if not reason:
             return "nothing was injected, so nothing was tested"
         return reason if reason.endswith("nothing was injected") else f"{reason}; nothing was injected"
-    sentence = outcome_sentence(measured, criteria, what_was_done(measured))
+    stopped = "".join(f"{one.words}; " for one in history.of(HarmLimitPassed)[:1])
+    sentence = stopped + outcome_sentence(measured, criteria, what_was_done(measured))
     told = {"outage_seconds", "recovery_seconds", WRITES_LIMIT.criterion}
     missed = [one for one in criteria if one.verdict is Verdict.FAILED and one.name not in told]
     broken = [one for one in checked if one.verdict is Verdict.FAILED and one.name in _OF_THE_SYSTEM]
@@ -217,7 +218,7 @@ def _sentence(history: History, measured: Figures, criteria: tuple[Criterion, ..
         return f"{sentence}; {told_of(missed[0])}"
     if broken:
         return f"{sentence}; {broken[0].detail}"
-    if doubts and not any(one.verdict is Verdict.FAILED for one in criteria):
+    if doubts and not stopped and not any(one.verdict is Verdict.FAILED for one in criteria):
         return f"in doubt ({doubts[0]}); {sentence}"
     return sentence
 

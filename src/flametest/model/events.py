@@ -19,6 +19,7 @@ __all__ = [
     "FaultHealed",
     "FaultInjected",
     "FaultProved",
+    "HarmLimitPassed",
     "LedgerEnded",
     "LedgerOmitted",
     "LedgerStarted",
@@ -220,6 +221,36 @@ class FaultHealed(Event):
     fault: str
     evidence: str
     injection: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HarmLimitPassed(Event):
+    """Users suffered more than ``--abort-when`` allows, so that all faults are healed at once.
+
+    Attributes:
+        figure: such as ``availability``.
+        value: what it was.
+        limit: what was allowed.
+        window_seconds: the time that it was taken over, until ``at``.
+        requests: how many requests it was taken from.
+    """
+
+    figure: str
+    value: float
+    limit: float
+    window_seconds: float
+    requests: int
+
+    @property
+    def words(self) -> str:
+        """Return what was passed, as a part of a sentence."""
+        side = "under" if self.value < self.limit else "over"
+        unit = " s" if self.figure.endswith("_seconds") else ""
+        name = self.figure.removesuffix("_seconds").replace("_", " ")
+        return (
+            f"stopped by --abort-when {self.figure}={self.limit:g}: {name} was {self.value:.3g}{unit} over the last "
+            f"{self.window_seconds:.1f} s, {side} {self.limit:g}{unit}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

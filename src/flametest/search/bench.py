@@ -42,6 +42,7 @@ from flametest.search.structure import Structure
 __all__ = ["Bench", "Terms", "described", "doses_told"]
 
 _WRITES = "write_anomalies"
+_ATTEMPTS_MAX = 1000
 _AIMING = threading.Lock()  # a preview is known to the whole process
 
 
@@ -97,7 +98,7 @@ class Bench:
         if refused := self._refusal(trial, experiment):
             found = Judged(Saw(Outcome.REFUSED), {}, refused)
             return self._told(trial, number, found, "", (began_s, time.monotonic() - began))
-        folder = self._terms.folder / "trials" / f"{number:04}"
+        folder = _free(self._terms.folder / "trials" / f"{number:04}")
         found = self._judged(experiment, folder, number, saw)
         relative = str(folder.relative_to(self._terms.folder))
         return self._told(trial, number, found, relative, (began_s, time.monotonic() - began))
@@ -217,6 +218,12 @@ def described(terms: Terms, trial: Trial, name: str, namespace: str, url: str) -
         hold_seconds=terms.holds[trial.hold],
         nodes_max=terms.nodes_max,
     )
+
+
+def _free(folder: Path) -> Path:
+    """Return a folder that is not there yet: a trial that was killed has left its own, which proves nothing."""
+    names = (folder, *(folder.with_name(f"{folder.name}-{number}") for number in range(2, _ATTEMPTS_MAX)))
+    return next(one for one in names if not one.exists())
 
 
 def _lasting(url: str) -> str:

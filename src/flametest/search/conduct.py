@@ -95,6 +95,8 @@ def search(options: SearchOptions, progress: Progress) -> SearchResult:
         searching = _Searching(options, sessions, promise, progress, halt)
         try:
             searching.conduct()
+            if not options.session.deploying:
+                sessions[0].clean()  # it stays, and has to be whole
         finally:
             searching.keep()
     return searching.result

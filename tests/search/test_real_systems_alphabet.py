@@ -8,7 +8,9 @@ import pytest
 from flametest.chaos.gate import check_experiment
 from flametest.chaos.preview import foreseen
 from flametest.chaos.values import load_values
+from flametest.faults.catalogue import FAULTS
 from flametest.search.alphabet import alphabet_of, chosen, read_folder, written_paths
+from flametest.search.calls import is_passing, kind_of
 from flametest.search.candidates import Space, worth_trying
 from flametest.search.errors import SearchError
 from flametest.search.experiment import Described, document
@@ -36,7 +38,8 @@ def test_a_fault_of_the_folder_takes_the_place_of_one_that_would_be_made_up(shop
 
     assert letters["redis-outage"].source == "redis-outage.json"
     assert not any(name.startswith("outage-") for name in letters)
-    assert letters["slow-logic"].source == "needs graph"  # the experiment of that name is another fault
+    assert letters["slow-logic"].source == "slow-logic.json"
+    assert letters["edge-slow-logic"].source == "needs graph"  # an edge is disturbed, not the part itself
     assert letters["slow-logic-for-one-caller"].source == "slow-logic-for-one-caller.json"
 
 
@@ -85,12 +88,12 @@ def test_every_pair_becomes_an_experiment_that_chaos_toolkit_and_the_gate_take(
 
 
 def test_a_weaker_dose_reaches_the_action(shop: tuple[Alphabet, Structure]) -> None:
-    trial = Trial((Dose("slow-logic", 2),), hold=1)
+    trial = Trial((Dose("edge-slow-logic", 2),), hold=1)
     told = Described("x", "x", "x", "flametest", "http://127.0.0.1", "/shop", "logic", 2.0)
 
     experiment = document(shop[0], trial, told)
 
-    [fault] = [one for one in experiment["method"] if one["name"] == "slow-logic"]
+    [fault] = [one for one in experiment["method"] if one["name"] == "edge-slow-logic"]
     assert fault["provider"]["arguments"]["effect"] == {"delay_ms": 250}
     [hold] = [one for one in experiment["method"] if one["provider"]["func"] == "observe_fault"]
     assert hold["provider"]["arguments"] == {"seconds": 2.0}
@@ -116,3 +119,21 @@ def test_each_fault_has_its_name_in_the_record_unless_another_extension_injects_
 
     assert arguments["redis-outage"]["name"] == "redis-outage"
     assert "name" not in arguments["pod-delete-logic"]  # terminate_pods of chaostoolkit-kubernetes
+
+
+def test_whether_a_fault_passes_by_itself_is_told_as_its_class_tells_it() -> None:
+    by_name = {fault.name: fault for fault in FAULTS}
+
+    for name, fault in by_name.items():
+        if kind_of(f"inject_{name}", {}) is not None:
+            assert is_passing(f"inject_{name}") is not fault.lasts, name
+
+
+def test_every_experiment_of_the_shop_with_one_fault_is_a_letter_or_left_out_for_a_reason(
+    shop: tuple[Alphabet, Structure],
+) -> None:
+    sources = {one.source for one in shop[0].letters.values()}
+    told = {reason.partition(":")[0] for reason in shop[0].left_out}
+
+    for written in read_folder(ROOT / "experiments"):
+        assert f"{written.name}.json" in sources or written.name in told, written.name

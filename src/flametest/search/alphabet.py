@@ -154,7 +154,11 @@ def _of_folder(topology: Topology, written: Iterable[Written]) -> Iterator[_Foun
             pods_share_max=radius.pods_share_max,
             source=f"{one.name}.json",
         )
-        yield call.signature, letter, one.trouble or ("" if kind else "what it hits cannot be told")
+        yield (
+            call.signature,
+            letter,
+            one.trouble or ("" if kind else "the search cannot tell what it does, or to which part"),
+        )
 
 
 def _of_plan(topology: Topology, plan: Plan) -> Iterator[_Found]:
@@ -180,11 +184,11 @@ def _of_edges(topology: Topology, structure: Structure) -> Iterator[_Found]:
             continue
         slow = {"service": service.name, "effect": {"delay_ms": _SLOW_MS}}
         title = f"what {service.name} answers comes {_SLOW_MS} ms later"
-        yield _made(f"slow-{service.name}", title, Call("inject_edge", slow, part.name), Kind.DEGRADED)
+        yield _made(f"edge-slow-{service.name}", title, Call("inject_edge", slow, part.name), Kind.DEGRADED)
         if part.replicas > 1:
             some = slow | {"match": {"share": round(1 / part.replicas, 3)}}
             title = f"one in {part.replicas} connections to {service.name} is {_SLOW_MS} ms late, as by one slow pod"
-            yield _made(f"slow-one-{service.name}", title, Call("inject_edge", some, part.name), Kind.DEGRADED)
+            yield _made(f"edge-slow-one-{service.name}", title, Call("inject_edge", some, part.name), Kind.DEGRADED)
 
 
 def _of_nodes(structure: Structure, nodes_max: int) -> Iterator[_Found]:

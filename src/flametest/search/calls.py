@@ -25,7 +25,7 @@ class Call:
     @property
     def signature(self) -> tuple[object, ...]:
         """Return what two faults have in common that are the same but for their strength."""
-        effect = frozenset(self.arguments.get("effect") or {}) - {"jitter_ms", "direction"}
+        effect = frozenset({**self.arguments, **(self.arguments.get("effect") or {})}) & _EFFECTS
         match = frozenset(self.arguments.get("match") or {})
         done = "pods" if self.func in ("terminate_pods", "inject_pod_deletion") else self.func
         return done, self.part, effect, str(self.arguments.get("caller") or ""), match
@@ -34,10 +34,15 @@ class Call:
 _KINDS: Mapping[str, Kind] = {
     "inject_bad_rollout": Kind.ROLLOUT,
     "inject_container_crash": Kind.REPLICAS,
+    "inject_cpu_hog": Kind.DEGRADED,
     "inject_dependency_outage": Kind.GONE,
     "inject_dns_outage": Kind.GONE,
     "inject_fault_proxy": Kind.DEGRADED,
+    "inject_frozen_process": Kind.REPLICAS,
+    "inject_full_volume": Kind.DEGRADED,
+    "inject_memory_hog": Kind.REPLICAS,
     "inject_network_partition": Kind.GONE,
+    "inject_new_version": Kind.ROLLOUT,
     "inject_node_drain": Kind.NODE,
     "inject_node_loss": Kind.NODE,
     "inject_pod_deletion": Kind.REPLICAS,
@@ -47,9 +52,21 @@ _KINDS: Mapping[str, Kind] = {
     "inject_service_removal": Kind.GONE,
     "terminate_pods": Kind.REPLICAS,
 }
-_PASSING = frozenset({"inject_container_crash", "inject_pod_deletion", "inject_rolling_restart", "terminate_pods"})
-_COUNTS = {"terminate_pods": "qty", "inject_pod_deletion": "count", "inject_container_crash": "count"}
+_PASSING = frozenset(
+    {"inject_container_crash", "inject_memory_hog", "inject_pod_deletion", "inject_rolling_restart", "terminate_pods"}
+)
+_COUNTS = {
+    "inject_container_crash": "count",
+    "inject_frozen_process": "count",
+    "inject_memory_hog": "count",
+    "inject_pod_deletion": "count",
+    "terminate_pods": "qty",
+}
 _TOTAL = ("silence", "refuse", "reset")
+_EFFECTS = frozenset(
+    {"abort_rate", "bytes_per_second", "delay_ms", "error_rate", "latency_ms", "refuse", "reset", "reset_after_bytes"}
+    | {"reset_after_ms", "silence", "slice_bytes", "status", "volume"}
+)
 _SCALES = (1.0, 0.5, 0.25)
 _RATES = ("error_rate", "abort_rate")
 _TIMES = ("delay_ms", "jitter_ms", "latency_ms", "latency_jitter_ms")

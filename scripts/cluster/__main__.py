@@ -18,6 +18,7 @@ from pathlib import Path
 
 from scripts.cluster.images import unpack_images
 from scripts.cluster.machines import command_inside, end_all, is_running, process_of
+from scripts.cluster.network import unlink_from_host
 from scripts.cluster.parts import apply, start_control_plane, start_worker, wait_until_ready
 from scripts.cluster.plan import CONTEXT, ClusterError, Machine, Plan
 
@@ -57,7 +58,8 @@ def _up(plan: Plan) -> None:
         _timed("names, volumes, metrics", lambda: apply(plan, _ADDONS.read_text()))
         _timed("all Ready", lambda: wait_until_ready(plan))
     except BaseException:
-        end_all(plan.state)
+        _end(plan)
+        plan.kubeconfig.unlink(missing_ok=True)
         raise
     print(f"context {CONTEXT} of {plan.kubeconfig}; nodes at {', '.join(node.address for node in plan.nodes)}")
 
@@ -65,8 +67,13 @@ def _up(plan: Plan) -> None:
 def _down(state: Path, images: bool) -> None:
     """End everything, and remove the folder, unpacked images only where that is asked for."""
     plan = Plan(state, Path(), Path(), 0)
-    end_all(state)
+    _end(plan)
     _remove(plan, keeping=None if images else plan.unpacked)
+
+
+def _end(plan: Plan) -> None:
+    end_all(plan.state)
+    unlink_from_host(plan)
 
 
 def _remove(plan: Plan, keeping: Path | None) -> None:

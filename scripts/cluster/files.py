@@ -94,14 +94,10 @@ def _network(node: Machine) -> dict[str, object]:
 
 
 def _kubelet(node: Machine, folder: Path) -> dict[str, object]:
-    """The kubelet's configuration: as on any node, but for what a machine that is shared cannot give it.
-
-    ``KubeletInUserNamespace`` lets it start where it may not change settings of the kernel, which are not its own here.
-    """
+    """The kubelet's configuration: as on any node, but for what a machine that is shared cannot give it."""
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
-        "featureGates": {"KubeletInUserNamespace": True},
         "failCgroupV1": False,
         "failSwapOn": False,
         "cgroupDriver": "cgroupfs",

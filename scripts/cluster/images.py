@@ -20,24 +20,22 @@ _DATABASES = "*.db"
 
 
 def unpack_images(plan: Plan) -> None:
-    """Unpack the archives, unless those of an earlier start were the same; raises ClusterError."""
-    given = json.dumps([[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in plan.archives])
+    """Unpack the archives that were not there, or were others, at an earlier start; raises ClusterError."""
     done = plan.unpacked / _DONE
-    if done.exists() and done.read_text() == given:
+    unpacked = json.loads(done.read_text()) if done.exists() else {}
+    changed = [archive for archive in plan.archives if unpacked.get(archive.name) != _version(archive)]
+    if not changed:
         return
-    shutil.rmtree(plan.unpacked, ignore_errors=True)
-    plan.unpacked.mkdir()
+    plan.unpacked.mkdir(exist_ok=True)
     control, folder = plan.control, plan.folder(plan.control)
     (folder / "containerd.toml").write_text(containerd_file(plan, control, plan.unpacked))
     socket = start_containerd(plan, control)
-    for archive in plan.archives:
-        line = [plan.program("ctr"), f"--address={socket}", "--namespace=k8s.io", "images", "import", str(archive)]
-        imported = subprocess.run(line, capture_output=True, text=True, check=False)
-        if imported.returncode != 0:
-            raise ClusterError(f"{archive.name}: {imported.stderr.strip()}")
+    for archive in changed:
+        _import(plan, socket, archive)
+        unpacked[archive.name] = _version(archive)
     inside(plan, control, "pkill", "--exact", "containerd")
     wait_for(lambda: not has_process(plan, control, "containerd"), "the end of containerd", _START_SECONDS)
-    done.write_text(given)
+    done.write_text(json.dumps(unpacked))
 
 
 def give_images(plan: Plan, node: Machine) -> None:
@@ -53,6 +51,18 @@ def start_containerd(plan: Plan, machine: Machine) -> Path:
     socket = folder / "containerd.sock"
     wait_for(socket.exists, f"containerd; see {folder / 'containerd.log'}", _START_SECONDS)
     return socket
+
+
+def _version(archive: Path) -> list[int]:
+    found = archive.stat()
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _import(plan: Plan, socket: Path, archive: Path) -> None:
+    line = [plan.program("ctr"), f"--address={socket}", "--namespace=k8s.io", "images", "import", str(archive)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ClusterError(f"{archive.name}: {done.stderr.strip()}")
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -16,7 +16,16 @@ from types import FrameType
 
 from scripts.cluster.plan import HIDDEN
 
-READ_ONLY = ("/proc/sys/kernel", "/proc/sys/vm")  # the kubelet would set these for the whole machine
+READ_ONLY = ("/proc/sys/kernel", "/proc/sys/vm")  # these are the whole machine's
+# What the kubelet insists on there. It finds these values in files laid over the kernel's own, and changes nothing.
+EXPECTED = {
+    "kernel/keys/root_maxbytes": "25000000",
+    "kernel/keys/root_maxkeys": "1000000",
+    "kernel/panic": "10",
+    "kernel/panic_on_oops": "1",
+    "vm/overcommit_memory": "1",
+    "vm/panic_on_oom": "0",
+}
 GRACE_SECONDS = 5.0
 
 
@@ -29,6 +38,10 @@ def main(name: str, folder: Path) -> None:
     for place in READ_ONLY:
         _run("mount", "--bind", place, place)
         _run("mount", "-o", "remount,bind,ro", place)
+    for setting, value in EXPECTED.items():
+        shown = folder / setting.replace("/", ".")
+        shown.write_text(f"{value}\n")
+        _run("mount", "--bind", str(shown), f"/proc/sys/{setting}")
     for below in ("lock", "netns"):
         Path("/run", below).mkdir()
     kubelet = Path("/var/lib/kubelet")

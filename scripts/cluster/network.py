@@ -1,6 +1,6 @@
 """The network of the machines: a bridge on the control plane's, a link to each worker, and one to this machine.
 
-Nothing of this machine's own network is changed but for one link and the route to it, which end with the cluster.
+Nothing of this machine's own network is changed but for one link and the routes to it, which end with the cluster.
 """
 
 import subprocess
@@ -8,10 +8,11 @@ import subprocess
 from scripts.cluster.machines import inside, process_of
 from scripts.cluster.plan import PODS, ClusterError, Machine, Plan
 
-__all__ = ["link_to_host", "make_bridge", "plug_in"]
+__all__ = ["link_to_host", "make_bridge", "plug_in", "unlink_from_host"]
 
 HOST_LINK = "flame-cluster"
 _BRIDGE = "machines"
+_LAST = "4000000000"
 
 
 def make_bridge(plan: Plan) -> None:
@@ -27,10 +28,17 @@ def make_bridge(plan: Plan) -> None:
 def link_to_host(plan: Plan) -> None:
     """Lead a link from this machine to the bridge; raises ClusterError when another cluster has one."""
     control = str(process_of(plan, plan.control))
+    # Should the link break, what is meant for the cluster must not take this machine's default route.
+    _here("ip", "route", "add", *_elsewhere(plan))
     _here("ip", "link", "add", HOST_LINK, "type", "veth", "peer", "name", "host", "netns", control)
     _here("ip", "address", "add", f"{plan.host_address}/24", "dev", HOST_LINK)
     _here("ip", "link", "set", HOST_LINK, "up")
     inside(plan, plan.control, "ip", "link", "set", "host", "master", _BRIDGE, "up")
+
+
+def unlink_from_host(plan: Plan) -> None:
+    """Remove the route that outlives the link, if it is there."""
+    subprocess.run(["ip", "route", "delete", *_elsewhere(plan)], capture_output=True, check=False)
 
 
 def plug_in(plan: Plan, node: Machine) -> None:
@@ -51,6 +59,10 @@ def plug_in(plan: Plan, node: Machine) -> None:
     # Only what leaves the cluster takes the node's address: policies go by the addresses of pods.
     leaving = ("-s", PODS, "!", "-d", PODS)
     inside(plan, node, "iptables", "-t", "nat", "-A", "POSTROUTING", *leaving, "-j", "MASQUERADE")
+
+
+def _elsewhere(plan: Plan) -> tuple[str, ...]:
+    return "unreachable", plan.network, "metric", _LAST
 
 
 def _peer(plan: Plan, node: Machine) -> tuple[str, ...]:

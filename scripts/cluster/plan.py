@@ -77,6 +77,11 @@ class Plan:
         return f"{_NETWORK}.254"
 
     @property
+    def network(self) -> str:
+        """The range of the addresses of machines."""
+        return f"{_NETWORK}.0/24"
+
+    @property
     def server(self) -> str:
         """The URL of the API server."""
         return f"https://{self.control.address}:6443"

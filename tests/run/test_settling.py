@@ -56,6 +56,8 @@ class PretendedCluster:
     jobs: Callable[[float], list[Object]] = lambda _: []
     shown: list[str] = field(default_factory=list)
     left: tuple[str, ...] = ()
+    answers_after: float = 0.0
+    asking: float = 0.0
 
     @property
     def api(self) -> "PretendedCluster":
@@ -65,6 +67,8 @@ class PretendedCluster:
         return {"items": self.pods(self.seconds) if path.endswith("pods") else self.events}
 
     def listed(self, path: str) -> Listing:
+        self.seconds += self.answers_after
+        self.asking += self.answers_after
         return whole_list(lambda _: self.get(path), {})
 
     def text(self, path: str, query: dict[str, str]) -> str:
@@ -98,6 +102,12 @@ class PretendedCluster:
 def test_pods_that_their_probes_vouch_for_are_not_waited_for_much_longer() -> None:
     cluster = PretendedCluster(lambda now: [pod("web", ready=now >= 5, probed=True)])
     assert 5 < cluster.wait() < 6
+
+
+def test_an_api_server_that_is_slow_is_asked_for_a_quarter_of_the_time_at_most() -> None:
+    cluster = PretendedCluster(lambda now: [pod("web", ready=now >= 60, probed=True)], answers_after=0.5)
+    assert 60 < cluster.wait() < 70
+    assert cluster.asking < 0.3 * cluster.seconds
 
 
 def test_a_pod_without_a_probe_has_to_stay_ready_for_a_while() -> None:

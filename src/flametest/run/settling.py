@@ -31,6 +31,7 @@ from flametest.run.unready import Unready, not_ready
 __all__ = ["Patience", "await_settled"]
 
 POLL_SECONDS = 0.15
+PAUSE_PER_LOOK = 3.0  # a look that takes long is one that an API server has trouble with: at most a quarter of the time
 EVENTS_EVERY = 7  # looks: events are many, and what they tell lasts
 PROBED_SECONDS = 0.3  # a readiness probe has vouched for it
 UNPROBED_SECONDS = 3.0  # an interpreter takes a second or two to find that it cannot start
@@ -143,6 +144,7 @@ def await_settled(
         if look % EVENTS_EVERY == 0:
             events = _events(client, namespaces)
         look += 1
+        began = clock()
         seen = _look(client, namespaces, applied, events)
         saw(str(seen))
         now = clock()
@@ -155,7 +157,7 @@ def await_settled(
             seen = replace(seen, events=_events(client, namespaces))
             found = _faults(seen, replace(patience.setting, crashes_max=1))  # whatever may still pass is told as well
             raise not_ready(client, _unready(seen, found, 0 if hopeless else patience.seconds_max))
-        pause(POLL_SECONDS)
+        pause(max(POLL_SECONDS, PAUSE_PER_LOOK * (now - began)))
 
 
 def _is_done(seen: _Seen, memory: _Memory, steady: set[str], now: float) -> bool:

@@ -12,10 +12,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flametest.check.block import Block, BlockError, Target, block_figures, run_block
-from flametest.check.plan import block_experiment, quad_order
+from flametest.check.block import Block, BlockError, RunningBlock, Target, block_figures
+from flametest.check.plan import quad_order
 from flametest.check.telling import result_sentence, write_result
+from flametest.check.turns import Turns, turns
 from flametest.clusters import Cluster
+from flametest.faults.signals import shielded
 from flametest.load import Locust
 from flametest.load.locust_runner import LOAD_SAMPLES_FILE
 from flametest.measure.paired import QUADS_MIN, compare_blocks, worst_judgement
@@ -26,7 +28,7 @@ from flametest.run.folder import RunFolder
 from flametest.run.further import Wanted, deployed_at_once
 from flametest.run.halting import Halt
 from flametest.run.loadpods import OFFERED_SECONDS_MAX
-from flametest.run.progress import Progress
+from flametest.run.progress import Progress, Step
 from flametest.run.project import Project
 from flametest.run.rehearsal import aim_all, check_all
 from flametest.run.scenario import LoadSize, Scene, load_options
@@ -34,7 +36,6 @@ from flametest.run.scenario import LoadSize, Scene, load_options
 __all__ = ["CheckOptions", "Tree", "check"]
 
 _ENDING_SECONDS = 10.0  # what is kept of the time for ending two sandboxes
-_QUAD_SECONDS = 40.0  # what a first quad is taken to last
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,15 @@ class _Bench:
     experiment: Experiment
     seed: int
     targets: Mapping[Side, Target]
+    halt: Halt
     ends_s: float
+
+    def block(self, number: int) -> Block:
+        """Return the block of that number."""
+        quad = number // 4
+        side = quad_order(quad, self.seed)[number % 4]
+        folder = self.options.out / "blocks" / f"{number:03d}-{side}"
+        return Block(number, side, folder, self.seed + quad, self.options.block_seconds)
 
 
 def check(options: CheckOptions, trees: Mapping[Side, Tree], progress: Progress) -> CheckResult:
@@ -91,20 +100,20 @@ def check(options: CheckOptions, trees: Mapping[Side, Tree], progress: Progress)
     """
     experiment = load_experiment(options.experiment)
     check_all([experiment])
-    document = block_experiment(read_document(options.experiment), options.block_seconds)
+    document = read_document(options.experiment)
     seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
     RunFolder.check(options.out)
     wanted = {tree.name: Wanted(tree.cluster, tree.project.read()) for tree in trees.values()}
     _make_images(wanted, progress)
     begun_ns, ends_s = time.monotonic_ns(), time.monotonic() + options.seconds_max - _ENDING_SECONDS
     with deployed_at_once(wanted, "both trees", progress, ledger=False) as found:
-        targets = {}
+        targets, halt = {}, Halt()
         for side, system in zip(trees, found, strict=True):
             aim_all(system.client, system.access, [experiment])  # refuses before anything is injected
             # Load and limits are those of the new tree for both.
-            scene = Scene(system.access, trees[Side.NEW].project, options.load, (), system.bookkeeper, Halt())
+            scene = Scene(system.access, trees[Side.NEW].project, options.load, (), system.bookkeeper, halt)
             targets[side] = Target(experiment.name, document, scene, system.client)
-        bench = _Bench(options, experiment, seed, targets, ends_s)
+        bench = _Bench(options, experiment, seed, targets, halt, ends_s)
         blocks, doubt, samples = _measured(bench, progress)
     figures = [block_figures(block, at_ns, begun_ns, samples[block.side]) for block, at_ns in blocks]
     compared = compare_blocks(figures, options.margins)
@@ -156,23 +165,46 @@ def _measured(bench: _Bench, progress: Progress) -> tuple[list[tuple[Block, int]
 def _quads(bench: _Bench, progress: Progress) -> tuple[list[tuple[Block, int]], str]:
     """Run quads until the time is over; a block without a fault ends the check, since nothing could be compared."""
     done: list[tuple[Block, int]] = []
-    quad, quad_seconds = 0, _QUAD_SECONDS
-    while time.monotonic() + quad_seconds < bench.ends_s or quad == 0:
-        begun = time.monotonic()
-        order = quad_order(quad, bench.seed)
-        with progress.step(f"quad {quad + 1}: {bench.experiment.name} on {', '.join(order)}") as step:
-            for number, side in enumerate(order, start=4 * quad):
-                folder = bench.options.out / "blocks" / f"{number:03d}-{side}"
-                block = Block(quad, side, folder, bench.seed + quad, bench.options.block_seconds)
-                try:
-                    done.append((block, run_block(block, bench.targets[side], step)))
-                except BlockError as error:
-                    return done, f"no fault was injected into {side} in quad {quad + 1}: {error}"
-            quad_seconds = time.monotonic() - begun
-            step.saw(f"{quad_seconds:.0f} s; {max(0.0, bench.ends_s - time.monotonic()):.0f} s to go")
-        quad += 1
-    few = f"there was time for {quad} of the {QUADS_MIN} groups of four blocks that are needed"
-    return done, few if quad < QUADS_MIN else ""
+    with turns() as given:
+        running: dict[int, RunningBlock] = {}
+        try:
+            _start(bench, given, running, 0)
+            while len(done) in running:
+                with progress.step(f"group {len(done) // 4 + 1}: {bench.experiment.name} in turns") as step:
+                    _quad(bench, given, running, done, step)
+        except BlockError as error:
+            side = bench.block(len(done)).side
+            return done, f"no fault was injected into {side} in group {len(done) // 4 + 1}: {error}"
+        finally:
+            bench.halt.set()
+            for one in running.values():
+                one.join()
+    quads = len(done) // 4
+    few = f"there was time for {quads} of the {QUADS_MIN} groups of four blocks that are needed"
+    return done, few if quads < QUADS_MIN else ""
+
+
+def _start(bench: _Bench, given: Turns, running: dict[int, RunningBlock], number: int) -> None:
+    block = bench.block(number)
+    with shielded():  # a signal amid a start would leave a thread for which nobody waits
+        running[number] = RunningBlock(block, bench.targets[block.side], given)
+
+
+def _quad(
+    bench: _Bench, given: Turns, running: dict[int, RunningBlock], done: list[tuple[Block, int]], step: Step
+) -> None:
+    """Run four blocks; while one is measured, the next one is started, beyond the last where there is time."""
+    begun = time.monotonic()
+    for number in range(len(done), len(done) + 4):
+        current = running[number]
+        current.begin(step)
+        step.saw(f"{current.block.side} is broken")
+        quad_seconds = (time.monotonic() - begun) * 4 / (number % 4 + 1) + bench.options.block_seconds
+        if number % 4 < 3 or time.monotonic() + quad_seconds < bench.ends_s:
+            _start(bench, given, running, number + 1)
+        done.append((current.block, current.wait()))
+        current.join()
+    step.saw(f"{time.monotonic() - begun:.0f} s; {max(0.0, bench.ends_s - time.monotonic()):.0f} s to go")
 
 
 def _samples(folder: Path) -> Samples:

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from flametest.check.turns import TURN_SECONDS_MAX
 from flametest.model.check import Side
 from flametest.run.experiment import ExperimentError
 
@@ -19,11 +20,16 @@ def quad_order(quad: int, seed: int) -> tuple[Side, Side, Side, Side]:
     return first, second, second, first
 
 
-def block_experiment(document: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """Return an experiment that injects the faults of another one, lets them last for so many seconds, and heals them.
+def block_experiment(document: Mapping[str, Any], seconds: float, turn_url: str) -> dict[str, Any]:
+    """Return an experiment that injects the faults of another one when its turn has come, and heals them after a while.
 
     It has no hypothesis, and waits for no recovery: what users felt is measured from the load, and the check waits by
     itself until a system is whole.
+
+    Args:
+        document: the other experiment.
+        seconds: how long its faults last.
+        turn_url: is answered when the block may begin; see `flametest.check.turns`.
 
     Raises:
         ExperimentError: it has no method.
@@ -32,7 +38,9 @@ def block_experiment(document: Mapping[str, Any], seconds: float) -> dict[str, A
     if not method:
         raise ExperimentError("the experiment has an empty method", "name one with a fault by --experiment")
     kept = {key: value for key, value in document.items() if key != "steady-state-hypothesis"}
-    return kept | {"method": list(_shortened(method, seconds))}
+    provider = {"type": "http", "url": turn_url, "timeout": TURN_SECONDS_MAX}
+    turn = {"type": "probe", "name": "wait-for-its-turn", "provider": provider}
+    return kept | {"method": [turn, *_shortened(method, seconds)]}
 
 
 def _shortened(method: Sequence[dict[str, Any]], seconds: float) -> Iterator[dict[str, Any]]:

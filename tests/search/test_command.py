@@ -55,3 +55,11 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_deployed(
     assert told in str(outcome.exception)
     assert outcome.exception.remedy
     assert not (tmp_path / "state" / "sandboxes").exists()
+
+
+def test_a_search_goes_on_as_it_was_asked_for_so_nothing_else_can_be_asked() -> None:
+    options = ["search", "--resume", ".", "--promise", "availability=1"]
+
+    outcome = CliRunner().invoke(main, options, standalone_mode=False)
+
+    assert isinstance(outcome.exception, click.UsageError)

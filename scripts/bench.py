@@ -81,6 +81,9 @@ def _edges() -> Iterator[Row]:
         aim = ">= 2,000 / s, +1 ms" if "edge" in one.way else ""
         value = f"{one.per_second:,.0f} / s, {f'+{added:.2f}' if aim else f'{one.median_ms:.2f}'} ms"
         yield Row(f"requests {one.way}, {kind} connections", value, aim)
+    for paced in bench_edges.measure_limits():
+        value = f"{paced.came:,.0f} / s, {paced.came / paced.limit - 1:+.1%}"
+        yield Row(f"edge limited to {paced.limit:,} bytes / s", value, "within 10 %")
 
 
 def _sandbox(rounds: int) -> Iterator[Row]:

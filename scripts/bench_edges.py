@@ -7,6 +7,8 @@ Client, service and proxy share this machine. The service answers at once, so th
 
 import argparse
 import asyncio
+import http.client
+import json
 import os
 import socket
 import statistics
@@ -14,14 +16,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-__all__ = ["Measured", "measure"]
+__all__ = ["Measured", "Paced", "measure", "measure_limits"]
 
 PROGRAM = Path(__file__).parents[1] / "src" / "flametest"
 CONNECTIONS = 16
+LIMITS = (20_000, 100_000, 1_000_000)  # bytes a second
 START_SECONDS = 30.0
 REQUEST = b"GET / HTTP/1.1\r\nHost: service\r\nAccept: */*\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -70,6 +74,40 @@ def measure(requests: int) -> Iterator[Measured]:
                 _, median_ms = asyncio.run(_ask(port, requests // 4, 1, fresh))
                 per_second, _ = asyncio.run(_ask(port, requests, CONNECTIONS, fresh))
                 yield Measured(way, fresh, per_second, median_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """What came through an edge with a limit, in bytes a second, as the proxy's own sounding saw it."""
+
+    limit: int
+    came: float
+
+
+def measure_limits(seconds: float = 3.0) -> Iterator[Paced]:
+    """Yield how limits of bandwidth were met, each by an answer that takes so long."""
+    service, port, admin = _free_port(), _free_port(), _free_port()
+    own = {"ROUTES": f"{port}=127.0.0.1:{service}/http", "HOST": "127.0.0.1", "ADMIN_PORT": str(admin)}
+    with ExitStack() as stack:
+        stack.enter_context(_running([sys.executable, "-c", SERVICE, str(service)]))
+        stack.enter_context(_running([sys.executable, "-m", "edgeproxy"], own | {"DRAIN_SECONDS": "0.1"}))
+        for one in (service, port, admin):
+            _await_listener(one)
+        for limit in LIMITS:
+            rule = {"effect": {"bytes_per_second": limit}}
+            _tell(admin, "POST", "/faults", {"rules": [rule], "expires_seconds": 20 * seconds, "seed": 1})
+            order = {"volume_bytes": int(limit * seconds), "answer_seconds": 20 * seconds}
+            _tell(admin, "POST", "/soundings", order)
+            while not (told := _tell(admin, "GET", "/soundings"))["done"]:
+                time.sleep(0.05)
+            yield Paced(limit, told["received_bytes"] / told["seconds"])
+
+
+def _tell(port: int, method: str, path: str, body: object = None) -> dict[str, Any]:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)) as connection:
+        connection.request(method, path, None if body is None else json.dumps(body))
+        found: dict[str, Any] = json.loads(connection.getresponse().read())
+        return found
 
 
 async def _ask(port: int, requests: int, connections: int, fresh: bool) -> tuple[float, float]:
@@ -126,6 +164,8 @@ def main() -> None:
     for one in measure(parser.parse_args().requests):
         kind = "fresh" if one.fresh else "kept"
         print(f"{one.way:18} {kind:6} {one.per_second:8,.0f} / s  {one.median_ms:6.3f} ms")
+    for paced in measure_limits():
+        print(f"limit of {paced.limit:9,} bytes/s {paced.came:9,.0f} bytes/s came, {paced.came / paced.limit:.1%}")
 
 
 if __name__ == "__main__":

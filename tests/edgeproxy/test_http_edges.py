@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import math
+import random
 import signal
 import socket
 import statistics
@@ -253,6 +254,58 @@ def test_a_rule_for_one_caller_touches_no_other_one(proxied: Proxied) -> None:
     assert [proxied.status(source="127.0.0.21") for _ in range(50)] == [0] * 50
     assert [proxied.status(source="127.0.0.22") for _ in range(200)] == [200] * 200
     assert proxied.admin("GET", "/faults")["connections"]["127.0.0.22"] >= 200
+
+
+OTHERS = 10_000
+MEANT_AMONG_THEM = 200
+
+
+def kept(connection: http.client.HTTPConnection, method: str, path: str, headers: dict[str, str]) -> int:
+    """Send a request on a connection that is kept, and return the status."""
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+
+@pytest.mark.exhaustive
+def test_of_ten_thousand_requests_of_other_routes_none_is_touched(proxied: Proxied) -> None:
+    match = {"method": "POST", "path": "/orders/*", "header": {"X-User": "7"}}
+    proxied.on({"effect": {"status": 503}, "match": match})
+    draw = random.Random(13)
+    order = [True] * MEANT_AMONG_THEM + [False] * OTHERS
+    draw.shuffle(order)
+    statuses: dict[bool, Counter[int]] = {True: Counter(), False: Counter()}
+    with contextlib.closing(proxied.connect()) as connection:
+        for meant in order:
+            method, path, user = "POST", f"/orders/{draw.randrange(1000)}", "7"
+            if not meant:  # one of the three, or more of them, is another one
+                apart = draw.randrange(1, 8)
+                method = draw.choice(("GET", "PUT", "DELETE")) if apart & 1 else method
+                path = draw.choice(("/order/1", "/orders", "/", "/events/orders/1")) if apart & 2 else path
+                user = draw.choice(("", "8", "77", "07")) if apart & 4 else user
+            statuses[meant][kept(connection, method, path, {"X-User": user} if user else {})] += 1
+    assert statuses == {True: Counter({503: MEANT_AMONG_THEM}), False: Counter({200: OTHERS})}
+    counted = proxied.admin("GET", "/faults")
+    assert (counted["counts"]["units"], counted["counts"]["affected"]) == (OTHERS + MEANT_AMONG_THEM, MEANT_AMONG_THEM)
+
+
+@pytest.mark.exhaustive
+def test_of_ten_thousand_requests_of_other_callers_none_is_touched(proxied: Proxied) -> None:
+    assert proxied.admin("POST", "/callers", {"addresses": ["127.0.0.21"]})["status"] == 200
+    proxied.on({"effect": {"status": 503}, "of_caller": True})
+    statuses: Counter[int] = Counter()
+    others = [proxied.connect(f"127.0.0.{number}") for number in (2, 20, 22, 121, 210)]
+    with contextlib.ExitStack() as stack:
+        for connection in others:
+            stack.enter_context(contextlib.closing(connection))
+        caller = stack.enter_context(contextlib.closing(proxied.connect("127.0.0.21")))
+        for number in range(OTHERS):
+            statuses[kept(others[number % len(others)], "GET", "/", {})] += 1
+            if number % (OTHERS // MEANT_AMONG_THEM) == 0:
+                assert kept(caller, "GET", "/", {}) == 503
+    assert statuses == Counter({200: OTHERS})
+    assert proxied.counts()["affected"] == MEANT_AMONG_THEM
 
 
 def test_an_added_delay_is_felt_once_a_request_and_goes_with_the_rule(proxied: Proxied) -> None:

@@ -72,8 +72,8 @@ def recorded(client: Any, *containers: str) -> dict[str, Any]:
 
 
 def test_what_the_first_process_has_started_is_stopped_and_nothing_else(client: Any, shell: Any) -> None:
-    # The eighth was executed by a probe, and started the ninth: neither descends from the first.
-    look = "1 0 S\n7 1 S\n12 7 R\n8 0 S\n9 8 S\n"
+    # The eighth was executed by a probe, and started the ninth: neither descends from the first. The tenth is dead.
+    look = "1 0 S\n7 1 S\n12 7 R\n8 0 S\n9 8 S\n10 1 Z\n"
     asked = shell(look, look, look, Executed(0, ""), look.replace("S\n12", "T\n12").replace("R", "T")).asked
     one = fault()
     targets = one.targets(client)

@@ -32,6 +32,7 @@ FROZEN_ANNOTATION = "sandbox.flametest.dev/frozen"
 PROOF_SECONDS_MAX = 10.0
 STOPPING_ROUNDS_MAX = 3  # what starts another process at that very moment is stopped in the next round
 _STOPPED = ("T", "t")
+_DEAD = ("Z", "X")  # what a probe has left that was killed, until the first process takes note
 # A number, its parent's and its state, in each line: proc(5). The name in parentheses may hold anything.
 _LOOK = """
 for file in /proc/[0-9]*/stat; do
@@ -137,7 +138,7 @@ def _stands_still(client: KubeClient, state: State, told: list[str]) -> bool:
 def _processes(client: KubeClient, where: Inside) -> dict[int, str]:
     """Return the states of a container's processes, without those that were executed beside them, as probes are."""
     found = {int(number): (int(parent), state) for number, parent, state in lines_of(client, where, _LOOK)}
-    return {number: state for number, (_, state) in found.items() if _is_own(number, found)}
+    return {number: state for number, (_, state) in found.items() if _is_own(number, found) and state not in _DEAD}
 
 
 def _is_own(number: int, found: dict[int, tuple[int, str]]) -> bool:

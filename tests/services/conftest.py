@@ -200,7 +200,9 @@ def _start(service: str, environment: Mapping[str, str], pod_name: str, log: Tex
         stderr=subprocess.STDOUT,
     )
     try:
-        _wait_until(lambda: _accepts(port), process)
+        # Each port has a server of its own, which listens when it does.
+        ports = [port, *([admin_port] if environment.get("FAULTS_ENABLED") == "true" else [])]
+        _wait_until(lambda: all(map(_accepts, ports)), process)
     except AssertionError:
         _end(process)
         raise

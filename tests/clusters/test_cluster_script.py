@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts.cluster import files, network
+from scripts.cluster.init import EXPECTED
 from scripts.cluster.machines import end_all, inside, is_running, process_of, start
 from scripts.cluster.plan import PROGRAMS, ClusterError, Plan
 
@@ -89,7 +90,16 @@ def test_machines_reach_one_another_and_change_nothing_outside(machines: Plan) -
     inside(machines, first, "python3", "-c", connect, second.address)
     assert not Path("/run/open").exists()
     with pytest.raises(ClusterError, match="Read-only file system"):
-        inside(machines, first, "sh", "-c", "echo 1 > /proc/sys/vm/overcommit_memory")
+        inside(machines, first, "sh", "-c", "echo 1 > /proc/sys/vm/swappiness")
+
+
+@needs_root
+def test_a_kubelet_finds_the_settings_that_it_insists_on_and_changes_those_of_nobody(machines: Plan) -> None:
+    ours = {setting: Path("/proc/sys", setting).read_text() for setting in EXPECTED}
+    for setting, value in EXPECTED.items():
+        inside(machines, machines.nodes[0], "sh", "-c", f'[ "$(cat /proc/sys/{setting})" = {value} ]')
+        inside(machines, machines.nodes[0], "sh", "-c", f"echo 7 > /proc/sys/{setting}")
+    assert {setting: Path("/proc/sys", setting).read_text() for setting in EXPECTED} == ours
 
 
 @needs_root

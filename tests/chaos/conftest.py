@@ -35,6 +35,7 @@ class PretendedCluster:
         self.ending = False
         self.refuses_deletion = False
         self.replaces = True
+        self.replicas_served: int | None = None  # any other number of pods fails every request; None for no such number
         self.deleted: list[str] = []
         self.requests = 0
         self.log: list[tuple[int, str, str, Object]] = []
@@ -66,6 +67,22 @@ class PretendedCluster:
             if self.replaces:
                 self._add_pod()
             return pod
+
+    def scale(self, name: str, patch: Object) -> Object | None:
+        """Give the Deployment another number of pods, all of which are ready at once."""
+        with self.changed:
+            found = self.objects["deployments"].get(name)
+            if found is None:
+                return None
+            made: Object = json.loads(json.dumps(found))
+            count = made["spec"]["replicas"] = patch["spec"]["replicas"]
+            made["status"] = dict.fromkeys(made["status"], count)
+            self._put("deployments", "MODIFIED", made)
+            return made
+
+    def serves(self) -> bool:
+        """Return whether users are served."""
+        return self.replicas_served in (None, self.objects["deployments"]["api"]["spec"]["replicas"])
 
     def ready_pods(self) -> list[str]:
         """Return the names of the pods."""
@@ -125,7 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
         cluster = self.server.cluster
         if url.path == "/":
             pods = cluster.ready_pods()
-            self._answer({}, served_by=pods[next(self.server.requests) % len(pods)])
+            status = 200 if cluster.serves() else 503
+            self._answer({}, status, served_by=pods[next(self.server.requests) % len(pods)])
             return
         cluster.requests += 1
         if url.path == "/version":
@@ -155,6 +173,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Allow whatever somebody asks whether it is allowed."""
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self._answer(asked | {"status": {"allowed": True}}, 201)
+
+    def do_PATCH(self) -> None:
+        """Scale."""
+        patch = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        made = self.server.cluster.scale(urlsplit(self.path).path.rsplit("/", 1)[1], patch)
+        self._answer(made or {"kind": "Status", "code": 404, "reason": "NotFound"}, 404 if made is None else 200)
 
     def do_DELETE(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))  # the uid that it is of, if that is said

@@ -71,13 +71,26 @@ def test_what_lasts_is_healed_in_the_method_after_users_had_time_to_feel_it(path
     called = [one["provider"]["func"] for one in load(path)["method"]]
     moments = {"terminate_pods", "inject_container_crash", "inject_memory_hog", "inject_rolling_restart"}
     injects = [one for one in called if one.startswith("inject_")]
-    if injects and not moments.intersection(called):
+    if len(injects) > 1:
+        arguments = [one["provider"].get("arguments", {}) for one in load(path)["method"]]
+        healed = [name for one in arguments for name in one.get("names", [])]
+        assert sorted(healed) == sorted(one["name"] for one in injected_by_name(path))
+        assert all(called[called.index(one) + 1] == "observe_fault" for one in injects)
+        assert called[-2:] == ["heal_faults", "await_recovery"]
+    elif injects and not moments.intersection(called):
         assert called[2:] == ["observe_fault", "heal_faults", "await_recovery"]
+
+
+def injected_by_name(path: Path) -> list[dict[str, Any]]:
+    """Return the arguments of what is injected."""
+    providers = [one["provider"] for one in load(path)["method"]]
+    return [one["arguments"] for one in providers if one["func"].startswith("inject_")]
 
 
 def test_every_experiment_is_in_one_large_suite_and_the_default_one_is_short() -> None:
     suites = tomllib.loads((FOLDER / "suites.toml").read_text())
-    large = [name for suite in ("full", "edges", "resources") for name in suites[suite]["experiments"]]
+    suites_of_all = ("full", "edges", "resources", "overlap")
+    large = [name for suite in suites_of_all for name in suites[suite]["experiments"]]
     assert sorted(large) == sorted(path.stem for path in FILES)
     assert len(suites["core"]["experiments"]) == 5
     assert set(suites["core"]["experiments"]) <= set(suites["full"]["experiments"])

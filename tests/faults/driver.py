@@ -2,8 +2,9 @@
 
     python driver.py FAULT STEP WAY
 
-STEP is armed (the undo record is on disk), half (after the first request), sent-2 (after the second, and so on),
-injected or proved; WAY is end, exception, or the name of a signal that the process sends itself.
+FAULT may be several, joined by plus signs: those before the last one are injected first, and last. STEP is armed (the
+undo record is on disk), half (after the first request), sent-2 (after the second, and so on), injected or proved; WAY
+is end, exception, or the name of a signal that the process sends itself.
 """
 
 import itertools
@@ -91,10 +92,11 @@ class Ending:
 
     def __init__(self, step: str, way: str) -> None:
         self._step, self._way = step, way
+        self.is_due = True
 
     def reach(self, step: str) -> None:
         """Do nothing, or end."""
-        if step != self._step or self._way == "end":
+        if step != self._step or self._way == "end" or not self.is_due:
             return
         print(f"ending at {step}", flush=True)
         if self._way == "exception":
@@ -149,7 +151,12 @@ def main(fault: str, step: str, way: str) -> None:
         radius = Radius(frozenset({NAMESPACE}), targets_max=12, pods_share_max=1, nodes_max=1)
         options = InjectionOptions(radius, Path(state_home(os.environ)), own_owner(os.environ))
         injector = Injector(client, place_of(client, kubeconfig, context), options, ending)
-        with applied(FAULTS[fault], injector):
+        *earlier, last = fault.split("+")
+        ending.is_due = False
+        for one in earlier:
+            injector.inject(FAULTS[one])
+        ending.is_due = True
+        with applied(FAULTS[last], injector):
             print("the fault lasts", flush=True)
 
 

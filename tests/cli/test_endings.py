@@ -251,7 +251,7 @@ def test_output_that_finds_no_room_is_a_fault_of_the_surroundings() -> None:
 
 def test_closed_descriptors_are_no_error(finished: RunFolder) -> None:
     done = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *FLAMETEST, "report", str(finished.path)], check=False, timeout=60
+        ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *FLAMETEST, "report", str(finished.path)], check=False, timeout=180
     )
     assert done.returncode == 0
 

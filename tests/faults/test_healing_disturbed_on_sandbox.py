@@ -39,6 +39,7 @@ pytestmark = pytest.mark.sandbox
 API_SECONDS = "2"  # how long the API may stay silent here
 GUARDIAN_SECONDS = 60.0
 WHOLE_SECONDS = 90.0
+ATTEMPTS_MAX = 3
 OCCURRENCES_MAX = 2  # healing polls; what is asked again and again is disturbed the first times
 OWN = "flametest-matrix"
 LASTING = [name for name, fault in FAULTS.items() if fault.lasts]
@@ -164,19 +165,27 @@ def check(inject: Injection, record: UndoRecord, before: str, *, said: bool, cas
     assert not inject.journal.has(record), case
 
 
+def struck_by(inject: Injection, request: Request, way: Way, before: str) -> bool:
+    """Disturb one request of a healing, check what is left, and return whether it was asked."""
+    record = inject()
+    inject.disturbed.disturb(request, way)
+    said = healed(inject, record)
+    struck = inject.disturbed.struck
+    check(inject, record, before, said=said, case=f"{inject.name}: {request}: {way}")
+    return struck
+
+
 def walk(inject: Injection, ways: list[Way]) -> int:
     """Disturb each request of a fault's healing in each way, and return how many cases that were."""
     before, cases = whole(inject), 0
     for request in requests_of(inject):
         for way in ways:
-            record = inject()
-            inject.disturbed.disturb(request, way)
-            said = healed(inject, record)
-            struck = inject.disturbed.struck
-            case = f"{inject.name}: {request}: {way}"
-            check(inject, record, before, said=said, case=case)
             # A pod of its own workload may have been replaced meanwhile; what is polled may be asked less often.
-            assert struck or request.occurrence > 1 or "/pods/" in request.path, f"{case}: not asked"
+            may_be_missing = request.occurrence > 1 or "/pods/" in request.path
+            # On a busy machine an API that is not disturbed may be too slow as well, so that a request is not reached.
+            attempts = 1 if may_be_missing else ATTEMPTS_MAX
+            struck = any(struck_by(inject, request, way, before) for _ in range(attempts))
+            assert struck or may_be_missing, f"{inject.name}: {request}: {way}: not asked"
             cases += struck
     return cases
 

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from flametest.load import Auditor, Ledger, LedgerOptions, LoadError, LoadOptions, Locust, OrderMix, Prober
-from flametest.load.exchange import Answer, Entry
+from flametest.ledger import Auditor, Ledger, LedgerOptions, reader_of
+from flametest.load import LoadError, LoadOptions, Locust, Prober
+from flametest.load.exchange import Answer, Entry, route_of
 from flametest.load.lanes import FreshLane, KeepAliveLane, Progress, ask
 from flametest.measure.samples import Samples, read_samples
 from flametest.model.routes import CA_FILE, INSECURE, Route, Trust
 from tests.certificates import Authority
 from tests.kube.serving import TlsApi, serving
+from tests.ledger.conftest import ledger_of_the_shop
 from tests.proxying import HttpProxy
 
 HTTP_USER = """
@@ -145,14 +147,19 @@ def test_the_prober_measures_an_https_entry(
 
 def test_the_ledger_and_its_audit_speak_tls(entry: TlsApi, authority: Authority, tmp_path: Path) -> None:
     url, environment = f"https://127.0.0.1:{entry.port}", {CA_FILE: str(authority.file)}
-    with Ledger(LedgerOptions(url, OrderMix(1), "7", environment=environment), tmp_path) as ledger:
+    definition = ledger_of_the_shop()
+
+    def auditor(trusted: dict[str, str]) -> Auditor:
+        return Auditor(definition, reader_of(definition, url, route_of(url, trusted)))
+
+    with Ledger(LedgerOptions(url, definition, "7", environment=environment), tmp_path) as ledger:
         wait_for(lambda: len(entry.paths) >= 2)
         ledger.stop()
     assert set(entry.paths) == {"/shop/api/orders"}
-    with pytest.raises(LoadError, match="the shop's books lack"):  # this entry is no shop, and was asked
-        Auditor(url, environment=environment).begin()
+    with pytest.raises(LoadError, match="has nothing at"):  # this entry is no shop, and was asked
+        auditor(environment).begin()
     with pytest.raises(LoadError, match="certificate verify failed"):
-        Auditor(url, environment={CA_FILE: str(Authority(tmp_path, "other").file)}).begin()
+        auditor({CA_FILE: str(Authority(tmp_path, "other").file)}).begin()
 
 
 @pytest.mark.parametrize("kind", ["FastHttpUser", "HttpUser"])

@@ -11,7 +11,7 @@ from flametest.model.events import LedgerOmitted, LedgerStarted, Stamp
 from flametest.model.history import History
 from flametest.model.result import ScenarioResult
 from flametest.model.verdict import Bound, Limit, Verdict
-from flametest.model.writes import Attempt, Audit, Book, StoredOrder, WriteOutcome
+from flametest.model.writes import Attempt, Audit, ReadScope, StoredWrite, WriteOutcome
 
 if TYPE_CHECKING:
     from tests.measure.conftest import Laboratory
@@ -20,20 +20,20 @@ SECOND_NS = 1_000_000_000
 RECOVERY = Limit("recovery_seconds", Bound.AT_MOST, 5.0)
 KEYS = tuple(f"ledger-{number}" for number in range(20))
 ATTEMPTS = tuple(
-    Attempt(key, 1, 1, 1, 0, 0, 1, WriteOutcome.ACKNOWLEDGED, 201, number, "")
+    Attempt(key, 1, "{}", 0, 0, SECOND_NS, WriteOutcome.ACKNOWLEDGED, 201, str(number), "")
     for number, key in enumerate(KEYS, start=1)
 )
 
 
 def audit(kept: int) -> Audit:
-    """Return an audit that found the first orders, in books that balance."""
-    orders = tuple(StoredOrder(number, key, 1, 1) for number, key in enumerate(KEYS[:kept], start=1))
-    return Audit(orders, kept, (Book(1, "Concert", 100, 100 - kept, kept, kept),), (), (), "")
+    """Return an audit that found the first orders."""
+    orders = tuple(StoredWrite(str(number), key) for number, key in enumerate(KEYS[:kept], start=1))
+    return Audit(orders, kept, ReadScope.LIST, (), (), (), (), "")
 
 
 def judged(lab: Laboratory, record: WriteRecord, *limits: Limit, history: History | None = None) -> ScenarioResult:
     """Return a sound deletion with a ledger."""
-    started = LedgerStarted(Stamp(SECOND_NS, 1_000_001.0), "pod-delete-api", "ledger-", 10.0)
+    started = LedgerStarted(Stamp(SECOND_NS, 1_000_001.0), "pod-delete-api", "ledger-", "orders", 10.0)
     spec = ScenarioSpec("pod-delete-api", "A pod is deleted", "Teaches.", "api", (RECOVERY, *limits))
     whole = lab.deletion().append(started) if history is None else history
     return measure_scenario(whole, lab.samples(), spec, record)
@@ -51,9 +51,9 @@ def test_orders_that_are_all_there_pass_and_the_sentence_says_so(lab: Laboratory
 def test_a_lost_order_fails_without_a_limit_being_written_down(lab: Laboratory) -> None:
     result = judged(lab, WriteRecord(ATTEMPTS, audit(18)))
     assert result.verdict is Verdict.FAILED
-    assert result.sentence.endswith("; 2 of 20 acknowledged orders were lost")
+    assert result.sentence.endswith("; 2 of 20 acknowledged orders were lost (recovery point 29.00 s before the fault)")
     assert [one.title for one in result.findings] == [
-        "Writes lost or duplicated: 2 of 20 acknowledged orders were lost"
+        "Writes lost or duplicated: 2 of 20 acknowledged orders were lost (recovery point 29.00 s before the fault)"
     ]
 
 
@@ -62,7 +62,10 @@ def test_another_limit_may_be_set(lab: Laboratory) -> None:
     assert result.verdict is Verdict.PASSED
     criterion = result.criterion("write_anomalies")
     assert criterion is not None
-    assert criterion.reason == "2 of 20 acknowledged orders were lost; 2 were allowed"
+    assert (
+        criterion.reason
+        == "2 of 20 acknowledged orders were lost (recovery point 29.00 s before the fault); 2 were allowed"
+    )
 
 
 def test_orders_that_nobody_read_back_leave_a_doubt(lab: Laboratory) -> None:
@@ -75,25 +78,25 @@ def test_an_order_is_never_lost_where_none_was_acknowledged(lab: Laboratory) -> 
     unknown = tuple(replace_outcome(one) for one in ATTEMPTS)
     result = judged(lab, WriteRecord(unknown, audit(3)))
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert "no order was acknowledged, so none could be lost" in result.sentence
+    assert "no write was acknowledged, so none could be lost" in result.sentence
 
 
 def replace_outcome(attempt: Attempt) -> Attempt:
     """Return an attempt whose answer never came."""
-    return attempt._replace(outcome=WriteOutcome.UNKNOWN, status=0, order_id=0, error="timeout")
+    return attempt._replace(outcome=WriteOutcome.UNKNOWN, status=0, id="", error="timeout")
 
 
 def test_without_a_shop_the_verdict_is_as_before_and_the_reason_is_told(lab: Laboratory) -> None:
-    omitted = LedgerOmitted(Stamp(SECOND_NS, 1_000_001.0), "pod-delete-api", "the system has no ticket shop", False)
+    omitted = LedgerOmitted(Stamp(SECOND_NS, 1_000_001.0), "pod-delete-api", "the project has no ledger", False)
     result = judged(lab, WriteRecord(), history=lab.deletion().append(omitted))
     assert result.verdict is Verdict.PASSED
     assert result.durability is None
-    assert result.durability_note == "the system has no ticket shop"
+    assert result.durability_note == "the project has no ledger"
     assert result.criterion("write_anomalies") is None
 
 
 def test_orders_lost_without_any_fault_are_told_too(lab: Laboratory) -> None:
-    started = LedgerStarted(Stamp(SECOND_NS, 1_000_001.0), "pod-delete-api", "ledger-", 10.0)
+    started = LedgerStarted(Stamp(SECOND_NS, 1_000_001.0), "pod-delete-api", "ledger-", "orders", 10.0)
     history = History([*lab.before(), started, *lab.ending("completed")])
     result = judged(lab, WriteRecord(ATTEMPTS, audit(19)), history=history)
     assert result.verdict is Verdict.INCONCLUSIVE
@@ -108,7 +111,7 @@ def test_the_headline_of_a_run_counts_all_its_orders(lab: Laboratory) -> None:
 
 
 def test_a_doubt_about_writes_does_not_hide_a_hypothesis_that_failed(lab: Laboratory) -> None:
-    started = LedgerStarted(Stamp(SECOND_NS, 1_000_001.0), "pod-delete-api", "ledger-", 10.0)
+    started = LedgerStarted(Stamp(SECOND_NS, 1_000_001.0), "pod-delete-api", "ledger-", "orders", 10.0)
     deviated = History(
         replace(event, status="deviated", deviated=True) if type(event).__name__ == "ScenarioEnded" else event  # type: ignore[call-arg]
         for event in lab.deletion()

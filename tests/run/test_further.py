@@ -15,6 +15,7 @@ from flametest.kube.errors import NotReadyError
 from flametest.model.selftest import SelfTest
 from flametest.model.verdict import Verdict
 from flametest.run import further as subject
+from flametest.run.bookkeeper import LedgerWish
 from flametest.run.further import Further, side_by_side_where_fit
 from flametest.run.halting import Halt
 from flametest.run.progress import RememberingProgress, Step
@@ -29,6 +30,8 @@ from tests.run.test_rehearsal import Told
 MISSED = "REFUSED: p95 error 412 ms (at most 50)"
 SECOND: Any = SimpleNamespace(cluster=None, access=None, client=None, bookkeeper=None)
 FIRST: Any = SimpleNamespace(cluster=None, access=None, client=None, bookkeeper=None)
+
+NO_LEDGER = LedgerWish(None, False)
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def self_test(verdict: Verdict) -> SelfTest:
 
 def wanted() -> Further:
     cluster: Any = SimpleNamespace()
-    return Further({"run-1-2": cluster}, None)
+    return Further({"run-1-2": cluster}, NO_LEDGER)
 
 
 def up(ended: list[str]) -> Callable[..., Any]:
@@ -131,17 +134,15 @@ def test_other_clusters_are_refused_with_the_reason(name: str, tmp_path: Path) -
     ("named", "told"), [({"deploying": False}, "--no-deploy"), ({"url": "http://127.0.0.1:1"}, "--url")]
 )
 def test_what_has_one_system_only_is_refused(named: dict[str, Any], told: str, tmp_path: Path) -> None:
-    options: Any = SimpleNamespace(
-        **({"parallel": 2, "trials": 1, "deploying": True, "url": "", "ledger": None} | named)
-    )
+    options: Any = SimpleNamespace(**({"parallel": 2, "trials": 1, "deploying": True, "url": ""} | named))
     with pytest.raises(ProjectError, match=f"{told} .*--parallel"):
-        _further(options, provide("sandbox", ClusterOptions(state=tmp_path)), experiments=2)
+        _further(options, provide("sandbox", ClusterOptions(state=tmp_path)), 2, NO_LEDGER)
 
 
 @pytest.mark.parametrize(("experiments", "trials", "count"), [(1, 1, 0), (2, 1, 1), (1, 3, 2), (9, 9, 3)])
 def test_there_are_no_more_systems_than_scenarios(experiments: int, trials: int, count: int, tmp_path: Path) -> None:
-    options: Any = SimpleNamespace(parallel=4, trials=trials, deploying=True, url="", ledger=None)
-    found = _further(options, provide("sandbox", ClusterOptions(state=tmp_path)), experiments)
+    options: Any = SimpleNamespace(parallel=4, trials=trials, deploying=True, url="")
+    found = _further(options, provide("sandbox", ClusterOptions(state=tmp_path)), experiments, NO_LEDGER)
     assert len(found.clusters) == count
 
 

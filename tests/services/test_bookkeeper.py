@@ -14,12 +14,14 @@ from flametest.measure.durability import WriteRecord, durability
 from flametest.measure.ledger import read_attempts
 from flametest.model.events import LedgerEnded, LedgerOmitted, LedgerStarted
 from flametest.model.measures import Durability
-from flametest.model.writes import Audit, Book
-from flametest.run.bookkeeper import Bookkeeper, order_mix
+from flametest.model.writes import Audit, ReadScope
+from flametest.run.bookkeeper import Bookkeeper, LedgerWish
 from flametest.run.folder import RunFolder, RunInputs
 from flametest.run.project import ProjectError
+from tests.ledger.conftest import ledger_of_the_shop
 
 PATIENCE_SECONDS = 60.0
+SHOP = LedgerWish(ledger_of_the_shop(), None)
 INPUTS = RunInputs(
     "r", "sandbox", "", "flametest", "http://127.0.0.1", "core", 7, "flametest run", "", ("one",), (), ()
 )
@@ -68,7 +70,7 @@ def scenario(bookkeeper: Bookkeeper, folder: RunFolder, rows: int = 10) -> Itera
 
 
 def test_what_was_written_is_read_back_and_judged(shop: str, folder: RunFolder) -> None:
-    bookkeeper, seen = Bookkeeper(shop, wanted=None), list[str]()
+    bookkeeper, seen = Bookkeeper(shop, SHOP), list[str]()
     with scenario(bookkeeper, folder):
         pass
     assert bookkeeper.has_written
@@ -82,22 +84,32 @@ def test_what_was_written_is_read_back_and_judged(shop: str, folder: RunFolder) 
 
 
 @pytest.mark.parametrize(
-    ("wanted", "problem"), [(None, None), (True, "no ledger was kept: the system has no ticket shop")]
+    ("wanted", "problem"), [(None, None), (True, "no ledger was kept: the project has no experiments/ledger.toml")]
 )
-def test_a_system_without_a_shop_is_not_judged_unless_it_was_asked_for(
-    logic: Any, folder: RunFolder, wanted: bool | None, problem: str | None
+def test_a_project_without_a_ledger_is_not_judged_unless_one_was_asked_for(
+    shop: str, folder: RunFolder, wanted: bool | None, problem: str | None
 ) -> None:
-    bookkeeper = Bookkeeper(f"http://127.0.0.1:{logic.port}", wanted)
+    bookkeeper = Bookkeeper(shop, LedgerWish(None, wanted))
     with scenario(bookkeeper, folder, rows=0):
         pass
     assert not bookkeeper.has_written
     result = judged(folder)
     assert (result.problem if result is not None else None) == problem
-    assert folder.history().of(LedgerOmitted)[0].reason == "the system has no ticket shop"
+    assert folder.history().of(LedgerOmitted)[0].reason == "the project has no experiments/ledger.toml"
+
+
+def test_a_ledger_of_another_system_leaves_the_writes_unjudged_and_says_so(logic: Any, folder: RunFolder) -> None:
+    bookkeeper = Bookkeeper(f"http://127.0.0.1:{logic.port}", SHOP)
+    with scenario(bookkeeper, folder, rows=0):
+        pass
+    assert not bookkeeper.has_written
+    result = judged(folder)
+    assert result is not None
+    assert result.problem == "no ledger was kept: GET /shop/api/audit/books: expected 200, found 404"
 
 
 def test_no_ledger_is_kept_where_none_is_wanted(shop: str, folder: RunFolder) -> None:
-    with scenario(Bookkeeper(shop, wanted=False), folder, rows=0):
+    with scenario(Bookkeeper(shop, LedgerWish(None, False)), folder, rows=0):
         pass
     assert judged(folder) is None
     assert rows_of(folder.scenario("one")) == 0
@@ -107,7 +119,7 @@ def test_a_shop_that_does_not_answer_any_more_leaves_the_writes_unjudged(
     shop: str, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, frontend: Any
 ) -> None:
     monkeypatch.setattr("flametest.run.bookkeeper._AUDIT_SECONDS", 0.0)
-    bookkeeper = Bookkeeper(shop, wanted=None)
+    bookkeeper = Bookkeeper(shop, SHOP)
     with scenario(bookkeeper, folder):
         pass
     frontend.process.terminate()
@@ -120,7 +132,7 @@ def test_a_shop_that_does_not_answer_any_more_leaves_the_writes_unjudged(
 
 
 def test_a_ledger_that_died_is_told_and_the_scenario_goes_on(shop: str, folder: RunFolder) -> None:
-    bookkeeper = Bookkeeper(shop, wanted=None)
+    bookkeeper = Bookkeeper(shop, SHOP)
     with scenario(bookkeeper, folder) as own:
         os.kill(process_of(own), signal.SIGKILL)
         wait_for_end(own)
@@ -132,7 +144,7 @@ def test_a_ledger_that_died_is_told_and_the_scenario_goes_on(shop: str, folder: 
 
 
 def test_an_error_of_the_scenario_is_not_swallowed(shop: str, folder: RunFolder) -> None:
-    with pytest.raises(KeyError), scenario(Bookkeeper(shop, wanted=None), folder, rows=1):
+    with pytest.raises(KeyError), scenario(Bookkeeper(shop, SHOP), folder, rows=1):
         raise KeyError("the experiment")
     assert judged(folder) == durability(folder.history(), WriteRecord(folder.writes("one").attempts))
 
@@ -144,7 +156,7 @@ def process_of(folder: Path) -> int:
             arguments = (entry / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"flametest.load.ledger_main" in arguments and str(folder / "ledger.csv").encode() in arguments:
+        if b"flametest.ledger.main" in arguments and str(folder / "ledger.csv").encode() in arguments:
             return int(entry.name)
     raise AssertionError("no ledger is running")
 
@@ -161,33 +173,9 @@ def wait_for_end(folder: Path) -> None:
     raise AssertionError("the ledger did not end")
 
 
-def books(*left: int) -> tuple[Book, ...]:
-    """Return books of events 1, 2, ... with so many tickets left."""
-    return tuple(Book(number, "", 10**6, each, 0, 0) for number, each in enumerate(left, start=1))
-
-
-@pytest.mark.parametrize(
-    ("left", "expected"),
-    [
-        ((10**6, 20_000, 1200, 50), (1, 4)),
-        ((10**6, 20_000, 1200, 0), (1, 3)),
-        ((10**6, 20_000, 0, 0), (1, 0)),
-        ((3, 900), (2, 1)),
-        ((900,), (1, 0)),
-        ((0, 0), (1, 0)),
-        ((), (1, 0)),
-    ],
-)
-def test_most_is_ordered_where_most_is_left_and_some_where_it_sells_out(
-    left: tuple[int, ...], expected: tuple[int, int]
-) -> None:
-    mix = order_mix(books(*left))
-    assert (mix.event_id, mix.scarce_event_id) == expected
-
-
 def test_an_audit_of_another_version_is_refused(folder: RunFolder) -> None:
-    folder.write_audit("one", Audit((), 0, (), (), (), ""))
+    folder.write_audit("one", Audit((), 0, ReadScope.LIST, (), (), (), (), ""))
     path = folder.scenario("one") / "audit.json"
-    path.write_text(path.read_text().replace("orders_total", "total"))
+    path.write_text(path.read_text().replace("writes_total", "total"))
     with pytest.raises(ProjectError, match="was not written by this version"):
         folder.writes("one")

@@ -23,6 +23,7 @@ from flametest.load.locust_runner import LOAD_SAMPLES_FILE
 from flametest.measure.paired import QUADS_MIN, compare_blocks, worst_judgement
 from flametest.measure.samples import Samples, read_samples
 from flametest.model.check import CheckResult, Judgement, Side
+from flametest.run.bookkeeper import LedgerWish
 from flametest.run.experiment import Experiment, load_experiment, read_document
 from flametest.run.folder import RunFolder
 from flametest.run.further import Wanted, deployed_at_once
@@ -106,7 +107,7 @@ def check(options: CheckOptions, trees: Mapping[Side, Tree], progress: Progress)
     wanted = {tree.name: Wanted(tree.cluster, tree.project.read()) for tree in trees.values()}
     _make_images(wanted, progress)
     begun_ns, ends_s = time.monotonic_ns(), time.monotonic() + options.seconds_max - _ENDING_SECONDS
-    with deployed_at_once(wanted, "both trees", progress, ledger=False) as found:
+    with deployed_at_once(wanted, "both trees", progress, LedgerWish(None, False)) as found:
         targets, halt = {}, Halt()
         for side, system in zip(trees, found, strict=True):
             aim_all(system.client, system.access, [experiment])  # refuses before anything is injected

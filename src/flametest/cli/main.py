@@ -160,7 +160,7 @@ def main() -> None:
 @click.option(
     "--ledger/--no-ledger",
     default=None,
-    help="Write orders and read them back, also where there is no shop to be found; or never [where there is one].",
+    help="Keep a ledger of writes, and fail to judge without one; or keep none [as experiments/ledger.toml says].",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of random choices [drawn and printed].")
 @click.option(

@@ -75,7 +75,7 @@ def plan_job(wish: JobWish, project: Project) -> JobPlan:
         namespace=wish.namespace,
         url=url,
         run_arguments=(*chosen, *helper, *wish.run_arguments),
-        experiments=_texts([*files, project.suites_file, project.limits_file]),
+        experiments=_texts([*files, project.suites_file, project.limits_file, project.ledger_file]),
         locustfile=project.locustfile.read_text(encoding="utf-8"),
         key=secrets.token_urlsafe(16),
         image=wish.image,

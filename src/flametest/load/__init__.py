@@ -3,12 +3,7 @@
 prober         the handle by which the recorder starts, checks and ends the prober
 prober_main    the prober's process: two lanes on an absolute schedule
 lanes          how a lane sends: a fresh connection each time, or a kept one
-ledger         the handle by which a run starts, checks and ends the ledger of writes
-ledger_main    the ledger's process: unique orders at a constant rate, some of them twice
-ledgerfile     the CSV file of its attempts, written before and after each
-orders         what is ordered, and what an answer says of it; pure
-audit          reading back what the shop kept
-process        the handle of a process that records beside a run, such as prober and ledger
+process        the handle of a process that records beside a run, such as the prober
 program        what such a process begins and ends with
 stopping       when a recording process ends
 resolving      an event loop whose lookups of names do not wait for one another
@@ -42,23 +37,14 @@ and loaded by Locust import it (`export`, `route`, `serve`, `watch`); `distribut
 `flametest.kube`.
 """
 
-from flametest.load.audit import Auditor, ShopMissingError
 from flametest.load.errors import LoadError
-from flametest.load.ledger import Ledger, LedgerOptions, LedgerSummary
 from flametest.load.locust_runner import LoadOptions, Locust
-from flametest.load.orders import OrderMix
 from flametest.load.prober import Prober, ProberSummary
 
 __all__ = [
-    "Auditor",
-    "Ledger",
-    "LedgerOptions",
-    "LedgerSummary",
     "LoadError",
     "LoadOptions",
     "Locust",
-    "OrderMix",
     "Prober",
     "ProberSummary",
-    "ShopMissingError",
 ]

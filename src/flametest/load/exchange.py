@@ -92,13 +92,18 @@ class Entry:
             f"Accept: */*\r\nConnection: {connection}\r\n\r\n"
         ).encode("ascii")
 
-    def post(self, body: bytes, idempotency_key: str) -> bytes:
-        """Return a POST of JSON under an Idempotency-Key, on a connection that is closed afterwards."""
-        return (
-            f"POST {self._asked} HTTP/1.1\r\nHost: {self._authority}\r\nUser-Agent: flametest-ledger\r\n"
-            f"Accept: application/json\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-            f"Idempotency-Key: {idempotency_key}\r\nConnection: close\r\n\r\n"
-        ).encode("ascii") + body
+    def write(self, method: str, headers: Mapping[str, str], body: bytes) -> bytes:
+        """Return a request that writes, on a connection that is closed afterwards.
+
+        Raises:
+            LoadError: a header cannot be sent, such as one with a line break.
+        """
+        given = {"User-Agent": "flametest-ledger", "Accept": "application/json", **headers}
+        lines = [f"{name}: {value}" for name, value in given.items()]
+        if any(not line.isascii() or not line.isprintable() for line in lines):
+            raise LoadError("a header of the ledger has characters that no header may have", "correct write.headers")
+        head = [f"{method} {self._asked} HTTP/1.1", f"Host: {self._authority}", *lines, f"Content-Length: {len(body)}"]
+        return "\r\n".join([*head, "Connection: close", "", ""]).encode("ascii") + body
 
     def tunnel(self) -> bytes:
         """Return what a proxy is asked to connect this side with the entry by, RFC 9110 9.3.6."""

@@ -2,22 +2,25 @@
 
 Every write has a key of its own and one of four outcomes: acknowledged (A), refused for a stated reason, failed,
 unknown (U). What is read back (R) when the system is quiet and whole again has to hold all of A, may hold any of U, and
-nothing else of the ledger's own: lost = A∖R, phantom = R∖(A∪U). A key with two orders is a duplicate; an event of which
-more was sold than there was is oversold; books balance when initial = left + sold, and when sold is what the orders add
-up to. What was wrong already when the ledger began is not counted again: each scenario answers for itself.
+nothing else of the ledger's own: lost = A∖R, phantom = R∖(A∪U). A key with two writes is a duplicate; a read that was
+sent after an acknowledgement and did not see the write is stale; and the system's own laws have to hold, such as that
+no more was sold than there was. What was wrong already when the ledger began is not counted again: each scenario
+answers for itself.
 """
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
+from flametest.measure.books import broken_laws
 from flametest.measure.figures import Figure
-from flametest.model.events import LedgerEnded, LedgerOmitted, LedgerStarted
+from flametest.model.events import FaultInjected, LedgerEnded, LedgerOmitted, LedgerStarted
 from flametest.model.history import History
-from flametest.model.measures import Durability, Offences
+from flametest.model.measures import BrokenLaw, Durability, Offences, RecoveryPoint
 from flametest.model.samples import OWN_ERROR
 from flametest.model.verdict import Bound, Limit
-from flametest.model.writes import Attempt, Audit, Book, StoredOrder, WriteOutcome
+from flametest.model.writes import Attempt, Audit, Look, LookOutcome, ReadScope, StoredWrite, WriteOutcome
 
 __all__ = [
     "OFFENCES_SHOWN_MAX",
@@ -35,9 +38,9 @@ __all__ = [
 OFFENCES_SHOWN_MAX = 50
 
 WRITES_CRITERION = ("write_anomalies", "Writes lost or duplicated", "count")
-"""Name, title and unit; phantom and oversold writes and unbalanced books count as well."""
+"""Name, title and unit; phantom writes, stale reads and broken laws count as well."""
 
-WRITES_LIMIT = Limit("write_anomalies", Bound.AT_MOST, 0.0, "the promise that an acknowledged order is kept, once")
+WRITES_LIMIT = Limit("write_anomalies", Bound.AT_MOST, 0.0, "the promise that an acknowledged write is kept, once")
 """Gates every scenario that wrote, unless another limit is set."""
 
 _NONE = Offences(0, ())
@@ -50,6 +53,7 @@ class WriteRecord:
 
     attempts: tuple[Attempt, ...] = ()
     audit: Audit | None = None
+    looks: tuple[Look, ...] = ()
 
 
 def durability(history: History, record: WriteRecord) -> Durability | None:
@@ -57,15 +61,17 @@ def durability(history: History, record: WriteRecord) -> Durability | None:
     started = history.of(LedgerStarted)
     if not started:
         asked = [event.reason for event in history.of(LedgerOmitted) if event.asked_for]
-        return _unjudged((), f"no ledger was kept: {asked[-1]}") if asked else None
-    judged = judge_writes(record.attempts, record.audit, started[-1].prefix)
+        return _unjudged(WriteRecord(), f"no ledger was kept: {asked[-1]}") if asked else None
+    injected = [event.acknowledged_ns for event in history.of(FaultInjected)]
+    judged = judge_writes(record, started[-1].prefix, min(injected, default=None))
+    judged = replace(judged, name=started[-1].name)
     broken = [event.reason for event in history.of(LedgerEnded) if event.reason != "stopped"]
     if broken and not judged.problem:
         return replace(judged, problem=f"the ledger ended early: {broken[-1]}")
     own = Counter(attempt.error for attempt in record.attempts if attempt.error.startswith(OWN_ERROR))
     if own and not judged.problem:
         name = own.most_common(1)[0][0].removeprefix(OWN_ERROR).strip()
-        told = f"{own.total():,} of its orders never left, since the machine that sends was at its own limits ({name})"
+        told = f"{own.total():,} of its writes never left, since the machine that sends was at its own limits ({name})"
         return replace(judged, problem=told)
     return judged
 
@@ -76,40 +82,38 @@ def omitted_reason(history: History) -> str:
     return omitted[-1].reason if omitted and not history.of(LedgerStarted) else ""
 
 
-def judge_writes(attempts: Iterable[Attempt], audit: Audit | None, prefix: str) -> Durability:
+def judge_writes(record: WriteRecord, prefix: str, fault_ns: int | None = None) -> Durability:
     """Judge the writes of one ledger by what was read back.
 
     Args:
-        attempts: its requests.
-        audit: what was read back; None when nothing was.
-        prefix: what its keys begin with; orders of others are judged only where they share a key.
+        record: its requests, what was read back, and its single reads.
+        prefix: what its keys begin with; writes of others are judged only where they share a key.
+        fault_ns: when the first fault was injected; None without one. Times are given from there.
     """
-    asked = tuple(attempts)
+    asked, audit = record.attempts, record.audit
     if audit is None or audit.problem:
-        return _unjudged(asked, audit.problem if audit is not None else "nothing was read back")
+        return _unjudged(record, audit.problem if audit is not None else "nothing was read back")
     by_key = _by_key(asked)
-    kept: defaultdict[str, list[StoredOrder]] = defaultdict(list)
-    for order in audit.orders:
-        kept[order.key].append(order)
-    lost = [text for key, tries in by_key.items() if (text := _loss(key, tries, kept.get(key, [])))]
-    phantoms = [
-        text
-        for key, orders in kept.items()
-        if key.startswith(prefix) and (text := _phantom(key, by_key.get(key, ()), orders))
-    ]
-    duplicates = [f"{key} ({_numbers(orders)})" for key, orders in kept.items() if len(orders) > 1]
-    before = {book.event_id: book for book in audit.books_before}
+    zero_ns = fault_ns if fault_ns is not None else min((one.intended_ns for one in asked), default=0)
+    clock = _Clock(zero_ns, "the fault" if fault_ns is not None else "the ledger's start")
+    kept: defaultdict[str, list[StoredWrite]] = defaultdict(list)
+    for write in audit.writes:
+        kept[write.key].append(write)
+    lost = {}
+    if audit.scope is not ReadScope.NONE:
+        lost = {key: text for key, tries in by_key.items() if (text := _loss(key, tries, kept.get(key, []), clock))}
     found = replace(
-        _tally(asked, by_key),
+        _tally(record, by_key),
         kept=sum(key in kept and _outcome(tries) not in _NOT_DONE for key, tries in by_key.items()),
-        lost=_offences([*lost, *(f"{one}, there when the ledger began" for one in audit.gone)]),
-        phantom=_offences(phantoms),
-        duplicated=_offences(duplicates),
-        oversold=_offences(text for book in audit.books if (text := _oversold(book, before.get(book.event_id)))),
-        unbalanced=_offences(text for book in audit.books if (text := _unbalanced(book, before.get(book.event_id)))),
+        lost=_offences([*lost.values(), *(f"{one}, there when the ledger began" for one in audit.gone)]),
+        phantom=_offences(_phantoms(by_key, kept, prefix)),
+        duplicated=_offences(f"{key} ({_ids(writes)})" for key, writes in kept.items() if len(writes) > 1),
+        stale=_offences(_stale(record.looks, by_key, set(lost), clock)),
+        laws=tuple(BrokenLaw(name, _offences(texts)) for name, texts in broken_laws(audit, _outcomes(by_key)).items()),
+        recovery_point=_recovery_point([by_key[key] for key in lost], fault_ns),
     )
     if found.acknowledged == 0 and found.anomalies == 0:
-        return replace(found, problem="no order was acknowledged, so none could be lost")
+        return replace(found, problem="no write was acknowledged, so none could be lost")
     return found
 
 
@@ -128,11 +132,18 @@ def combined(judged: Sequence[Durability]) -> Durability | None:
         lost=_together(one.lost for one in judged),
         phantom=_together(one.phantom for one in judged),
         duplicated=_together(one.duplicated for one in judged),
-        oversold=_together(one.oversold for one in judged),
-        unbalanced=_together(one.unbalanced for one in judged),
+        stale=_together(one.stale for one in judged),
+        laws=_laws_together([one.laws for one in judged]),
         problem=problems[0] if problems else "",
         refused=sum(one.refused for one in judged),
         refused_for=next((one.refused_for for one in judged if one.refused_for), ""),
+        name=judged[0].name,
+        looks=sum(one.looks for one in judged),
+        recovery_point=max(
+            (one.recovery_point for one in judged if one.recovery_point is not None),
+            key=lambda one: one.seconds,
+            default=None,
+        ),
     )
 
 
@@ -146,21 +157,17 @@ def write_figure(durability: Durability) -> Figure:
 def write_words(durability: Durability) -> str:
     """Return the outcome in plain words, such as "0 of 612 acknowledged orders were lost"."""
     one = durability
+    words = {"duplicated": "kept twice", "phantom": "kept that were never sent", "stale": "missing from a later read"}
     rest = [
-        f"{offences.count:,} {word}"
-        for offences, word in (
-            (one.duplicated, "kept twice"),
-            (one.phantom, "never asked for"),
-            (one.oversold, "events oversold" if one.oversold.count != 1 else "event oversold"),
-            (
-                one.unbalanced,
-                "books that do not balance" if one.unbalanced.count != 1 else "book that does not balance",
-            ),
-        )
-        if offences.count
+        f"{rule.offences.count:,} {words.get(rule.name, rule.name)}"
+        for rule in (*one.rules()[1:],)
+        if rule.offences.count
     ]
     verb = "was" if one.lost.count == 1 else "were"
-    return ", ".join([f"{one.lost.count:,} of {one.acknowledged:,} acknowledged orders {verb} lost", *rest])
+    lost = f"{one.lost.count:,} of {one.acknowledged:,} acknowledged {one.name} {verb} lost"
+    if one.recovery_point is not None:
+        lost += f" (recovery point {one.recovery_point.seconds:.2f} s before the fault)"
+    return ", ".join([lost, *rest])
 
 
 def _by_key(attempts: Iterable[Attempt]) -> Mapping[str, tuple[Attempt, ...]]:
@@ -182,65 +189,105 @@ def _outcome(tries: Iterable[Attempt]) -> WriteOutcome:
     return WriteOutcome.FAILED
 
 
-def _loss(key: str, tries: tuple[Attempt, ...], orders: list[StoredOrder]) -> str:
-    """Return what was lost of a write; empty when nothing was. The number that was told has to be there too."""
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """The moment that times are given from, and what happened then."""
+
+    zero_ns: int
+    event: str
+
+    def words(self, at_ns: int) -> str:
+        seconds = (at_ns - self.zero_ns) / 1e9
+        return f"{abs(seconds):.2f} s {'before' if seconds < 0 else 'after'} {self.event}"
+
+
+def _outcomes(by_key: Mapping[str, tuple[Attempt, ...]]) -> list[tuple[WriteOutcome, Mapping[str, object]]]:
+    """Return the outcome and the contents of each write."""
+    return [(_outcome(tries), _contents(tries)) for tries in by_key.values()]
+
+
+def _contents(tries: Sequence[Attempt]) -> Mapping[str, object]:
+    contents: Mapping[str, object] = json.loads(tries[0].contents or "{}")
+    return contents
+
+
+def _acknowledged_ns(tries: Iterable[Attempt]) -> int:
+    return min(one.done_ns for one in tries if one.outcome is WriteOutcome.ACKNOWLEDGED)
+
+
+def _loss(key: str, tries: tuple[Attempt, ...], writes: list[StoredWrite], clock: _Clock) -> str:
+    """Return what was lost of a write; empty when nothing was. The id that was returned has to be there too."""
     if _outcome(tries) is not WriteOutcome.ACKNOWLEDGED:
         return ""
-    told = {attempt.order_id for attempt in tries if attempt.outcome is WriteOutcome.ACKNOWLEDGED} - {0}
-    missing = told - {order.order_id for order in orders}
-    if orders and not missing:
+    told = {attempt.id for attempt in tries if attempt.outcome is WriteOutcome.ACKNOWLEDGED} - {""}
+    ids = {write.id for write in writes} - {""}
+    missing = told - ids if ids or not writes else set()
+    if writes and not missing:
         return ""
-    numbers = ", ".join(f"order {number}" for number in sorted(missing)) or "no order number was told"
-    instead = f"; there is {_numbers(orders)} instead" if orders else ""
-    return f"{key} ({numbers}{instead})"
+    named = ", ".join(f"id {one}" for one in sorted(missing))
+    instead = f"there is {_ids(writes)} instead" if writes else ""
+    when = f"acknowledged {clock.words(_acknowledged_ns(tries))}"
+    return f"{key} ({', '.join(part for part in (named, when, instead) if part)})"
 
 
-def _phantom(key: str, tries: tuple[Attempt, ...], orders: list[StoredOrder]) -> str:
-    """Return what is kept of a write that nobody made like that; empty when all is as it was asked for."""
+def _phantoms(
+    by_key: Mapping[str, tuple[Attempt, ...]], kept: Mapping[str, list[StoredWrite]], prefix: str
+) -> Iterable[str]:
+    for key, writes in kept.items():
+        if key.startswith(prefix) and (text := _phantom(key, by_key.get(key, ()), writes)):
+            yield text
+
+
+def _phantom(key: str, tries: tuple[Attempt, ...], writes: list[StoredWrite]) -> str:
+    """Return what is kept of a write that nobody made like that; empty when all is as it was written."""
     if not tries:
-        return f"{key} ({_numbers(orders)}, never sent)"
+        return f"{key} ({_ids(writes)}, never sent)"
     if _outcome(tries) in _NOT_DONE:
-        return f"{key} ({_numbers(orders)}, {_refusal(tries)})"
-    wanted = (tries[0].event_id, tries[0].quantity)
-    changed = [order for order in orders if (order.event_id, order.quantity) != wanted]
-    if not changed:
-        return ""
-    kept = f"{changed[0].quantity} of event {changed[0].event_id}"
-    return f"{key} ({_numbers(changed)}, kept as {kept}, asked for as {wanted[1]} of event {wanted[0]})"
+        return f"{key} ({_ids(writes)}, {_refusal(tries)})"
+    wanted = _contents(tries)
+    for write in writes:
+        changed = [name for name, value in write.contents.items() if value != wanted.get(name)]
+        if changed:
+            differences = ", ".join(f"{one} {write.contents[one]!r} instead of {wanted.get(one)!r}" for one in changed)
+            return f"{key} ({_ids([write])}, kept with {differences})"
+    return ""
 
 
 def _refusal(tries: tuple[Attempt, ...]) -> str:
     statuses = sorted({attempt.status for attempt in tries} - {0})
-    return f"refused with {', '.join(map(str, statuses))}" if statuses else "never sent"
+    if statuses:
+        return f"refused with {', '.join(map(str, statuses))}"
+    refused = [one.error for one in tries if one.outcome is WriteOutcome.REFUSED]
+    return f"refused: {refused[0]}" if refused else "never sent"
 
 
-def _numbers(orders: Iterable[StoredOrder]) -> str:
-    return ", ".join(f"order {order.order_id}" for order in orders)
+def _ids(writes: Iterable[StoredWrite]) -> str:
+    return ", ".join(f"id {write.id}" if write.id else "kept" for write in writes)
 
 
-def _oversold(book: Book, before: Book | None) -> str:
-    """Return by how much an event is oversold; empty when it is not, or not more so than before."""
-    if _excess(book) <= (_excess(before) if before is not None else 0):
-        return ""
-    sold = max(book.sold, book.counted)
-    return f"event {book.event_id} ({book.name}): sold {sold} of {book.initial}, {book.left} left"
+def _stale(
+    looks: Iterable[Look], by_key: Mapping[str, tuple[Attempt, ...]], lost: Set[str], clock: _Clock
+) -> Iterable[str]:
+    """Yield the acknowledged writes that a later read did not see; one that is lost is no stale read beside that."""
+    seen: set[str] = set()
+    for look in looks:
+        tries = by_key.get(look.key, ())
+        if look.outcome is not LookOutcome.MISSING or _outcome(tries) is not WriteOutcome.ACKNOWLEDGED:
+            continue
+        acknowledged_ns = _acknowledged_ns(tries)
+        if look.sent_ns < acknowledged_ns or look.key in lost or look.key in seen:
+            continue
+        seen.add(look.key)
+        waited_ms = (look.sent_ns - acknowledged_ns) / 1e6
+        yield f"{look.key} (acknowledged {clock.words(acknowledged_ns)}, missing when read {waited_ms:.0f} ms later)"
 
 
-def _excess(book: Book) -> int:
-    """Return how many tickets were sold that there were not, as either the orders or the stock show it."""
-    return max(0, book.sold - book.initial, book.counted - book.initial, -book.left)
-
-
-def _unbalanced(book: Book, before: Book | None) -> str:
-    """Return how an event's book does not balance; empty when it does, or is off by as much as before."""
-    astray = before.initial - before.left - before.sold if before is not None else 0
-    if book.initial - book.left - book.sold == astray and book.sold == book.counted:
-        return ""
-    earlier = f", {astray} astray before" if astray else ""
-    return (
-        f"event {book.event_id} ({book.name}): {book.initial} at first, {book.left} left, {book.sold} sold, "
-        f"{book.counted} in the orders{earlier}"
-    )
+def _recovery_point(lost: Sequence[tuple[Attempt, ...]], fault_ns: int | None) -> RecoveryPoint | None:
+    """Return how far back the system fell, by the acknowledged writes that are lost; None without a fault or a loss."""
+    moments = [_acknowledged_ns(tries) for tries in lost]
+    if not moments or fault_ns is None:
+        return None
+    return RecoveryPoint(len(moments), max(0, fault_ns - min(moments)) / 1e9)
 
 
 def _offences(texts: Iterable[str]) -> Offences:
@@ -254,8 +301,17 @@ def _together(offences: Iterable[Offences]) -> Offences:
     return Offences(sum(one.count for one in several), tuple(first[:OFFENCES_SHOWN_MAX]))
 
 
-def _tally(attempts: tuple[Attempt, ...], by_key: Mapping[str, tuple[Attempt, ...]]) -> Durability:
+def _laws_together(judged: Sequence[tuple[BrokenLaw, ...]]) -> tuple[BrokenLaw, ...]:
+    names = dict.fromkeys(law.name for laws in judged for law in laws)
+    return tuple(
+        BrokenLaw(name, _together(law.offences for laws in judged for law in laws if law.name == name))
+        for name in names
+    )
+
+
+def _tally(record: WriteRecord, by_key: Mapping[str, tuple[Attempt, ...]]) -> Durability:
     """Return the counts of what was asked, without a judgement."""
+    attempts = record.attempts
     outcomes = [_outcome(tries) for tries in by_key.values()]
     reasons = Counter(attempt.error for attempt in attempts if attempt.outcome is WriteOutcome.REFUSED)
     return Durability(
@@ -268,13 +324,14 @@ def _tally(attempts: tuple[Attempt, ...], by_key: Mapping[str, tuple[Attempt, ..
         lost=_NONE,
         phantom=_NONE,
         duplicated=_NONE,
-        oversold=_NONE,
-        unbalanced=_NONE,
+        stale=_NONE,
+        laws=(),
         problem="",
         refused=outcomes.count(WriteOutcome.REFUSED),
         refused_for=reasons.most_common(1)[0][0] if reasons else "",
+        looks=sum(look.outcome is not LookOutcome.UNKNOWN for look in record.looks),
     )
 
 
-def _unjudged(attempts: tuple[Attempt, ...], problem: str) -> Durability:
-    return replace(_tally(attempts, _by_key(attempts)), problem=problem)
+def _unjudged(record: WriteRecord, problem: str) -> Durability:
+    return replace(_tally(record, _by_key(record.attempts)), problem=problem)

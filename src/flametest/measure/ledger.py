@@ -1,14 +1,15 @@
-"""Reading a ledger of writes back from its CSV, whole or cut off by a crash."""
+"""Reading a ledger of writes back from its CSV files, whole or cut off by a crash."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from flametest.model.errors import FlametestError
-from flametest.model.writes import ATTEMPT_COLUMNS, Attempt, WriteOutcome
+from flametest.model.writes import ATTEMPT_COLUMNS, LOOK_COLUMNS, Attempt, Look, LookOutcome, WriteOutcome
 
-__all__ = ["LedgerError", "read_attempts"]
+__all__ = ["LedgerError", "read_attempts", "read_looks"]
 
-_SOLD_OUT = 409
+Row = TypeVar("Row")
 
 
 class LedgerError(FlametestError):
@@ -23,44 +24,52 @@ def read_attempts(lines: Iterable[str]) -> tuple[Attempt, ...]:
     Raises:
         LedgerError: the header or another line cannot be read.
     """
-    found: dict[tuple[str, int], Attempt] = {}
+    found = {(one.key, one.number): one for one in _rows(lines, ATTEMPT_COLUMNS, _attempt)}
+    return tuple(found.values())
+
+
+def read_looks(lines: Iterable[str]) -> tuple[Look, ...]:
+    """Return the single reads of a ledger in the order in which they ended; raises as `read_attempts` does."""
+    return tuple(_rows(lines, LOOK_COLUMNS, _look))
+
+
+def _rows(lines: Iterable[str], columns: tuple[str, ...], convert: Callable[[list[str]], Row]) -> Iterator[Row]:
     reader = csv.reader(line for line in lines if line.endswith("\n"))
     header = next(reader, None)
     if header is None:
-        return ()
-    if tuple(header) != ATTEMPT_COLUMNS:
+        return
+    if tuple(header) != columns:
         raise LedgerError(
-            f"ledger: expected the header {','.join(ATTEMPT_COLUMNS)}, found {','.join(header)[:120]!r}",
-            "name a file that the ledger wrote",
+            f"ledger: expected the header {','.join(columns)}, found {','.join(header)[:120]!r}",
+            "name a file that a ledger of this version wrote",
         )
     for row in reader:
         try:
-            attempt = _attempt(row)
+            if len(row) != len(columns):
+                raise ValueError(f"expected {len(columns)} fields, found {len(row)}")
+            yield convert(row)
         except ValueError as error:
             raise LedgerError(
                 f"ledger, line {reader.line_num}: {error}", "delete that line, or record again"
             ) from error
-        found[attempt.key, attempt.number] = attempt
-    return tuple(found.values())
 
 
 def _attempt(row: list[str]) -> Attempt:
-    if len(row) != len(ATTEMPT_COLUMNS):
-        raise ValueError(f"expected {len(ATTEMPT_COLUMNS)} fields, found {len(row)}")
-    key, number, event, quantity, intended, sent, done, outcome, status, order_id, error = row
-    if (outcome, status, error) == ("failed", str(_SOLD_OUT), "status"):
-        # As ledgers had it before a refusal for a stated reason was an outcome of its own.
-        outcome, error = WriteOutcome.REFUSED.value, f"status {status}"
+    key, number, contents, intended, sent, done, outcome, status, named, error = row
     return Attempt(
         key=key,
         number=int(number),
-        event_id=int(event),
-        quantity=int(quantity),
+        contents=contents,
         intended_ns=int(intended),
         sent_ns=int(sent),
         done_ns=int(done),
         outcome=WriteOutcome(outcome),
         status=int(status),
-        order_id=int(order_id),
+        id=named,
         error=error,
     )
+
+
+def _look(row: list[str]) -> Look:
+    key, sent, done, outcome, status, error = row
+    return Look(key, int(sent), int(done), LookOutcome(outcome), int(status), error)

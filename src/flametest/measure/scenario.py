@@ -24,11 +24,12 @@ from flametest.measure.samples import Samples
 from flametest.measure.series import marks, series
 from flametest.measure.upstream import upstream_requests
 from flametest.measure.words import decapitalised, outcome_sentence, reason_sentence, summarise, told_of, what_was_done
-from flametest.model.events import EdgeCounted, HarmLimitPassed
+from flametest.model.events import EdgeCounted, HarmLimitPassed, LedgerStarted
 from flametest.model.history import History
 from flametest.model.measures import Durability, EdgeCount
 from flametest.model.result import Check, ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict, judge, worst
+from flametest.model.writes import Attempt
 
 __all__ = ["LIMITABLE", "ScenarioSpec", "measure_scenario", "summarise"]
 
@@ -95,7 +96,7 @@ def measure_scenario(
     isolated = isolation_criterion(history, spec.limits)
     criteria = probed + tuple(one for one in (kept and _writes_criterion(kept, spec.limits), isolated) if one)
     criteria, checked = unless_contradicted(criteria, checked)
-    upstream = upstream_requests(history, samples, writes.attempts, measured.phases)
+    upstream = upstream_requests(history, samples, _through_entry(history, writes), measured.phases)
     recorded = Recorded(measured, samples, kept, felt_words(measured), upstream)
     injected = measured.axis.t0_ns is not None
     verdicts = [*(one.verdict for one in criteria), *(one.verdict for one in checked)]
@@ -177,6 +178,11 @@ def _writes_criterion(kept: Durability, limits: Sequence[Limit]) -> Criterion:
     if figure.value is None or limit.value:
         reason += f"; {limit.value:g} were allowed"
     return Criterion(name, title, unit, figure.value, None, limit, verdict, reason)
+
+
+def _through_entry(history: History, writes: WriteRecord) -> tuple[Attempt, ...]:
+    """Return the ledger's requests that reached the pods by the entry; statements to a database do not."""
+    return writes.attempts if all(event.through_entry for event in history.of(LedgerStarted)) else ()
 
 
 def _judge(figure: Figure, limit: Limit | None) -> Verdict:

@@ -525,15 +525,24 @@ class LoadWorkerEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class LedgerStarted(Event):
-    """The ledger began to write orders, whose keys begin with ``prefix``."""
+    """The ledger began to write.
+
+    Attributes:
+        prefix: what its keys begin with.
+        name: what the writes are called, such as ``orders``.
+        per_second: how many it sends.
+        through_entry: whether it sends them to the entry, and not to a database.
+    """
 
     prefix: str
-    orders_per_second: float
+    name: str
+    per_second: float
+    through_entry: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEnded(Event):
-    """The ledger ended; ``dropped`` orders of its schedule were not sent, ``reason`` is ``stopped`` or an error."""
+    """The ledger ended; ``dropped`` writes of its schedule were not sent, ``reason`` is ``stopped`` or an error."""
 
     dropped: int
     reason: str

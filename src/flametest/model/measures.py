@@ -11,6 +11,7 @@ __all__ = [
     "AnswerCount",
     "Availability",
     "Bracket",
+    "BrokenLaw",
     "Distribution",
     "Durability",
     "EdgeCount",
@@ -18,6 +19,7 @@ __all__ = [
     "Offences",
     "Outage",
     "PodShare",
+    "RecoveryPoint",
     "Stage",
     "SteadyState",
     "Stretch",
@@ -267,6 +269,28 @@ class Offences:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenLaw:
+    """A law of the system's books: its name, such as ``oversold``, and what broke it; nothing where it held."""
+
+    name: str
+    offences: Offences
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryPoint:
+    """How far back a system fell that has lost acknowledged writes.
+
+    Attributes:
+        writes: acknowledged writes that are lost.
+        seconds: from the acknowledgement of the earliest of them to the fault: everything older was kept. 0 where all
+            of them were acknowledged after it.
+    """
+
+    writes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Durability:
     """What became of the writes of a ledger (after Jepsen's set checker); every write is counted once, by its key.
 
@@ -278,13 +302,17 @@ class Durability:
         unknown: writes of which nobody can tell (U).
         kept: those of A and U that were found.
         lost: acknowledged and not found (A∖R), or found by an audit before and no more.
-        phantom: found and never asked for (R∖(A∪U)), or not as they were asked for.
-        duplicated: idempotency keys with more than one order.
-        oversold: events of which more was sold than there was.
-        unbalanced: events whose initial stock is not what is left and what was sold.
+        phantom: found and never sent (R∖(A∪U)), or not as they were written.
+        duplicated: keys under which more than one write is kept.
+        stale: acknowledged and kept, but missing from a read that was sent after the acknowledgement.
+        laws: the laws of the system's books, and what broke them.
         problem: why the writes cannot be judged; empty when they can. The offences count nothing then.
         refused: writes that the system declined for a reason that it stated, such as for want of tickets.
         refused_for: the most frequent of these reasons; empty without one.
+        name: what the writes are called, such as ``orders``.
+        looks: single reads of acknowledged writes that were answered.
+        recovery_point: how far back the system fell; None where no acknowledged write of this ledger is lost,
+            or without a fault.
     """
 
     attempts: int
@@ -296,13 +324,26 @@ class Durability:
     lost: Offences
     phantom: Offences
     duplicated: Offences
-    oversold: Offences
-    unbalanced: Offences
+    stale: Offences
+    laws: tuple[BrokenLaw, ...]
     problem: str
     refused: int = 0
     refused_for: str = ""
+    name: str = "writes"
+    looks: int = 0
+    recovery_point: RecoveryPoint | None = None
+
+    def rules(self) -> tuple[BrokenLaw, ...]:
+        """Return every rule with what broke it, the gravest first: the general ones, then the system's own laws."""
+        general = (
+            BrokenLaw("lost", self.lost),
+            BrokenLaw("phantom", self.phantom),
+            BrokenLaw("duplicated", self.duplicated),
+            BrokenLaw("stale", self.stale),
+        )
+        return (*general, *self.laws)
 
     @property
     def anomalies(self) -> int:
         """Return how many rules were broken in all."""
-        return sum(one.count for one in (self.lost, self.phantom, self.duplicated, self.oversold, self.unbalanced))
+        return sum(one.offences.count for one in self.rules())

@@ -2,14 +2,28 @@
 
 The ledger's process writes `ATTEMPT_COLUMNS` as CSV while it runs, a row before each request is sent and another when
 its outcome is known; the last row of an attempt counts. So a ledger that is killed leaves its open requests behind as
-``unknown``, which they are.
+``unknown``, which they are. What it read back meanwhile stands in a second file, with `LOOK_COLUMNS`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["ATTEMPT_COLUMNS", "Attempt", "Audit", "Book", "StoredOrder", "WriteOutcome"]
+from flametest.model.laws import Law
+
+__all__ = [
+    "ATTEMPT_COLUMNS",
+    "LOOK_COLUMNS",
+    "Attempt",
+    "Audit",
+    "Count",
+    "Look",
+    "LookOutcome",
+    "ReadScope",
+    "StoredWrite",
+    "WriteOutcome",
+]
 
 
 class WriteOutcome(StrEnum):
@@ -22,68 +36,106 @@ class WriteOutcome(StrEnum):
 
 
 class Attempt(NamedTuple):
-    """One request that orders. All stamps are `time.monotonic_ns`.
+    """One request that writes. All stamps are `time.monotonic_ns`.
 
     Attributes:
-        key: the order's Idempotency-Key; an order that is sent again keeps it.
+        key: what the ledger names the write by; one that is sent again keeps it.
         number: 1 for the first request of that key, 2 for its repeat.
-        event_id: what is ordered.
-        quantity: how many.
+        contents: what is written, as far as the ledger knows it by name: a JSON object.
         intended_ns: when the schedule wanted it sent.
         sent_ns: when it was sent in fact.
         done_ns: when its outcome was known; 0 while it is open.
         outcome: what is known of it.
-        status: HTTP status; 0 when there was no answer.
-        order_id: the number under which the system says that it keeps the order; 0 when it named none.
+        status: HTTP status; 0 when there was no answer, and for SQL.
+        id: what the system says that it keeps the write under; empty when it named nothing.
         error: a short class such as ``refused`` (a connection), ``timeout`` or ``status``; the stated reason, such as
             ``sold_out``, where the outcome is refused; empty when acknowledged.
     """
 
     key: str
     number: int
-    event_id: int
-    quantity: int
+    contents: str
     intended_ns: int
     sent_ns: int
     done_ns: int
     outcome: WriteOutcome
     status: int
-    order_id: int
+    id: str
     error: str
 
 
 ATTEMPT_COLUMNS: tuple[str, ...] = Attempt._fields
 
 
-@dataclass(frozen=True, slots=True)
-class StoredOrder:
-    """An order as it was read back."""
+class LookOutcome(StrEnum):
+    """What a read of one write has shown."""
 
-    order_id: int
-    key: str
-    event_id: int
-    quantity: int
+    FOUND = "found"
+    MISSING = "missing"
+    UNKNOWN = "unknown"  # no answer, or one that says neither
 
 
-@dataclass(frozen=True, slots=True)
-class Book:
-    """One event's tickets.
+class Look(NamedTuple):
+    """One read of one acknowledged write while the ledger runs; stamps as in `Attempt`.
 
     Attributes:
-        event_id: the event.
-        name: its name.
-        initial: tickets at the beginning.
-        left: tickets left, as the stock says.
-        sold: tickets sold, as the system's own sum says.
-        counted: tickets sold, as the orders that were read back add up.
+        key: of the write that was looked for.
+        sent_ns: when it was sent; the write had been acknowledged by then.
+        done_ns: when its outcome was known.
+        outcome: what it has shown.
+        status: HTTP status; 0 when there was no answer, and for SQL.
+        error: a short class of what went wrong; empty otherwise.
     """
 
-    event_id: int
+    key: str
+    sent_ns: int
+    done_ns: int
+    outcome: LookOutcome
+    status: int
+    error: str
+
+
+LOOK_COLUMNS: tuple[str, ...] = Look._fields
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWrite:
+    """A write as it was read back.
+
+    Attributes:
+        id: what the system keeps it under; empty where that is not read.
+        key: the ledger's key; empty where the system keeps none, and the write is known by its id.
+        contents: those of its fields that are compared.
+    """
+
+    id: str
+    key: str
+    contents: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What a system counts of its writes, such as one event's tickets.
+
+    Attributes:
+        name: its name.
+        values: its figures by name, those that the ledger adds from what it read back included.
+        joined: the name of the field of a write by which writes belong to it, and its value; empty for all writes.
+        sum: the field of a write that adds up; empty where each counts as one.
+    """
+
     name: str
-    initial: int
-    left: int
-    sold: int
-    counted: int
+    values: Mapping[str, float]
+    joined: Mapping[str, object] = field(default_factory=dict)
+    sum: str = ""
+
+
+class ReadScope(StrEnum):
+    """Which writes were read back."""
+
+    LIST = "list"  # all that the system keeps
+    SINGLE = "single"  # those of the ledger, one by one: what nobody asked for is not seen
+    NONE = "none"  # only what the system counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +143,21 @@ class Audit:
     """What was read back of the system when it was quiet and whole again.
 
     Attributes:
-        orders: the ledger's own orders, and others only where they came to share a key.
-        orders_total: how many orders there are, of whomever.
-        books: every event's book, all of one moment.
-        books_before: the books when the ledger began, with nothing counted; empty where they could not be read.
-        gone: orders of others, as ``key (order id)``, that were there when the ledger began and are no more.
+        writes: the ledger's own writes, and others only where they came to share a key.
+        writes_total: how many writes there are, of whomever.
+        scope: which writes were read.
+        counts: what the system counts, all of one moment.
+        counts_before: the same when the ledger began; empty where they could not be read.
+        laws: what has to hold for each count.
+        gone: writes of others, in words, that were there when the ledger began and are no more.
         problem: why nothing could be read; empty when the rest is there.
     """
 
-    orders: tuple[StoredOrder, ...]
-    orders_total: int
-    books: tuple[Book, ...]
-    books_before: tuple[Book, ...]
+    writes: tuple[StoredWrite, ...]
+    writes_total: int
+    scope: ReadScope
+    counts: tuple[Count, ...]
+    counts_before: tuple[Count, ...]
+    laws: tuple[Law, ...]
     gone: tuple[str, ...]
     problem: str

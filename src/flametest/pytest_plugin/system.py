@@ -111,7 +111,7 @@ class System:
             baseline_seconds: how long the system is watched before the fault.
             settle_seconds: how long it is watched after a lasting fault was healed; None for as long as it takes to
                 tell that it is steady again, without which a test is inconclusive.
-            ledger: True asks for a ledger of writes, False for none; None keeps one where there is a shop.
+            ledger: True asks for a ledger of writes, False for none; None keeps one where ledger.toml defines one.
             targets_max: how many objects may be hit at most.
             pods_share_max: which share of the pods of one workload may be hit at most.
 

@@ -164,8 +164,7 @@ def _outcomes(scenario: ScenarioResult) -> Iterable[tuple[str, int]]:
     yield from (("acknowledged", kept.acknowledged), ("unknown", kept.unknown))
     yield from (("refused", kept.refused), ("failed", kept.failed))
     if not kept.problem:
-        rules = ("lost", "phantom", "duplicated", "oversold", "unbalanced")
-        yield from ((rule, getattr(kept, rule).count) for rule in rules)
+        yield from ((rule.name, rule.offences.count) for rule in kept.rules())
 
 
 def _named(one: Criterion) -> tuple[str, str, float]:

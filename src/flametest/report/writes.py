@@ -3,9 +3,10 @@
 All renderers share this, so that the page, the pull request's summary and JUnit name the same orders.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flametest.model.measures import Durability, Offences
+from flametest.model.measures import Durability
 from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Verdict
 from flametest.report.format import count
@@ -13,17 +14,8 @@ from flametest.report.format import count
 __all__ = ["WRITES_CRITERION", "OffenceList", "WritesRow", "WritesView", "offence_lists", "tally", "writes_view"]
 
 WRITES_CRITERION = "write_anomalies"
-_COLUMNS = (
-    "Acknowledged",
-    "Unknown",
-    "Refused",
-    "Failed",
-    "Lost",
-    "Phantom",
-    "Duplicated",
-    "Oversold",
-    "Off the books",
-)
+_OUTCOMES = ("Acknowledged", "Unknown", "Refused", "Failed")
+_RULES = ("lost", "phantom", "duplicated", "stale")  # the general ones; a system's own laws follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +55,24 @@ class WritesView:
 
 def writes_view(result: Result) -> WritesView:
     """Return the section for a run; without a scenario it has no rows."""
-    rows = tuple(_row(index, scenario) for index, scenario in enumerate(result.scenarios))
     counted = [scenario.durability for scenario in result.scenarios if scenario.durability is not None]
-    sums = [sum(column) for column in zip(*(_figures(one) for one in counted), strict=True)]
-    return WritesView(_COLUMNS, rows, tuple(map(count, sums)) if len(counted) > 1 else ())
+    rules = tuple(dict.fromkeys([*_RULES, *(law.name for one in counted for law in one.laws)]))
+    rows = tuple(_row(index, scenario, rules) for index, scenario in enumerate(result.scenarios))
+    sums = [sum(column) for column in zip(*(_figures(one, rules) for one in counted), strict=True)]
+    columns = (*_OUTCOMES, *(rule.capitalize() for rule in rules))
+    return WritesView(columns, rows, tuple(map(count, sums)) if len(counted) > 1 else ())
 
 
 def offence_lists(durability: Durability) -> tuple[OffenceList, ...]:
     """Return what broke a rule, the gravest first; rules that were kept are left out."""
-    rules: tuple[tuple[str, Offences], ...] = (
-        ("lost", durability.lost),
-        ("duplicated", durability.duplicated),
-        ("oversold", durability.oversold),
-        ("phantom", durability.phantom),
-        ("off the books", durability.unbalanced),
-    )
     return tuple(
-        OffenceList(f"{count(found.count)} {name}", found.first, found.count - len(found.first))
-        for name, found in rules
-        if found.count
+        OffenceList(
+            f"{count(rule.offences.count)} {rule.name}",
+            rule.offences.first,
+            rule.offences.count - len(rule.offences.first),
+        )
+        for rule in durability.rules()
+        if rule.offences.count
     )
 
 
@@ -97,7 +88,7 @@ def tally(durability: Durability) -> str:
     return ", ".join(parts)
 
 
-def _row(index: int, scenario: ScenarioResult) -> WritesRow:
+def _row(index: int, scenario: ScenarioResult, rules: Sequence[str]) -> WritesRow:
     durability = scenario.durability
     if durability is None:
         return WritesRow(index, scenario.name, None, (), scenario.durability_note or "no ledger was kept", ())
@@ -106,20 +97,21 @@ def _row(index: int, scenario: ScenarioResult) -> WritesRow:
         index=index,
         name=scenario.name,
         verdict=criterion.verdict if criterion is not None else None,
-        cells=_cells(durability),
+        cells=_cells(durability, rules),
         note=durability.problem,
         offences=offence_lists(durability),
     )
 
 
-def _figures(durability: Durability) -> tuple[int, ...]:
+def _figures(durability: Durability, rules: Sequence[str]) -> tuple[int, ...]:
     one = durability
-    rules = (one.lost, one.phantom, one.duplicated, one.oversold, one.unbalanced)
-    return (one.acknowledged, one.unknown, one.refused, one.failed, *(rule.count for rule in rules))
+    broken = {rule.name: rule.offences.count for rule in one.rules()}
+    return (one.acknowledged, one.unknown, one.refused, one.failed, *(broken.get(rule, 0) for rule in rules))
 
 
-def _cells(durability: Durability) -> tuple[str, ...]:
+def _cells(durability: Durability, rules: Sequence[str]) -> tuple[str, ...]:
     """Return the counts; where nothing could be judged, a zero would look like a finding."""
-    texts = tuple(map(count, _figures(durability)))
+    texts = tuple(map(count, _figures(durability, rules)))
     is_blind = bool(durability.problem) and durability.anomalies == 0
-    return (*texts[:4], *("–" for _ in texts[4:])) if is_blind else texts
+    seen = len(_OUTCOMES)
+    return (*texts[:seen], *("–" for _ in texts[seen:])) if is_blind else texts

@@ -1,25 +1,59 @@
-"""The ledger of a run: kept while each scenario goes on, read back when the system is quiet and whole again.
+"""The ledger of a run: kept while each scenario lasts, read back when the system is quiet and whole again.
 
-A system without a ticket shop has nothing to keep a ledger of; that is said, and judged only where a ledger was asked
-for. Nothing that goes wrong here ends a scenario: its other figures stand, and its writes are told to be unjudged.
+A project without `ledger.toml` has nothing to keep a ledger of; that is said, and judged only where a ledger was asked
+for. Nothing that goes wrong here ends a scenario: its other figures stand, and its writes are said to be unjudged.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from flametest.load import Auditor, Ledger, LedgerOptions, LoadError, OrderMix, ShopMissingError
+from flametest.ledger import (
+    LEDGER_DEFINITION,
+    LEDGER_FILE,
+    Auditor,
+    Definition,
+    Ledger,
+    LedgerOptions,
+    NotThereError,
+    read_definition,
+    reader_of,
+)
+from flametest.load import LoadError
+from flametest.load.exchange import route_of
 from flametest.load.process import NOTHING_MORE
+from flametest.measure.ledger import read_attempts
 from flametest.model.events import LedgerEnded, LedgerOmitted, LedgerStarted
-from flametest.model.plurals import counted
-from flametest.model.writes import Audit, Book
+from flametest.model.writes import Audit
 from flametest.run.folder import append_event, stamp
+from flametest.run.project import Project
 
-__all__ = ["Bookkeeper", "order_mix"]
+__all__ = ["Bookkeeper", "LedgerWish"]
 
-_AUDIT_SECONDS = 30.0  # as long as a database may take to come back; a shop that takes longer kept nothing that counts
-_DEFAULT_EVENT = 1  # ordered while the books cannot be read: every shop has a first event
-_SCARCE_TICKETS_MAX = 2000  # one ledger can buy so many in some minutes
+_AUDIT_SECONDS = 30.0  # as long as a database may take to come back
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerWish:
+    """Whether a ledger is kept, and which.
+
+    Attributes:
+        definition: what is written; None where the project has no ledger.toml, or none is wanted.
+        wanted: True asks for a ledger, False for none; None keeps one where one is defined.
+    """
+
+    definition: Definition | None
+    wanted: bool | None
+
+    @classmethod
+    def of(cls, project: Project, wanted: bool | None) -> "LedgerWish":
+        """Return the ledger of a project.
+
+        Raises:
+            DefinitionError: its ledger.toml cannot be used.
+        """
+        return cls(read_definition(project.ledger_file) if wanted is not False else None, wanted)
 
 
 class Bookkeeper:
@@ -27,72 +61,113 @@ class Bookkeeper:
 
     Args:
         url: the entry of the system under test.
-        environment: how it is reached, beside this process' own environment.
-        wanted: True asks for a ledger, False for none; None keeps one where there is a shop.
+        wish: whether a ledger is kept, and which.
+        environment: how the entry is reached, beside this process' own environment.
     """
 
-    def __init__(self, url: str, wanted: bool | None, environment: Mapping[str, str] = NOTHING_MORE) -> None:
+    def __init__(
+        self,
+        url: str,
+        wish: LedgerWish,
+        environment: Mapping[str, str] = NOTHING_MORE,
+    ) -> None:
         self._url = url
-        self._wanted = wanted
+        self._definition = wish.definition
+        self._wanted = wish.wanted
         self._environment = environment
-        self._auditor = Auditor(url, environment=environment)
-        self._prefix = ""
+        self._auditor: Auditor | None = None
+        self._written: tuple[str, Path] | None = None
 
     @contextmanager
     def writing(self, name: str, seed: int, folder: Path) -> Iterator[None]:
-        """Keep a ledger of scenario ``name`` in ``folder`` while the block runs, where there is a shop."""
+        """Keep a ledger of scenario ``name`` in ``folder`` while the block runs, where one is defined."""
         history = folder / "history.jsonl"
-        self._prefix = ""
+        self._written = None
         ledger = self._begin(name, seed, folder)
         if isinstance(ledger, LedgerOmitted):
             append_event(history, ledger)
             yield
             return
-        self._prefix = ledger.prefix
-        append_event(history, LedgerStarted(stamp(), name, ledger.prefix, ledger.orders_per_second))
+        self._written = ledger.prefix, folder / LEDGER_FILE
+        append_event(history, self._started(name, ledger.prefix))
         with ledger:
             try:
                 yield
             finally:
                 append_event(history, LedgerEnded(stamp(), name, *_end(ledger)))
 
+    def try_reading(self) -> str:
+        """Read back what the system keeps now, and return in words what was found and what would be written.
+
+        Raises:
+            LoadError: the definition is not one of this system, or that does not answer.
+        """
+        definition = self._definition
+        assert definition is not None
+        found = self._audits(definition).begin()
+        asked = definition.write.request or "a statement"
+        return f"{found}; would write {definition.write.per_second:g} a second by {asked}"
+
     @property
     def has_written(self) -> bool:
         """Return whether the last scenario has a ledger, which can be read back."""
-        return bool(self._prefix)
+        return self._written is not None
 
     def read_back(self, saw: Callable[[str], None]) -> Audit:
         """Return what the system kept of the last scenario's writes; it should be quiet and whole."""
-        audit = self._auditor.audit(self._prefix, _AUDIT_SECONDS)
-        saw(audit.problem or f"{counted(len(audit.orders), 'order')} of this scenario, {audit.orders_total} in all")
+        assert self._written is not None
+        assert self._auditor is not None
+        assert self._definition is not None
+        prefix, record = self._written
+        with record.open(newline="") as lines:
+            attempts = read_attempts(lines)
+        audit = self._auditor.audit(prefix, attempts, _AUDIT_SECONDS)
+        name = self._definition.name
+        saw(audit.problem or f"{len(audit.writes)} {name} of this scenario, {audit.writes_total} in all")
         return audit
+
+    def _started(self, name: str, prefix: str) -> LedgerStarted:
+        definition = self._definition
+        assert definition is not None
+        return LedgerStarted(
+            stamp(), name, prefix, definition.name, definition.write.per_second, definition.database is None
+        )
 
     def _begin(self, name: str, seed: int, folder: Path) -> Ledger | LedgerOmitted:
         """Return a running ledger, or why there is none."""
         if self._wanted is False:
             return LedgerOmitted(stamp(), name, "none was asked for", asked_for=False)
+        if self._definition is None:
+            reason = f"the project has no experiments/{LEDGER_DEFINITION}"
+            return LedgerOmitted(stamp(), name, reason, asked_for=bool(self._wanted))
+        ledger = Ledger(
+            LedgerOptions(self._url, self._definition, f"{seed} {name}", environment=self._environment), folder
+        )
         try:
-            mix = order_mix(self._auditor.begin())
-        except ShopMissingError:
-            return LedgerOmitted(stamp(), name, "the system has no ticket shop", asked_for=bool(self._wanted))
-        except LoadError:  # there may be a shop that is ill: its orders tell
-            mix = OrderMix(_DEFAULT_EVENT)
-        ledger = Ledger(LedgerOptions(self._url, mix, f"{seed} {name}", environment=self._environment), folder)
-        try:
+            self._begin_audit(self._definition)
             ledger.start()
         except LoadError as error:
             return LedgerOmitted(stamp(), name, error.message, asked_for=True)
         return ledger
 
+    def _begin_audit(self, definition: Definition) -> None:
+        """Note what the system keeps now.
 
-def order_mix(books: Iterable[Book]) -> OrderMix:
-    """Return what to order: mostly of the event with most tickets, some of one that sells out while it is watched."""
-    by_left = sorted((book for book in books if book.left > 0), key=lambda book: book.left)
-    if not by_left:
-        return OrderMix(_DEFAULT_EVENT)
-    few, most = by_left[0], by_left[-1]
-    is_scarce = few is not most and few.left <= _SCARCE_TICKETS_MAX
-    return OrderMix(most.event_id, few.event_id if is_scarce else 0)
+        Raises:
+            LoadError: the definition is not one of this system.
+        """
+        try:
+            self._audits(definition).begin()
+        except NotThereError:
+            raise
+        except LoadError:
+            return  # a system that does not answer: its writes tell
+
+    def _audits(self, definition: Definition) -> Auditor:
+        if self._auditor is None:
+            reader = reader_of(definition, self._url, route_of(self._url, self._environment))
+            self._auditor = Auditor(definition, reader)
+        return self._auditor
 
 
 def _end(ledger: Ledger) -> tuple[int, str]:

@@ -5,7 +5,7 @@ can be read. One that could not be measured is never a number: reading it raises
 figure of a record that cannot be trusted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -45,7 +45,10 @@ class Lasting(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """What became of the writes of the ledger: counts, each as in `flametest.model.measures.Durability`."""
+    """What became of the writes of the ledger: counts, each as in `flametest.model.measures.Durability`.
+
+    ``laws`` has what broke each of the system's own laws, by its name.
+    """
 
     acknowledged: int
     refused: int
@@ -55,15 +58,24 @@ class Writes:
     lost: int
     phantom: int
     duplicated: int
-    oversold: int
-    unbalanced: int
+    stale: int
+    laws: Mapping[str, int]
 
     @classmethod
     def of(cls, kept: Durability) -> "Writes":
         """Return the counts of what was judged."""
-        offences = (kept.lost, kept.phantom, kept.duplicated, kept.oversold, kept.unbalanced)
-        done = (kept.acknowledged, kept.refused, kept.failed, kept.unknown, kept.kept)
-        return cls(*done, *(one.count for one in offences))
+        return cls(
+            acknowledged=kept.acknowledged,
+            refused=kept.refused,
+            failed=kept.failed,
+            unknown=kept.unknown,
+            kept=kept.kept,
+            lost=kept.lost.count,
+            phantom=kept.phantom.count,
+            duplicated=kept.duplicated.count,
+            stale=kept.stale.count,
+            laws={law.name: law.offences.count for law in kept.laws},
+        )
 
 
 class Felt:
@@ -174,7 +186,7 @@ class Felt:
         """What became of the ledger's writes.
 
         Raises:
-            FeltError: the system has no shop, so no ledger was kept.
+            FeltError: no ledger was kept.
             InconclusiveError: they could not be judged.
         """
         kept = self._believed().durability

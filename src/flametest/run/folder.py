@@ -4,6 +4,7 @@
     history.jsonl       every event, append-only
     samples.csv.gz      every request; the first column is the scenario
     limits.toml         the limits at the time of the run
+    ledger.toml         the ledger of writes at the time of the run, where one was kept
     selftest.json       what the self-test before the run found
     scenarios/NAME/     journal and logs of one scenario, its load generator's account of itself, its ledger of writes
                         and what was read back of them; while it runs also its raw history and samples; with several
@@ -19,17 +20,18 @@ import gzip
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from flametest.load.ledger import LEDGER_FILE
+from flametest.ledger import LEDGER_FILE, LOOKS_FILE
 from flametest.measure.compare import MARGIN_RATIO
 from flametest.measure.durability import WriteRecord
-from flametest.measure.ledger import LedgerError, read_attempts
+from flametest.measure.ledger import LedgerError, read_attempts, read_looks
 from flametest.measure.recorded import RecordedSamples, read_scenario_samples
 from flametest.model.events import Event, Stamp
 from flametest.model.history import History, HistoryError, decode, encode
@@ -39,6 +41,9 @@ from flametest.model.writes import Audit
 from flametest.run.project import ProjectError
 
 __all__ = ["RAW_HISTORY", "RAW_SAMPLES", "RunFolder", "RunInputs", "append_event", "read_result", "stamp"]
+
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,20 +237,15 @@ class RunFolder:
             ProjectError: one of them cannot be read.
         """
         folder = self.scenario(name)
-        try:
-            with (folder / LEDGER_FILE).open(newline="") as lines:
-                attempts = read_attempts(lines)
-        except FileNotFoundError:
-            attempts = ()
-        except LedgerError as error:
-            raise ProjectError(f"{folder / LEDGER_FILE}: {error.message}", error.remedy) from error
+        attempts = _ledger_rows(folder / LEDGER_FILE, read_attempts)
+        looks = _ledger_rows(folder / LOOKS_FILE, read_looks)
         try:
             audit = _AUDIT.validate_json((folder / _AUDIT_FILE).read_bytes())
         except FileNotFoundError:
             audit = None
         except ValidationError as error:
             raise ProjectError(f"{folder / _AUDIT_FILE} was not written by this version") from error
-        return WriteRecord(attempts, audit)
+        return WriteRecord(attempts, audit, looks)
 
     def write_result(self, result: Result) -> None:
         """Write result.json."""
@@ -294,6 +294,21 @@ def append_event(path: Path, event: Event) -> None:
         raise ProjectError(f"{path} cannot be written: {error.strerror}", _ROOM) from error
     if written < len(line):
         raise ProjectError(f"{path} cannot be written: there is no more room", _ROOM)
+
+
+def _ledger_rows(path: Path, read: Callable[[Iterable[str]], tuple[Row, ...]]) -> tuple[Row, ...]:
+    """Return the rows of a ledger's file; none where there is none.
+
+    Raises:
+        ProjectError: it cannot be read.
+    """
+    try:
+        with path.open(newline="") as lines:
+            return read(lines)
+    except FileNotFoundError:
+        return ()
+    except LedgerError as error:
+        raise ProjectError(f"{path}: {error.message}", error.remedy) from error
 
 
 def _renamed(line: str, name: str) -> str:

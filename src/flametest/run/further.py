@@ -21,6 +21,7 @@ from flametest.manifests import Reading
 from flametest.model.errors import FlametestError
 from flametest.model.selftest import SelfTest
 from flametest.model.verdict import Verdict
+from flametest.run.bookkeeper import LedgerWish
 from flametest.run.deploy import deploy
 from flametest.run.folder import RunFolder
 from flametest.run.halting import Halt, side_by_side
@@ -46,7 +47,7 @@ class Further:
     """The clusters of further systems by the names of their sandboxes, none started; and whose writes are kept."""
 
     clusters: Mapping[str, Cluster]
-    ledger: bool | None
+    wish: LedgerWish
 
 
 @contextmanager
@@ -82,7 +83,7 @@ def _deployed_where_possible(exits: ExitStack, recording: Recording, further: Fu
     wanted = {name: Wanted(cluster, reading) for name, cluster in further.clusters.items()}
     title = f"{count} further sandbox{'' if count == 1 else 'es'}"
     try:
-        return exits.enter_context(deployed_at_once(wanted, title, recording.progress, further.ledger))
+        return exits.enter_context(deployed_at_once(wanted, title, recording.progress, further.wish))
     except FlametestError as error:
         _fall_back(recording, count + 1, f"a further sandbox did not come up: {error.message}")
         return ()
@@ -98,7 +99,7 @@ class Wanted:
 
 @contextmanager
 def deployed_at_once(
-    wanted: Mapping[str, Wanted], title: str, progress: Progress, ledger: bool | None
+    wanted: Mapping[str, Wanted], title: str, progress: Progress, wish: LedgerWish
 ) -> Iterator[list[System]]:
     """Deploy systems at the same time, and end them on every way out, also when this process is killed.
 
@@ -106,7 +107,7 @@ def deployed_at_once(
         wanted: by the names of their sandboxes.
         title: what they are called together.
         progress: where it is told.
-        ledger: whose writes are kept; see `Bookkeeper`.
+        wish: the ledger that is kept of each.
 
     Raises:
         FlametestError: one does not come up; none is left.
@@ -118,7 +119,7 @@ def deployed_at_once(
             step.saw(", ".join(access.url for access in found))
         with ExitStack() as exits:
             yield [
-                System.of(one.cluster, access, exits.enter_context(connect(access.kubeconfig, access.context)), ledger)
+                System.of(one.cluster, access, exits.enter_context(connect(access.kubeconfig, access.context)), wish)
                 for one, access in zip(wanted.values(), found, strict=True)
             ]
     finally:

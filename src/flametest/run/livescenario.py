@@ -34,7 +34,7 @@ from flametest.model.errors import FlametestError
 from flametest.model.events import Phase, RunEnded, RunStarted
 from flametest.model.selftest import SelfTest
 from flametest.run.analyse import analyse
-from flametest.run.bookkeeper import Bookkeeper
+from flametest.run.bookkeeper import Bookkeeper, LedgerWish
 from flametest.run.experiment import RECORDER_MODULE
 from flametest.run.felt import Felt, FeltError
 from flametest.run.folder import RunFolder, RunInputs, stamp
@@ -103,7 +103,7 @@ class FaultOptions:
         baseline_seconds: how long the system is watched before the fault.
         settle_seconds: how long it is watched after a lasting fault was healed; None for as long as it takes to tell
             that it is steady again.
-        ledger: True asks for a ledger of writes, False for none; None keeps one where there is a shop.
+        ledger: True asks for a ledger of writes, False for none; None keeps one where ledger.toml defines one.
     """
 
     workload: str
@@ -165,10 +165,13 @@ class LiveScenario:
                     "name all faults in one system.fault(...), or end the outer block first",
                 )
             (self._own / f"{self._described.name}.json").write_text(_document(self._described, options.workload))
-            access = self._ground.access
-            self._bookkeeper = Bookkeeper(access.url, options.ledger, access.environment(os.environ))
+            self._bookkeeper = self._bookkeeper_of(options)
             with self._bookkeeper.writing(self._described.name, self._described.seed, self._own):
                 yield from self._recorded(faults, options)
+
+    def _bookkeeper_of(self, options: FaultOptions) -> Bookkeeper:
+        access, wish = self._ground.access, LedgerWish.of(self._ground.project, options.ledger)
+        return Bookkeeper(access.url, wish, access.environment(os.environ))
 
     def _recorded(self, faults: Sequence[Fault | None], options: FaultOptions) -> Iterator[Felt]:
         ground = self._ground

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from flametest.ledger import LEDGER_DEFINITION
 from flametest.manifests import BuildContext, Reading, build_kustomization, find_contexts, images_of, read_manifests
 from flametest.model.errors import FlametestError
 from flametest.model.limits import LIMITS_FILE
@@ -77,6 +78,11 @@ class Project:
     def limits_file(self) -> Path:
         """Return the file of limits, scenario by scenario."""
         return self.experiments / LIMITS_FILE
+
+    @property
+    def ledger_file(self) -> Path:
+        """Return the file that says which requests write; there may be none."""
+        return self.experiments / LEDGER_DEFINITION
 
     @property
     def locustfile(self) -> Path:

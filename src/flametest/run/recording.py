@@ -15,7 +15,7 @@ from flametest.clusters import Access, Cluster
 from flametest.faults.undo import state_home
 from flametest.kube import KubeClient, KubeError
 from flametest.model.events import ExperimentStopped, Noted, RunEnded, RunStarted
-from flametest.run.bookkeeper import Bookkeeper
+from flametest.run.bookkeeper import Bookkeeper, LedgerWish
 from flametest.run.experiment import Experiment
 from flametest.run.folder import RunFolder, stamp
 from flametest.run.halting import Halt, side_by_side
@@ -40,9 +40,9 @@ class System:
     bookkeeper: Bookkeeper
 
     @classmethod
-    def of(cls, cluster: Cluster, access: Access, client: KubeClient, ledger: bool | None) -> "System":
-        """Return a system whose ledgers are kept as ``ledger`` says; see `Bookkeeper`."""
-        return cls(cluster, access, client, Bookkeeper(access.url, ledger, access.environment(os.environ)))
+    def of(cls, cluster: Cluster, access: Access, client: KubeClient, wish: LedgerWish) -> "System":
+        """Return a system whose ledgers are kept as was wished."""
+        return cls(cluster, access, client, Bookkeeper(access.url, wish, access.environment(os.environ)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ def _told(repeat: Repeat, trials: int) -> str:
 
 def _read_back(recording: Recording, system: System, repeat: Repeat) -> None:
     """Read back what was written, once the system is whole; if it does not get whole, the audit tells what it finds."""
-    with recording.progress.step(f"after {repeat.key}: read its orders back") as step:
+    with recording.progress.step(f"after {repeat.key}: read its writes back") as step:
         with suppress(KubeError):
             system.client.wait_ready(system.access.namespace, timeout_seconds=WHOLE_SECONDS, saw=step.saw)
         recording.folder.write_audit(repeat.key, system.bookkeeper.read_back(step.saw))

@@ -21,11 +21,12 @@ from flametest.clusters.beside import beside
 from flametest.faults.undo import state_home
 from flametest.kube import KubeError, connect
 from flametest.measure.objectives import Objectives
-from flametest.model.limits import LIMITS_FILE, parse_override
+from flametest.model.limits import parse_override
 from flametest.model.plurals import counted
 from flametest.model.result import Result
 from flametest.model.selftest import SelfTest
 from flametest.run.analyse import analyse
+from flametest.run.bookkeeper import Bookkeeper, LedgerWish
 from flametest.run.choice import choose
 from flametest.run.deploy import DeployOptions, deployed
 from flametest.run.experiment import Experiment, load_experiment, read_limits, refuse_equal_names
@@ -59,7 +60,7 @@ class RunOptions:
         out: the run's folder; None for one named by date and time in reports/.
         limits: overrides as ``[SCENARIO:]CRITERION=NUMBER``.
         load: how much load is offered.
-        ledger: True asks for a ledger of writes, False for none; None keeps one where the system has a shop.
+        ledger: True asks for a ledger of writes, False for none; None keeps one where ledger.toml defines one.
         seed: of every random choice; None to draw one.
         trials: how often each scenario is repeated.
         baseline: folder of a run to compare with; None for none.
@@ -110,7 +111,8 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
     """
     progress = RememberingProgress(progress)
     experiments = _experiments(options, project, progress)
-    further = _further(options, cluster, len(experiments))
+    wish = LedgerWish.of(project, options.ledger)
+    further = _further(options, cluster, len(experiments), wish)
     path = (options.out or project.reports / time.strftime("%Y-%m-%dT%H-%M-%S")).absolute()
     RunFolder.check(path)
     with (
@@ -118,12 +120,12 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
         _deployed(options, project, cluster, progress, experiments) as access,
         connect(access.kubeconfig, access.context) as client,
     ):
-        stage = _Stage(options, project, progress, System.of(cluster, access, client, options.ledger))
+        stage = _Stage(options, project, progress, System.of(cluster, access, client, wish))
         ask_entries(access, experiments)
         _warn_of_few_requests(options.load, progress)
         _rehearse(stage, experiments)
         folder = RunFolder.create(path, _inputs(stage, experiments))
-        _keep_limits(project, folder)
+        _keep_promises(project, folder)
         recording = Recording(folder, project, options.load, progress, Halt())
         with side_by_side_where_fit(recording, stage.system, further, options.self_test) as systems:
             record(recording, systems, experiments)
@@ -179,10 +181,11 @@ def rehearse(
         connect(access.kubeconfig, access.context) as client,
     ):
         ask_entries(access, experiments)
+        _try_ledger(options, project, access, progress)
         return aim_all(client, access, experiments)
 
 
-def _further(options: RunOptions, cluster: Cluster, experiments: int) -> Further:
+def _further(options: RunOptions, cluster: Cluster, experiments: int, wish: LedgerWish) -> Further:
     """Return the further systems that are wanted; nothing is started.
 
     Raises:
@@ -199,7 +202,20 @@ def _further(options: RunOptions, cluster: Cluster, experiments: int) -> Further
         )
     names = [f"run-{os.getpid()}-{number}" for number in range(2, count + 2)]
     clusters = beside(cluster, names) if options.parallel > 1 else ()
-    return Further(dict(zip(names, clusters, strict=True)), options.ledger)
+    return Further(dict(zip(names, clusters, strict=True)), wish)
+
+
+def _try_ledger(options: RunOptions, project: Project, access: Access, progress: Progress) -> None:
+    """Read back once what the ledger would read back, and write nothing.
+
+    Raises:
+        FlametestError: the definition is wrong, or not one of this system.
+    """
+    wish = LedgerWish.of(project, options.ledger)
+    if wish.definition is None:
+        return
+    with progress.step(f"read back the ledger of {wish.definition.name}") as step:
+        step.saw(Bookkeeper(access.url, wish, access.environment(os.environ)).try_reading())
 
 
 def _deployed(
@@ -279,7 +295,8 @@ def _inputs(stage: _Stage, experiments: list[Experiment]) -> RunInputs:
     )
 
 
-def _keep_limits(project: Project, folder: RunFolder) -> None:
-    """Keep the limits by which this run is judged: an analysis years later must not use others."""
-    if project.limits_file.exists():
-        (folder.path / LIMITS_FILE).write_bytes(project.limits_file.read_bytes())
+def _keep_promises(project: Project, folder: RunFolder) -> None:
+    """Keep the limits by which this run is judged, and its ledger: an analysis years later must not use others."""
+    for file in (project.limits_file, project.ledger_file):
+        if file.exists():
+            (folder.path / file.name).write_bytes(file.read_bytes())

@@ -23,7 +23,7 @@ from flametest.model.search import DoseTold, TrialTold
 from flametest.model.selftest import SelfTest
 from flametest.model.verdict import Limit
 from flametest.run.analyse import measured
-from flametest.run.bookkeeper import Bookkeeper
+from flametest.run.bookkeeper import Bookkeeper, LedgerWish
 from flametest.run.chaostoolkit import run_chaos
 from flametest.run.experiment import Experiment, load_experiment
 from flametest.run.folder import RunFolder, RunInputs, stamp
@@ -143,7 +143,8 @@ class Bench:
             RUNNER_VARIABLE: str(own_name()),
         }
         writes = any(one.criterion == _WRITES for one in self._terms.promise)
-        keeper = Bookkeeper(access.url, writes, access.environment(os.environ))
+        wish = LedgerWish.of(self._session.options.project, writes)
+        keeper = Bookkeeper(access.url, wish, access.environment(os.environ))
         with keeper.writing(experiment.name, self._terms.seed + number, own) if writes else nullcontext():
             outcome = run_chaos(experiment.path, own / "journal.json", environment, saw, self._halt)
         if outcome.reason:

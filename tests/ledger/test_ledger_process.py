@@ -12,15 +12,18 @@ from typing import Any
 
 import pytest
 
-from flametest.load import Ledger, LedgerOptions, LoadError, OrderMix
+from flametest.ledger import Ledger, LedgerOptions
+from flametest.load import LoadError
 from flametest.measure.ledger import read_attempts
 from flametest.model.writes import Attempt, WriteOutcome
+from tests.ledger.conftest import SHOP, ledger_of_the_shop
 from tests.load.recording_process import process_recording
 
 
 def ledger_of(url: str, folder: Path, orders_per_second: float = 50.0, repeat_share: float = 0.0) -> Ledger:
     """Return a ledger that has not begun."""
-    return Ledger(LedgerOptions(url, OrderMix(1, repeat_share=repeat_share), "7", orders_per_second), folder)
+    definition = ledger_of_the_shop(repeat=repeat_share, per_second=orders_per_second)
+    return Ledger(LedgerOptions(url, definition, "7"), folder)
 
 
 def noted(folder: Path) -> tuple[Attempt, ...]:
@@ -33,7 +36,7 @@ def noted(folder: Path) -> tuple[Attempt, ...]:
 
 def process_of(folder: Path) -> int | None:
     """Return the pid of the ledger that writes into ``folder``."""
-    return process_recording("flametest.load.ledger_main", folder / "ledger.csv")
+    return process_recording("flametest.ledger.main", folder / "ledger.csv")
 
 
 def test_every_order_has_a_key_of_its_own_and_is_noted_before_it_is_sent(
@@ -50,7 +53,7 @@ def test_every_order_has_a_key_of_its_own_and_is_noted_before_it_is_sent(
         summary = ledger.stop()
     attempts = noted(tmp_path)
     assert set(target.requests) == {"POST /shop/api/orders"}
-    assert summary.orders == len({one.key for one in attempts}) == len(attempts)
+    assert summary.writes == len({one.key for one in attempts}) == len(attempts)
     assert all(one.key.startswith(ledger.prefix) for one in attempts)
     assert all(one.done_ns >= one.sent_ns for one in attempts)
 
@@ -58,7 +61,7 @@ def test_every_order_has_a_key_of_its_own_and_is_noted_before_it_is_sent(
 @pytest.mark.parametrize(
     ("mode", "known"),
     [
-        ("ok", (WriteOutcome.ACKNOWLEDGED, "no order id")),
+        ("ok", (WriteOutcome.ACKNOWLEDGED, "no id")),
         ("503", (WriteOutcome.UNKNOWN, "status")),
         ("reset", (WriteOutcome.UNKNOWN, "reset")),
         ("refused", (WriteOutcome.FAILED, "refused")),
@@ -115,10 +118,12 @@ def test_a_ledger_that_was_killed_is_noticed_and_its_rows_are_kept(
 
 def test_a_ledger_ends_with_whoever_started_it(target: Any, tmp_path: Path, wait_until: Callable[..., None]) -> None:
     program = (
-        "import os, pathlib, sys; from flametest.load import Ledger, LedgerOptions, OrderMix; "
-        "Ledger(LedgerOptions(sys.argv[1], OrderMix(1), '7'), pathlib.Path(sys.argv[2])).start(); os._exit(0)"
+        "import os, pathlib, sys; from flametest.ledger import Ledger, LedgerOptions, read_definition; "
+        "definition = read_definition(pathlib.Path(sys.argv[3])); "
+        "Ledger(LedgerOptions(sys.argv[1], definition, '7'), pathlib.Path(sys.argv[2])).start(); os._exit(0)"
     )
-    subprocess.run([sys.executable, "-c", program, target.url, str(tmp_path)], check=True, timeout=30)
+    arguments = [sys.executable, "-c", program, target.url, str(tmp_path), str(SHOP)]
+    subprocess.run(arguments, check=True, timeout=30)
     wait_until(lambda: process_of(tmp_path) is None)
 
 

@@ -1,13 +1,15 @@
-"""Whether a system has a ticket shop at all: many systems answer to every path, and none of them is one."""
+"""Whether a system has what a ledger reads at all: many systems answer to every path."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from flametest.load.audit import Auditor, ShopMissingError
+from flametest.ledger import Auditor, Definition, NotThereError, reader_of
 from flametest.load.errors import LoadError
+from flametest.model.routes import Route
 
 Serve = Callable[[int, bytes], str]
 
@@ -42,27 +44,34 @@ def serve() -> Iterator[Serve]:
     server.server_close()
 
 
+def auditor_of(definition: Definition, url: str) -> Auditor:
+    """Return an auditor that has read nothing yet."""
+    return Auditor(definition, reader_of(definition, url, Route()))
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [(200, b"<html>every path</html>"), (200, b'{"tea": 3}'), (200, b"[]"), (404, b""), (401, b"log in"), (302, b"")],
 )
-def test_what_answers_otherwise_to_the_route_of_the_books_is_no_shop(serve: Serve, status: int, body: bytes) -> None:
-    with pytest.raises(ShopMissingError):
-        Auditor(serve(status, body)).begin()
+def test_what_answers_otherwise_to_the_route_of_the_books_is_no_shop(
+    serve: Serve, shop: Definition, status: int, body: bytes
+) -> None:
+    with pytest.raises(NotThereError):
+        auditor_of(shop, serve(status, body)).begin()
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
-def test_what_is_ill_may_be_a_shop(serve: Serve, status: int) -> None:
+def test_what_is_ill_may_be_a_shop(serve: Serve, shop: Definition, status: int) -> None:
     with pytest.raises(LoadError) as raised:
-        Auditor(serve(status, b"")).begin()
-    assert not isinstance(raised.value, ShopMissingError)
+        auditor_of(shop, serve(status, b"")).begin()
+    assert not isinstance(raised.value, NotThereError)
 
 
-def test_a_shop_that_was_there_is_not_missing_but_wrong(serve: Serve) -> None:
-    page = b'{"books": [], "orders": [], "next_after": null}'
-    auditor = Auditor(serve(200, page))
+def test_what_was_there_and_answers_otherwise_now_is_told(serve: Serve, shop: Definition) -> None:
+    book = {"event_id": 1, "name": "", "initial": 1, "left": 1, "sold": 0}
+    page = json.dumps({"books": [book], "orders": [], "next_after": None})
+    auditor = auditor_of(shop, serve(200, page.encode()))
     auditor.begin()
     serve(200, b"maintenance")
-    with pytest.raises(LoadError, match="expected JSON") as raised:
+    with pytest.raises(LoadError, match="expected JSON"):
         auditor.begin()
-    assert not isinstance(raised.value, ShopMissingError)

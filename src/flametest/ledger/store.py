@@ -1,0 +1,59 @@
+"""How a ledger reaches what it writes to: by requests (`httpstore`) or by statements (`sqlstore`)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from flametest.ledger.outcomes import Written
+from flametest.load.errors import LoadError
+from flametest.model.writes import LookOutcome, StoredWrite
+
+__all__ = ["LedgerReader", "LedgerWriter", "Looked", "NotThereError"]
+
+
+class NotThereError(LoadError):
+    """The system under test has nothing that the ledger could read: its entry does not know the route, or the table."""
+
+
+class Looked(NamedTuple):
+    """What a read of one write has shown: the outcome, the HTTP status (0 without), what went wrong."""
+
+    outcome: LookOutcome
+    status: int
+    error: str
+
+
+class LedgerWriter(Protocol):
+    """Writes, and looks for single writes, while the ledger runs. Several requests may be under way at once."""
+
+    async def write(self, values: Mapping[str, object]) -> Written:
+        """Send one write and return what became of it, within the definition's timeout."""
+
+    async def look(self, values: Mapping[str, object]) -> Looked:
+        """Look for one write that was acknowledged."""
+
+    async def close(self) -> None:
+        """Close what is kept open."""
+
+
+class LedgerReader(Protocol):
+    """Reads back what was kept. Every method raises LoadError where the system does not answer."""
+
+    def writes(self) -> Sequence[StoredWrite]:
+        """Return every write that the system keeps.
+
+        Raises:
+            NotThereError: the system knows no such list.
+        """
+
+    def counts(self, number: int) -> Sequence[Mapping[str, Any]]:
+        """Return what the definition's count of that number consists of: the fields of each item.
+
+        Raises:
+            NotThereError: the system knows no such count.
+        """
+
+    def look(self, values: Mapping[str, object]) -> LookOutcome:
+        """Return whether the system keeps one write."""
+
+    def close(self) -> None:
+        """Close what is kept open."""

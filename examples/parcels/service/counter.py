@@ -12,10 +12,11 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
-from ledger import Ledger
 from psycopg import Error as PostgresError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+
+from ledger import Ledger
 
 __all__ = ["app"]
 

@@ -9,10 +9,11 @@ import os
 import signal
 import sys
 
-from ledger import Ledger
 from psycopg import Error as PostgresError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+
+from ledger import Ledger
 
 QUEUE, TAKEN = "parcels", "parcels:taken"
 QUEUE_SECONDS = 1  # after so long without a parcel it looks whether it is to end

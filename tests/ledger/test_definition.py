@@ -69,7 +69,7 @@ def test_a_project_without_the_file_has_no_ledger(tmp_path: Path) -> None:
         (VOTES, "POST /quotes", "POST quotes", "write.request: expected a method and a path"),
         (VOTES, "GET /quotes/{quote}", "POST /quotes", "count.0.request: what is read back is asked for by GET"),
         (VOTES, "/{quote}/votes", "/{quotes}/votes", "write: {quotes} has no value; there are key, number, quote, run"),
-        (VOTES, "accepted", "acepted", "write.acepted is no entry of a ledger"),
+        (VOTES, "accepted", "akzepted", "write.akzepted is no entry of a ledger"),
         (VOTES, "accepted = [202]", "accepted = []", "write.accepted: List should have at least 1 item"),
         (VOTES, "accepted = [202]", "accepted = ['202']", "write.accepted.0: Input should be a valid integer"),
         (VOTES, "accepted = [202]", "repeat = 0.1", "write.repeat: a write without {key} that is sent twice is two"),

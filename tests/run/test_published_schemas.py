@@ -34,5 +34,5 @@ def test_the_ledger_of_the_shop_keeps_its_schema_and_a_mistake_does_not() -> Non
     ledger = tomllib.loads((REPOSITORY / "experiments" / "ledger.toml").read_text())
     schema = json.loads(LEDGER.read_text())
     jsonschema.validate(ledger, schema)
-    with pytest.raises(jsonschema.ValidationError, match="acepted"):
-        jsonschema.validate(ledger | {"write": {"acepted": [200]}}, schema)
+    with pytest.raises(jsonschema.ValidationError, match="akzepted"):
+        jsonschema.validate(ledger | {"write": {"akzepted": [200]}}, schema)

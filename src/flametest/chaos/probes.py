@@ -121,9 +121,10 @@ def _keeps(figure: Figure, limit: Limit, injected: bool) -> bool:
         held = limit.bound is Bound.AT_MOST and limit.holds(figure.above)
         (logger.warning if held else logger.error)(f"{told}, found more than {figure.above:.4g}: {figure.note}")
         return held
-    if not injected:  # nothing speaks against it yet
-        logger.debug(f"{told}, not known yet: {figure.note}")
-        return limit.criterion in _KNOWN_LATE
+    if not injected:
+        is_late = limit.criterion in _KNOWN_LATE
+        (logger.debug if is_late else logger.error)(f"{told}, not known: {figure.note}")
+        return is_late
     raise RecorderError(
         f"{limit.criterion} could not be measured: {figure.note}; the limit is {limit.bound} {limit.value:g}",
         "see the record's history",

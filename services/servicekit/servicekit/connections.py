@@ -3,9 +3,13 @@
 psycopg's own pool lets its clients wait out their time limit while it reconnects with growing pauses in the
 background. Here a client that finds no connection makes one itself: it learns of a refusal in a millisecond, and the
 first request after PostgreSQL came back succeeds.
+
+Where making one takes longer than a client may wait, as in a new pod on a busy node, it goes on without him, and the
+next client waits for it. Were it begun again and again, a pool that is empty would stay empty.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,6 +17,8 @@ from psycopg import AsyncConnection
 from psycopg import Error as PostgresError
 
 __all__ = ["ConnectionPool"]
+
+_BEGUN_SECONDS_MAX = 2.0
 
 
 class ConnectionPool:
@@ -22,6 +28,7 @@ class ConnectionPool:
         self._conninfo = conninfo
         self._slots = asyncio.Semaphore(size_max)
         self._idle: list[AsyncConnection] = []
+        self._begun: list[tuple[float, asyncio.Task[AsyncConnection]]] = []  # whose clients have given up
         self._closed = False
 
     @asynccontextmanager
@@ -52,6 +59,8 @@ class ConnectionPool:
     async def close(self) -> None:
         """Close the idle connections now and the others when they come back."""
         self._closed = True
+        for _, task in self._begun:
+            task.cancel()
         while self._idle:
             await self._idle.pop().close()
 
@@ -71,5 +80,32 @@ class ConnectionPool:
         return None
 
     async def _connect(self) -> AsyncConnection:
+        """Return a connection that somebody has begun and not waited for, or make one."""
+        begun_at, task = self._taken_over() or (time.monotonic(), asyncio.create_task(self._open(), name="connecting"))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                self._begun.append((begun_at, task))
+                task.add_done_callback(_retrieved)
+            raise
+
+    def _taken_over(self) -> tuple[float, "asyncio.Task[AsyncConnection]"] | None:
+        while self._begun:
+            begun_at, task = self._begun.pop()
+            if task.done() and not task.cancelled() and task.exception() is None:
+                return begun_at, task
+            if not task.done() and time.monotonic() - begun_at < _BEGUN_SECONDS_MAX:
+                return begun_at, task
+            task.cancel()  # a server that has been away takes no notice of who knocked before
+        return None
+
+    async def _open(self) -> AsyncConnection:
         # Else it is the server's, and of one that was initialised as SQL_ASCII psycopg returns text as bytes.
         return await AsyncConnection.connect(self._conninfo, autocommit=True, client_encoding="utf8")
+
+
+def _retrieved(task: "asyncio.Task[AsyncConnection]") -> None:
+    """Take note of how it ended, so that nobody complains of an error that nobody waits for."""
+    if not task.cancelled():
+        task.exception()

@@ -265,6 +265,13 @@ def test_whoever_may_connect_to_the_pods_may_connect_to_the_proxy_and_nobody_els
     }
 
 
+def test_a_policy_may_name_a_port_as_the_pods_do_and_the_service_does_not() -> None:
+    by_number = service(ports=[{"port": 80, "targetPort": 8080}])
+    rules = [{"ports": [{"port": "http"}]}, {"ports": [{"port": "other"}]}]
+    own, _ = FRONT.policies(by_number, routes_of(by_number, behind()), [policy("logic", ingress=rules)])
+    assert own["spec"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": 10080}]}]
+
+
 def test_pods_that_nothing_isolates_stay_open_and_the_switch_of_the_proxy_is_shut_all_the_same() -> None:
     (own,) = FRONT.policies(service(), routes_of(service(), behind()), [])
     assert own["spec"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": 10080}]}]

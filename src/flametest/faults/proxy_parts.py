@@ -6,7 +6,7 @@ reaches the pods that it stands in for. The image is a stock Python's; see `flam
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any
 
@@ -38,6 +38,7 @@ class Route:
         target: the port of the pods, by name or number.
         number: the port of the pods, by number.
         protocol: what the proxy takes it for: ``tcp``, ``http``, or ``pass`` where nothing is done to it.
+        names: what the pods call that port; policies may name it so, also where the Service does not.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Route:
     target: int | str
     number: int
     protocol: str = "http"
+    names: frozenset[str] = field(default=frozenset(), compare=False)
 
     def disturbed(self, port: int | str) -> bool:
         """Return whether this is the port, by number or name, to which something is done; 0 is every port."""
@@ -56,7 +58,7 @@ class Route:
         wanted = rule.get("port")
         if rule.get("protocol", "TCP") != "TCP":
             return False
-        if wanted is None or wanted in (self.target, self.number):
+        if wanted is None or wanted in (self.target, self.number, *self.names):
             return True
         return isinstance(wanted, int) and wanted <= self.number <= int(rule.get("endPort", wanted))
 
@@ -139,7 +141,8 @@ def routes_of(service: Object, pod: Object, port: int | str = 0, protocol: str =
                 f"Service {name} is headless and leads to port {ADMIN_PORT}, which the proxy has for itself",
                 "name a Service with an address of its own",
             )
-        route = Route(one.get("name", ""), int(one["port"]), listen, target, number)
+        names = frozenset(str(name) for name, there in named.items() if name and there == number)
+        route = Route(one.get("name", ""), int(one["port"]), listen, target, number, names=names)
         found.append(replace(route, protocol=protocol if route.disturbed(port) else "pass"))
     if all(route.protocol == "pass" for route in found):
         told = ", ".join(f"{route.port}{f' ({route.name})' if route.name else ''}" for route in found)

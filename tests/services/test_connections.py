@@ -60,7 +60,7 @@ class Made:
 @pytest.fixture
 def connecting(monkeypatch: pytest.MonkeyPatch) -> Connecting:
     found = Connecting()
-    monkeypatch.setattr(connections.AsyncConnection, "connect", found.connect)
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", found.connect)
     return found
 
 

@@ -24,6 +24,9 @@ data:
       }}
       server {{
         listen 8080;
+        # A connection for each request: one that is kept outlives the Service that it was made by.
+        proxy_http_version 1.1;
+        proxy_set_header Connection close;
         proxy_connect_timeout 200ms;
         proxy_read_timeout {read_timeout_ms}ms;
         proxy_next_upstream error timeout;

@@ -13,56 +13,19 @@ import click
 from flametest import __version__
 from flametest.cli.ending import guarded
 from flametest.cli.ratetype import RateType
+from flametest.cli.runoptions import (
+    EXPERIMENTS,
+    HELPER_IMAGE_OPTION,
+    MARGIN,
+    PATH,
+    SKIP,
+    SUITE,
+    RunCommand,
+    run_options,
+)
 from flametest.cli.where import Where, at_cluster, building_images, in_sandbox, making_minikube
-from flametest.model.helperimage import HELPER_IMAGE
 
 __all__ = ["main"]
-
-
-class _Path(click.Path):
-    """A path that can be written into reports."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path; one with bytes that are no text is refused."""
-        try:
-            str(value).encode()
-        except UnicodeEncodeError:
-            self.fail(f"{str(value)!a} is no text in UTF-8, as names in reports have to be", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-_PATH = _Path(path_type=Path)
-
-_SUITE = click.option("--suite", default="core", show_default=True, help="Suite of experiments/suites.toml.")
-
-_EXPERIMENTS = click.option(
-    "--experiment",
-    "experiments",
-    multiple=True,
-    type=_PATH,
-    metavar="FILE",
-    help="Run this experiment instead of a suite; may be repeated.",
-)
-
-_SKIP = click.option(
-    "--skip", multiple=True, metavar="NAME", help="Leave this experiment of the suite out; may be repeated."
-)
-
-_HELPER_IMAGE = click.option(
-    "--helper-image",
-    default="",
-    metavar="IMAGE",
-    help=f"Image of the pods that faults deploy beside the system; any with python3 of 3.11 or newer [{HELPER_IMAGE}].",
-)
-_MARGIN = click.option(
-    "--margin",
-    "margin_ratio",
-    default=0.1,
-    show_default=True,
-    type=click.FloatRange(0, 10),
-    metavar="SHARE",
-    help="How much worse than the baseline is no regression yet, as a share of its median.",
-)
 
 
 def _span(_context: click.Context, _option: click.Parameter, text: str) -> float:
@@ -109,87 +72,11 @@ def main() -> None:
     """
 
 
-@main.command()
+@main.command(cls=RunCommand)
 @at_cluster
 @making_minikube
 @building_images
-@_SUITE
-@_EXPERIMENTS
-@_SKIP
-@click.option("--out", type=_PATH, metavar="DIR", help="Folder of the run [reports/DATE-TIME].")
-@click.option(
-    "--limit",
-    "limits",
-    multiple=True,
-    metavar="[SCENARIO:]CRITERION=NUMBER",
-    help="Judge by another limit than the experiment's; may be repeated.",
-)
-@click.option(
-    "--abort-when",
-    multiple=True,
-    metavar="FIGURE=NUMBER",
-    help="Heal at once, and stop the scenario, when users suffer more than this while a fault lasts: availability, "
-    "error_rate, outage_seconds; may be repeated.",
-)
-@click.option("--users", default=20, show_default=True, type=click.IntRange(1, 1000), help="Users of the load.")
-@click.option(
-    "--rate",
-    type=RateType(),
-    metavar="NUMBER|reached",
-    help="Requests a second of each user; reached: whatever the load test reaches before the fault, which is then what "
-    "it has to keep [5; reached where the load test never asks for FLAMETEST_RATE_PER_USER].",
-)
-@click.option(
-    "--load-test",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Any Locust file [loadtests/locustfile.py].",
-)
-@click.option(
-    "--load-options", default="", metavar="TEXT", help='Further options of Locust, such as "--tags checkout".'
-)
-@click.option(
-    "--load-workers",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 50),
-    metavar="N",
-    help="Pods of the cluster that send the load; 0 for one process on this machine.",
-)
-@click.option("--load-url", default="", metavar="URL", help="The entry as these pods have it [its Service].")
-@click.option(
-    "--ledger/--no-ledger",
-    default=None,
-    help="Keep a ledger of writes, and fail to judge without one; or keep none [as experiments/ledger.toml says].",
-)
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of random choices [drawn and printed].")
-@click.option(
-    "--trials",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1, 1000),
-    help="Repeat each scenario so often, each time in a random phase; the worst trial decides.",
-)
-@click.option(
-    "--parallel",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1, 16),
-    metavar="N",
-    help="Run so many scenarios at the same time, each in a sandbox of its own; one after the other where the machine "
-    "cannot carry them.",
-)
-@click.option(
-    "--baseline",
-    type=_PATH,
-    metavar="DIR",
-    help="Compare with an earlier run; a regression beyond the margin exits with 1.",
-)
-@_MARGIN
-@_HELPER_IMAGE
-@click.option("--keep", is_flag=True, help="Leave the system running afterwards.")
-@click.option("--no-deploy", is_flag=True, help="Test what is there already; apply nothing, end nothing.")
-@click.option("--dry-run", is_flag=True, help="Deploy, show what every fault would hit, and inject nothing.")
+@run_options
 def run(where: Where, **options: Any) -> int:
     """Deploy, load, inject, measure, report."""
     from flametest.cli.commands import run_suite  # noqa: PLC0415
@@ -213,9 +100,9 @@ def run(where: Where, **options: Any) -> int:
 @click.option("--parallel", default=1, show_default=True, type=click.IntRange(1, 8), help="Trials at a time.")
 @click.option("--order", type=click.Choice(["likeliest", "random"]), default="likeliest", show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of random choices [drawn].")
-@click.option("--out", type=_PATH, metavar="DIR", help="Folder of the search [reports/search-DATE-TIME].")
-@click.option("--output", type=_PATH, metavar="DIR", help="Where found-NAME.json and its limits go [experiments].")
-@click.option("--resume", type=_PATH, metavar="DIR", help="Go on with an earlier search.")
+@click.option("--out", type=PATH, metavar="DIR", help="Folder of the search [reports/search-DATE-TIME].")
+@click.option("--output", type=PATH, metavar="DIR", help="Where found-NAME.json and its limits go [experiments].")
+@click.option("--resume", type=PATH, metavar="DIR", help="Go on with an earlier search.")
 @click.option("--no-deploy", is_flag=True, help="Search what is there already; apply nothing, end nothing.")
 def search(where: Where, **options: Any) -> int:
     """Find the smallest set of faults that breaks a promise."""
@@ -225,8 +112,8 @@ def search(where: Where, **options: Any) -> int:
 
 
 @main.command()
-@click.argument("sources", nargs=-1, type=_PATH, metavar="[DIR | FILE]...")
-@click.option("-k", "--kustomize", "kustomization", type=_PATH, metavar="DIR", help="Deploy a kustomization.")
+@click.argument("sources", nargs=-1, type=PATH, metavar="[DIR | FILE]...")
+@click.option("-k", "--kustomize", "kustomization", type=PATH, metavar="DIR", help="Deploy a kustomization.")
 @click.option("--bare", is_flag=True, help="Deploy nothing: an empty cluster for kubectl.")
 @click.option("--strict", is_flag=True, help="Refuse manifests with kinds that the cluster does not serve.")
 @at_cluster
@@ -288,7 +175,7 @@ def env(where: Where) -> int:
 
 
 @main.command()
-@click.argument("folder", type=_PATH, metavar="DIR")
+@click.argument("folder", type=PATH, metavar="DIR")
 def report(folder: Path) -> int:
     """Render the report of an earlier run again; a run that crashed is analysed first."""
     from flametest.cli.commands import render_again  # noqa: PLC0415
@@ -299,7 +186,7 @@ def report(folder: Path) -> int:
 @main.command()
 @click.option("--short", is_flag=True, help="Only what runs before each run, in a few seconds.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the random phases [drawn and printed].")
-@click.option("--out", type=_PATH, metavar="DIR", help="Where to save selftest.json [reports].")
+@click.option("--out", type=PATH, metavar="DIR", help="Where to save selftest.json [reports].")
 def selftest(short: bool, seed: int | None, out: Path | None) -> int:
     """Test the measurement itself against outages of known length; 0 when it meets its targets, else 3."""
     from flametest.cli.measurement import test_measurement  # noqa: PLC0415
@@ -308,9 +195,9 @@ def selftest(short: bool, seed: int | None, out: Path | None) -> int:
 
 
 @main.command()
-@click.argument("base", type=_PATH, metavar="BASE")
-@click.argument("new", type=_PATH, metavar="NEW")
-@_MARGIN
+@click.argument("base", type=PATH, metavar="BASE")
+@click.argument("new", type=PATH, metavar="NEW")
+@MARGIN
 def compare(base: Path, new: Path, margin_ratio: float) -> int:
     """Compare two runs; 1 when NEW is worse beyond the margin, 3 when the trials are too few to tell anything."""
     from flametest.cli.measurement import compare as compare_folders  # noqa: PLC0415
@@ -321,9 +208,9 @@ def compare(base: Path, new: Path, margin_ratio: float) -> int:
 @main.command()
 @in_sandbox
 @building_images
-@click.option("--base", required=True, type=_PATH, metavar="DIR", help="The other tree, such as a git worktree.")
+@click.option("--base", required=True, type=PATH, metavar="DIR", help="The other tree, such as a git worktree.")
 @click.option(
-    "--experiment", type=_PATH, metavar="FILE", help="Whose fault both trees get [the first one of the suite core]."
+    "--experiment", type=PATH, metavar="FILE", help="Whose fault both trees get [the first one of the suite core]."
 )
 @click.option(
     "--minutes", default=5.0, show_default=True, type=click.FloatRange(1, 60), help="How long it may take in all."
@@ -331,7 +218,7 @@ def compare(base: Path, new: Path, margin_ratio: float) -> int:
 @click.option("--users", default=20, show_default=True, type=click.IntRange(1, 1000), help="Users of the load of each.")
 @click.option("--rate", type=RateType(), metavar="NUMBER|reached", help="Requests a second of each user; as with run.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of random choices [drawn and printed].")
-@click.option("--out", type=_PATH, metavar="DIR", help="Folder of the check [reports/check-DATE-TIME].")
+@click.option("--out", type=PATH, metavar="DIR", help="Folder of the check [reports/check-DATE-TIME].")
 def check(where: Where, **options: Any) -> int:
     """Compare this tree with another one, at the same time, under the same fault and load.
 
@@ -343,7 +230,7 @@ def check(where: Where, **options: Any) -> int:
 
 
 @main.command()
-@click.argument("folder", required=False, type=_PATH, metavar="[DIR]")
+@click.argument("folder", required=False, type=PATH, metavar="[DIR]")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port on 127.0.0.1 [any free one].")
 def watch(folder: Path | None, port: int) -> int:
     """Serve the report of a run in progress to a browser, and keep it fresh; without DIR of the newest run."""
@@ -354,7 +241,7 @@ def watch(folder: Path | None, port: int) -> int:
 
 @main.command()
 @at_cluster
-@click.option("--manifests", type=_PATH, metavar="DIR", help="Look at manifests, a folder or a file, not at a cluster.")
+@click.option("--manifests", type=PATH, metavar="DIR", help="Look at manifests, a folder or a file, not at a cluster.")
 @click.option("--entry", default="", metavar="SERVICE", help="The Service where users enter [the likeliest].")
 @click.option(
     "--path",
@@ -367,7 +254,7 @@ def watch(folder: Path | None, port: int) -> int:
     "--out",
     default=Path("flametest"),
     show_default=True,
-    type=_PATH,
+    type=PATH,
     metavar="DIR",
     help="Where to write.",
 )
@@ -383,7 +270,7 @@ def watch(folder: Path | None, port: int) -> int:
 )
 @click.option(
     "--tighten",
-    type=_PATH,
+    type=PATH,
     metavar="REPORT",
     help="Look at no system: propose tighter limits from a run that passed, such as reports/latest.",
 )
@@ -422,10 +309,10 @@ def _what_job(command: Callable[..., int]) -> Callable[..., int]:
         "--image", default="flametest/flametest:0.1.0", show_default=True, metavar="NAME", help="Image of Flametest."
     )
     arguments = click.argument("run_arguments", nargs=-1, metavar="[-- OPTIONS OF RUN]")
-    return at_cluster(_SUITE(_EXPERIMENTS(image(_HELPER_IMAGE(arguments(command))))))
+    return at_cluster(SUITE(EXPERIMENTS(image(HELPER_IMAGE_OPTION(arguments(command))))))
 
 
-_JOB_OUT = click.option("--out", type=_PATH, metavar="DIR", help="New folder for the report [reports/DATE-TIME].")
+_JOB_OUT = click.option("--out", type=PATH, metavar="DIR", help="New folder for the report [reports/DATE-TIME].")
 
 
 @job.command("print")
@@ -511,7 +398,7 @@ def images_prune(everything: bool) -> int:
 @main.command()
 @at_cluster
 @click.option("--suite", default="core", show_default=True, help="Suite whose rights are asked for on a context.")
-@_SKIP
+@SKIP
 def doctor(where: Where, suite: str, skip: tuple[str, ...]) -> int:
     """Tell what this machine, or a context, has, what is missing, and what that prevents."""
     from flametest.cli.doctor import diagnose  # noqa: PLC0415

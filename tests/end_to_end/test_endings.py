@@ -138,7 +138,7 @@ def test_a_folder_that_cannot_hold_the_run_is_a_fault_of_the_set_up(
 
 def test_an_error_that_nobody_foresaw_amid_a_run_leaves_nothing(system: System, tmp_path: Path) -> None:
     planted = (
-        "import flametest.run.run as run\n"
+        "import flametest.run.recording as run\n"
         "def broken(*_): raise KeyError('planted')\n"
         "run.run_scenario = broken\n"
         "from flametest.cli.__main__ import main\n"

@@ -29,7 +29,6 @@ def made(client: Any, *rules: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     "rule",
     [
-        {},
         {"to": [API]},
         {"to": [API], "ports": [{"protocol": "TCP", "port": 8080}]},
         {"to": [{"podSelector": {}}]},
@@ -47,6 +46,10 @@ def test_who_may_connect_to_the_pods_may_connect_to_the_proxy(client: Any, rule:
         "to": [{"podSelector": {"matchLabels": FRONT.labels}}],
         "ports": [{"protocol": "TCP", "port": 10080}],
     }
+
+
+def test_who_may_connect_anywhere_needs_nothing_more_to_connect_to_the_proxy(client: Any) -> None:
+    assert made(client, {}) == []
 
 
 @pytest.mark.parametrize(

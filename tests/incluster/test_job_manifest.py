@@ -102,7 +102,7 @@ def test_the_pod_meets_the_restricted_standard_and_is_run_once() -> None:
 def test_it_brings_its_own_experiments_limits_and_load_test() -> None:
     objects = objects_of("control", "pod-delete-api")
     data = objects["experiments"]["data"]
-    assert set(data) == {"control.json", "pod-delete-api.json", "limits.toml", "suites.toml"}
+    assert set(data) == {"control.json", "pod-delete-api.json", "ledger.toml", "limits.toml", "suites.toml"}
     assert data["control.json"] == (ROOT / "experiments" / "control.json").read_text()
     assert objects["loadtests"]["data"]["locustfile.py"] == PROJECT.locustfile.read_text()
 

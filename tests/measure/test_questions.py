@@ -86,6 +86,15 @@ def test_a_relapse_within_the_limit_is_watched_for_longer_than_planned(lab: Labo
     assert not unlimited.is_open(PLANNED + 0.1)
 
 
+def test_a_load_that_has_ended_is_watched_no_longer_than_planned(lab: Laboratory) -> None:
+    end = READY_SECONDS + PLANNED + 0.1
+    history, samples = lab.deletion(), lab.samples(bad_at((40, 41)))
+    ended = samples.sent_between(0, round(45 * SECOND_NS))
+    steady = limit("steady_seconds", 600)
+    assert asked(history, samples, [steady], end)["steady_seconds"].is_open(PLANNED + 0.1)
+    assert not asked(history, ended, [steady], end)["steady_seconds"].is_open(PLANNED + 0.1)
+
+
 def test_what_is_known_to_be_too_late_is_missed(lab: Laboratory) -> None:
     history, samples = lab.deletion(), lab.samples(bad_at((50, 51)))
     assert answer(history, samples, limit("steady_seconds", 15), 49) is Answer.UNDECIDED

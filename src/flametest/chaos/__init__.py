@@ -11,6 +11,7 @@ gate           everything in an experiment that would run is known, guarded, or 
 places         every place of an experiment in which code runs; pure
 reading        what is known to read only: an explicit list; pure
 values         configuration and secrets, as far as they are known
+names          what the faults of an experiment are called; pure
 radius         the blast radius that an experiment asks for; pure
 arguments      whether our own functions can be called with an experiment's arguments
 guard          refuses actions that would hit more than they mean to
@@ -24,6 +25,8 @@ limits         the limits of the running experiment
 settings       what the environment says: cluster, namespace, entry, record folder
 recorder       owns prober, watches and record while an experiment runs
 watching       the recorder's watches, and whether they have shown what is there
+samplestail    the samples of a record that grows
+harmwatch      heals at once when users suffer more than was allowed
 traffic        how many requests the pods themselves have counted
 record         the record folder: history and samples
 observations   objects of the API as events of the model; pure

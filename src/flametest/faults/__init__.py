@@ -5,6 +5,8 @@ wrapper       gate, show, journal, inject, prove, heal on every way out
 safety        the gate: whether targets lie inside the blast radius; pure
 survey        asks the cluster what the gate needs
 undo          the journal of what has to be taken back, on disk before it is injected
+armed         the undo records of one experiment
+overlap       faults on one object at the same time, healed in any order; pure
 account       what the faults of one experiment hit together
 holding       which undo record holds an object that another fault is about to touch
 healing       takes faults back from the journal

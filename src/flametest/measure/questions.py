@@ -46,6 +46,7 @@ _SLOW_SHARE = 0.05  # of the requests, which a 95th percentile leaves out
 _POD_REQUESTS = 100  # as many, to each pod, tell an excess of a quarter in nine of ten cases
 _LEVEL_SECONDS = 8.0  # what a rate that is only reached needs, to be told well enough to be compared with
 _FRESH = CONNECTIONS[Lane.FRESH]
+_SILENCE_SECONDS, _SILENCE_REQUESTS = 5.0, 5  # after so long, and so many requests that were due, a load has ended
 _COUNT_SLACK = 1e-9  # as in `flametest.measure.steady`
 
 
@@ -230,12 +231,20 @@ def _steady(seen: Seen, limit: Limit | None) -> Question:
     """
     measured, bound = seen.measured, seen.watch.planned_seconds
     figure = measured.by_name["steady_seconds"]
-    if limit is not None:
+    if limit is not None and _is_offered(seen):
         whole = steady_hold_seconds(measured.demand.offered_per_second, seen.objectives)
         bound = max(bound, limit.value + whole - measured.axis.seconds(seen.watch.since_ns))
     if _is_beyond(figure, limit):
         return Question("steady_seconds", Answer.MISSED, bound)
     return Question("steady_seconds", _known(figure.value is not None and _is_steady_since_healing(seen)), bound)
+
+
+def _is_offered(seen: Seen) -> bool:
+    """Return whether requests still come; where a load has ended, watching for longer shows nothing more."""
+    sent_ns, rate = seen.measured.demand.samples.sent_ns, seen.measured.demand.offered_per_second
+    now_ns = seen.watch.since_ns + round(seen.watch.watched_seconds * 1e9)
+    silence_ns = round(1e9 * max(_SILENCE_SECONDS, _SILENCE_REQUESTS / rate if rate > 0 else 0.0))
+    return bool(len(sent_ns)) and now_ns - int(sent_ns.max()) < silence_ns
 
 
 def _is_beyond(figure: Figure, limit: Limit | None) -> bool:

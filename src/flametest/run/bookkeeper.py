@@ -41,19 +41,22 @@ class LedgerWish:
     Attributes:
         definition: what is written; None where the project has no ledger.toml, or none is wanted.
         wanted: True asks for a ledger, False for none; None keeps one where one is defined.
+        is_of_the_system: whether it is known to be one of this very system, so that one which does not fit is a doubt.
     """
 
     definition: Definition | None
     wanted: bool | None
+    is_of_the_system: bool = True
 
     @classmethod
-    def of(cls, project: Project, wanted: bool | None) -> "LedgerWish":
-        """Return the ledger of a project.
+    def of(cls, project: Project, wanted: bool | None, *, deploying: bool = True) -> "LedgerWish":
+        """Return the ledger of a project; the shipped one's may be of another system than one that is there already.
 
         Raises:
             DefinitionError: its ledger.toml cannot be used.
         """
-        return cls(read_definition(project.ledger_file) if wanted is not False else None, wanted)
+        definition = read_definition(project.ledger_file) if wanted is not False else None
+        return cls(definition, wanted, bool(wanted) or deploying or not project.is_shipped)
 
 
 class Bookkeeper:
@@ -74,6 +77,7 @@ class Bookkeeper:
         self._url = url
         self._definition = wish.definition
         self._wanted = wish.wanted
+        self._is_of_the_system = wish.is_of_the_system
         self._environment = environment
         self._auditor: Auditor | None = None
         self._written: tuple[str, Path] | None = None
@@ -104,7 +108,12 @@ class Bookkeeper:
         """
         definition = self._definition
         assert definition is not None
-        found = self._audits(definition).begin()
+        try:
+            found = self._audits(definition).begin()
+        except NotThereError as error:
+            if self._is_of_the_system:
+                raise
+            return f"none will be kept: {error.message}"
         asked = definition.write.request or "a statement"
         return f"{found}; would write {definition.write.per_second:g} a second by {asked}"
 
@@ -146,6 +155,8 @@ class Bookkeeper:
         try:
             self._begin_audit(self._definition)
             ledger.start()
+        except NotThereError as error:
+            return LedgerOmitted(stamp(), name, error.message, asked_for=self._is_of_the_system)
         except LoadError as error:
             return LedgerOmitted(stamp(), name, error.message, asked_for=True)
         return ledger

@@ -111,7 +111,7 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
     """
     progress = RememberingProgress(progress)
     experiments = _experiments(options, project, progress)
-    wish = LedgerWish.of(project, options.ledger)
+    wish = LedgerWish.of(project, options.ledger, deploying=options.deploying)
     further = _further(options, cluster, len(experiments), wish)
     path = (options.out or project.reports / time.strftime("%Y-%m-%dT%H-%M-%S")).absolute()
     RunFolder.check(path)
@@ -211,7 +211,7 @@ def _try_ledger(options: RunOptions, project: Project, access: Access, progress:
     Raises:
         FlametestError: the definition is wrong, or not one of this system.
     """
-    wish = LedgerWish.of(project, options.ledger)
+    wish = LedgerWish.of(project, options.ledger, deploying=options.deploying)
     if wish.definition is None:
         return
     with progress.step(f"read back the ledger of {wish.definition.name}") as step:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from flametest.model.errors import FlametestError
+from flametest.run.interrupt import interrupt_main_thread
 
 __all__ = ["OutputClosed", "OutputError", "one_line", "output_is_gone", "reader_watched", "standard_streams"]
 
@@ -83,7 +84,7 @@ class _Output(io.RawIOBase):
         if happened.get(self._descriptor, 0) & (select.POLLERR | select.POLLHUP) and self._told.acquire(blocking=False):
             self.gone = True
             _discard(self._descriptor)
-            _interrupt_main_thread()
+            interrupt_main_thread(lambda: bool(_hang_ups(ending).poll(0)))
 
 
 def _hang_ups(*descriptors: int) -> select.poll:

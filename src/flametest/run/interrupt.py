@@ -15,7 +15,7 @@ _noticed = threading.Event()  # set once an ending signal has been turned into K
 
 
 def interrupt_main_thread(is_over: Callable[[], bool]) -> None:
-    """Interrupt the main thread as Ctrl-C does, until it has noticed or ``is_over``; for another thread, in such a block.
+    """Interrupt the main thread as Ctrl-C does, until it has noticed or ``is_over``; for another thread, meanwhile.
 
     A signal that comes between the interpreter's last look and a wait in the kernel does not end that wait: Python
     notices it afterwards, which may be an hour later. So it is sent again.

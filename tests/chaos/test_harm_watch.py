@@ -11,7 +11,7 @@ import pytest
 from flametest.chaos.harmwatch import HarmWatch
 from flametest.chaos.injections import ExperimentFaults
 from flametest.chaos.radius import harm_limits
-from flametest.chaos.samplestail import SamplesTail
+from flametest.chaos.record import GrowingSamples
 from flametest.faults.errors import FaultError
 from flametest.faults.healing import place_of
 from flametest.faults.owner import Owner, own_name
@@ -153,15 +153,15 @@ def test_what_is_being_injected_is_healed_as_soon_as_its_injection_has_ended(
 
 
 def test_samples_are_followed_as_they_are_written(tmp_path: Path, users: Users) -> None:
-    tail = SamplesTail(tmp_path)
+    growing = GrowingSamples(tmp_path)
     seen = []
     for count in (3, 0, 5):
         users.ask(count, Outcome.OK)
-        seen.append(len(tail.samples()))
+        seen.append(len(growing.read()))
     assert seen == [3, 3, 8]
     with (tmp_path / "samples-prober.csv").open("ab") as file:
         file.write(b"fresh,GET /,1,1")
-    assert len(tail.samples()) == 8
+    assert len(growing.read()) == 8
 
 
 def test_the_environment_comes_before_the_experiments_own_limits() -> None:

@@ -25,7 +25,6 @@ limits         the limits of the running experiment
 settings       what the environment says: cluster, namespace, entry, record folder
 recorder       owns prober, watches and record while an experiment runs
 watching       the recorder's watches, and whether they have shown what is there
-samplestail    the samples of a record that grows
 harmwatch      heals at once when users suffer more than was allowed
 traffic        how many requests the pods themselves have counted
 record         the record folder: history and samples

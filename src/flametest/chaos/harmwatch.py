@@ -9,10 +9,11 @@ import threading
 import time
 
 from flametest.chaos.injections import ExperimentFaults
+from flametest.chaos.record import GrowingSamples
 from flametest.chaos.recorder import Recorder
-from flametest.chaos.samplestail import SamplesTail
 from flametest.measure.harm import Harm, harm_passed
 from flametest.measure.objectives import Objectives
+from flametest.measure.samples import SamplesError
 from flametest.model.events import HarmLimitPassed, Stamp
 from flametest.model.harm import HarmLimit
 
@@ -31,7 +32,7 @@ class HarmWatch:
         self._limits = limits
         self._recorder = recorder
         self._faults = faults
-        self._tail = SamplesTail(recorder.folder)
+        self._samples = GrowingSamples(recorder.folder)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="harm watch", daemon=True)
 
@@ -52,7 +53,10 @@ class HarmWatch:
             if since_ns is None:
                 continue
             now_ns = time.monotonic_ns()
-            samples = self._tail.samples()
+            try:
+                samples = self._samples.read()
+            except (SamplesError, OSError, UnicodeDecodeError):
+                continue  # the report tells of a record that is broken
             harm = harm_passed(samples, self._limits, Objectives(), since_ns=since_ns, now_ns=now_ns)
             # The last fault may have been healed since the look at it.
             if harm is not None and self._faults.lasting_since_ns is not None:

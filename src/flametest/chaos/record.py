@@ -17,7 +17,7 @@ from flametest.model.events import Event
 from flametest.model.history import History, encode
 from flametest.model.samples import SAMPLE_COLUMNS
 
-__all__ = ["HISTORY_FILE", "GrowingRecord", "Record", "lone_folder", "read_history", "read_record"]
+__all__ = ["HISTORY_FILE", "GrowingRecord", "GrowingSamples", "Record", "lone_folder", "read_history", "read_record"]
 
 HISTORY_FILE = "history.jsonl"
 _SAMPLES = "samples-*.csv"
@@ -58,15 +58,38 @@ class Record:
         os.close(self._descriptor)
 
 
+class GrowingSamples:
+    """The samples of a record folder, read again and again while they grow, files that appear later included."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[Path, GrowingFile] = {}
+        self._builder = SampleBuilder()
+
+    def read(self) -> Samples:
+        """Return all samples that were written so far, but for lines that are not whole yet; parses only what is new.
+
+        Raises:
+            SamplesError: a line cannot be read; the next reading goes on behind what was read.
+            OSError: a file cannot be read.
+        """
+        for path in sorted(self._folder.glob(_SAMPLES)):
+            is_new = path not in self._files
+            file = self._files.setdefault(path, GrowingFile(path))
+            if lines := file.lines():
+                read_into(self._builder, lines if is_new else [_HEADER, *lines], path.name)
+            elif is_new:
+                del self._files[path]  # its header comes with its first lines
+        return self._builder.build()
+
+
 class GrowingRecord:
     """A record folder that is read again and again while it grows; each reading parses only what is new."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
         self._history = GrowingFile(folder / HISTORY_FILE)
         self._events: list[Event] = []
-        self._samples: dict[Path, GrowingFile] = {}
-        self._builder = SampleBuilder()
+        self._samples = GrowingSamples(folder)
 
     def read(self) -> tuple[History, Samples]:
         """Return what `read_record` returns, but for lines that are not whole yet.
@@ -77,14 +100,7 @@ class GrowingRecord:
             OSError: a file cannot be read.
         """
         self._events.extend(History.from_lines(self._history.lines()))
-        for path in sorted(self._folder.glob(_SAMPLES)):
-            is_new = path not in self._samples
-            file = self._samples.setdefault(path, GrowingFile(path))
-            if lines := file.lines():
-                read_into(self._builder, lines if is_new else [_HEADER, *lines], path.name)
-            elif is_new:
-                del self._samples[path]  # its header comes with its first lines
-        return History(self._events), self._builder.build()
+        return History(self._events), self._samples.read()
 
 
 def lone_folder(scenario: str, wall_s: float) -> Path:

@@ -14,9 +14,9 @@ from flametest.faults.http_proof import Sounding, judge, rate_tests
 from flametest.faults.protocol import Proof
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError
-from flametest.kube.resources import PODS, SERVICES
+from flametest.kube.resources import PODS
 
-__all__ = ["pod_proxy", "proof_of", "service_proxy", "sound"]
+__all__ = ["pod_proxy", "proof_of", "sound"]
 
 PATH = "flametest-sounding"
 SECONDS_MAX = 20.0
@@ -29,11 +29,6 @@ _UNANSWERED = "error trying to reach service"
 def pod_proxy(namespace: str, pod: str, port: int, path: str) -> str:
     """Return the path at which the API server passes a request on to a pod's port."""
     return f"{PODS.path(namespace)}/{pod}:{port}/proxy/{path}"
-
-
-def service_proxy(namespace: str, service: str, port: str, path: str = PATH) -> str:
-    """Return the path at which the API server passes a request on to an endpoint of a Service."""
-    return f"{SERVICES.path(namespace)}/{service}:{port}/proxy/{path}"
 
 
 def proof_of(faults: HttpFaults, before: Latency, sounding: Callable[[int, int], Sounding]) -> Proof:

@@ -65,9 +65,6 @@ class HttpWriter:
         outcome, error = answer_to_look(read, answer.status, answer.body)
         return Looked(outcome, answer.status, error)
 
-    async def close(self) -> None:
-        """Do nothing: no connection is kept."""
-
 
 class HttpReader:
     """Reads back from the entry of the system under test at ``url``."""
@@ -123,9 +120,6 @@ class HttpReader:
         assert read.find is not None
         status, body = self._ask(fill_path(read.find.removeprefix("GET "), values))
         return answer_to_look(read, status, body)[0]
-
-    def close(self) -> None:
-        """Do nothing: no connection is kept."""
 
     def _get(self, path: str) -> Any:
         status, body = self._ask(path)

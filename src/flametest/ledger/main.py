@@ -90,7 +90,6 @@ class _Ledger:
         await watch
         if self._under_way:
             await asyncio.wait(self._under_way)
-        await self._store.close()
         return {"writes": self._writes, "dropped": self._dropped}
 
     def _begin_write(self, intended_ns: int) -> None:

@@ -80,9 +80,6 @@ class SqlWriter:
         finally:
             await connection.close()
 
-    async def close(self) -> None:
-        """Do nothing: no connection is kept."""
-
 
 class SqlReader:
     """Reads back from the database of the definition."""
@@ -120,9 +117,6 @@ class SqlReader:
         assert read is not None
         assert read.find is not None
         return LookOutcome.FOUND if self._rows(read.find, values) else LookOutcome.MISSING
-
-    def close(self) -> None:
-        """Do nothing: no connection is kept."""
 
     def _rows(self, statement: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
         database = self._definition.database or ""

@@ -31,9 +31,6 @@ class LedgerWriter(Protocol):
     async def look(self, values: Mapping[str, object]) -> Looked:
         """Look for one write that was acknowledged."""
 
-    async def close(self) -> None:
-        """Close what is kept open."""
-
 
 class LedgerReader(Protocol):
     """Reads back what was kept. Every method raises LoadError where the system does not answer."""
@@ -54,6 +51,3 @@ class LedgerReader(Protocol):
 
     def look(self, values: Mapping[str, object]) -> LookOutcome:
         """Return whether the system keeps one write."""
-
-    def close(self) -> None:
-        """Close what is kept open."""

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import yaml
 
@@ -131,96 +131,8 @@ def disturbing(kubeconfig: Path, folder: Path) -> Iterator[Disturbing]:
     document = yaml.safe_load(kubeconfig.read_text())
     cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
     trust = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-    address = urlsplit(cluster["server"])
     state = Disturbing(folder / "disturbed.kubeconfig")
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-        def do(self) -> None:
-            """Pass a request on, or disturb it."""
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            way = state.way_of(self.command, urlsplit(self.path).path)
-            streams = self.headers.get("Upgrade", "").lower() == "websocket"
-            token = "not-valid" if way is not None and way.token else user["token"]
-            if way is None or way.token:
-                if streams:
-                    self._tunnel(token)
-                else:
-                    self._answer(*self._forward(body, token))
-                return
-            if way.forwarded and streams:
-                self._tunnel(token, answered=False)
-            elif way.forwarded:
-                self._forward(body, token)
-            self._disturb(way)
-
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do  # noqa: N815 (names of the base class)
-
-        def _forward(self, body: bytes, token: str) -> tuple[int, str, bytes]:
-            connection = http.client.HTTPSConnection(address.hostname or "", address.port, context=trust, timeout=60)
-            kept = {name: self.headers[name] for name in ("Accept", "Content-Type") if self.headers.get(name)}
-            try:
-                connection.request(self.command, self.path, body or None, kept | {"Authorization": f"Bearer {token}"})
-                answer = connection.getresponse()
-                return answer.status, answer.headers.get("Content-Type", ""), answer.read()
-            finally:
-                connection.close()
-
-        def _tunnel(self, token: str, *, answered: bool = True) -> None:
-            """Pass a WebSocket on, until either side ends it; its answers only if so asked."""
-            self.close_connection = True
-            kept = {
-                name: value for name, value in self.headers.items() if name.lower() not in ("authorization", "host")
-            }
-            kept |= {"Host": address.netloc, "Authorization": f"Bearer {token}"}
-            head = f"{self.command} {self.path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in kept.items())
-            plain = socket.create_connection((address.hostname or "", address.port or 443), timeout=STREAM_SECONDS)
-            with trust.wrap_socket(plain, server_hostname=address.hostname) as api:
-                api.sendall(f"{head}\r\n".encode())
-                answering = threading.Thread(
-                    target=_pass_on, args=(api, self.connection if answered else None), name="answers of a stream"
-                )
-                answering.start()
-                if answered:
-                    _pass_on(self.connection, api)
-                answering.join()
-
-        def _answer(self, status: int, content_type: str, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def _disturb(self, way: Way) -> None:
-            self.close_connection = True
-            if way.kills:
-                os.kill(state.victim(), signal.SIGKILL)
-            elif way.plain:
-                self._answer(way.status, "text/html", b"<html>no upstream</html>")
-            elif way.status:
-                reason = _REASONS.get(way.status, "ServiceUnavailable")
-                told = {"kind": "Status", "status": "Failure", "reason": reason, "code": way.status, "message": reason}
-                self._answer(way.status, "application/json", json.dumps(told).encode())
-            elif way.silent:
-                state.hold()
-            else:
-                # Closed with nothing to linger for, a connection is reset.
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.connection.close()
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False
-
-        def handle_error(self, *_: object) -> None:
-            """Say nothing of clients that are gone."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with _Server(state, urlsplit(cluster["server"]), trust, user["token"]) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="disturbing")
         thread.start()
         state.kubeconfig.write_text(_leading_to(server.server_address[1]))
@@ -230,6 +142,108 @@ def disturbing(kubeconfig: Path, folder: Path) -> Iterator[Disturbing]:
             state.calm()
             server.shutdown()
             thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    """The proxy: its state, and how the API behind it is reached."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, state: Disturbing, address: SplitResult, trust: ssl.SSLContext, token: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.state = state
+        self.address = address
+        self.trust = trust
+        self.token = token
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that are gone."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection of a client."""
+
+    server: "_Server"
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do(self) -> None:
+        """Pass a request on, or disturb it."""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        way = self.server.state.way_of(self.command, urlsplit(self.path).path)
+        streams = self.headers.get("Upgrade", "").lower() == "websocket"
+        token = "not-valid" if way is not None and way.token else self.server.token
+        if way is None or way.token:
+            if streams:
+                self._tunnel(token)
+            else:
+                self._answer(*self._forward(body, token))
+            return
+        if way.forwarded and streams:
+            self._tunnel(token, answered=False)
+        elif way.forwarded:
+            self._forward(body, token)
+        self._disturb(way)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do  # noqa: N815 (names of the base class)
+
+    def _forward(self, body: bytes, token: str) -> tuple[int, str, bytes]:
+        connection = http.client.HTTPSConnection(
+            self.server.address.hostname or "", self.server.address.port, context=self.server.trust, timeout=60
+        )
+        kept = {name: self.headers[name] for name in ("Accept", "Content-Type") if self.headers.get(name)}
+        try:
+            connection.request(self.command, self.path, body or None, kept | {"Authorization": f"Bearer {token}"})
+            answer = connection.getresponse()
+            return answer.status, answer.headers.get("Content-Type", ""), answer.read()
+        finally:
+            connection.close()
+
+    def _tunnel(self, token: str, *, answered: bool = True) -> None:
+        """Pass a WebSocket on, until either side ends it; its answers only if so asked."""
+        self.close_connection = True
+        kept = {name: value for name, value in self.headers.items() if name.lower() not in ("authorization", "host")}
+        kept |= {"Host": self.server.address.netloc, "Authorization": f"Bearer {token}"}
+        head = f"{self.command} {self.path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in kept.items())
+        plain = socket.create_connection(
+            (self.server.address.hostname or "", self.server.address.port or 443), timeout=STREAM_SECONDS
+        )
+        with self.server.trust.wrap_socket(plain, server_hostname=self.server.address.hostname) as api:
+            api.sendall(f"{head}\r\n".encode())
+            answering = threading.Thread(
+                target=_pass_on, args=(api, self.connection if answered else None), name="answers of a stream"
+            )
+            answering.start()
+            if answered:
+                _pass_on(self.connection, api)
+            answering.join()
+
+    def _answer(self, status: int, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _disturb(self, way: Way) -> None:
+        self.close_connection = True
+        if way.kills:
+            os.kill(self.server.state.victim(), signal.SIGKILL)
+        elif way.plain:
+            self._answer(way.status, "text/html", b"<html>no upstream</html>")
+        elif way.status:
+            reason = _REASONS.get(way.status, "ServiceUnavailable")
+            told = {"kind": "Status", "status": "Failure", "reason": reason, "code": way.status, "message": reason}
+            self._answer(way.status, "application/json", json.dumps(told).encode())
+        elif way.silent:
+            self.server.state.hold()
+        else:
+            # Closed with nothing to linger for, a connection is reset.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
 
 
 def _pass_on(source: socket.socket, target: socket.socket | None) -> None:

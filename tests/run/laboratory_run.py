@@ -13,7 +13,7 @@ from flametest.model.samples import SAMPLE_COLUMNS, Lane, Sample
 from flametest.run.folder import RunFolder, RunInputs
 from tests.measure.conftest import Laboratory, stamp
 
-__all__ = ["REPOSITORY", "SCENARIO", "laboratory_run", "rewrite", "truncate"]
+__all__ = ["REPOSITORY", "SCENARIO", "laboratory_run", "rewrite", "truncate", "write_raw"]
 
 REPOSITORY = Path(__file__).parents[2]
 SCENARIO = "pod-delete-api"
@@ -50,6 +50,12 @@ def _write(folder: RunFolder, key: str, events: list[Event], rows: list[Sample])
     own = folder.scenario(key)
     experiment = REPOSITORY / "experiments" / f"{SCENARIO}.json"
     (own / experiment.name).write_bytes(experiment.read_bytes())
+    write_raw(own, events, rows)
+    folder.fold(key)
+
+
+def write_raw(own: Path, events: list[Event], rows: list[Sample]) -> None:
+    """Write history and samples as the programs of a running scenario leave them in its folder."""
     # As the prober's own account goes, so that a record which misses some is noticed.
     probed = sum(row.lane is not Lane.LOAD for row in rows)
     accounted = [dataclasses.replace(one, sent=probed) if isinstance(one, ProberEnded) else one for one in events]
@@ -59,7 +65,6 @@ def _write(folder: RunFolder, key: str, events: list[Event], rows: list[Sample])
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(SAMPLE_COLUMNS)
             writer.writerows(row for row in rows if (row.lane is Lane.LOAD) is lane)
-    folder.fold(key)
 
 
 def truncate(folder: RunFolder, share: float) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "Check",
     "Density",
     "Finding",
+    "FirstAttempt",
     "LifeSpan",
     "Mark",
     "PodLife",
@@ -158,6 +159,21 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstAttempt:
+    """A scenario's attempt beside others that told nothing, for a reason of the machine; it was repeated alone.
+
+    Attributes:
+        reason: what the machine left in doubt.
+        sentence: the outcome of the attempt.
+        folder: its record, relative to the run's folder.
+    """
+
+    reason: str
+    sentence: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScenarioResult:
     """One experiment, measured and judged.
 
@@ -183,6 +199,7 @@ class ScenarioResult:
         upstream: how many requests arrived at the apps inside, one entry an app and phase; empty when no pod counted.
         faults: each fault by itself, in the order of injection, where there were several; empty where there was one.
             All other figures count from the first of them.
+        first_attempt: the attempt beside other scenarios that this one was repeated for, alone; None for no repeat.
     """
 
     name: str
@@ -217,6 +234,7 @@ class ScenarioResult:
     answers: tuple[AnswerCount, ...] = ()
     faults: tuple[FaultFigures, ...] = ()
     edges: tuple[EdgeCount, ...] = ()
+    first_attempt: FirstAttempt | None = None
 
     def criterion(self, name: str) -> Criterion | None:
         """Return the criterion of that name."""

@@ -14,6 +14,7 @@ from flametest.model.verdict import Verdict, worst
 from flametest.report.faults import FAULT_COLUMNS, fault_rows
 from flametest.report.figures import Shown, show
 from flametest.report.format import plain
+from flametest.report.repeated import repeated_words
 from flametest.report.writes import WRITES_CRITERION, offence_lists, tally
 
 __all__ = ["render_junit"]
@@ -66,6 +67,8 @@ def _properties(result: Result, scenario: ScenarioResult) -> Iterable[tuple[str,
     yield "command", result.command
     yield "manifests_digest", result.manifests_digest
     yield "journal", scenario.journal
+    if scenario.first_attempt is not None:
+        yield "first attempt", repeated_words(scenario.first_attempt)
     for row in fault_rows(scenario):
         told = zip(FAULT_COLUMNS[1:], row[1:], strict=True)
         yield f"fault {row[0]}", "; ".join(f"{column}: {text}" for column, text in told)

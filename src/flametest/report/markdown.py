@@ -8,6 +8,7 @@ from flametest.model.verdict import Verdict
 from flametest.report.faults import fault_rows
 from flametest.report.figures import WORDS, Shown, show
 from flametest.report.format import duration, plain, sentence, utc
+from flametest.report.repeated import repeated_words
 from flametest.report.writes import offence_lists, tally
 
 __all__ = ["escaped", "render_markdown"]
@@ -47,6 +48,8 @@ def _scenario(result: Result, scenario: ScenarioResult) -> list[str]:
         escaped(sentence(scenario.sentence)),
         "",
     ]
+    if scenario.first_attempt is not None:
+        lines += [escaped(sentence(repeated_words(scenario.first_attempt))), ""]
     if scenario.criteria:
         lines += ["| Criterion | Measured | Limit | Verdict | Change |", "|---|---:|---:|---|---|"]
         lines += [_row(show(result, scenario, criterion)) for criterion in scenario.criteria]

@@ -7,6 +7,7 @@ from flametest.model.result import Result, ScenarioResult, Series
 from flametest.report.faults import fault_tables
 from flametest.report.figures import Shown, show
 from flametest.report.format import NO_OUTAGE, NOT_MEASURED, count, exact, figure, signed_seconds
+from flametest.report.repeated import repeated_words
 from flametest.report.served import PHASE_WORDS, ServedTable, brief_served, edges_table, served_tables, upstream_table
 from flametest.report.svg.budget import draw_budget
 from flametest.report.svg.cloud import draw_cloud
@@ -38,6 +39,7 @@ __all__ = ["Detail", "Drawing", "MarkText", "ScenarioView", "view"]
 _MOMENT_ERROR = "Uncertainty of the injection's moment"
 _RESOLUTION = "Resolution of the outage"
 _EFFECT = "Its effect"
+_FIRST_ATTEMPT = "First attempt"
 # Of a compact page: every figure there has its own error, and the effects stand together under the checks.
 _LEFT_OUT = frozenset({_MOMENT_ERROR, _RESOLUTION, _EFFECT})
 
@@ -266,6 +268,8 @@ def _latency(summaries: tuple[LatencySummary, ...]) -> Table | None:
 
 def _figures(scenario: ScenarioResult) -> list[tuple[str, str]]:
     found = []
+    if scenario.first_attempt is not None:
+        found.append((_FIRST_ATTEMPT, repeated_words(scenario.first_attempt)))
     if scenario.fault:
         targets = ", ".join(f"{one.kind} {one.namespace}/{one.name}" for one in scenario.targets) or "no target"
         found.append(("Fault", f"{scenario.fault} on {targets}"))

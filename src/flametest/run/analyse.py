@@ -14,15 +14,16 @@ from flametest.measure.trials import combine_trials
 from flametest.model.events import Noted, RunEnded, RunStarted
 from flametest.model.history import History
 from flametest.model.limits import LIMITS_FILE, LimitBook, parse_override
-from flametest.model.result import SCHEMA_VERSION, Result, ScenarioResult, Version
+from flametest.model.result import SCHEMA_VERSION, FirstAttempt, Result, ScenarioResult, Version
 from flametest.report import render_html, render_junit, render_markdown, render_openmetrics
+from flametest.run.alone import alone, machine_doubt
 from flametest.run.experiment import experiment_file, load_experiment, read_limits
 from flametest.run.folder import RunFolder, RunInputs, read_result
 from flametest.run.project import Project, ProjectError
 from flametest.run.repeats import Repeat, repeats
 from flametest.run.selftest import SELF_TEST_FILE, read_self_test
 
-__all__ = ["analyse", "measured", "render"]
+__all__ = ["analyse", "machine_doubts", "measured", "render"]
 
 
 def analyse(folder: RunFolder, project: Project) -> Result:
@@ -45,11 +46,24 @@ def measured(folder: RunFolder, project: Project) -> Result:
     planned = {name: repeats(name, inputs.trials, inputs.seed) for name in inputs.scenarios}
     for repeat in chain.from_iterable(planned.values()):
         folder.fold(repeat.key)
-    record = _Record(folder, inputs, folder.history(), folder.samples(), read_limits(folder.path / LIMITS_FILE))
+        if folder.has_scenario(alone(repeat).key):
+            folder.fold(alone(repeat).key)
+    record = _Record.of(folder, inputs)
     scenarios = tuple(_scenario(record, planned[name]) for name in inputs.scenarios)
     result = _compared(_result(record, scenarios, _previous(folder, project)), inputs)
     folder.write_result(result)
     return result
+
+
+def machine_doubts(folder: RunFolder, recorded: Sequence[Repeat]) -> dict[str, str]:
+    """Return the keys of those trials that are inconclusive for a reason of the machine, and that reason.
+
+    Raises:
+        ProjectError: what was recorded cannot be read.
+    """
+    record = _Record.of(folder, folder.inputs())
+    doubts = {one.key: machine_doubt(_measure(record, one)) for one in recorded}
+    return {key: doubt for key, doubt in doubts.items() if doubt}
 
 
 def render(folder: RunFolder) -> Result:
@@ -72,14 +86,39 @@ class _Record:
     samples: RecordedSamples
     limits: LimitBook
 
+    @classmethod
+    def of(cls, folder: RunFolder, inputs: RunInputs) -> "_Record":
+        return cls(folder, inputs, folder.history(), folder.samples(), read_limits(folder.path / LIMITS_FILE))
+
+    def has_begun(self, repeat: Repeat) -> bool:
+        """Return whether the trial was begun, so that it has a record."""
+        folder = self.folder
+        return folder.has_scenario(repeat.key) and bool(experiment_file(folder.scenario(repeat.key), repeat.scenario))
+
 
 def _scenario(record: _Record, planned: Sequence[Repeat]) -> ScenarioResult:
     """Return one scenario, all its trials together; those that were not begun are told as missing."""
-    begun = [one for one in planned if experiment_file(record.folder.scenario(one.key), one.scenario)]
+    begun = [one for one in planned if record.has_begun(one)] or planned[:1]
+    attempts = [_last_attempt(record, one) for one in begun]
     measured = [
-        (_measure(record, one), one.extra_baseline_seconds, f"scenarios/{one.key}") for one in begun or planned[:1]
+        (attempt, one.extra_baseline_seconds, _folder(alone(one) if attempt.first_attempt else one))
+        for one, attempt in zip(begun, attempts, strict=True)
     ]
     return combine_trials(measured, record.inputs.seed, len(planned))
+
+
+def _last_attempt(record: _Record, repeat: Repeat) -> ScenarioResult:
+    """Return a trial, measured; where it was repeated alone, that repeat, with its first attempt in short."""
+    first, again = _measure(record, repeat), alone(repeat)
+    if not record.has_begun(again):
+        return first
+    return replace(
+        _measure(record, again), first_attempt=FirstAttempt(machine_doubt(first), first.sentence, _folder(repeat))
+    )
+
+
+def _folder(repeat: Repeat) -> str:
+    return f"scenarios/{repeat.key}"
 
 
 def _measure(record: _Record, repeat: Repeat) -> ScenarioResult:

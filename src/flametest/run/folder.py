@@ -8,7 +8,7 @@
     selftest.json       what the self-test before the run found
     scenarios/NAME/     journal and logs of one scenario, its load generator's account of itself, its ledger of writes
                         and what was read back of them; while it runs also its raw history and samples; with several
-                        trials a folder each below it
+                        trials a folder each below it, and a folder `alone` for what was repeated alone
     logs/               logs of the pods
     result.json, report.html, junit.xml, summary.md, metrics.prom
 
@@ -176,6 +176,10 @@ class RunFolder:
         folder = self.path / "scenarios" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def has_scenario(self, name: str) -> bool:
+        """Return whether a scenario, or one trial of it, has a folder."""
+        return (self.path / "scenarios" / name).is_dir()
 
     def note(self, event: Event) -> None:
         """Append an event to the history and hand it to the kernel at once."""

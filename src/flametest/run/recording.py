@@ -1,7 +1,8 @@
 """Recording the scenarios of a run, one after the other, or side by side on several systems.
 
 Scenarios come from one queue, in the order of the suite, and each system takes the next one when it is done with the
-last. Random choices are those of the scenario and its trial, whichever system it meets.
+last. Random choices are those of the scenario and its trial, whichever system it meets. What is inconclusive for a
+reason of the machine that it shared is repeated at the end, alone and once.
 """
 
 import os
@@ -15,6 +16,8 @@ from flametest.clusters import Access, Cluster
 from flametest.faults.undo import state_home
 from flametest.kube import KubeClient, KubeError
 from flametest.model.events import ExperimentStopped, Noted, RunEnded, RunStarted
+from flametest.run.alone import alone
+from flametest.run.analyse import machine_doubts
 from flametest.run.bookkeeper import Bookkeeper, LedgerWish
 from flametest.run.experiment import Experiment
 from flametest.run.folder import RunFolder, stamp
@@ -86,15 +89,15 @@ def record(recording: Recording, systems: Sequence[System], experiments: Sequenc
     count = len(systems)
     folder.note(RunStarted(stamp(), "", inputs.run_id, inputs.cluster, inputs.seed, inputs.command, count))
     reason = "completed"
-    planned = _Queue((one, each) for one in experiments for each in repeats(one.name, inputs.trials, inputs.seed))
+    planned = [(one, each) for one in experiments for each in repeats(one.name, inputs.trials, inputs.seed)]
     try:
         if count == 1:
-            _work(recording, systems[0], planned)
+            _work(recording, systems[0], _Queue(planned))
         else:
-            jobs = {
-                f"scenarios-{number}": partial(_work, recording, one, planned) for number, one in _numbered(systems)
-            }
+            queue = _Queue(planned)
+            jobs = {f"scenarios-{number}": partial(_work, recording, one, queue) for number, one in _numbered(systems)}
             side_by_side(jobs, recording.halt)
+            _repeat_alone(recording, systems[0], planned)
     except BaseException as error:
         reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
         raise
@@ -106,6 +109,20 @@ def record(recording: Recording, systems: Sequence[System], experiments: Sequenc
             logs = folder.path / "logs" / ("" if number == 1 else f"sandbox-{number}")
             with suppress(KubeError):
                 system.client.collect_logs(system.access.namespace, logs)
+
+
+def _repeat_alone(recording: Recording, system: System, ran: Sequence[tuple[Experiment, Repeat]]) -> None:
+    """Repeat on one system, with the others idle, what the machine has left in doubt; say so in the report."""
+    with recording.progress.step("look for scenarios to repeat alone") as step:
+        doubts = machine_doubts(recording.folder, [repeat for _, repeat in ran])
+        step.saw(", ".join(doubts) or "the machine left none in doubt")
+    for experiment, repeat in ran:
+        if repeat.key in doubts:
+            recording.notes.append(
+                f"{repeat.key} was repeated alone: beside other scenarios it was inconclusive ({doubts[repeat.key]})"
+            )
+            _await_whole(recording, system, experiment)
+            _record_scenario(recording, system, experiment, alone(repeat))
 
 
 def _numbered(systems: Sequence[System]) -> list[tuple[int, System]]:
@@ -158,11 +175,11 @@ def _record_scenario(recording: Recording, system: System, experiment: Experimen
 
 def _told(repeat: Repeat, trials: int) -> str:
     """Return how a trial is called while it runs."""
-    if trials == 1:
-        return repeat.scenario
-    return (
-        f"{repeat.scenario}, trial {repeat.number} of {trials} (baseline longer by {repeat.extra_baseline_seconds:g} s)"
-    )
+    told = repeat.scenario
+    if trials > 1:
+        longer = f"baseline longer by {repeat.extra_baseline_seconds:g} s"
+        told = f"{told}, trial {repeat.number} of {trials} ({longer})"
+    return f"{told}, repeated alone" if repeat.is_alone else told
 
 
 def _read_back(recording: Recording, system: System, repeat: Repeat) -> None:

@@ -24,6 +24,7 @@ class Repeat:
         key: names its record: the scenario, and below it the trial when there are several.
         seed: of its random choices, such as which pod is deleted.
         extra_baseline_seconds: how much longer its baseline is.
+        is_alone: whether it repeats, with nothing beside it, an attempt that ran beside others.
     """
 
     scenario: str
@@ -31,6 +32,7 @@ class Repeat:
     key: str
     seed: int
     extra_baseline_seconds: float
+    is_alone: bool = False
 
 
 def repeats(scenario: str, trials: int, seed: int) -> tuple[Repeat, ...]:

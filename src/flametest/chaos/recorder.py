@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from flametest.chaos.errors import HarmError, RecorderError
@@ -316,10 +316,7 @@ class Recorder:
 
     def _stop_prober(self, prober: Prober) -> None:
         self._prober = None
-        told = prober.stop()
-        self.note(
-            ProberEnded(_now(), self.scenario.name, told.interval_ns, told.sent, told.dropped, told.send_lag_max_ns)
-        )
+        self.note(ProberEnded(_now(), self.scenario.name, **asdict(prober.stop())))
 
     def _take(self, event: Event) -> None:
         """Take an event of a watch or a reading, in its thread: an exception here would only end the watch unseen."""

@@ -26,12 +26,14 @@ class ProberSummary:
         sent: samples written.
         dropped: samples of its schedule that it did not send, or whose outcome it cannot vouch for.
         send_lag_max_ns: worst distance between intended and sent.
+        late: those of the dropped that were due while it did not run; the others met a limit of its own.
     """
 
     interval_ns: int
     sent: int
     dropped: int
     send_lag_max_ns: int
+    late: int
 
 
 class Prober(RecordingProcess[ProberSummary]):

@@ -53,7 +53,8 @@ class _Prober:
         # Twice as many as can be under way while every one keeps its time limit.
         self._probes_max = 2 * len(self._senders) * (int(options.timeout_ms / options.interval_ms) + 1)
         self._sent = 0
-        self._dropped = 0
+        self._late = 0
+        self._unsent = 0
         self._lag_max_ns = 0
 
     async def run(self, seconds_max: float) -> dict[str, int]:
@@ -78,7 +79,8 @@ class _Prober:
         return {
             "interval_ns": self._interval_ns,
             "sent": self._sent,
-            "dropped": self._dropped,
+            "dropped": self._late + self._unsent,
+            "late": self._late,
             "send_lag_max_ns": self._lag_max_ns,
         }
 
@@ -86,9 +88,9 @@ class _Prober:
         schedule = Schedule(start_ns, self._interval_ns)
         while not await self._stop.within(schedule.seconds_to_next(time.monotonic_ns())):
             slot = schedule.take(time.monotonic_ns())
-            self._dropped += slot.dropped
+            self._late += slot.dropped
             if len(self._probes) >= self._probes_max:
-                self._dropped += 1
+                self._unsent += 1
                 continue
             task = asyncio.create_task(self._probe(sender, slot), name=f"{sender.lane} {slot.intended_ns}")
             self._probes.add(task)
@@ -99,13 +101,13 @@ class _Prober:
         try:
             sample = await probe(sender, self._name, slot.intended_ns, self._timeout_seconds, progress=progress)
         except resolving.LookupLimitError:  # it was not sent, for a reason of this process
-            self._dropped += 1
+            self._unsent += 1
             return
         self._lag_max_ns = max(self._lag_max_ns, sample.sent_ns - sample.intended_ns)
         late_seconds = (sample.done_ns - sample.sent_ns) / 1e9 - self._timeout_seconds
         # A request that went out and brought nothing back was hanging, however late that was noticed.
         if sample.error == "timeout" and late_seconds > _STALL_SECONDS and not progress.is_unanswered:
-            self._dropped += 1
+            self._late += 1
             self._lag_max_ns = max(self._lag_max_ns, round(late_seconds * 1e9))
             return
         self._sent += 1

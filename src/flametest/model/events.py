@@ -565,12 +565,14 @@ class ProberEnded(Event):
         sent: samples sent.
         dropped: samples of its schedule that it did not send.
         send_lag_max_ns: worst distance between intended and sent.
+        late: those of the dropped that were due while the prober did not run; the others met a limit of its own.
     """
 
     interval_ns: int
     sent: int
     dropped: int
     send_lag_max_ns: int
+    late: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -176,8 +176,7 @@ def _until(zero_ns: int, seconds: float) -> None:
 
 
 def _stop(prober: Prober) -> ProberEnded:
-    told = prober.stop()
-    return ProberEnded(stamp(), "", told.interval_ns, told.sent, told.dropped, told.send_lag_max_ns)
+    return ProberEnded(stamp(), "", **asdict(prober.stop()))
 
 
 def _samples(folder: Path) -> Samples:

@@ -3,10 +3,14 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
-from flametest.check.telling import result_lines, result_sentence, summary, write_result
+import pytest
+
+from flametest.check.telling import junit, result_lines, result_sentence, summary, write_result
 from flametest.model.check import CheckedFigure, CheckResult, Judgement
 from flametest.model.measures import Bracket
+from flametest.report.annotations import annotations
 
 
 def result(judgement: Judgement, shift: float | None = 104.2) -> CheckResult:
@@ -56,8 +60,32 @@ def test_the_summary_is_markdown_in_which_names_are_text() -> None:
     assert "in at most 5 % of all checks" in text
 
 
-def test_both_files_are_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("judgement", "tag", "told"),
+    [
+        (Judgement.WORSE, "failure", "worse than the base: +104 ms [+71, +141]"),
+        (Judgement.UNTOLD, "error", "cannot be told: +104 ms [+71, +141]"),
+        (Judgement.SAME, "", ""),
+        (Judgement.BETTER, "", ""),
+    ],
+)
+def test_a_figure_is_a_case_that_fails_when_it_is_worse(judgement: Judgement, tag: str, told: str) -> None:
+    text = junit(result(judgement))
+    cases = {case.get("name"): case for case in ElementTree.fromstring(text).iter("testcase")}
+    assert set(cases) == {"availability", "p95_ms"}
+    assert [outcome.tag for outcome in cases["p95_ms"]] == [tag or "system-out"]
+    assert any(told in line for line in annotations(text)) is bool(tag)
+
+
+def test_a_check_that_does_not_count_has_a_case_that_says_so() -> None:
+    doubted = replace(result(Judgement.UNTOLD), doubt="refused", figures=())
+    (case,) = ElementTree.fromstring(junit(replace(doubted, sentence="it cannot be told: refused"))).iter("testcase")
+    assert [(one.tag, one.get("message")) for one in case] == [("error", "it cannot be told: refused")]
+
+
+def test_all_files_are_written(tmp_path: Path) -> None:
     write_result(result(Judgement.BETTER), tmp_path)
     written = json.loads((tmp_path / "check.json").read_text())
     assert (written["judgement"], written["figures"][1]["interval"]) == ("better", {"low": 71.0, "high": 141.0})
     assert (tmp_path / "summary.md").read_text().startswith("## ✅ Better than the base")
+    assert (tmp_path / "junit.xml").read_text().count("<testcase") == 2

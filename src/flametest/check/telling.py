@@ -1,4 +1,4 @@
-"""A check in words: the sentence, the lines on a terminal, and the Markdown for a pull request."""
+"""A check in words: the sentence, the lines on a terminal, and Markdown and JUnit XML for a pull request."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,11 +7,13 @@ from pydantic import TypeAdapter
 
 from flametest.measure.words import amount
 from flametest.model.check import CheckedFigure, CheckResult, Judgement
+from flametest.model.verdict import Verdict
+from flametest.report.junitxml import Case, document, suite
 from flametest.report.markdown import escaped
 
-__all__ = ["RESULT_FILE", "SUMMARY_FILE", "result_lines", "result_sentence", "summary", "write_result"]
+__all__ = ["junit", "result_lines", "result_sentence", "summary", "write_result"]
 
-RESULT_FILE, SUMMARY_FILE = "check.json", "summary.md"
+RESULT_FILE, SUMMARY_FILE, JUNIT_FILE = "check.json", "summary.md", "junit.xml"
 _RESULT: TypeAdapter[CheckResult] = TypeAdapter(CheckResult)
 _ICONS = {Judgement.WORSE: "❌", Judgement.UNTOLD: "⚠️", Judgement.SAME: "✅", Judgement.BETTER: "✅"}
 _HEADS = {
@@ -19,6 +21,12 @@ _HEADS = {
     Judgement.UNTOLD: "cannot be told",
     Judgement.SAME: "not worse than the base",
     Judgement.BETTER: "better than the base",
+}
+_VERDICTS = {
+    Judgement.WORSE: Verdict.FAILED,
+    Judgement.UNTOLD: Verdict.INCONCLUSIVE,
+    Judgement.SAME: Verdict.PASSED,
+    Judgement.BETTER: Verdict.PASSED,
 }
 
 
@@ -42,10 +50,24 @@ def summary(result: CheckResult) -> str:
     return "\n".join(_summary(result)) + "\n"
 
 
+def junit(result: CheckResult) -> str:
+    """Return the outcome as JUnit XML: a case for each figure, and one for what keeps the whole check from counting."""
+    cases = [
+        Case(one.name, _VERDICTS[one.judgement], f"{one.title}: {_HEADS[one.judgement]}: {_difference(one)}", _row(one))
+        for one in result.figures
+    ]
+    if result.doubt or not cases:
+        cases.append(Case("check", Verdict.INCONCLUSIVE, result.sentence, ""))
+    seconds = result.duration_seconds
+    properties = {"base": result.base, "seed": str(result.seed), "command": result.command}
+    return document([suite(f"check {result.fault}", seconds, cases, properties.items())], seconds)
+
+
 def write_result(result: CheckResult, folder: Path) -> None:
-    """Write check.json and summary.md."""
+    """Write check.json, summary.md and junit.xml."""
     (folder / RESULT_FILE).write_bytes(_RESULT.dump_json(result, indent=1) + b"\n")
     (folder / SUMMARY_FILE).write_text(summary(result), encoding="utf-8")
+    (folder / JUNIT_FILE).write_text(junit(result), encoding="utf-8")
 
 
 def _summary(result: CheckResult) -> Iterator[str]:
@@ -61,6 +83,10 @@ def _summary(result: CheckResult) -> Iterator[str]:
     yield ""
     yield f"Cost: {_cost(result)}. Both trees ran at the same time, each in a sandbox of its own, under the same load."
     yield f"Equal trees are called worse in at most 5 % of all checks. Seed {result.seed}."
+
+
+def _row(one: CheckedFigure) -> str:
+    return f"{one.title}: {_medians(one)}, {_difference(one)}; margin {_margin(one)}"
 
 
 def _cost(result: CheckResult) -> str:

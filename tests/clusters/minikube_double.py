@@ -20,7 +20,10 @@ from typing import Any, NoReturn
 
 FOLDER = Path(os.environ["MINIKUBE_DOUBLE"])
 TABLE = tomllib.loads(Path(__file__).with_name("minikube_flags.toml").read_text())
-KEPT_VARIABLES = ("KUBECONFIG", "LANGUAGE", "LC_ALL", "MINIKUBE_IN_STYLE", "MINIKUBE_HOME")
+KEPT_VARIABLES = (
+    *("KUBECONFIG", "LANGUAGE", "LC_ALL"),
+    *("MINIKUBE_IN_STYLE", "MINIKUBE_HOME", "MINIKUBE_CNI", "MINIKUBE_KUBERNETES_VERSION"),
+)
 NO_SUCH_PROFILE = 85
 
 

@@ -213,6 +213,33 @@ def test_down_stops_the_profile_and_up_starts_it_again_with_its_images(machine: 
     assert machine.commands() == ["start"]
 
 
+def test_a_profile_that_exists_keeps_its_network_and_its_kubernetes(machine: Machine) -> None:
+    machine.cluster().up()
+    machine.cluster().down()
+    machine.forget_calls()
+    machine.cluster().up()
+    (start,) = (call["options"] for call in machine.calls if call["command"] == "start")
+    assert start.keys().isdisjoint({"kubernetes-version", "cni"}), "another version would be a change, or be refused"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "left_out", "left"),
+    [
+        ("MINIKUBE_CNI", "kindnet", "cni", "kubernetes-version"),
+        ("MINIKUBE_KUBERNETES_VERSION", "v1.36.2", "kubernetes-version", "cni"),
+    ],
+)
+def test_what_the_user_told_minikube_by_a_variable_is_not_overruled_by_an_option(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, *, variable: str, value: str, left_out: str, left: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    machine.cluster().up()
+    (call,) = (call for call in machine.calls if call["command"] == "start")
+    assert call["environment"][variable] == value
+    assert left_out not in call["options"]
+    assert left in call["options"]
+
+
 def test_down_with_delete_removes_the_profile_and_all_records_but_the_log(machine: Machine) -> None:
     machine.cluster().up()
     assert machine.cluster(delete=True).down()
@@ -419,7 +446,7 @@ def test_the_log_keeps_what_every_call_said_and_stays_bounded(machine: Machine) 
     machine.cluster().up()
     log = machine.state / "minikube" / "minikube.log"
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
-    assert "minikube start --kubernetes-version" in log.read_text()
+    assert "minikube start --container-runtime" in log.read_text()
     assert "Done! kubectl is now configured" in log.read_text()
     log.write_text("x" * 5_000_000)
     machine.cluster().up()

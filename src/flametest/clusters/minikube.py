@@ -9,7 +9,7 @@ profile is Flametest's and which images it was given; they go with the profile.
 import os
 import re
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,6 +30,12 @@ __all__ = ["KUBERNETES_VERSION", "PROFILE", "MinikubeCluster"]
 PROFILE = "flametest"
 KUBERNETES_VERSION = "v1.34.0"
 """The newest that Minikube 1.37 knows; 1.38 and later know it too."""
+
+_NEW_PROFILE = {
+    "kubernetes-version": KUBERNETES_VERSION,
+    "cni": "calico",  # Minikube's usual network let every NetworkPolicy pass in its earlier releases
+}
+"""What a new profile is made with; a profile that exists keeps its own."""
 
 _TOOL_VERSION_MIN = (1, 37)
 _START_SECONDS_MAX = 1200.0
@@ -173,7 +179,8 @@ class MinikubeCluster:
     def _start(self, tool: Minikube, status: ProfileStatus) -> None:
         if status.state is ProfileState.ABSENT:
             self._records.keep_profile(ProfileRecord(self._options.nodes or 1, _free_port()))
-        tool.run(*self._start_arguments(), seconds_max=_START_SECONDS_MAX)
+        chosen = _new_profile_options(os.environ) if status.state is ProfileState.ABSENT else []
+        tool.run(*self._start_arguments(), *chosen, seconds_max=_START_SECONDS_MAX)
         tool.kubeconfig.chmod(0o600)
         if self._records.profile().nodes > 1:
             # Minikube's usual provisioner makes a volume on one node, whichever node its pod is on. Not by an option of
@@ -184,9 +191,7 @@ class MinikubeCluster:
         record = self._records.profile()
         arguments = [
             "start",
-            f"--kubernetes-version={KUBERNETES_VERSION}",
             "--container-runtime=containerd",
-            "--cni=calico",  # Minikube's usual network lets every NetworkPolicy pass
             f"--nodes={record.nodes}",
             f"--namespace={self._options.namespace}",
             "--embed-certs",
@@ -257,6 +262,15 @@ def _check_version(tool: Minikube) -> None:
     if found and (int(found[1]), int(found[2])) < _TOOL_VERSION_MIN:
         oldest = ".".join(map(str, _TOOL_VERSION_MIN))
         raise ClusterError(f"Minikube {found[1]}.{found[2]} is older than {oldest}", "install a newer one")
+
+
+def _new_profile_options(environment: Mapping[str, str]) -> list[str]:
+    """Return the options of a new profile, without those that the user has set by a variable, such as MINIKUBE_CNI."""
+    return [
+        f"--{name}={value}"
+        for name, value in _NEW_PROFILE.items()
+        if not environment.get(f"MINIKUBE_{name.replace('-', '_').upper()}")
+    ]
 
 
 def _broken() -> ClusterError:

@@ -15,16 +15,18 @@ RIGHTS = st.builds(
     verb=st.sampled_from(["get", "list", "watch", "create", "delete"]),
     group=st.sampled_from(["", "apps"]),
     everywhere=st.booleans(),
+    name=st.sampled_from(["", "postgres"]),
 )
 
 
-def granted(rules: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    """Return group, resource and verb of everything that rules grant, as an API server reads them."""
+def granted(rules: list[dict[str, Any]]) -> list[tuple[str, str, str, str]]:
+    """Return group, resource, name (empty for all) and verb of everything that rules grant, as an API server does."""
     return [
-        (group, resource, verb)
+        (group, resource, name, verb)
         for rule in rules
         for group in rule["apiGroups"]
         for resource in rule["resources"]
+        for name in rule.get("resourceNames") or [""]
         for verb in rule["verbs"]
     ]
 
@@ -34,7 +36,7 @@ def test_rules_grant_each_right_once_where_it_is_needed_and_nothing_else(rights:
     for everywhere in (False, True):
         found = granted(rules_of(rights, everywhere=everywhere))
         assert len(found) == len(set(found))
-        wanted = {(one.group, one.resource, one.verb) for one in rights if one.everywhere == everywhere}
+        wanted = {(one.group, one.resource, one.name, one.verb) for one in rights if one.everywhere == everywhere}
         assert set(found) == wanted
 
 

@@ -10,7 +10,6 @@ from flametest.ledger import Auditor, Definition, Ledger, LedgerOptions, read_de
 from flametest.measure.durability import WriteRecord, judge_writes
 from flametest.measure.ledger import read_attempts, read_looks
 from flametest.model.measures import Durability
-from flametest.model.routes import Route
 from flametest.model.writes import WriteOutcome
 from tests.ledger.applications import Application, Jobs, Votes
 
@@ -41,7 +40,7 @@ def defined(application: Application, folder: Path) -> Definition:
 def keeping(application: Application, folder: Path) -> Iterator[tuple[Ledger, Auditor, Callable[[], WriteRecord]]]:
     """Keep a ledger while the block runs; yields it, its auditor, and what was noted so far."""
     definition = defined(application, folder)
-    auditor = Auditor(definition, reader_of(definition, application.url, Route()))
+    auditor = Auditor(definition, reader_of(definition, application.url))
     auditor.begin()
 
     def noted() -> WriteRecord:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flametest.ledger.definition import Definition, DefinitionError, read_definition
+from flametest.ledger.database import ledger_rights
+from flametest.ledger.definition import Definition, DefinitionError, Sql, read_definition
 from flametest.ledger.plan import plan_write
 from flametest.ledger.template import fill, fill_path, placeholders, sql_with_parameters
 from tests.ledger.conftest import REPOSITORY, SHOP
@@ -35,6 +36,18 @@ sql = "INSERT INTO notes (id, text) VALUES ({key}, 'x')"
 sql = "SELECT id AS key FROM notes"
 find = "SELECT 1 FROM notes WHERE id = {key}"
 """
+STORE = """
+[sql]
+service = "postgres"
+user = "clerk"
+secret = "postgres"
+
+[write]
+sql = "INSERT INTO notes (id) VALUES ({key})"
+
+[read]
+sql = "SELECT id AS key FROM notes"
+"""
 
 
 def read(text: str, folder: Path) -> Definition:
@@ -45,7 +58,7 @@ def read(text: str, folder: Path) -> Definition:
     return found
 
 
-@pytest.mark.parametrize("text", [VOTES, NOTES])
+@pytest.mark.parametrize("text", [VOTES, NOTES, STORE])
 def test_a_ledger_takes_few_lines(text: str, tmp_path: Path) -> None:
     assert len([line for line in text.splitlines() if line.strip()]) <= 15
     again = Definition.model_validate_json(read(text, tmp_path).model_dump_json(exclude_defaults=True))
@@ -87,6 +100,14 @@ def test_a_project_without_the_file_has_no_ledger(tmp_path: Path) -> None:
         (NOTES, "find = ", 'items = "$["\nfind = ', "read.items: '$[' is no JSON path such as '$.orders[*]'"),
         (NOTES, "WHERE id = {key}", "", "read.find: expected {key} or {id} in it"),
         (NOTES, "VALUES ({key}, 'x')", "VALUES ({key}, 'x')\"\nbody = \"x", "a statement has neither headers nor a"),
+        (NOTES, "app@127", "app:hush@127", "database: no password belongs here"),
+        (NOTES, "postgresql://app@127.0.0.1/app", "postgres//app", "database: expected a PostgreSQL URI"),
+        (NOTES, "[write]", "[sql]\nservice = 'db'\n\n[write]", "sql: a ledger has a database, or [sql], not both"),
+        (STORE, 'service = "postgres"', "", "sql.service is missing"),
+        (STORE, 'user = "clerk"', "", "sql.user is missing; or name the Secret's key that has it"),
+        (STORE, 'secret = "postgres"', 'keys = { user = "name" }', "sql.keys: sql.secret is missing"),
+        (STORE, 'user = "clerk"', 'user = "clerk"\nkeys = { uri = "uri" }', "sql.keys.uri"),
+        (STORE, 'user = "clerk"', 'user = "clerk"\npassword = "hush"', "sql.password is no entry of a ledger"),
     ],
 )
 def test_a_mistake_is_named_with_its_entry(text: str, old: str, new: str, message: str, tmp_path: Path) -> None:
@@ -152,3 +173,22 @@ def test_choices_are_drawn_as_often_as_they_stand_there() -> None:
         '{"customer": "ledger-1", "event": 1, "event_id": 1, "quantity": 1}',
         '{"customer": "ledger-1", "event": 4, "event_id": 4, "quantity": 1}',
     }
+
+
+def test_credentials_come_from_the_keys_of_a_secret() -> None:
+    keys = {"user": "username", "password": "password", "database": "dbname"}
+    sql = Sql.model_validate({"service": "db-rw", "secret": "db-app", "keys": keys})
+    assert sql.from_secret() == keys
+    assert Sql(service="db", user="clerk", secret="db").from_secret() == {"password": "password"}
+    assert Sql(service="db", user="clerk").from_secret() == {}
+
+
+def test_a_ledger_needs_its_own_service_and_secret_and_no_others(tmp_path: Path) -> None:
+    assert sorted(map(str, ledger_rights(read(STORE, tmp_path)))) == [
+        "create pods/portforward",
+        "get pods/portforward",
+        "get secrets 'postgres'",
+        "get services 'postgres'",
+        "list endpointslices.discovery.k8s.io",
+    ]
+    assert ledger_rights(read(NOTES, tmp_path)) == ()

@@ -9,7 +9,6 @@ import pytest
 
 from flametest.ledger import Auditor, Definition, NotThereError, reader_of
 from flametest.load.errors import LoadError
-from flametest.model.routes import Route
 
 Serve = Callable[[int, bytes], str]
 
@@ -46,7 +45,7 @@ def serve() -> Iterator[Serve]:
 
 def auditor_of(definition: Definition, url: str) -> Auditor:
     """Return an auditor that has read nothing yet."""
-    return Auditor(definition, reader_of(definition, url, Route()))
+    return Auditor(definition, reader_of(definition, url))
 
 
 @pytest.mark.parametrize(

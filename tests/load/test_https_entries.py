@@ -10,7 +10,7 @@ import pytest
 
 from flametest.ledger import Auditor, Ledger, LedgerOptions, reader_of
 from flametest.load import LoadError, LoadOptions, Locust, Prober
-from flametest.load.exchange import Answer, Entry, route_of
+from flametest.load.exchange import Answer, Entry
 from flametest.load.lanes import FreshLane, KeepAliveLane, Progress, ask
 from flametest.measure.samples import Samples, read_samples
 from flametest.model.routes import CA_FILE, INSECURE, Route, Trust
@@ -150,7 +150,7 @@ def test_the_ledger_and_its_audit_speak_tls(entry: TlsApi, authority: Authority,
     definition = ledger_of_the_shop()
 
     def auditor(trusted: dict[str, str]) -> Auditor:
-        return Auditor(definition, reader_of(definition, url, route_of(url, trusted)))
+        return Auditor(definition, reader_of(definition, url, trusted))
 
     with Ledger(LedgerOptions(url, definition, "7", environment=environment), tmp_path) as ledger:
         wait_for(lambda: len(entry.paths) >= 2)

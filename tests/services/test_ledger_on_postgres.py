@@ -10,8 +10,7 @@ from flametest.ledger import Auditor, Ledger, LedgerOptions, NotThereError, read
 from flametest.measure.durability import WriteRecord, judge_writes
 from flametest.measure.ledger import read_attempts, read_looks
 from flametest.model.measures import Durability
-from flametest.model.routes import Route
-from flametest.model.writes import WriteOutcome
+from flametest.model.writes import LookOutcome, WriteOutcome
 from tests.load.conftest import wait_until
 
 __all__ = ["wait_until"]
@@ -52,6 +51,8 @@ PLANTED = {
     "phantom": "INSERT INTO notes (reference, size) SELECT min(reference) || '-never-sent', 1 FROM notes",
     "total": "INSERT INTO totals VALUES (1)",
 }
+REPEATS = 20  # of each of the four, and of a stale read: 100 runs
+CLEAN = 50
 
 Condition = Callable[[WriteRecord], bool]
 
@@ -67,7 +68,7 @@ class Notes:
         definition = read_definition(folder / "ledger.toml")
         assert definition is not None
         self.definition = definition
-        self.auditor = Auditor(definition, reader_of(definition, "", Route()))
+        self.auditor = Auditor(definition, reader_of(definition, ""))
         self.auditor.begin()
         self.prefix = ""
 
@@ -111,26 +112,59 @@ def broken(found: Durability) -> dict[str, int]:
     return {rule.name: rule.offences.count for rule in found.rules() if rule.offences.count}
 
 
-def test_a_sound_database_is_not_accused(notes: Notes) -> None:
+def check_sound(notes: Notes) -> None:
+    """Check that a database in which nothing was planted is not accused."""
     notes.write(acknowledged(30))
     found = notes.judge()
     assert (found.problem, broken(found)) == ("", {})
-    assert found.kept == found.acknowledged >= 30
+    # A busy machine may be late with an answer; that write may be kept.
+    assert 30 <= found.acknowledged <= found.kept <= found.acknowledged + found.unknown
 
 
-@pytest.mark.parametrize("rule", PLANTED)
-def test_what_was_planted_is_found_under_its_name(notes: Notes, rule: str) -> None:
+def check_planted(notes: Notes, rule: str) -> None:
+    """Check that a planted error is found once, and nothing beside it."""
     notes.write(acknowledged(30))
     notes.database.execute(PLANTED[rule])
     assert broken(notes.judge()) == {rule: 1}
 
 
-def test_a_replica_that_lags_behind_is_stale(notes: Notes) -> None:
+def check_stale(notes: Notes) -> None:
+    """Check that reads of a replica that lags behind are stale, each that missed an acknowledged write."""
     notes.database.execute("CREATE OR REPLACE VIEW shown AS SELECT * FROM notes WHERE id > 10")
     notes.write(acknowledged(30))
-    found = notes.judge()
-    assert found.stale.count >= 1
-    assert broken(found) == {"stale": found.stale.count}
+    missed = {one.key for one in notes.noted().looks if one.outcome is LookOutcome.MISSING}
+    assert broken(notes.judge()) == {"stale": len(missed)}
+    # Of the first ten, each is looked for with a probability of a half; that none is, happens once in 1024 drawings,
+    # and the drawing is that of a fixed seed.
+    assert missed
+
+
+def test_a_sound_database_is_not_accused(notes: Notes) -> None:
+    check_sound(notes)
+
+
+@pytest.mark.parametrize("rule", PLANTED)
+def test_what_was_planted_is_found_under_its_name(notes: Notes, rule: str) -> None:
+    check_planted(notes, rule)
+
+
+def test_a_replica_that_lags_behind_is_stale(notes: Notes) -> None:
+    check_stale(notes)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("rule", [*PLANTED, "stale"] * REPEATS)
+def test_what_was_planted_is_found_every_time(notes: Notes, rule: str) -> None:
+    if rule == "stale":
+        check_stale(notes)
+    else:
+        check_planted(notes, rule)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("number", range(CLEAN))
+def test_a_sound_database_is_never_accused(notes: Notes, number: int) -> None:
+    check_sound(notes)
 
 
 def test_what_a_constraint_forbids_is_refused_and_names_it(notes: Notes) -> None:
@@ -171,7 +205,7 @@ def test_writes_while_the_database_is_away_failed_or_are_unknown_and_none_is_los
 def test_a_table_that_is_not_there_is_said(notes: Notes) -> None:
     notes.database.execute("DROP TABLE notes CASCADE")
     with pytest.raises(NotThereError, match='relation "notes" does not exist'):
-        reader_of(notes.definition, "", Route()).writes()
+        reader_of(notes.definition, "").writes()
 
 
 def test_reading_back_cannot_change_anything(notes: Notes) -> None:
@@ -180,5 +214,5 @@ def test_reading_back_cannot_change_anything(notes: Notes) -> None:
     spoilt = notes.definition.model_copy(update={"read": read.model_copy(update={"sql": "DELETE FROM notes"})})
     notes.database.execute("INSERT INTO notes (reference, size) VALUES ('kept', 1)")
     with pytest.raises(Exception, match="read-only transaction"):
-        reader_of(spoilt, "", Route()).writes()
+        reader_of(spoilt, "").writes()
     assert notes.database.execute("SELECT count(*) FROM notes").fetchone() == (1,)

@@ -12,7 +12,6 @@ from flametest.ledger import Auditor, Ledger, LedgerOptions, reader_of
 from flametest.measure.durability import WriteRecord, judge_writes
 from flametest.measure.ledger import read_attempts, read_looks
 from flametest.model.measures import Durability
-from flametest.model.routes import Route
 from flametest.model.writes import Attempt, WriteOutcome
 from tests.ledger.conftest import ledger_of_the_shop
 
@@ -29,7 +28,7 @@ class Bookkeeping:
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
         self.folder = folder
-        self.auditor = Auditor(SHOP, reader_of(SHOP, url, Route()))
+        self.auditor = Auditor(SHOP, reader_of(SHOP, url))
         self.auditor.begin()
         self.prefix = ""
 

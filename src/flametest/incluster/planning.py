@@ -13,9 +13,10 @@ from flametest.clusters import Access
 from flametest.clusters.entry import entry_service
 from flametest.clusters.incluster import IN_CLUSTER
 from flametest.incluster.manifest import IMAGE, JobOptions, job_manifests
+from flametest.ledger import read_definition
 from flametest.manifests import Manifest
 from flametest.run.experiment import load_experiment, refuse_equal_names, suite_files
-from flametest.run.needs import Needs, Plan, experiment_needs
+from flametest.run.needs import Needs, Plan, experiment_needs, ledger_needs, together
 from flametest.run.project import Project, ProjectError
 
 __all__ = ["JobPlan", "JobWish", "plan_job"]
@@ -64,9 +65,11 @@ def plan_job(wish: JobWish, project: Project) -> JobPlan:
     """
     files = list(wish.experiments) or suite_files(project, wish.suite)
     url = wish.url or _entry(project, wish.namespace)
-    plan = Plan(tuple(load_experiment(file) for file in files))
+    ledger = None if "--no-ledger" in wish.run_arguments else read_definition(project.ledger_file)
+    plan = Plan(tuple(load_experiment(file) for file in files), ledger=ledger)
     refuse_equal_names(plan.experiments)
-    needs = experiment_needs(plan, Access(Path(), IN_CLUSTER, url, wish.namespace))
+    access = Access(Path(), IN_CLUSTER, url, wish.namespace)
+    needs = together(experiment_needs(plan, access), ledger_needs(plan))
     chosen = ["--suite", wish.suite]
     if wish.experiments:
         chosen = [word for file in files for word in ("--experiment", f"experiments/{file.name}")]

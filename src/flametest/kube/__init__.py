@@ -10,7 +10,8 @@ entryfields  typed readers of what stands in such an entry
 credentials  who asks, and in whose name
 programs     credential programs that a kubeconfig names, in bounded time
 connection   how an API server is reached: certificates, proxy, credentials
-websockets   exec and port forwards of the official package on that connection
+websockets   exec of the official package, and port forwards, on that connection
+forwarding   a Service's port as a UNIX socket of this machine
 timelimits   how long is waited for what
 explanations why there was no answer, in words
 pages        whole lists, page by page

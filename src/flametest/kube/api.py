@@ -27,7 +27,7 @@ from flametest.kube.pages import Listing, whole_list
 from flametest.kube.resources import Object
 from flametest.kube.stamps import stamped
 from flametest.kube.timelimits import TimeLimits
-from flametest.kube.websockets import official_client
+from flametest.kube.websockets import official_client, open_websocket
 
 __all__ = ["APPLY", "JSON", "MERGE", "Api", "open_api"]
 
@@ -198,6 +198,22 @@ class Api:
             with response:
                 raise self._rejection(response.status, response.read(), str(request))
         return response
+
+    def websocket(self, path: str, query: Mapping[str, str], protocols: str) -> Any:
+        """Open a WebSocket at ``path`` and return it, of the library websocket-client; the caller closes it.
+
+        Raises:
+            KubeError: the API is unreachable or refused.
+        """
+        from websocket import WebSocketBadStatusException, WebSocketException  # noqa: PLC0415 (few need it)
+
+        url = f"ws{self.server.removeprefix('http')}{path}?{urlencode(query)}"
+        try:
+            return open_websocket(self._connection, url, protocols)
+        except WebSocketBadStatusException as error:
+            raise self._rejection(error.status_code, error.resp_body or b"", f"GET {path}") from error
+        except (OSError, WebSocketException) as error:
+            raise self._unreachable(error) from error
 
     def _object(self, request: _Request) -> Object:
         try:

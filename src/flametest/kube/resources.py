@@ -23,6 +23,7 @@ __all__ = [
     "PODS",
     "REPLICATION_CONTROLLERS",
     "REPLICA_SETS",
+    "SECRETS",
     "SERVICES",
     "STATEFUL_SETS",
     "Discovery",
@@ -67,6 +68,7 @@ CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 EVENTS = Resource("v1", "Event", "events")
 NAMESPACES = Resource("v1", "Namespace", "namespaces", namespaced=False)
 NODES = Resource("v1", "Node", "nodes", namespaced=False)
+SECRETS = Resource("v1", "Secret", "secrets")
 SERVICES = Resource("v1", "Service", "services")
 DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
 STATEFUL_SETS = Resource("apps/v1", "StatefulSet", "statefulsets")

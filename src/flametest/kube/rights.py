@@ -26,6 +26,7 @@ class Right:
         group: the API group; empty for the core one.
         everywhere: in all namespaces, or of a kind that is in none.
         namespace: where, if not everywhere; empty for the namespace of the system.
+        name: of the one object that it is for; empty for all of the kind.
     """
 
     plural: str
@@ -34,6 +35,7 @@ class Right:
     group: str = ""
     everywhere: bool = False
     namespace: str = ""
+    name: str = ""
 
     @property
     def resource(self) -> str:
@@ -44,6 +46,7 @@ class Right:
     def objects(self) -> str:
         """Return what it is a right to, for people, such as ``deployments.apps`` or ``nodes in the whole cluster``."""
         kind = f"{self.resource}.{self.group}" if self.group else self.resource
+        kind += f" {self.name!r}" if self.name else ""
         if self.everywhere:
             return f"{kind} in the whole cluster"
         return f"{kind} in namespace {self.namespace!r}" if self.namespace else kind
@@ -52,11 +55,13 @@ class Right:
         return f"{self.verb} {self.objects}"
 
 
-def rights(resource: Resource, *verbs: str, subresource: str = "", everywhere: bool = False) -> tuple[Right, ...]:
-    """Return the right to do each of ``verbs`` to a kind of object, or to a subresource of it."""
+def rights(
+    resource: Resource, *verbs: str, subresource: str = "", everywhere: bool = False, name: str = ""
+) -> tuple[Right, ...]:
+    """Return the right to do each of ``verbs`` to a kind of object or a subresource of it, or to the one of a name."""
     group = resource.api_version.rpartition("/")[0]
     everywhere = everywhere or not resource.namespaced
-    return tuple(Right(resource.plural, subresource, verb, group, everywhere) for verb in verbs)
+    return tuple(Right(resource.plural, subresource, verb, group, everywhere, name=name) for verb in verbs)
 
 
 def lacking(api: Api, wanted: Iterable[Right], namespace: str) -> list[Right]:
@@ -75,6 +80,7 @@ def _may(api: Api, right: Right, namespace: str) -> bool:
         "group": right.group,
         "resource": right.plural,
         "subresource": right.subresource,
+        "name": right.name,
     }
     body = {
         "apiVersion": "authorization.k8s.io/v1",

@@ -1,4 +1,4 @@
-"""WebSockets of the official package on a `Connection`: exec and port forwards as the context says, in bounded time.
+"""WebSockets on a `Connection`: exec of the official package, and port forwards, as the context says, in bounded time.
 
 By itself the package lets nothing but Authorization through, waits for ever for an answer, knows no SOCKS proxy, and
 follows a redirect with the token. So its function that opens a WebSocket is replaced, for clients that are made by
@@ -14,7 +14,7 @@ from flametest.kube.credentials import Proof
 from flametest.kube.errors import ContextError
 from flametest.model.proxies import without_secret
 
-__all__ = ["official_client"]
+__all__ = ["official_client", "open_websocket"]
 
 _PROTOCOLS = "v5.channel.k8s.io,v4.channel.k8s.io"
 _UNAUTHORIZED = 401
@@ -50,13 +50,19 @@ def _replace() -> None:
         connection = getattr(configuration, "connection", None)
         if not isinstance(connection, Connection):
             return original(configuration, url, headers)
-        return _open(connection, url, (headers or {}).get("sec-websocket-protocol") or _PROTOCOLS)
+        return open_websocket(connection, url, (headers or {}).get("sec-websocket-protocol") or _PROTOCOLS)
 
     create_websocket.of_flametest = True  # type: ignore[attr-defined]
     ws_client.create_websocket = create_websocket
 
 
-def _open(connection: Connection, url: str, protocols: str) -> Any:
+def open_websocket(connection: Connection, url: str, protocols: str) -> Any:
+    """Open the WebSocket at a URL and return it, of the library websocket-client; the caller closes it.
+
+    Raises:
+        OSError: nobody answers.
+        websocket.WebSocketException: what answers opens none; `WebSocketBadStatusException` has its status.
+    """
     from websocket import WebSocketBadStatusException  # noqa: PLC0415 (comes with the official package)
 
     proof = connection.credentials.now()

@@ -7,6 +7,7 @@ outcomes    what an answer says of a write; pure
 store       the protocols by which the rest reaches the application; `stores` has the one that a definition asks for
 httpstore   by requests through the entry
 sqlstore    by statements to PostgreSQL
+database    where that is: at a URI, or behind a Service of the cluster
 records     the CSV files of attempts and looks, written before and after each
 main        the ledger's process: unique writes at a constant rate, some of them twice
 handle      the handle by which a run starts, checks and ends it
@@ -16,6 +17,7 @@ What became of the writes is judged by `flametest.measure.durability`.
 """
 
 from flametest.ledger.auditor import Auditor
+from flametest.ledger.database import ledger_rights
 from flametest.ledger.definition import LEDGER_DEFINITION, Definition, DefinitionError, read_definition
 from flametest.ledger.handle import LEDGER_FILE, LOOKS_FILE, Ledger, LedgerOptions, LedgerSummary
 from flametest.ledger.store import NotThereError
@@ -32,6 +34,7 @@ __all__ = [
     "LedgerOptions",
     "LedgerSummary",
     "NotThereError",
+    "ledger_rights",
     "read_definition",
     "reader_of",
 ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flametest.ledger.definition import CountDefinition, Definition, Read
-from flametest.ledger.store import LedgerReader
+from flametest.ledger.store import LedgerReader, StoreGoneError
 from flametest.ledger.template import fill, placeholders
 from flametest.load.errors import LoadError
 from flametest.model.laws import BEFORE, LEDGER_FIGURES
@@ -52,6 +52,7 @@ class Auditor:
         read = definition.read
         self._scope = _scope(read)
         self._known: dict[str, StoredWrite] | None = None
+        self._was_read = False
         self._before: tuple[Count, ...] = ()
 
     def begin(self) -> str:
@@ -62,9 +63,12 @@ class Auditor:
             LoadError: it does not answer; the next audit then expects what the last one found.
         """
         self._before = ()
-        counted = self._counted()
-        if self._known is None:
-            self._known = {_name(one): one for one in (self._reader.writes() if self._scope is ReadScope.LIST else ())}
+        with self._reader:
+            counted = self._counted()
+            if self._known is None:
+                listed = self._reader.writes() if self._scope is ReadScope.LIST else ()
+                self._known = {_name(one): one for one in listed}
+        self._was_read = True
         self._before = self._counts(counted, tuple(self._known.values()))
         found = [f"{len(self._known)} {self._definition.name}"] if self._scope is ReadScope.LIST else []
         return ", ".join([*found, f"{len(self._before)} counts"])
@@ -72,7 +76,8 @@ class Auditor:
     def audit(self, prefix: str, attempts: Iterable[Attempt], timeout_seconds: float) -> Audit:
         """Return what is kept of a ledger's writes, trying until the system answers and is quiet.
 
-        What could not be read within ``timeout_seconds`` is stated as the audit's ``problem``.
+        What could not be read within ``timeout_seconds`` is stated as the audit's ``problem``. Where the store was read
+        before and says now that its table is gone, nothing is kept, and everything is lost.
 
         Args:
             prefix: what the keys of the ledger begin with.
@@ -90,18 +95,34 @@ class Auditor:
             except LoadError as error:
                 problem = error.message
             if self._clock() >= deadline:
+                if self._is_gone():
+                    return self._audit(prefix, tries, _Found(tuple(() for _ in self._definition.count), ()))
                 words = f"the {self._definition.name} could not be read back: {problem}"
                 return Audit((), 0, self._scope, (), (), (), (), words)
             self._sleep(_PAUSE_SECONDS)
 
+    def _is_gone(self) -> bool:
+        """Return whether the store says that what held the writes, and was read before, does not exist any more."""
+        if self._scope is not ReadScope.LIST or not self._was_read:
+            return False
+        try:
+            with self._reader:
+                self._reader.writes()
+        except StoreGoneError:
+            return True
+        except LoadError:
+            return False
+        return False
+
     def _quiet(self, tries: Mapping[str, Sequence[Attempt]]) -> _Found | None:
         """Return all that was kept, or None when it changed meanwhile."""
         pause = self._definition.quiet_seconds
-        before = self._reading(tries)
-        if pause:
-            self._sleep(pause)
-            return before if self._reading(tries) == before else None
-        return before if self._counted() == before.counted else None
+        with self._reader:
+            before = self._reading(tries)
+            if pause:
+                self._sleep(pause)
+                return before if self._reading(tries) == before else None
+            return before if self._counted() == before.counted else None
 
     def _reading(self, tries: Mapping[str, Sequence[Attempt]]) -> _Found:
         counted = self._counted()

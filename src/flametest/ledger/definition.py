@@ -17,16 +17,27 @@ Everything is described in docs/writes.md, and as a JSON Schema in docs/ledger.s
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import jsonpath
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from flametest.ledger.template import placeholders
 from flametest.model.errors import FlametestError
 from flametest.model.laws import BEFORE, Law, LawError
 
-__all__ = ["LEDGER_DEFINITION", "CountDefinition", "Definition", "DefinitionError", "Read", "Write", "read_definition"]
+__all__ = [
+    "LEDGER_DEFINITION",
+    "CountDefinition",
+    "Definition",
+    "DefinitionError",
+    "Read",
+    "Sql",
+    "Write",
+    "read_definition",
+]
 
 LEDGER_DEFINITION = "ledger.toml"
 _OWN = ("key", "run", "number")
@@ -150,6 +161,23 @@ class CountDefinition(_Part):
         return tuple(Law(name, text) for name, text in self.laws.items())
 
 
+class Sql(_Part):
+    """A PostgreSQL inside the cluster, reached through its Service by port forwards of the API."""
+
+    service: str = Field(min_length=1, description="The Service, in the namespace of the system.")
+    port: int = Field(default=5432, ge=1, le=65535, description="Its port.")
+    database: str | None = Field(default=None, min_length=1, description="The database's name.")
+    user: str | None = Field(default=None, min_length=1, description="Who writes and reads.")
+    secret: str | None = Field(default=None, min_length=1, description="The Secret that has the password.")
+    keys: dict[Literal["user", "password", "database"], str] = Field(
+        default={"password": "password"}, min_length=1, description="Under which of the Secret's keys each of them is."
+    )
+
+    def from_secret(self) -> Mapping[str, str]:
+        """Return what is taken from the Secret: its key for ``user``, ``password`` and ``database``."""
+        return {str(name): key for name, key in self.keys.items()} if self.secret is not None else {}
+
+
 class Definition(_Part):
     """A ledger of writes: what is written, and how what was kept is read back."""
 
@@ -159,10 +187,16 @@ class Definition(_Part):
     database: str | None = Field(
         default=None, min_length=1, description="A PostgreSQL URI, for statements instead of requests."
     )
+    sql: Sql | None = Field(default=None, description="A PostgreSQL inside the cluster, likewise.")
     quiet_seconds: float = Field(default=0.0, ge=0, le=60, description="Two readings have to agree, so far apart.")
     write: Write
     read: Read | None = None
     count: list[CountDefinition] = []
+
+    @property
+    def is_sql(self) -> bool:
+        """Return whether it writes by statements to a database, rather than by requests."""
+        return self.database is not None or self.sql is not None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -202,24 +236,45 @@ def _problems(ledger: Definition) -> Iterator[str]:
     """Yield what is wrong with a ledger as a whole; each part is right by itself."""
     if ledger.read is None and not ledger.count:
         yield "nothing is read back: add [read], or [[count]] with laws"
+    yield from _database_problems(ledger)
     yield from _means_problems(ledger)
     yield from _write_problems(ledger.write)
     if ledger.read is not None:
-        yield from _read_problems(ledger.write, ledger.read, is_sql=ledger.database is not None)
+        yield from _read_problems(ledger.write, ledger.read, is_sql=ledger.is_sql)
     for number, count in enumerate(ledger.count):
         yield from _count_problems(ledger, count, f"count.{number}")
 
 
+def _database_problems(ledger: Definition) -> Iterator[str]:
+    if ledger.database is not None:
+        if ledger.sql is not None:
+            yield "sql: a ledger has a database, or [sql], not both"
+        try:
+            named = conninfo_to_dict(ledger.database)
+        except psycopg.ProgrammingError:  # its message repeats the URI
+            yield "database: expected a PostgreSQL URI such as postgresql://USER@HOST:PORT/NAME"
+            return
+        if named.get("password"):
+            yield (
+                "database: no password belongs here, since each report keeps a copy of the ledger; put it into "
+                "PGPASSWORD, or into a Secret that [sql] names"
+            )
+    elif ledger.sql is not None and ledger.sql.secret is None and "keys" in ledger.sql.model_fields_set:
+        yield "sql.keys: sql.secret is missing"
+    elif ledger.sql is not None and ledger.sql.user is None and "user" not in ledger.sql.from_secret():
+        yield "sql.user is missing; or name the Secret's key that has it, as keys.user"
+
+
 def _means_problems(ledger: Definition) -> Iterator[str]:
     """Yield parts that ask by SQL without a database, or by HTTP with one."""
-    wanted, other = ("sql", "request") if ledger.database else ("request", "sql")
+    wanted, other = ("sql", "request") if ledger.is_sql else ("request", "sql")
     parts: dict[str, Write | Read | CountDefinition | None] = {"write": ledger.write, "read": ledger.read}
     parts |= {f"count.{number}": one for number, one in enumerate(ledger.count)}
     for name, part in parts.items():
         if part is None:
             continue
         if getattr(part, other) is not None:
-            yield f"{name}.{other}: a ledger {'with' if ledger.database else 'without'} a database has {wanted} here"
+            yield f"{name}.{other}: a ledger {'with' if ledger.is_sql else 'without'} a database has {wanted} here"
         if getattr(part, wanted) is None and not (isinstance(part, Read) and part.find):
             yield f"{name}.{wanted} is missing"
 

@@ -4,7 +4,8 @@ import http.client
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from urllib.parse import urljoin
 
 import jsonpath
@@ -30,7 +31,19 @@ _PASSING = (408, 429)  # a timeout, and too many requests
 _JSON = "application/json"
 
 
-class HttpWriter:
+class _HttpStore:
+    """Each request has a connection of its own, so there is nothing to begin or to end."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+class HttpWriter(_HttpStore):
     """Writes to the entry of the system under test at ``url``."""
 
     def __init__(self, definition: Definition, url: str, route: Route) -> None:
@@ -66,7 +79,7 @@ class HttpWriter:
         return Looked(outcome, answer.status, error)
 
 
-class HttpReader:
+class HttpReader(_HttpStore):
     """Reads back from the entry of the system under test at ``url``."""
 
     def __init__(self, definition: Definition, url: str, route: Route) -> None:

@@ -22,7 +22,6 @@ from flametest.ledger.records import RecordFile
 from flametest.ledger.store import LedgerWriter
 from flametest.ledger.stores import writer_of
 from flametest.ledger.template import placeholders
-from flametest.load.exchange import route_of
 from flametest.load.program import add_common_arguments, record
 from flametest.load.schedule import Schedule
 from flametest.load.stopping import Stop
@@ -136,8 +135,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _keep(options: _Options, definition: Definition) -> dict[str, int]:
     async def run(files: _Files) -> dict[str, int]:
-        store = writer_of(definition, options.url, route_of(options.url))
-        return await _Ledger(options, definition, store, files).run()
+        with writer_of(definition, options.url) as store:
+            return await _Ledger(options, definition, store, files).run()
 
     with RecordFile(options.ledger, ATTEMPT_COLUMNS) as attempts, RecordFile(options.looks, LOOK_COLUMNS) as looks:
         return asyncio.run(run(_Files(attempts, looks)))

@@ -9,14 +9,16 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import psycopg
 from psycopg.rows import dict_row
 
+from flametest.ledger.database import Database
 from flametest.ledger.definition import Definition
 from flametest.ledger.outcomes import Written, text_of
-from flametest.ledger.store import Looked, NotThereError
+from flametest.ledger.store import Looked, NotThereError, StoreGoneError
 from flametest.ledger.template import placeholders, sql_with_parameters
 from flametest.load.errors import LoadError
 from flametest.model.writes import LookOutcome, StoredWrite, WriteOutcome
@@ -30,16 +32,31 @@ _ABOUT_THE_WRITE = ("22", "23", "P0")
 # The connection, the operator's intervention, system errors; and 40003, "statement completion unknown".
 _ABOUT_THE_SERVER = ("08", "57", "58", "XX", "F0")
 _COMPLETION_UNKNOWN = "40003"
-_NOT_THERE = ("42P01", "42703", "3F000", "3D000")  # table, column, schema, database
+_GONE = ("42P01", "3F000", "3D000")  # table, schema, database
+_NOT_THERE = "42703"  # column
 
 
-class SqlWriter:
-    """Writes to the database of the definition."""
+class _SqlStore:
+    """A database that is reached while a ``with`` block lasts."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, database: Database) -> None:
+        self._definition = definition
         self._write = definition.write
         self._read = definition.read
-        self._database = definition.database or ""
+        self._database = database
+
+    def __enter__(self) -> Self:
+        self._database.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.__exit__(kind, error, trace)
+
+
+class SqlWriter(_SqlStore):
+    """Writes to the database of the definition."""
 
     async def write(self, values: Mapping[str, object]) -> Written:
         """Execute one write and return what became of it."""
@@ -71,7 +88,7 @@ class SqlWriter:
 
     async def _execute(self, statement: str, values: Mapping[str, object], was_sent: list[bool]) -> dict[str, Any]:
         connection = await psycopg.AsyncConnection.connect(
-            self._database, autocommit=True, row_factory=dict_row, client_encoding="UTF8"
+            autocommit=True, row_factory=dict_row, client_encoding="UTF8", **self._database.parameters
         )
         try:
             was_sent[0] = True
@@ -81,15 +98,12 @@ class SqlWriter:
             await connection.close()
 
 
-class SqlReader:
+class SqlReader(_SqlStore):
     """Reads back from the database of the definition."""
-
-    def __init__(self, definition: Definition) -> None:
-        self._definition = definition
 
     def writes(self) -> Sequence[StoredWrite]:
         """Return every write of the query."""
-        read = self._definition.read
+        read = self._read
         assert read is not None
         assert read.sql is not None
         rows = self._rows(read.sql, {})
@@ -113,28 +127,29 @@ class SqlReader:
 
     def look(self, values: Mapping[str, object]) -> LookOutcome:
         """Return whether the database keeps one write."""
-        read = self._definition.read
+        read = self._read
         assert read is not None
         assert read.find is not None
         return LookOutcome.FOUND if self._rows(read.find, values) else LookOutcome.MISSING
 
     def _rows(self, statement: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
-        database = self._definition.database or ""
         try:
             with psycopg.connect(
-                database,
                 autocommit=True,
                 row_factory=dict_row,
                 client_encoding="UTF8",
                 connect_timeout=_CONNECT_SECONDS,
+                **self._database.parameters,
             ) as connection:
                 # The query itself may not change anything, whatever stands in it.
                 connection.execute("SET default_transaction_read_only = on")
                 cursor = connection.execute(*_query(statement, values))
                 return cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
-            kind = NotThereError if error.sqlstate in _NOT_THERE else LoadError
-            raise kind(f"the database: {_words(error)}", _REMEDY) from error
+            kind = StoreGoneError if error.sqlstate in _GONE else LoadError
+            kind = NotThereError if error.sqlstate == _NOT_THERE else kind
+            reason = (not error.sqlstate and self._database.problem) or _words(error)
+            raise kind(f"the database: {reason}", _REMEDY) from error
 
 
 def plain(value: object) -> object:

@@ -1,17 +1,22 @@
 """How a ledger reaches what it writes to: by requests (`httpstore`) or by statements (`sqlstore`)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, Self
 
 from flametest.ledger.outcomes import Written
 from flametest.load.errors import LoadError
 from flametest.model.writes import LookOutcome, StoredWrite
 
-__all__ = ["LedgerReader", "LedgerWriter", "Looked", "NotThereError"]
+__all__ = ["LedgerReader", "LedgerWriter", "Looked", "NotThereError", "Reached", "StoreGoneError"]
 
 
 class NotThereError(LoadError):
     """The system under test has nothing that the ledger could read: its entry does not know the route, or the table."""
+
+
+class StoreGoneError(NotThereError):
+    """The store itself says that what would hold the writes, such as a table, does not exist: nothing is kept."""
 
 
 class Looked(NamedTuple):
@@ -22,7 +27,17 @@ class Looked(NamedTuple):
     error: str
 
 
-class LedgerWriter(Protocol):
+class Reached(Protocol):
+    """What is reached while a ``with`` block lasts, and may be reached again afterwards; entering raises LoadError."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class LedgerWriter(Reached, Protocol):
     """Writes, and looks for single writes, while the ledger runs. Several requests may be under way at once."""
 
     async def write(self, values: Mapping[str, object]) -> Written:
@@ -32,7 +47,7 @@ class LedgerWriter(Protocol):
         """Look for one write that was acknowledged."""
 
 
-class LedgerReader(Protocol):
+class LedgerReader(Reached, Protocol):
     """Reads back what was kept. Every method raises LoadError where the system does not answer."""
 
     def writes(self) -> Sequence[StoredWrite]:

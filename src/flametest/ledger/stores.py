@@ -1,27 +1,36 @@
 """Which store a definition asks for: requests to the entry, or statements to its database."""
 
+from collections.abc import Mapping
+
+from flametest.ledger.database import database_of
 from flametest.ledger.definition import Definition
 from flametest.ledger.httpstore import HttpReader, HttpWriter
 from flametest.ledger.sqlstore import SqlReader, SqlWriter
 from flametest.ledger.store import LedgerReader, LedgerWriter
-from flametest.model.routes import Route
+from flametest.load.exchange import route_of
+from flametest.load.process import NOTHING_MORE
 
 __all__ = ["reader_of", "writer_of"]
 
 
-def writer_of(definition: Definition, url: str, route: Route) -> LedgerWriter:
+def writer_of(definition: Definition, url: str, environment: Mapping[str, str] = NOTHING_MORE) -> LedgerWriter:
     """Return what writes as a definition says.
+
+    Args:
+        definition: the ledger.
+        url: the entry of the system under test.
+        environment: how the entry and the cluster are reached, beside this process' own environment.
 
     Raises:
         LoadError: the entry cannot be used.
     """
-    if definition.database is None:
-        return HttpWriter(definition, url, route)
-    return SqlWriter(definition)
+    if definition.is_sql:
+        return SqlWriter(definition, database_of(definition, environment))
+    return HttpWriter(definition, url, route_of(url, environment))
 
 
-def reader_of(definition: Definition, url: str, route: Route) -> LedgerReader:
-    """Return what reads back as a definition says; raises as `writer_of` does."""
-    if definition.database is None:
-        return HttpReader(definition, url, route)
-    return SqlReader(definition)
+def reader_of(definition: Definition, url: str, environment: Mapping[str, str] = NOTHING_MORE) -> LedgerReader:
+    """Return what reads back as a definition says; takes and raises what `writer_of` does."""
+    if definition.is_sql:
+        return SqlReader(definition, database_of(definition, environment))
+    return HttpReader(definition, url, route_of(url, environment))

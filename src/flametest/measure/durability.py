@@ -111,6 +111,7 @@ def judge_writes(record: WriteRecord, prefix: str, fault_ns: int | None = None) 
         stale=_offences(_stale(record.looks, by_key, set(lost), clock)),
         laws=tuple(BrokenLaw(name, _offences(texts)) for name, texts in broken_laws(audit, _outcomes(by_key)).items()),
         recovery_point=_recovery_point([by_key[key] for key in lost], fault_ns),
+        gone=len(audit.gone),
     )
     if found.acknowledged == 0 and found.anomalies == 0:
         return replace(found, problem="no write was acknowledged, so none could be lost")
@@ -144,6 +145,7 @@ def combined(judged: Sequence[Durability]) -> Durability | None:
             key=lambda one: one.seconds,
             default=None,
         ),
+        gone=sum(one.gone for one in judged),
     )
 
 
@@ -163,11 +165,12 @@ def write_words(durability: Durability) -> str:
         for rule in (*one.rules()[1:],)
         if rule.offences.count
     ]
-    verb = "was" if one.lost.count == 1 else "were"
-    lost = f"{one.lost.count:,} of {one.acknowledged:,} acknowledged {one.name} {verb} lost"
+    own = one.lost.count - one.gone
+    lost = f"{own:,} of {one.acknowledged:,} acknowledged {one.name} {'was' if own == 1 else 'were'} lost"
     if one.recovery_point is not None:
         lost += f" (recovery point {one.recovery_point.seconds:.2f} s before the fault)"
-    return ", ".join([lost, *rest])
+    gone = [f"{one.gone:,} that {'was' if one.gone == 1 else 'were'} there before the scenario"] if one.gone else []
+    return ", ".join([lost, *gone, *rest])
 
 
 def _by_key(attempts: Iterable[Attempt]) -> Mapping[str, tuple[Attempt, ...]]:

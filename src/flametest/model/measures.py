@@ -313,6 +313,7 @@ class Durability:
         looks: single reads of acknowledged writes that were answered.
         recovery_point: how far back the system fell; None where no acknowledged write of this ledger is lost,
             or without a fault.
+        gone: those of the lost that this ledger did not write: they were there when it began.
     """
 
     attempts: int
@@ -332,6 +333,7 @@ class Durability:
     name: str = "writes"
     looks: int = 0
     recovery_point: RecoveryPoint | None = None
+    gone: int = 0
 
     def rules(self) -> tuple[BrokenLaw, ...]:
         """Return every rule with what broke it, the gravest first: the general ones, then the system's own laws."""

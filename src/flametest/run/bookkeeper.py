@@ -21,7 +21,6 @@ from flametest.ledger import (
     reader_of,
 )
 from flametest.load import LoadError
-from flametest.load.exchange import route_of
 from flametest.load.process import NOTHING_MORE
 from flametest.measure.ledger import read_attempts
 from flametest.model.events import LedgerEnded, LedgerOmitted, LedgerStarted
@@ -138,9 +137,7 @@ class Bookkeeper:
     def _started(self, name: str, prefix: str) -> LedgerStarted:
         definition = self._definition
         assert definition is not None
-        return LedgerStarted(
-            stamp(), name, prefix, definition.name, definition.write.per_second, definition.database is None
-        )
+        return LedgerStarted(stamp(), name, prefix, definition.name, definition.write.per_second, not definition.is_sql)
 
     def _begin(self, name: str, seed: int, folder: Path) -> Ledger | LedgerOmitted:
         """Return a running ledger, or why there is none."""
@@ -176,7 +173,7 @@ class Bookkeeper:
 
     def _audits(self, definition: Definition) -> Auditor:
         if self._auditor is None:
-            reader = reader_of(definition, self._url, route_of(self._url, self._environment))
+            reader = reader_of(definition, self._url, self._environment)
             self._auditor = Auditor(definition, reader)
         return self._auditor
 

@@ -15,10 +15,21 @@ from flametest.faults.protocol import Fault
 from flametest.faults.rights import NAMESPACE, rights_of
 from flametest.kube.resources import EVENTS, NAMESPACES, NETWORK_POLICIES, PODS, SERVICES, Resource
 from flametest.kube.rights import Right, rights
+from flametest.ledger import Definition, ledger_rights
 from flametest.run.experiment import Experiment
 from flametest.run.rehearsal import faults_of
 
-__all__ = ["WISHED", "Needs", "Plan", "deployment_needs", "experiment_needs", "joined", "load_needs"]
+__all__ = [
+    "WISHED",
+    "Needs",
+    "Plan",
+    "deployment_needs",
+    "experiment_needs",
+    "joined",
+    "ledger_needs",
+    "load_needs",
+    "together",
+]
 
 Needs = Mapping[Right, tuple[str, ...]]
 """Each right with what it is for, such as the names of experiments."""
@@ -29,6 +40,7 @@ WISHED = rights(PODS, "get", subresource="proxy")
 RECORDING = "to record"
 DEPLOYING = "to deploy"
 LOADING = "to send load from pods"
+WRITING = "to keep the ledger of writes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +50,12 @@ class Plan:
     Attributes:
         experiments: what is to be run.
         load_workers: pods that send the load; 0 for this machine.
+        ledger: of whose writes a ledger is kept; None for none.
     """
 
     experiments: tuple[Experiment, ...] = ()
     load_workers: int = 0
+    ledger: Definition | None = None
 
     def faults(self, access: Access) -> Iterator[tuple[Experiment, Fault]]:
         """Yield each experiment with each fault that it would inject.
@@ -99,6 +113,12 @@ def load_needs(plan: Plan) -> Needs:
     return joined((right, LOADING) for right in needed)
 
 
+def ledger_needs(plan: Plan) -> Needs:
+    """Return what the ledger needs in the cluster; nothing where there is none, or it asks by the entry."""
+    granted = ledger_rights(plan.ledger) if plan.ledger is not None and plan.experiments else ()
+    return joined((right, WRITING) for right in granted)
+
+
 def deployment_needs(resources: Iterable[Resource]) -> Needs:
     """Return what applying objects of these kinds, waiting for them and ending them needs."""
     # Server-side apply is a patch, and a creation where there is nothing yet.
@@ -116,3 +136,8 @@ def joined(pairs: Iterable[tuple[Right, str]]) -> Needs:
     for right, purpose in pairs:
         found.setdefault(right, {})[purpose] = None
     return {right: tuple(purposes) for right, purposes in found.items()}
+
+
+def together(*parts: Needs) -> Needs:
+    """Return the needs of several things that are done."""
+    return joined((right, purpose) for part in parts for right, purposes in part.items() for purpose in purposes)

@@ -18,7 +18,16 @@ from flametest.kube.rights import lacking
 from flametest.kube.snapshots import find
 from flametest.manifests import Manifest
 from flametest.model.plurals import counted
-from flametest.run.needs import WISHED, Needs, Plan, deployment_needs, experiment_needs, joined, load_needs
+from flametest.run.needs import (
+    WISHED,
+    Needs,
+    Plan,
+    deployment_needs,
+    experiment_needs,
+    ledger_needs,
+    load_needs,
+    together,
+)
 from flametest.run.progress import Progress
 
 __all__ = ["check_enforcement", "preflight", "told"]
@@ -82,8 +91,7 @@ def check_enforcement(client: KubeClient, access: Access, plan: Plan, progress: 
 
 def _needs(client: KubeClient, access: Access, manifests: Sequence[Manifest], plan: Plan) -> Needs:
     deployment = deployment_needs(_resources(client, manifests)) if manifests else {}
-    parts = (deployment, experiment_needs(plan, access), load_needs(plan))
-    return joined((right, purpose) for part in parts for right, purposes in part.items() for purpose in purposes)
+    return together(deployment, experiment_needs(plan, access), ledger_needs(plan), load_needs(plan))
 
 
 def _resources(client: KubeClient, manifests: Sequence[Manifest]) -> list[Resource]:

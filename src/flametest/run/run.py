@@ -221,13 +221,14 @@ def _try_ledger(options: RunOptions, project: Project, access: Access, progress:
 def _deployed(
     options: RunOptions, project: Project, cluster: Cluster, progress: Progress, experiments: list[Experiment]
 ) -> AbstractContextManager[Access]:
-    plan = _plan(options, experiments)
+    plan = _plan(options, project, experiments)
     reading = project.read() if options.deploying else None
     return deployed(cluster, reading, progress, keep=options.keep, options=DeployOptions(plan, url=options.url))
 
 
-def _plan(options: RunOptions, experiments: list[Experiment]) -> Plan:
-    return Plan(tuple(experiments), options.load.workers)
+def _plan(options: RunOptions, project: Project, experiments: list[Experiment]) -> Plan:
+    wish = LedgerWish.of(project, options.ledger, deploying=options.deploying)
+    return Plan(tuple(experiments), options.load.workers, wish.definition)
 
 
 def _rehearse(stage: _Stage, experiments: list[Experiment]) -> None:
@@ -245,7 +246,9 @@ def _rehearse(stage: _Stage, experiments: list[Experiment]) -> None:
         aimed = aim_all(stage.system.client, stage.system.access, experiments)
         step.saw(_told_aims([one for found in aimed.values() for one in found]))
     if not stage.system.cluster.is_own:
-        check_enforcement(stage.system.client, stage.system.access, _plan(stage.options, experiments), stage.progress)
+        check_enforcement(
+            stage.system.client, stage.system.access, _plan(stage.options, stage.project, experiments), stage.progress
+        )
 
 
 def _warn_of_few_requests(load: LoadSize, progress: Progress) -> None:

@@ -21,13 +21,17 @@ from flametest.model.routes import Trust
 from flametest.run.exitcodes import ExitCode
 from flametest.run.project import Project
 from flametest.starter import (
+    LEDGER_FILE,
+    Guess,
     Plan,
     System,
     Topology,
     Written,
     account,
     answering_paths,
+    find_operations,
     find_weaknesses,
+    guess_ledger,
     make_plan,
     make_topology,
     project_files,
@@ -80,13 +84,18 @@ def initialise(
     if not is_json:
         print_inventory(topology, weaknesses, url, found)
     plan = make_plan(topology, url, found)
-    written = write_project(out, project_files(plan, weaknesses, where.cluster), force=force)
+    guess = guess_ledger(find_operations(topology, url if is_running else "", manifests, where.trust))
+    files = project_files(plan, weaknesses, where.cluster)
+    if guess.text:
+        files[f"experiments/{LEDGER_FILE}"] = guess.text
+    written = write_project(out, files, force=force)
     if is_json:
         told = account(topology, weaknesses, url, found)
-        files = {"written": [str(out / name) for name in written.files], "left_out": list(plan.left_out)}
-        click.echo(json.dumps(told | files, indent=2, ensure_ascii=False))
+        made = {"written": [str(out / name) for name in written.files], "left_out": list(plan.left_out)}
+        ledger = {"guessed": bool(guess.text), "told": guess.told}
+        click.echo(json.dumps(told | made | {"ledger": ledger}, indent=2, ensure_ascii=False))
     else:
-        _tell_written(out, written, plan)
+        _tell_written(out, written, plan, guess)
     return ExitCode.PASSED
 
 
@@ -152,7 +161,7 @@ def _paths(url: str, topology: Topology, trust: Trust) -> tuple[str, ...]:
     return paths or topology.paths
 
 
-def _tell_written(out: Path, written: Written, plan: Plan) -> None:
+def _tell_written(out: Path, written: Written, plan: Plan, guess: Guess) -> None:
     if not written.files:
         click.echo(f"{out} is up to date; nothing was written")
     if len(written.files) > _WRITTEN_MAX:
@@ -164,4 +173,10 @@ def _tell_written(out: Path, written: Written, plan: Plan) -> None:
         click.echo(f"kept  {path}, as it was before")
     for told in plan.left_out:
         click.echo(told)
+    if guess.text:
+        click.echo(
+            f"ledger of writes: {guess.told}. Check it before the first run: {out / 'experiments' / LEDGER_FILE}"
+        )
+    else:
+        click.echo(guess.told)
     click.echo(f"next: {out / 'README.md'} names the commands")

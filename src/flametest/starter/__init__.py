@@ -32,6 +32,11 @@ project      the folder's texts, and writing them without losing anything
 tightening   tighter limits from what a run has measured
 shipped      the shipped system as the files of a project, for `flametest new`
 answers      which paths of the entry answer
+openapi      what a service answers, from its OpenAPI document
+fastapi      the same, from the source of a FastAPI application
+apis         where that is described
+examples     a value that a schema allows
+writes       a first ledger, guessed from that
 account      all that was found out, for tools
 visitors     the load test that is written, as it is
 errors       what can go wrong
@@ -39,6 +44,7 @@ errors       what can go wrong
 
 from flametest.starter.account import account
 from flametest.starter.answers import answering_paths
+from flametest.starter.apis import find_operations
 from flametest.starter.errors import StarterError
 from flametest.starter.evidence import Certainty
 from flametest.starter.needs import Dependency
@@ -52,10 +58,13 @@ from flametest.starter.system import System, Workload
 from flametest.starter.tightening import Proposal, Tightening, propose_limits, tightened
 from flametest.starter.topology import Topology, make_topology
 from flametest.starter.weakness import Severity, Weakness
+from flametest.starter.writes import LEDGER_FILE, Guess, guess_ledger
 
 __all__ = [
+    "LEDGER_FILE",
     "Certainty",
     "Dependency",
+    "Guess",
     "Plan",
     "Proposal",
     "Severity",
@@ -68,7 +77,9 @@ __all__ = [
     "Written",
     "account",
     "answering_paths",
+    "find_operations",
     "find_weaknesses",
+    "guess_ledger",
     "make_plan",
     "make_topology",
     "project_files",

@@ -1,17 +1,24 @@
-"""Which paths the entry answers, asked once each: what the load then asks for is known to work."""
+"""Which paths the entry answers, asked once each: what the load then asks for is known to work.
+
+And the OpenAPI document that it serves, if it does.
+"""
 
 import http.client
+import json
 import os
 import urllib.request
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import urlsplit
 
 from flametest.model.proxies import proxy_for
 from flametest.model.routes import TRUSTED_HERE, Trust
 
-__all__ = ["answering_paths"]
+__all__ = ["answering_paths", "served_document"]
 
 ANSWER_SECONDS_MAX = 3.0
+_DOCUMENTS = ("/openapi.json", "/api/openapi.json", "/v3/api-docs", "/swagger.json")  # FastAPI, Spring, others
+_DOCUMENT_BYTES_MAX = 8_000_000
 _OK = 200  # what the steady state of the experiments expects
 
 
@@ -25,6 +32,24 @@ def answering_paths(url: str, paths: Iterable[str], trust: Trust = TRUSTED_HERE)
     opener = _opener(url, trust)
     served = (_served(opener, url, path) for path in dict.fromkeys(("/", *paths)))
     return tuple(dict.fromkeys(path for path in served if path))
+
+
+def served_document(url: str, trust: Trust = TRUSTED_HERE) -> tuple[Any, str]:
+    """Return the first JSON object that a running entry serves as its OpenAPI document, and its path; None without one.
+
+    Asks for the few paths at which frameworks serve it, each once.
+    """
+    opener = _opener(url, trust)
+    for path in _DOCUMENTS:
+        try:
+            request = urllib.request.Request(url + path, headers={"User-Agent": "flametest-init"})  # noqa: S310
+            with opener.open(request, timeout=ANSWER_SECONDS_MAX) as answer:
+                found = json.loads(answer.read(_DOCUMENT_BYTES_MAX))
+        except (OSError, ValueError, RecursionError, http.client.HTTPException):
+            continue
+        if isinstance(found, dict) and "openapi" in found:
+            return found, path
+    return None, ""
 
 
 def _served(opener: urllib.request.OpenerDirector, entry: str, path: str) -> str:

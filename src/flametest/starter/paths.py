@@ -11,7 +11,7 @@ from flametest.starter.proxied import proxied_paths
 from flametest.starter.system import Workload
 from flametest.starter.topology import Topology, plain_path
 
-__all__ = ["needed_by", "telling_paths", "user_paths"]
+__all__ = ["needed_by", "served_by", "telling_paths", "user_paths"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,11 @@ def telling_paths(topology: Topology, paths: Iterable[str]) -> dict[str, str]:
         for name in _needed(topology, asked, way):
             found.setdefault(name, path)
     return found
+
+
+def served_by(topology: Topology, path: str) -> tuple[Workload, ...]:
+    """Return the workloads that answer requests of users for a path, as far as that is seen."""
+    return topology.behind.get(_taken(topology, [path])[path].service, ())
 
 
 def needed_by(topology: Topology, paths: Iterable[str]) -> dict[str, frozenset[str]]:

@@ -100,7 +100,7 @@ def read_folder(folder: Path, namespace: str = "") -> System:
     system = make_system(chosen, f"manifests of {folder}", objects, consents)
     return replace(
         system,
-        sources=read_source_files(folder if folder.is_dir() else folder.parent, _probed_images(system)),
+        sources=read_source_files(folder if folder.is_dir() else folder.parent, _images(system)),
         places={(one.kind, one.name): _place(one) for one in own},
         made=generated_names(folder).union(
             name for one in own if not is_builtin_group(one.api_version) for name in _made(one.object)
@@ -193,14 +193,8 @@ def _home(reading: Reading, chosen: str) -> str:
     return reading.namespace(_DEFAULT_NAMESPACE) if chosen in named and "" in named else chosen
 
 
-def _probed_images(system: System) -> set[str]:
-    """Return the images whose readiness is asked for by HTTP."""
-    return {
-        container.image
-        for one in system.workloads
-        for container in one.containers
-        if container.readiness is not None and container.readiness.path
-    }
+def _images(system: System) -> set[str]:
+    return {container.image for one in system.workloads for container in one.containers}
 
 
 def _made(obj: Object) -> Iterator[str]:

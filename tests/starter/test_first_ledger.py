@@ -229,7 +229,9 @@ def test_init_writes_it_for_an_example_and_says_that_it_guessed(tmp_path: Path) 
     assert f"{told}. Check it before the first run: {file}\n" in done.output
     shipped = tomllib.loads((manifests.parent / "experiments" / "ledger.toml").read_text())
     assert tomllib.loads(file.read_text()) == shipped
-    accounted = CliRunner().invoke(main, ["init", "--format", "json", "--manifests", str(manifests), "--out", str(tmp_path)])
+    accounted = CliRunner().invoke(
+        main, ["init", "--format", "json", "--manifests", str(manifests), "--out", str(tmp_path)]
+    )
     assert json.loads(accounted.output)["ledger"]["guessed"] is True
 
 

@@ -27,8 +27,8 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "availability": "run one replica more, and retry requests that are safe to repeat within a budget",
         "p95_ms": "bound each call with a time limit, and check that the pods left can carry the whole load",
         "write_anomalies": (
-            "answer an order only after its transaction is durable, make the idempotency key unique in the database, "
-            "and take stock in that same transaction; the ids are under Writes"
+            "acknowledge a write only after its transaction is durable, make its idempotency key unique in the "
+            "database, and change stock or balances in that same transaction; the ids are under Writes"
         ),
         "unhandled_errors": (
             "catch what a dependency may throw where it is called, and answer with a 503 and Retry-After that tells "

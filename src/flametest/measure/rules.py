@@ -312,10 +312,10 @@ def _unknown_writes(recorded: Recorded) -> Finding | None:
     return recorded.finding(
         "unknown_writes",
         "writes",
-        "some users do not know whether they bought",
-        f"{kept.unknown} of {total} orders ended without a certain answer",
-        "let clients repeat an order under the same idempotency key until they get an answer, and give them a page "
-        "that shows their orders",
+        "some users do not know whether their write was kept",
+        f"{kept.unknown} of {total} {kept.name} ended without a certain answer",
+        "let clients repeat a write under the same idempotency key until they get an answer, and let users look up "
+        "what is kept of theirs",
     )
 
 

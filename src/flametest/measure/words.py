@@ -244,9 +244,10 @@ def _longest(scenarios: Sequence[ScenarioResult]) -> str:
 
 
 def _lost(scenarios: Sequence[ScenarioResult]) -> str:
-    """Return what became of all orders of a run that passed; empty when none was judged."""
+    """Return what became of all writes of a run that passed; empty when none was judged."""
     kept = [one.durability for one in scenarios if one.durability is not None and not one.durability.problem]
     if not kept:
         return ""
     lost, acknowledged = sum(one.lost.count for one in kept), sum(one.acknowledged for one in kept)
-    return f"; {lost:,} of {acknowledged:,} acknowledged orders were lost"
+    names = {one.name for one in kept}
+    return f"; {lost:,} of {acknowledged:,} acknowledged {names.pop() if len(names) == 1 else 'writes'} were lost"

@@ -10,7 +10,7 @@ from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Verdict
 from flametest.report.figures import Shown, show
 from flametest.report.format import NOT_MEASURED, count
-from flametest.report.writes import WRITES_CRITERION
+from flametest.report.writes import WRITES_CRITERION, called
 
 __all__ = ["Card", "cards"]
 
@@ -110,7 +110,7 @@ def _writes_card(result: Result) -> Card:
         is_figure=is_measured,
         verdict=verdict,
         limit=f"limit {shown.limit}",
-        note="acknowledged orders, all read back" if verdict is Verdict.PASSED else shown.criterion.reason,
+        note=f"acknowledged {called(kept)}, none lost" if verdict is Verdict.PASSED else shown.criterion.reason,
         scenario=None if verdict is Verdict.PASSED else index,
         scenario_name=result.scenarios[index].name,
         change=shown.change,

@@ -1,9 +1,9 @@
 """The writes of a run as its readers see them: counts by scenario, and what broke a rule, by its ids.
 
-All renderers share this, so that the page, the pull request's summary and JUnit name the same orders.
+All renderers share this, so that the page, the pull request's summary and JUnit name the same writes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from flametest.model.measures import Durability
@@ -11,7 +11,16 @@ from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Verdict
 from flametest.report.format import count
 
-__all__ = ["WRITES_CRITERION", "OffenceList", "WritesRow", "WritesView", "offence_lists", "tally", "writes_view"]
+__all__ = [
+    "WRITES_CRITERION",
+    "OffenceList",
+    "WritesRow",
+    "WritesView",
+    "called",
+    "offence_lists",
+    "tally",
+    "writes_view",
+]
 
 WRITES_CRITERION = "write_anomalies"
 _OUTCOMES = ("Acknowledged", "Unknown", "Refused", "Failed")
@@ -29,7 +38,10 @@ class OffenceList:
 
 @dataclass(frozen=True, slots=True)
 class WritesRow:
-    """One scenario; ``cells`` stand under the columns, and are empty when ``note`` says why nothing was judged."""
+    """One scenario; ``cells`` stand under the columns, and are empty when ``note`` says why nothing was judged.
+
+    ``remarks`` are sentences: for what was refused, and the recovery point.
+    """
 
     index: int
     name: str
@@ -37,15 +49,17 @@ class WritesRow:
     cells: tuple[str, ...]
     note: str
     offences: tuple[OffenceList, ...]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WritesView:
-    """The section "Writes"; ``totals`` is empty when it would only repeat a single row."""
+    """The section "Writes"; ``totals`` is empty when it would only repeat a single row; ``name`` names the writes."""
 
     columns: tuple[str, ...]
     rows: tuple[WritesRow, ...]
     totals: tuple[str, ...]
+    name: str = "writes"
 
     @property
     def has_table(self) -> bool:
@@ -60,7 +74,13 @@ def writes_view(result: Result) -> WritesView:
     rows = tuple(_row(index, scenario, rules) for index, scenario in enumerate(result.scenarios))
     sums = [sum(column) for column in zip(*(_figures(one, rules) for one in counted), strict=True)]
     columns = (*_OUTCOMES, *(rule.capitalize() for rule in rules))
-    return WritesView(columns, rows, tuple(map(count, sums)) if len(counted) > 1 else ())
+    return WritesView(columns, rows, tuple(map(count, sums)) if len(counted) > 1 else (), called(counted))
+
+
+def called(counted: Sequence[Durability]) -> str:
+    """Return what the writes of several ledgers are called together, such as "orders"."""
+    names = {one.name for one in counted}
+    return names.pop() if len(names) == 1 else "writes"
 
 
 def offence_lists(durability: Durability) -> tuple[OffenceList, ...]:
@@ -100,7 +120,20 @@ def _row(index: int, scenario: ScenarioResult, rules: Sequence[str]) -> WritesRo
         cells=_cells(durability, rules),
         note=durability.problem,
         offences=offence_lists(durability),
+        remarks=tuple(_remarks(durability)),
     )
+
+
+def _remarks(durability: Durability) -> Iterator[str]:
+    if durability.refused_for:
+        yield f"{count(durability.refused)} refused for a stated reason, most often {durability.refused_for}"
+    point = durability.recovery_point
+    if point is not None:
+        lost = f"recovery point: {count(point.writes)} acknowledged {durability.name} are lost"
+        earliest = (
+            f"the earliest of them acknowledged {point.seconds:.2f} s before the fault; everything older was kept"
+        )
+        yield f"{lost}, {earliest if point.seconds else 'all of them acknowledged after the fault'}"
 
 
 def _figures(durability: Durability, rules: Sequence[str]) -> tuple[int, ...]:

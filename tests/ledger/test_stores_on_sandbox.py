@@ -1,16 +1,22 @@
 """Stores inside a cluster that lose what they acknowledged: the ledger counts as many as the store itself."""
 
+import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from flametest.incluster.rules import rules_of
 from flametest.kube import KubeClient, connect
+from flametest.kube.resources import Object
+from flametest.ledger import Auditor, ledger_rights, read_definition, reader_of
+from flametest.load import LoadError
 from flametest.model.measures import Durability
 from flametest.sandbox.launch import Sandbox, SandboxOptions, find, start
 from tests.addresses import own_address
-from tests.ledger.store_on_sandbox import LAZY, NAMESPACE, PASSWORD, Keeping, Store, keeping
+from tests.ledger.store_on_sandbox import LAZY, LEDGER, NAMESPACE, PASSWORD, Keeping, Store, keeping
 
 pytestmark = pytest.mark.sandbox
 
@@ -119,6 +125,40 @@ def test_a_lost_volume_is_counted_as_the_store_counts_it_and_the_replacement_is_
     assert found.recovery_point.seconds == pytest.approx((injected_ns - first_ns) / 1e9)
     for file in (path for path in tmp_path.rglob("*") if path.is_file()):
         assert PASSWORD not in file.read_text()
+
+
+def test_the_rights_that_a_ledger_names_are_enough_and_the_secret_of_another_is_refused(
+    fleeting: Store, sandbox: Sandbox, environment: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "ledger.toml"
+    file.write_text(LEDGER.replace("SERVICE", fleeting.name))
+    definition = read_definition(file)
+    assert definition is not None
+    token = account_token(fleeting.client, rules_of(ledger_rights(definition), everywhere=False))
+    document = json.loads(sandbox.kubeconfig.read_text())
+    document["users"][0]["user"] = {"token": token}
+    kubeconfig = tmp_path / "least"
+    kubeconfig.write_text(json.dumps(document))
+    least = environment | {"KUBECONFIG": str(kubeconfig)}
+    assert re.fullmatch(r"\d+ notes, 0 counts", Auditor(definition, reader_of(definition, "", least)).begin())
+    assert definition.sql is not None
+    other = definition.model_copy(update={"sql": definition.sql.model_copy(update={"secret": "another"})})
+    with pytest.raises(LoadError, match="403") as raised:
+        Auditor(other, reader_of(other, "", least)).begin()
+    assert "grant it" in raised.value.remedy
+
+
+def account_token(client: KubeClient, rules: list[Object]) -> str:
+    """Return a token of a new service account that these rules, and no others, are granted."""
+    send, rbac = client.api.send, "/apis/rbac.authorization.k8s.io/v1"
+    accounts = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
+    metadata = {"metadata": {"name": "reader"}}
+    send("POST", accounts, metadata)
+    send("POST", f"{rbac}/namespaces/{NAMESPACE}/roles", metadata | {"rules": rules})
+    subject = {"kind": "ServiceAccount", "namespace": NAMESPACE, "name": "reader"}
+    binding: Object = metadata | {"roleRef": {"kind": "Role", "name": "reader"}, "subjects": [subject]}
+    send("POST", f"{rbac}/namespaces/{NAMESPACE}/rolebindings", binding)
+    return str(send("POST", f"{accounts}/reader/token", {"spec": {}})["status"]["token"])
 
 
 @pytest.mark.exhaustive

@@ -142,24 +142,27 @@ class ForwardedService:
 
     def _connect(self) -> Any:
         """Return a WebSocket to the next ready pod; one that was known before may be gone, so another is asked then."""
+        pod, number = self._endpoint()
         try:
-            return self._forward(*self._endpoint(fresh=False))
+            return self._forward(pod, number)
         except KubeError:
-            return self._forward(*self._endpoint(fresh=True))
+            with self._lock:
+                self._known_until = 0.0
+        return self._forward(*self._endpoint())
 
     def _forward(self, pod: str, number: int) -> Any:
         path = f"{PODS.path(self.port.namespace, pod)}/portforward"
         return self._api.websocket(path, {"ports": str(number)}, _PROTOCOL)
 
-    def _endpoint(self, *, fresh: bool) -> tuple[str, int]:
-        """Return pod and port of the next of the ready endpoints.
+    def _endpoint(self) -> tuple[str, int]:
+        """Return pod and port of the next of the ready endpoints, which are asked for now and then.
 
         Raises:
             NotReadyError: there is none.
             KubeError: the API is unreachable or refused, or there is no such Service.
         """
         with self._lock:
-            if fresh or time.monotonic() >= self._known_until:
+            if time.monotonic() >= self._known_until:
                 self._known = self._ready()
                 self._known_until = time.monotonic() + _FOLLOWING_SECONDS
             if not self._known:

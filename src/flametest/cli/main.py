@@ -87,23 +87,34 @@ def run(where: Where, **options: Any) -> int:
 @main.command()
 @at_cluster
 @click.option(
-    "--promise", multiple=True, metavar="LIMIT", help="CRITERION=NUMBER, or a table of limits.toml; repeats [default]."
+    "--promise",
+    multiple=True,
+    metavar="LIMIT",
+    help="CRITERION=NUMBER, or a table of limits.toml; repeatable [default].",
 )
-@click.option("--faults", multiple=True, metavar="PATTERN", help="Combine only faults of such names; repeats [all].")
-@click.option("--path", "paths", multiple=True, metavar="PATH", help="What users ask the entry for; repeats [found].")
-@click.option("--size", default=2, show_default=True, type=click.IntRange(1, 4), help="Faults in one set at most.")
-@click.option("--budget", "budget_seconds", default="15m", show_default=True, callback=_span, help="Time for trials.")
 @click.option(
-    "--nodes", "nodes_max", type=click.IntRange(0, 2), help="Nodes to hit at once [1 on a cluster of its own]."
+    "--faults", multiple=True, metavar="PATTERN", help="Combine only faults with these names; repeatable [all]."
 )
-@click.option("--first", is_flag=True, help="End with the first set that breaks the promise.")
-@click.option("--parallel", default=1, show_default=True, type=click.IntRange(1, 8), help="Trials at a time.")
+@click.option("--path", "paths", multiple=True, metavar="PATH", help="Path that users request; repeatable [found].")
+@click.option(
+    "--size", default=2, show_default=True, type=click.IntRange(1, 4), help="Maximum number of faults in a set."
+)
+@click.option(
+    "--budget", "budget_seconds", default="15m", show_default=True, callback=_span, help="Time limit for all trials."
+)
+@click.option(
+    "--nodes", "nodes_max", type=click.IntRange(0, 2), help="Nodes to hit at once [1 on the sandbox and Minikube]."
+)
+@click.option("--first", is_flag=True, help="Stop at the first set that breaks the promise.")
+@click.option(
+    "--parallel", default=1, show_default=True, type=click.IntRange(1, 8), help="Trials to run at the same time."
+)
 @click.option("--order", type=click.Choice(["likeliest", "random"]), default="likeliest", show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of random choices [drawn].")
 @click.option("--out", type=PATH, metavar="DIR", help="Folder of the search [reports/search-DATE-TIME].")
-@click.option("--output", type=PATH, metavar="DIR", help="Where found-NAME.json and its limits go [experiments].")
-@click.option("--resume", type=PATH, metavar="DIR", help="Go on with an earlier search.")
-@click.option("--no-deploy", is_flag=True, help="Search what is there already; apply nothing, end nothing.")
+@click.option("--output", type=PATH, metavar="DIR", help="Folder for found-NAME.json and its limits [experiments].")
+@click.option("--resume", type=PATH, metavar="DIR", help="Continue an earlier search.")
+@click.option("--no-deploy", is_flag=True, help="Search a running system; deploy and remove nothing.")
 def search(where: Where, **options: Any) -> int:
     """Find the smallest set of faults that breaks a promise."""
     from flametest.cli.searching import find_smallest  # noqa: PLC0415
@@ -114,7 +125,7 @@ def search(where: Where, **options: Any) -> int:
 @main.command()
 @click.argument("sources", nargs=-1, type=PATH, metavar="[DIR | FILE]...")
 @click.option("-k", "--kustomize", "kustomization", type=PATH, metavar="DIR", help="Deploy a kustomization.")
-@click.option("--bare", is_flag=True, help="Deploy nothing: an empty cluster for kubectl.")
+@click.option("--bare", is_flag=True, help="Start an empty cluster for kubectl; deploy nothing.")
 @click.option("--strict", is_flag=True, help="Refuse manifests with kinds that the cluster does not serve.")
 @at_cluster
 @making_minikube
@@ -122,7 +133,7 @@ def search(where: Where, **options: Any) -> int:
 def up(where: Where, sources: tuple[Path, ...], kustomization: Path | None, bare: bool, strict: bool) -> int:
     """Deploy manifests, by default those of the project, and leave the system running.
 
-    What `kubectl apply -R -f` would apply is deployed, subfolders included; objects without a namespace go into that of
+    Deploys what `kubectl apply -R -f` would apply, including subfolders. Objects without a namespace go into that of
     --namespace.
     """
     from flametest.cli.deploying import bring_up, bring_up_bare  # noqa: PLC0415
@@ -136,11 +147,9 @@ def up(where: Where, sources: tuple[Path, ...], kustomization: Path | None, bare
 
 @main.command()
 @at_cluster
-@click.option(
-    "--delete", is_flag=True, help="Remove Minikube's profile with all that it holds, instead of stopping it."
-)
+@click.option("--delete", is_flag=True, help="Delete Minikube's profile with all its contents instead of stopping it.")
 def down(where: Where, delete: bool) -> int:
-    """End what `up` started."""
+    """Stop what `up` started."""
     from flametest.cli.deploying import bring_down  # noqa: PLC0415
 
     return bring_down(replace(where, delete=delete))
@@ -149,7 +158,7 @@ def down(where: Where, delete: bool) -> int:
 @main.command()
 @at_cluster
 def status(where: Where) -> int:
-    """Tell what runs, and whether it is healthy."""
+    """Show what is running and whether it is healthy."""
     from flametest.cli.deploying import show_status  # noqa: PLC0415
 
     return show_status(where)
@@ -157,9 +166,9 @@ def status(where: Where) -> int:
 
 @main.command()
 @at_cluster
-@click.option("--forget", is_flag=True, help="Give up on what cannot be healed, and forget it.")
+@click.option("--forget", is_flag=True, help="Discard the records of faults that cannot be healed.")
 def undo(where: Where, forget: bool) -> int:
-    """Heal the faults that earlier runs have left behind, on whatever cluster they are."""
+    """Heal faults that earlier runs left behind, on any cluster."""
     from flametest.cli.commands import undo as heal  # noqa: PLC0415
 
     return heal(where, forgetting=forget)
@@ -184,11 +193,11 @@ def report(folder: Path) -> int:
 
 
 @main.command()
-@click.option("--short", is_flag=True, help="Only what runs before each run, in a few seconds.")
+@click.option("--short", is_flag=True, help="Only the short form that precedes each run; takes seconds.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the random phases [drawn and printed].")
 @click.option("--out", type=PATH, metavar="DIR", help="Where to save selftest.json [reports].")
 def selftest(short: bool, seed: int | None, out: Path | None) -> int:
-    """Test the measurement itself against outages of known length; 0 when it meets its targets, else 3."""
+    """Test the measurement with outages of known length; exits with 0 if it meets its targets, otherwise 3."""
     from flametest.cli.measurement import test_measurement  # noqa: PLC0415
 
     return test_measurement(short, seed, out)
@@ -199,7 +208,7 @@ def selftest(short: bool, seed: int | None, out: Path | None) -> int:
 @click.argument("new", type=PATH, metavar="NEW")
 @MARGIN
 def compare(base: Path, new: Path, margin_ratio: float) -> int:
-    """Compare two runs; 1 when NEW is worse beyond the margin, 3 when the trials are too few to tell anything."""
+    """Compare two runs; exits with 1 if NEW is worse by more than the margin, 3 if the trials are too few to decide."""
     from flametest.cli.measurement import compare as compare_folders  # noqa: PLC0415
 
     return compare_folders(base, new, margin_ratio)
@@ -208,21 +217,26 @@ def compare(base: Path, new: Path, margin_ratio: float) -> int:
 @main.command()
 @in_sandbox
 @building_images
-@click.option("--base", required=True, type=PATH, metavar="DIR", help="The other tree, such as a git worktree.")
 @click.option(
-    "--experiment", type=PATH, metavar="FILE", help="Whose fault both trees get [the first one of the suite core]."
+    "--base", required=True, type=PATH, metavar="DIR", help="The tree to compare with, such as a git worktree."
 )
 @click.option(
-    "--minutes", default=5.0, show_default=True, type=click.FloatRange(1, 60), help="How long it may take in all."
+    "--experiment",
+    type=PATH,
+    metavar="FILE",
+    help="Experiment whose fault both trees get [the first of the suite core].",
 )
-@click.option("--users", default=20, show_default=True, type=click.IntRange(1, 1000), help="Users of the load of each.")
-@click.option("--rate", type=RateType(), metavar="NUMBER|reached", help="Requests a second of each user; as with run.")
+@click.option(
+    "--minutes", default=5.0, show_default=True, type=click.FloatRange(1, 60), help="Time limit of the whole check."
+)
+@click.option("--users", default=20, show_default=True, type=click.IntRange(1, 1000), help="Users of each tree's load.")
+@click.option("--rate", type=RateType(), metavar="NUMBER|reached", help="Requests a second of each user, as for run.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of random choices [drawn and printed].")
 @click.option("--out", type=PATH, metavar="DIR", help="Folder of the check [reports/check-DATE-TIME].")
 def check(where: Where, **options: Any) -> int:
     """Compare this tree with another one, at the same time, under the same fault and load.
 
-    Exit codes: 0 the same or better, 1 worse, 3 it cannot be told.
+    Exit codes: 0 the same or better, 1 worse, 3 cannot be told.
     """
     from flametest.cli.checking import check_trees  # noqa: PLC0415
 
@@ -233,7 +247,7 @@ def check(where: Where, **options: Any) -> int:
 @click.argument("folder", required=False, type=PATH, metavar="[DIR]")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port on 127.0.0.1 [any free one].")
 def watch(folder: Path | None, port: int) -> int:
-    """Serve the report of a run in progress to a browser, and keep it fresh; without DIR of the newest run."""
+    """Serve the report of a run in progress to a browser and keep it up to date; without DIR, the newest run."""
     from flametest.cli.watching import watch_run  # noqa: PLC0415
 
     return watch_run(folder, port)
@@ -241,14 +255,16 @@ def watch(folder: Path | None, port: int) -> int:
 
 @main.command()
 @at_cluster
-@click.option("--manifests", type=PATH, metavar="DIR", help="Look at manifests, a folder or a file, not at a cluster.")
-@click.option("--entry", default="", metavar="SERVICE", help="The Service where users enter [the likeliest].")
+@click.option(
+    "--manifests", type=PATH, metavar="DIR", help="Analyse manifests, a folder or a file, instead of a cluster."
+)
+@click.option("--entry", default="", metavar="SERVICE", help="The Service where users enter [the most likely].")
 @click.option(
     "--path",
     "paths",
     multiple=True,
     metavar="PATH",
-    help="What users ask for, the most telling first [found]; repeats.",
+    help="Path that users request, the most important first; repeatable [found].",
 )
 @click.option(
     "--out",
@@ -256,9 +272,9 @@ def watch(folder: Path | None, port: int) -> int:
     show_default=True,
     type=PATH,
     metavar="DIR",
-    help="Where to write.",
+    help="Folder to write to.",
 )
-@click.option("--force", is_flag=True, help="Write though files differ; former versions are kept as NAME.~1~.")
+@click.option("--force", is_flag=True, help="Replace files that differ; previous versions are kept as NAME.~1~.")
 @click.option(
     "--format",
     "is_json",
@@ -266,17 +282,17 @@ def watch(folder: Path | None, port: int) -> int:
     default="text",
     show_default=True,
     callback=lambda _context, _option, value: value == "json",
-    help="What to print: a text for people, or a JSON object for tools.",
+    help="Print text for people or a JSON object for tools.",
 )
 @click.option(
     "--tighten",
     type=PATH,
     metavar="REPORT",
-    help="Look at no system: propose tighter limits from a run that passed, such as reports/latest.",
+    help="Analyse no system; propose tighter limits from a run that passed, such as reports/latest.",
 )
-@click.option("--write", is_flag=True, help="With --tighten: write these limits; the former file is kept.")
+@click.option("--write", is_flag=True, help="With --tighten: write these limits; the previous file is kept.")
 def init(where: Where, tighten: Path | None, write: bool, **options: Any) -> int:
-    """Look at a system of your own, name its weaknesses, and write experiments, limits and load for it."""
+    """Analyse your own system: list its weaknesses, and write experiments, limits and load for it."""
     if tighten is not None:
         from flametest.cli.tightening import tighten as tighten_limits  # noqa: PLC0415
 
@@ -290,9 +306,9 @@ def init(where: Where, tighten: Path | None, write: bool, **options: Any) -> int
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--force", is_flag=True, help="Write though files differ; former versions are kept as NAME.~1~.")
+@click.option("--force", is_flag=True, help="Replace files that differ; previous versions are kept as NAME.~1~.")
 def new(folder: Path, force: bool) -> int:
-    """Write the system that Flametest ships, with its experiments, as a project of your own."""
+    """Create a project from the system that comes with Flametest, with its experiments."""
     from flametest.cli.starting import begin  # noqa: PLC0415
 
     return begin(folder, force=force)
@@ -300,7 +316,7 @@ def new(folder: Path, force: bool) -> int:
 
 @main.group()
 def job() -> None:
-    """Run a suite as a Job inside the cluster, with the rights that it needs and no others."""
+    """Run a suite as a Job inside the cluster, with only the permissions that it needs."""
 
 
 def _what_job(command: Callable[..., int]) -> Callable[..., int]:
@@ -318,7 +334,7 @@ _JOB_OUT = click.option("--out", type=PATH, metavar="DIR", help="New folder for 
 @job.command("print")
 @_what_job
 def job_print(where: Where, **options: Any) -> int:
-    """Print the Job as YAML, with everything that it needs and why, to be reviewed and applied by kubectl."""
+    """Print the Job and its permissions as YAML, with reasons, to be reviewed and applied with kubectl."""
     from flametest.cli.job import print_job  # noqa: PLC0415
 
     return print_job(where, **options)
@@ -327,9 +343,9 @@ def job_print(where: Where, **options: Any) -> int:
 @job.command("run")
 @_what_job
 @_JOB_OUT
-@click.option("--keep", is_flag=True, help="Leave the Job and its rights in the cluster afterwards.")
+@click.option("--keep", is_flag=True, help="Leave the Job and its permissions in the cluster afterwards.")
 def job_run(where: Where, **options: Any) -> int:
-    """Apply the Job, wait for its run, fetch the report, remove everything; exits as the run inside did."""
+    """Apply the Job, wait for its run, fetch the report, remove everything; exits with the code of the run inside."""
     from flametest.cli.job import run_job  # noqa: PLC0415
 
     return run_job(where, **options)
@@ -339,7 +355,7 @@ def job_run(where: Where, **options: Any) -> int:
 @at_cluster
 @_JOB_OUT
 def job_fetch(where: Where, out: Path | None) -> int:
-    """Fetch the report of a Job whose run has ended."""
+    """Fetch the report of a Job that has finished."""
     from flametest.cli.job import fetch_report  # noqa: PLC0415
 
     return fetch_report(where, out)
@@ -348,7 +364,7 @@ def job_fetch(where: Where, out: Path | None) -> int:
 @job.command("remove")
 @_what_job
 def job_remove(where: Where, **options: Any) -> int:
-    """Remove a Job and its rights."""
+    """Remove a Job and its permissions."""
     from flametest.cli.job import remove_job  # noqa: PLC0415
 
     return remove_job(where, **options)
@@ -369,7 +385,7 @@ def images_list() -> int:
 
 @images.command("load")
 @click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="ARCHIVE...")
-@click.option("--name", default="", metavar="NAME", help="Name of the image [the names that the archive has].")
+@click.option("--name", default="", metavar="NAME", help="Name of the image [the names in the archive].")
 def images_load(archives: tuple[Path, ...], name: str) -> int:
     """Load images from archives of `docker save`, OCI archives or folders."""
     from flametest.cli.images import load  # noqa: PLC0415
@@ -380,7 +396,7 @@ def images_load(archives: tuple[Path, ...], name: str) -> int:
 @images.command("pull")
 @click.argument("references", nargs=-1, required=True, metavar="NAME...")
 def images_pull(references: tuple[str, ...]) -> int:
-    """Pull images from their registries; from now on they run in place of stand-ins."""
+    """Pull images from their registries; they are then used instead of stand-ins."""
     from flametest.cli.images import pull_images  # noqa: PLC0415
 
     return pull_images(references)
@@ -397,10 +413,10 @@ def images_prune(everything: bool) -> int:
 
 @main.command()
 @at_cluster
-@click.option("--suite", default="core", show_default=True, help="Suite whose rights are asked for on a context.")
+@click.option("--suite", default="core", show_default=True, help="Suite whose permissions are checked on a context.")
 @SKIP
 def doctor(where: Where, suite: str, skip: tuple[str, ...]) -> int:
-    """Tell what this machine, or a context, has, what is missing, and what that prevents."""
+    """Show what this machine or a context provides, what is missing, and what that prevents."""
     from flametest.cli.doctor import diagnose  # noqa: PLC0415
 
     return diagnose(where, suite, skip)

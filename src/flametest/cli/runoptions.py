@@ -77,16 +77,16 @@ EXPERIMENTS = click.option(
     multiple=True,
     type=PATH,
     metavar="FILE",
-    help="Run this instead of a suite; repeats.",
+    help="Run this instead of a suite; repeatable.",
 )
 
-SKIP = click.option("--skip", multiple=True, metavar="NAME", help="Leave this one of the suite out; repeats.")
+SKIP = click.option("--skip", multiple=True, metavar="NAME", help="Leave out this experiment of the suite; repeatable.")
 
 HELPER_IMAGE_OPTION = click.option(
     "--helper-image",
     default="",
     metavar="IMAGE",
-    help=f"Image of the pods that faults deploy beside the system; any with python3 of 3.11 or newer [{HELPER_IMAGE}].",
+    help=f"Image of the helper pods of faults; any with Python 3.11 or newer [{HELPER_IMAGE}].",
 )
 
 MARGIN = click.option(
@@ -96,7 +96,7 @@ MARGIN = click.option(
     show_default=True,
     type=click.FloatRange(0, 10),
     metavar="SHARE",
-    help="How much worse than the baseline is no regression yet, as a share of its median.",
+    help="How much worse than the baseline is not yet a regression, as a share of its median.",
 )
 
 _LOAD = (
@@ -107,14 +107,14 @@ _LOAD = (
         "--rate",
         type=RateType(),
         metavar="NUMBER|reached",
-        help="Requests a second of each user; reached: whatever the load test reaches before the fault [5].",
+        help="Requests a second of each user; reached: the rate that the load test reaches before the fault [5].",
     ),
     click.option(
         "--load-test",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Any Locust file [loadtests/locustfile.py]; the rate is reached where it does not ask for "
-        "FLAMETEST_RATE_PER_USER.",
+        help="Any Locust file [loadtests/locustfile.py]; if it does not read FLAMETEST_RATE_PER_USER, "
+        "--rate is reached.",
     ),
     click.option(
         "--load-options", default="", metavar="TEXT", help='Further options of Locust, such as "--tags checkout".'
@@ -125,23 +125,25 @@ _LOAD = (
         show_default=True,
         type=click.IntRange(0, 50),
         metavar="N",
-        help="Pods of the cluster that send the load; 0 for one process on this machine.",
+        help="Pods that send the load; 0: one process on this machine.",
     ),
-    click.option("--load-url", default="", metavar="URL", help="The entry as these pods have it [its Service]."),
+    click.option("--load-url", default="", metavar="URL", help="Address of the entry for these pods [its Service]."),
 )
 
 _JUDGEMENT = (
     click.option(
-        "--limit", "limits", multiple=True, metavar="LIMIT", help="[SCENARIO:]CRITERION=NUMBER instead of the file's."
+        "--limit", "limits", multiple=True, metavar="LIMIT", help="[SCENARIO:]CRITERION=NUMBER, overrides limits.toml."
     ),
     click.option(
         "--abort-when",
         multiple=True,
         metavar="FIGURE=NUMBER",
-        help="Heal and stop when users suffer more: availability, error_rate, outage_seconds.",
+        help="Heal and stop if users suffer more: availability, error_rate, outage_seconds.",
     ),
     click.option("--ledger/--no-ledger", default=None, help="Require a ledger of writes, or keep none."),
-    click.option("--baseline", type=PATH, metavar="DIR", help="An earlier run; a regression exits with 1."),
+    click.option(
+        "--baseline", type=PATH, metavar="DIR", help="Compare with an earlier run; a regression exits with 1."
+    ),
     MARGIN,
 )
 
@@ -153,7 +155,7 @@ _COURSE = (
         show_default=True,
         type=click.IntRange(1, 1000),
         metavar="N",
-        help="Repeat each; the worst decides.",
+        help="Repeat each scenario; the worst trial decides.",
     ),
     click.option(
         "--parallel",
@@ -161,11 +163,11 @@ _COURSE = (
         show_default=True,
         type=click.IntRange(1, 16),
         metavar="N",
-        help="Scenarios at the same time, in sandboxes of their own.",
+        help="Scenarios to run at the same time, each in its own sandbox.",
     ),
     HELPER_IMAGE_OPTION,
     click.option("--keep", is_flag=True, help="Leave the system running afterwards."),
-    click.option("--no-deploy", is_flag=True, help="Test what is there already."),
+    click.option("--no-deploy", is_flag=True, help="Test a system that is already running."),
     click.option("--dry-run", is_flag=True, help="Show what each fault would hit."),
 )
 

@@ -86,9 +86,9 @@ def at_cluster(command: Callable[..., Any]) -> Callable[..., Any]:
         default="",
         metavar="FILE",
         envvar=CA_FILE,
-        help="Trust the authorities in this file (PEM) with the certificate of an https entry [this machine's].",
+        help="CA certificates (PEM) to verify an https entry [this machine's].",
     )
-    @click.option("--insecure", is_flag=True, envvar=INSECURE, help="Trust whatever certificate an https entry shows.")
+    @click.option("--insecure", is_flag=True, envvar=INSECURE, help="Do not verify the certificate of an https entry.")
     @click.option(
         "--i-know-this-cluster",
         "known",
@@ -133,15 +133,17 @@ def in_sandbox(command: Callable[..., Any]) -> Callable[..., Any]:
 def making_minikube(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give ``command`` the options of how Minikube's profile is made, which it gets as part of ``where``."""
 
-    @click.option("--nodes", type=click.IntRange(1, 10), metavar="N", help="Nodes of Minikube [as it has, or 1].")
+    @click.option("--nodes", type=click.IntRange(1, 10), metavar="N", help="Nodes of Minikube [existing number, or 1].")
     @click.option(
         "--images",
         multiple=True,
         metavar="SOURCE",
-        help="Load ready images into Minikube instead of building them: an archive, a folder of archives, or the name "
-        "of an image; may be repeated.",
+        help="Load existing images into Minikube instead of building them: an archive, a folder of archives, or an "
+        "image name; repeatable.",
     )
-    @click.option("--driver", default="", metavar="NAME", help="Driver of Minikube, such as docker [its own choice].")
+    @click.option(
+        "--driver", default="", metavar="NAME", help="Driver of Minikube, such as docker [Minikube's choice]."
+    )
     @wraps(command)
     def with_minikube(
         *args: Any, where: Where, nodes: int | None, images: tuple[str, ...], driver: str, **options: Any
@@ -160,8 +162,8 @@ def building_images(command: Callable[..., Any]) -> Callable[..., Any]:
         default="auto",
         show_default=True,
         envvar="FLAMETEST_BUILD",
-        help="Whether the sandbox has the images of images.toml built, by buildah or Docker: where their base images "
-        "are here, always, or never, so that it reads their Dockerfiles.",
+        help="Build the images of images.toml with buildah or Docker: auto, if their base images are present; always; "
+        "or never, so that the sandbox reads their Dockerfiles instead.",
     )
     @wraps(command)
     def with_build(*args: Any, where: Where, build: str, **options: Any) -> Any:

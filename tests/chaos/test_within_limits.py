@@ -16,11 +16,11 @@ def test_a_figure_that_is_not_known_before_a_fault_is_told_where_it_speaks_again
     criterion: str, level: int, held: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     limit = Limit(criterion, Bound.AT_MOST, 15.0)
-    figure = Figure(None, note="p95 was 442 ms before a fault; 250 ms are asked for")
+    figure = Figure(None, note="p95 was 442 ms before a fault; 250 ms are required")
     with caplog.at_level(logging.DEBUG, logger="chaostoolkit"):
         assert _keeps(figure, limit, injected=False) is held
     (record,) = caplog.records
     assert record.levelno == level
     assert record.message == (
-        f"{criterion}: at most 15, not known: p95 was 442 ms before a fault; 250 ms are asked for"
+        f"{criterion}: at most 15, not known: p95 was 442 ms before a fault; 250 ms are required"
     )

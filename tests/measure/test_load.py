@@ -70,7 +70,7 @@ def test_each_phase_is_told_by_itself(lab: Laboratory, whole: Samples) -> None:
     assert found.verdict is Verdict.PASSED
     assert found.detail.startswith("baseline 100.")
     assert ", fault " in found.detail
-    assert "of 40 requests a second that were asked for; 95% to 105% are needed in each phase" in found.detail
+    assert "of 40 requests a second that were requested; 95% to 105% are needed in each phase" in found.detail
 
 
 @pytest.mark.parametrize("number", range(20))

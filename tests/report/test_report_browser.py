@@ -205,6 +205,6 @@ def test_each_of_several_faults_has_its_band_its_name_and_its_row(opened: Callab
     assert {f"url(#pattern-fault-{number})" for number in (1, 2, 3)} <= fills
     described = (key.locator("desc").text_content() or "").replace("\N{NO-BREAK SPACE}", " ")
     assert "redis-away from +2.5 s to +6 s" in described
-    table = page.locator("table", has_text="Each fault by itself")
+    table = page.locator("table", has_text="Each fault separately")
     assert table.locator("tbody th").all_inner_texts() == names
     assert "was not healed" in table.locator("tbody tr").nth(2).inner_text()

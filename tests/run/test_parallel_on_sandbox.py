@@ -142,7 +142,7 @@ def test_two_scenarios_at_the_same_time_make_one_folder_and_one_report(project: 
     assert done.returncode in (0, 3), told  # whether a busy machine kept the prober's schedule is not decided here
     result = json.loads((out / "result.json").read_text())
     if result["parallel"] == 1:
-        assert "the scenarios ran one after the other, though 2 at the same time were asked for" in told
+        assert "the scenarios ran one after the other, though 2 at the same time were requested" in told
     else:
         assert_side_by_side(out, result)
     assert [one["name"] for one in result["scenarios"]] == ["delete-a-pod", "remove-the-service"]

@@ -150,10 +150,10 @@ def _healthy(measured: Figures, objectives: Objectives) -> _Finding:
     if not len(before):
         return (
             Verdict.INCONCLUSIVE,
-            f"none was answered before the fault; {objectives.slo:.2%} good ones are asked for",
+            f"none was answered before the fault; {objectives.slo:.2%} good ones are required",
         )
     good = int(np.count_nonzero(before.good))
-    detail = f"{good} of {len(before)} requests were good before the fault; {objectives.slo:.2%} are asked for"
+    detail = f"{good} of {len(before)} requests were good before the fault; {objectives.slo:.2%} are required"
     return (Verdict.PASSED if good >= objectives.slo * len(before) else Verdict.INCONCLUSIVE), detail
 
 

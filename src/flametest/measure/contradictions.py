@@ -170,7 +170,7 @@ def views_agree(history: History, samples: Samples, measured: Figures, objective
     if not told:
         return Verdict.PASSED, "no phase has enough requests of both to compare them"
     mixed = "; ".join(filter(None, told))
-    return Verdict.PASSED, mixed or "all that both asked for was answered well, in each phase that can be compared"
+    return Verdict.PASSED, mixed or "all requests of both were answered well, in each phase that can be compared"
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,7 +204,7 @@ def _steady_figure(
             return Figure(None, note="no request was answered yet")
         steady_now = level.ratio >= objectives.slo and p95_ms <= objectives.p95_ms
         found = f"{level.ratio:.2%} of the requests were good and p95 was {p95_ms:.0f} ms before a fault"
-        asked = f"{objectives.slo:.2%} and {objectives.p95_ms:g} ms are asked for"
+        asked = f"{objectives.slo:.2%} and {objectives.p95_ms:g} ms are required"
         note = "nothing was injected yet" if steady_now else f"{found}; {asked}"
         return Figure(0.0, 0.0, note=note) if steady_now else Figure(None, note=note)
     if steady is None:

@@ -58,7 +58,7 @@ def load_achieved(history: History, measured: Figures, objectives: Objectives) -
     started, ended = history.of(LoadStarted), history.of(LoadEnded)
     demand = measured.demand
     if not started:
-        return Verdict.PASSED, "no load was asked for; the prober's own requests are judged"
+        return Verdict.PASSED, "no load was requested; the prober's own requests are judged"
     early = [event for event in ended if event.reason != "stopped"]
     if early and not (early[0].by_itself and demand.lane is Lane.LOAD and _has_held(measured, early[0])):
         return Verdict.INCONCLUSIVE, f"the load ended {_when(measured, early[0])}: {early[0].reason}"
@@ -129,7 +129,7 @@ def _by_phase(measured: Figures, started: LoadStarted, ended: Sequence[LoadEnded
             f"{_PHASE_SECONDS_MIN:.1f} s",
         )
     told = ", ".join(words for words, _ in judged)
-    meant = "were reached in the baseline" if demand.is_reached else "were asked for"
+    meant = "were reached in the baseline" if demand.is_reached else "were requested"
     detail = f"{told} of {demand.offered_per_second:.4g} requests a second that {meant}"
     doubts = [doubt for _, doubt in judged if doubt] or _unlevel(demand, spans, least)
     if doubts:

@@ -16,14 +16,14 @@ def fault_tables(scenario: ScenarioResult) -> tuple[Table, ...]:
     if not scenario.faults:
         return ()
     return (
-        Table("faults", "Each fault by itself", FAULT_COLUMNS, fault_rows(scenario), _NOTE),
+        Table("faults", "Each fault separately", FAULT_COLUMNS, fault_rows(scenario), _NOTE),
         _stages(scenario.faults),
     )
 
 
 _NOTE = (
-    "Moments count from the first injection. What users felt is counted from the fault's own injection to the next "
-    "turn after its healing; where faults last together, nobody can tell which of them it was."
+    "Times count from the first injection. The outage of a fault counts from its own injection to the next event after "
+    "its healing; where faults overlap, it cannot be attributed to one of them."
 )
 
 

@@ -142,7 +142,7 @@ class Bookkeeper:
     def _begin(self, name: str, seed: int, folder: Path) -> Ledger | LedgerOmitted:
         """Return a running ledger, or why there is none."""
         if self._wanted is False:
-            return LedgerOmitted(stamp(), name, "none was asked for", asked_for=False)
+            return LedgerOmitted(stamp(), name, "none was requested", asked_for=False)
         if self._definition is None:
             reason = f"the project has no experiments/{LEDGER_DEFINITION}"
             return LedgerOmitted(stamp(), name, reason, asked_for=bool(self._wanted))

@@ -191,6 +191,6 @@ def _keep(found: SelfTest, folder: RunFolder) -> None:
 
 
 def _fall_back(recording: Recording, wanted: int, reason: str) -> None:
-    note = f"the scenarios ran one after the other, though {wanted} at the same time were asked for: {reason}"
+    note = f"the scenarios ran one after the other, though {wanted} at the same time were requested: {reason}"
     recording.progress.say(f"note: {note}")
     recording.notes.append(note)

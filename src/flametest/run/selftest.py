@@ -257,13 +257,13 @@ def _never(one: _Judged) -> tuple[bool, str]:
         return False, "no outage was found"
     low = one.outage.total.low
     right = not one.outage.recovered and one.section.nominal / 2 <= low <= one.truth_seconds
-    return right, f"told as over {low:.2f} s and not ended"
+    return right, f"reported as over {low:.2f} s and not ended"
 
 
 _CASES: Mapping[str, tuple[str, Callable[[_Judged], tuple[bool, str]]]] = {
     "null": ("Without a fault no outage is found", _null),
     "flapping": ("An outage that comes and goes is its stretches", _flapping),
-    "never": ("An outage that does not end is told as such", _never),
+    "never": ("An outage that does not end is reported as such", _never),
 }
 
 

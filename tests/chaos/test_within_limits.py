@@ -21,6 +21,4 @@ def test_a_figure_that_is_not_known_before_a_fault_is_told_where_it_speaks_again
         assert _keeps(figure, limit, injected=False) is held
     (record,) = caplog.records
     assert record.levelno == level
-    assert record.message == (
-        f"{criterion}: at most 15, not known: p95 was 442 ms before a fault; 250 ms are required"
-    )
+    assert record.message == (f"{criterion}: at most 15, not known: p95 was 442 ms before a fault; 250 ms are required")

@@ -34,7 +34,7 @@ def bench(chaos_run: ChaosRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     scene = Scene(access, Project(tmp_path), nothing, (), nothing, halt)
     client: Any = SimpleNamespace(wait_ready=lambda *_, **__: ())
     target = Target("pod-delete-api", chaos_run.document, scene, client)
-    options: Any = SimpleNamespace(out=tmp_path, block_seconds=0.2)
+    options: Any = SimpleNamespace(out=tmp_path, block_seconds=0.2, seconds_max=60.0)
     experiment: Any = SimpleNamespace(name="pod-delete-api")
     return subject._Bench(options, experiment, SEED, dict.fromkeys(Side, target), halt, time.monotonic())
 
@@ -51,8 +51,18 @@ def test_one_group_is_run_in_its_order_and_is_said_to_be_too_little(
     assert [at_ns for _, at_ns in done] == sorted(at_ns for _, at_ns in done)
     assert {block.seed for block, _ in done} == {SEED}
     assert len(cluster.deleted) == 4
-    assert doubt == "there was time for 1 of the 6 groups of four blocks that are needed"
+    told, _, minutes = doubt.rpartition(" --minutes ")
+    assert told == "there was time for 1 of the 6 groups of four blocks that are needed; on this machine they take"
+    assert int(minutes) >= 1
     assert no_block_is_left()
+
+
+def test_the_time_that_would_be_enough_holds_six_groups_beside_what_comes_before_and_after_them() -> None:
+    options: Any = SimpleNamespace(seconds_max=300.0)
+    nothing: Any = None
+    # Of 300 s, 40 were over before the first group, 250 went into two groups, and 10 are left for the end.
+    bench = subject._Bench(options, nothing, SEED, {}, Halt(), time.monotonic())
+    assert subject._too_few(2, 250.0, bench).endswith("--minutes 16")  # (50 + 1.2 * 6 * 125) / 60 = 15.8
 
 
 @pytest.mark.exhaustive

@@ -5,6 +5,7 @@ the other in the order that `flametest.check.plan` draws; a block is the seconds
 user's own sandbox is touched, and both sandboxes end with the check on every way out.
 """
 
+import math
 import random
 import time
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ from flametest.run.scenario import LoadSize, Scene, load_options
 __all__ = ["CheckOptions", "Tree", "check"]
 
 _ENDING_SECONDS = 10.0  # what is kept of the time for ending two sandboxes
+_SPARE_RATIO = 1.2  # groups take longer when a system takes longer to be whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ def _measured(bench: _Bench, progress: Progress) -> tuple[list[tuple[Block, int]
 def _quads(bench: _Bench, progress: Progress) -> tuple[list[tuple[Block, int]], str]:
     """Run quads until the time is over; a block without a fault ends the check, since nothing could be compared."""
     done: list[tuple[Block, int]] = []
+    begun = time.monotonic()
     with turns() as given:
         running: dict[int, RunningBlock] = {}
         try:
@@ -180,9 +183,17 @@ def _quads(bench: _Bench, progress: Progress) -> tuple[list[tuple[Block, int]], 
             bench.halt.set()
             for one in running.values():
                 one.join()
-    quads = len(done) // 4
-    few = f"there was time for {quads} of the {QUADS_MIN} groups of four blocks that are needed"
-    return done, few if quads < QUADS_MIN else ""
+    return done, _too_few(len(done) // 4, time.monotonic() - begun, bench) if len(done) // 4 < QUADS_MIN else ""
+
+
+def _too_few(quads: int, seconds: float, bench: _Bench) -> str:
+    """Return that so many groups, which took so long, are too few, and how much time would be enough for all."""
+    before_seconds = bench.options.seconds_max - (bench.ends_s - time.monotonic() + seconds)
+    minutes = math.ceil((before_seconds + _SPARE_RATIO * QUADS_MIN * seconds / quads) / 60)
+    return (
+        f"there was time for {quads} of the {QUADS_MIN} groups of four blocks that are needed; "
+        f"on this machine they take --minutes {minutes}"
+    )
 
 
 def _start(bench: _Bench, given: Turns, running: dict[int, RunningBlock], number: int) -> None:

@@ -137,6 +137,30 @@ def test_what_is_no_manifest_is_left_out_and_named(name: str, content: str | byt
         assert not found.left_out
 
 
+def test_hooks_of_helm_that_are_not_for_installing_are_left_out_and_named(tmp_path: Path) -> None:
+    hooks = {
+        "migrate": "post-install,pre-upgrade",
+        "try": "test",
+        "drop": "pre-delete, post-delete",
+        "old": "test-success",
+    }
+    rendered = "---\n".join(
+        CONFIG_MAP.format(name=name) + f'  annotations: {{"helm.sh/hook": "{times}"}}\n'
+        for name, times in hooks.items()
+    )
+    write(tmp_path, {"rendered.yaml": rendered + "---\n" + CONFIG_MAP.format(name="web")})
+
+    found = read_manifests(tmp_path)
+
+    assert names(found) == ["migrate", "web"]
+    assert [one.name for one in found.left_out] == [
+        f"ConfigMap {name} of rendered.yaml" for name in ("try", "drop", "old")
+    ]
+    assert reason(found, "ConfigMap drop of rendered.yaml") == (
+        "a hook of Helm for pre-delete, post-delete and not for installing"
+    )
+
+
 def test_a_chart_is_left_out_with_its_templates(tmp_path: Path) -> None:
     chart = {"c/Chart.yaml": "apiVersion: v1\nname: c\n", "c/templates/web.yaml": WEB, "c/values.yaml": "a: 1\n"}
     found = read_manifests(write(tmp_path, {"web.yaml": WEB, **chart}))

@@ -12,7 +12,17 @@ from typing import Any
 from flametest.manifests.errors import ManifestError
 from flametest.manifests.kinds import is_builtin_group
 
-__all__ = ["KUSTOMIZATIONS", "file_reason", "is_chart", "is_list", "is_meant", "is_template", "judge", "patches_of"]
+__all__ = [
+    "KUSTOMIZATIONS",
+    "file_reason",
+    "hook_reason",
+    "is_chart",
+    "is_list",
+    "is_meant",
+    "is_template",
+    "judge",
+    "patches_of",
+]
 
 _EDITORS = (
     (".swp", "an editor's swap file"),
@@ -26,6 +36,8 @@ _EDITORS = (
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _KUSTOMIZE_GROUP = "kustomize.config.k8s.io/"
 _KIND = re.compile(r"\bkind\b[\"']?\s*:")
+_HOOK = "helm.sh/hook"
+_INSTALLING = {"crd-install", "pre-install", "post-install", "pre-upgrade", "post-upgrade"}
 _JSON_PATCH_KEYS = {"op", "path"}
 _PATCH_LISTS = ("patches", "patchesStrategicMerge", "patchesJson6902", "replacements", "transformers", "configurations")
 
@@ -60,6 +72,21 @@ def judge(value: Any, source: str) -> str:
         key = "apiVersion" if _is_text(kind) else "kind"
         raise ManifestError(f"{source}: the object has no {key}", f"add {key} to it")
     return _other_reason(value)
+
+
+def hook_reason(value: dict[str, Any]) -> str:
+    """Return why an object that `helm template` printed is none to apply; empty for all others.
+
+    Helm runs hooks at their time: tests when it is asked to, and others when a release goes, which could remove what
+    the system needs. https://helm.sh/docs/topics/charts_hooks/
+    """
+    metadata = value.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    hooks = annotations.get(_HOOK) if isinstance(annotations, dict) else None
+    times = [one.strip() for one in hooks.split(",")] if isinstance(hooks, str) else []
+    if not any(times) or _INSTALLING & set(times):
+        return ""
+    return f"a hook of Helm for {', '.join(filter(None, times))} and not for installing"
 
 
 def is_list(value: Any) -> bool:

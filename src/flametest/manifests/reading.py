@@ -17,7 +17,7 @@ from typing import Any
 from flametest.manifests.documents import Document, decoded, documents
 from flametest.manifests.errors import ManifestError
 from flametest.manifests.files import SUFFIXES, LeftOut, find_files
-from flametest.manifests.judging import is_list, is_meant, is_template, judge
+from flametest.manifests.judging import hook_reason, is_list, is_meant, is_template, judge
 from flametest.manifests.kinds import is_cluster_scoped, precedence
 from flametest.model.plurals import counted
 
@@ -180,11 +180,11 @@ def reading_of(text: str, name: str) -> Reading:
     Raises:
         ManifestError: it cannot be read, or holds no object.
     """
-    manifests = parse_manifests(text, name)
+    manifests, hooks = _without_hooks(parse_manifests(text, name), name)
     if not manifests:
         raise ManifestError(f"{name} holds no manifest", "expected objects of Kubernetes in YAML or JSON")
     chosen, notes = last_ones(manifests)
-    return Reading(tuple(chosen), (name,), (), tuple(notes), name, hashlib.sha256(text.encode()).hexdigest())
+    return Reading(tuple(chosen), (name,), tuple(hooks), tuple(notes), name, hashlib.sha256(text.encode()).hexdigest())
 
 
 def _content(path: Path, name: str) -> bytes:
@@ -222,8 +222,20 @@ def _file_objects(content: bytes, name: str) -> tuple[list[Manifest], list[LeftO
     reasons = [judge(one.value, one.source) for one in found if one.value is not None]
     if reasons and all(reasons):
         return [], [LeftOut(name, reasons[0])]
-    own = list(_objects(found))
-    return own, [] if own else [LeftOut(name, "a list without items" if reasons else "empty")]
+    own, hooks = _without_hooks(_objects(found), name)
+    return own, hooks if own or hooks else [LeftOut(name, "a list without items" if reasons else "empty")]
+
+
+def _without_hooks(manifests: Iterable[Manifest], name: str) -> tuple[list[Manifest], list[LeftOut]]:
+    """Return what is to be applied, and the hooks of Helm that are not."""
+    own: list[Manifest] = []
+    left_out: list[LeftOut] = []
+    for one in manifests:
+        if reason := hook_reason(one.object):
+            left_out.append(LeftOut(f"{one.kind} {one.name} of {name}", reason))
+        else:
+            own.append(one)
+    return own, left_out
 
 
 def _objects(found: Iterable[Document]) -> Iterator[Manifest]:

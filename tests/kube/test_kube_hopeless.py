@@ -56,6 +56,14 @@ def test_why_the_kernel_ended_a_container_is_told() -> None:
     assert "exit code 137 (OOMKilled)" in fault.reason
 
 
+def test_what_kept_a_container_from_starting_is_told() -> None:
+    why = 'exec: "run.sh": permission denied'
+    last = {"lastState": {"terminated": {"exitCode": 128, "reason": "StartError", "message": why}}}
+    (fault,) = faults_of_pod(waiting("CrashLoopBackOff", CRASHES_MAX, **last), SANDBOX)
+    assert fault.reason == f"container main cannot be started: {why}"
+    assert fault.container == ""  # it has written nothing
+
+
 def test_init_containers_fail_like_others() -> None:
     broken = waiting("CrashLoopBackOff", CRASHES_MAX)
     broken["status"]["initContainerStatuses"] = broken["status"].pop("containerStatuses")

@@ -22,6 +22,7 @@ PULL_PATIENCE_SECONDS = 90.0  # a registry may be slow, or refuse for a moment
 _IMPOSSIBLE_IMAGES = ("ErrImageNeverPull", "InvalidImageName", "ErrInvalidImageName")
 _PULLS = ("ErrImagePull", "ImagePullBackOff")
 _STARTS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError")
+_NEVER_RAN = ("StartError", "ContainerCannotRun")
 _CRASHED = "CrashLoopBackOff"
 _FINAL = re.compile(
     r"not found|no such host|manifest unknown|unauthorized|denied|no match for platform|invalid reference"
@@ -201,10 +202,17 @@ def _faults_of_container(place: Fault, container: Object, setting: Setting) -> I
         yield replace(place, reason=told, patience_seconds=PATIENCE_SECONDS)
     elif reason == _CRASHED and restarts >= setting.crashes_max:
         last = (container.get("lastState") or {}).get("terminated") or {}
-        told = f"container {name} ends again and again{_exit(last)}"
-        yield replace(place, reason=told, container=name, restarts=restarts)
+        yield _ending(replace(place, container=name, restarts=restarts), last, "ends again and again")
     elif ended.get("exitCode") and place.part.startswith("Pod "):
-        yield replace(place, reason=f"container {name} has ended{_exit(ended)}", container=name)
+        yield _ending(replace(place, container=name), ended, "has ended")
+
+
+def _ending(fault: Fault, terminated: Object, how: str) -> Fault:
+    """Return the fault of a container that has ended: its last words tell more, but of one that never ran."""
+    if terminated.get("reason") in _NEVER_RAN:
+        why = terminated.get("message") or "no more is told"
+        return replace(fault, reason=f"container {fault.container} cannot be started: {why}", container="")
+    return replace(fault, reason=f"container {fault.container} {how}{_exit(terminated)}")
 
 
 def _exit(terminated: Object) -> str:

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flametest.chaos import holding, inquiry
-from flametest.chaos.holding import BASELINE_SECONDS_MAX, HOLD_SECONDS_MAX, hold, needed_hold, observe_health, plan
+from flametest.chaos.holding import (
+    BASELINE_SECONDS_MAX,
+    HOLD_SECONDS_MAX,
+    hold,
+    needed_hold,
+    observe_health,
+    observe_until_missed,
+    plan,
+)
 from flametest.chaos.limits import judges_steady_state
 from flametest.chaos.record import GrowingRecord, read_record
 from flametest.chaos.recorder import Recorder, Scenario
@@ -243,6 +251,27 @@ def test_alone_the_probers_rate_decides_where_steady_state_is_judged(
     _, whole, seconds = held(recorder, least=15)
     assert whole
     assert (steady_hold_seconds(20, OBJECTIVES) <= seconds <= 51) if prolonged else seconds == 15
+
+
+def test_a_hold_that_is_not_prolonged_lasts_as_long_as_it_is_asked_to(recording: Recordings) -> None:
+    recorder = recording()
+    recorder.wait(10)
+    recorder.inject()
+    found = hold(recorder, plan(recorder, 1.0, is_prolonged=False), 1e6)
+    assert (found.relapsed, found.whole, found.seconds) == (False, True, 1.0)
+
+
+@pytest.mark.parametrize(("is_bad", "seconds"), [(True, 3.0), (False, 8.0)])
+def test_a_fault_ends_when_a_limit_is_missed_for_good_and_else_as_planned(
+    recording: Recordings, clock: Clock, is_bad: bool, seconds: float
+) -> None:
+    recorder = recording("[default]\noutage_seconds = 2\n", rate=20, started=False)
+    recorder.wait(10)
+    recorder.inject()
+    begin = clock.now
+    recorder.is_bad = lambda moment: is_bad and moment >= begin
+    assert observe_until_missed(recorder, 8) == (("outage_seconds",) if is_bad else ())
+    assert clock.now - begin == pytest.approx(seconds, abs=0.6)
 
 
 @pytest.mark.parametrize(("rate", "seconds"), [(100, 3.0), (40, 6.0), (10, 21.0), (2, BASELINE_SECONDS_MAX)])

@@ -16,6 +16,7 @@ from flametest.measure.questions import (
     Seen,
     Watch,
     baseline_questions,
+    missed_already,
     planned_hold_seconds,
     questions_after,
 )
@@ -115,6 +116,22 @@ def test_an_availability_that_nothing_to_come_can_mend_is_missed_at_once(lab: La
     # Of a third of the requests, those to come may still make a tenth.
     assert answer(history, samples, limit("availability", 0.9), 36) is Answer.UNDECIDED
     assert answer(history, samples, limit("availability", 0.9), 54) is Answer.HOLDS
+
+
+def missed(history: History, samples: Samples, one: Limit, seconds: float, left: float = 20) -> bool:
+    return missed_already(until(history, samples, seconds)[1], [one], left) == (one.criterion,)
+
+
+def test_a_limit_is_missed_already_when_nothing_to_come_can_mend_it(lab: Laboratory) -> None:
+    history, bad = lab.deletion(), lab.samples(bad_at((30, 90)))
+    good = lab.samples()
+    for one in (limit("availability", 0.9), limit("outage_seconds", 1.5)):
+        assert not missed(history, good, one, 45)
+        assert not missed(history, bad, one, 31)
+        assert missed(history, bad, one, 33, left=2)
+    assert not missed(history, bad, limit("availability", 0.9), 31.5, left=100)  # of 1.5 s in 101.5 s
+    assert missed(history, good, limit("p95_ms", 2), 35, left=1)
+    assert not missed(history, good, limit("p95_ms", 500), 35, left=1)
 
 
 def test_an_availability_that_is_kept_so_far_holds_when_recovered_service_is_seen_to_be_good(lab: Laboratory) -> None:

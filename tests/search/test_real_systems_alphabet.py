@@ -96,7 +96,7 @@ def test_a_weaker_dose_reaches_the_action(shop: tuple[Alphabet, Structure]) -> N
     [fault] = [one for one in experiment["method"] if one["name"] == "edge-slow-logic"]
     assert fault["provider"]["arguments"]["effect"] == {"delay_ms": 250}
     [hold] = [one for one in experiment["method"] if one["provider"]["func"] == "observe_fault"]
-    assert hold["provider"]["arguments"] == {"seconds": 2.0}
+    assert hold["provider"]["arguments"] == {"seconds": 2.0, "until_missed": True}
 
 
 def test_what_lasts_is_injected_before_what_passes_and_healed_once(shop: tuple[Alphabet, Structure]) -> None:

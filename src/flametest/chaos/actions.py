@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from flametest.chaos import session
 from flametest.chaos.errors import RecorderError
-from flametest.chaos.holding import hold, observe_health, plan
+from flametest.chaos.holding import hold, observe_health, observe_until_missed, plan
 from flametest.chaos.injections import note_control
 from flametest.edgeproxy.rules import Effect, Match, Rule, RuleError, options
 from flametest.faults.bad_rollout import BadRollout
@@ -100,16 +100,24 @@ def begin_control() -> str:
     return "nothing was injected, on purpose"
 
 
-def observe_fault(seconds: float) -> None:
+def observe_fault(seconds: float, *, until_missed: bool = False) -> list[str]:
     """Let the fault last for ``seconds``, while load and prober go on.
 
+    With ``until_missed`` it lasts no longer than until one of the limits is missed, whatever comes afterwards.
+
+    Returns:
+        For the journal: the limits that ended it early.
+
     Raises:
-        RecorderError: no fault was injected, the prober died, or the record cannot be written.
+        FlametestError: no fault was injected, the prober died, or the record or the limits cannot be read or written.
     """
     recorder = session.current()
     if not recorder.injected:
         raise RecorderError("no fault was injected, so there is nothing to observe", "fix the action before it")
+    if until_missed:
+        return list(observe_until_missed(recorder, seconds))
     recorder.wait(seconds)
+    return []
 
 
 def heal_faults(names: Sequence[str] | None = None) -> list[str]:
@@ -129,11 +137,12 @@ def heal_faults(names: Sequence[str] | None = None) -> list[str]:
     return [healing.evidence for healing in healings]
 
 
-def await_recovery(timeout_seconds: float, hold_seconds: float) -> dict[str, float | bool]:
+def await_recovery(timeout_seconds: float, hold_seconds: float, *, prolong: bool = True) -> dict[str, float | bool]:
     """Wait until the workload has all its pods ready again, and watch it until the questions of the limits are decided.
 
     The load runs on during this hold, so that a relapse shows. It takes ``hold_seconds`` at least, and as much longer
-    as the rate of requests and the limits ask for (see `flametest.chaos.holding`). Not recovering is no error of this
+    as the rate of requests and the limits ask for (see `flametest.chaos.holding`), unless ``prolong`` is false: then
+    the limits judge what was seen, which is repeated often enough by whoever asks for that. Not recovering is no error of this
     action: the hypothesis judges it. All of it takes ``timeout_seconds`` at most, and what the hold was prolonged by.
 
     Returns:
@@ -145,7 +154,7 @@ def await_recovery(timeout_seconds: float, hold_seconds: float) -> dict[str, flo
     recorder = session.current()
     if not recorder.injected:
         raise RecorderError("no fault was injected, so there is nothing to recover from", "fix the action before it")
-    begin, planned = time.monotonic(), plan(recorder, hold_seconds)
+    begin, planned = time.monotonic(), plan(recorder, hold_seconds, is_prolonged=prolong)
     is_held, held_seconds = False, 0.0
     timeout_seconds += planned.planned_seconds - hold_seconds
     late_seconds = planned.bound_seconds - planned.planned_seconds

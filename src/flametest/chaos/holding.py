@@ -25,6 +25,7 @@ __all__ = [
     "hold",
     "needed_hold",
     "observe_health",
+    "observe_until_missed",
     "plan",
 ]
 
@@ -35,6 +36,12 @@ BASELINE_SECONDS_MAX = 30.0
 
 HOLD_SECONDS_MAX = 1000.0
 """How long a hold may become by itself; enough for one request a second. A file may ask for more."""
+
+LOOK_SECONDS = 0.5
+"""How often it is looked whether a limit is missed while a fault lasts."""
+
+AFTERMATH_SECONDS = 10.0
+"""For how long good requests may still come after a fault that is ended early; a longer recovery may outweigh it."""
 
 
 def needed_hold(offered_per_second: float, objectives: Objectives) -> float:
@@ -64,6 +71,21 @@ def observe_health(recorder: Recorder, least_seconds: float) -> None:
     _note(recorder, Phase.BASELINE, seconds, bound, questions)
 
 
+def observe_until_missed(recorder: Recorder, seconds: float) -> tuple[str, ...]:
+    """Let a fault last for ``seconds``, or until a limit is missed whatever comes after it; return such limits.
+
+    Raises:
+        FlametestError: the prober died, or the record or the limits cannot be read.
+    """
+    inquiry, end = Inquiry(recorder), time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if missed := inquiry.missed_already(left + AFTERMATH_SECONDS):
+            logger.info(f"missed whatever comes after it, so that the fault need not last: {', '.join(missed)}")
+            return missed
+        recorder.wait(min(left, LOOK_SECONDS))
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class HoldPlan:
     """For how long a system that has recovered is watched.
@@ -90,13 +112,20 @@ class Held:
     seconds: float
 
 
-def plan(recorder: Recorder, least_seconds: float) -> HoldPlan:
+def plan(recorder: Recorder, least_seconds: float, *, is_prolonged: bool = True) -> HoldPlan:
     """Return how long the system of the running experiment is to be watched after its recovery.
+
+    Args:
+        recorder: records the experiment.
+        least_seconds: for so long at least.
+        is_prolonged: for longer where its limits ask for it.
 
     Raises:
         FlametestError: the limits or the record cannot be read, or written.
     """
     inquiry = Inquiry(recorder)
+    if not is_prolonged:
+        return HoldPlan(None, least_seconds, least_seconds, least_seconds)
     needed = inquiry.planned_hold_seconds()
     if needed > HOLD_SECONDS_MAX:
         _warn(recorder, needed, max(least_seconds, HOLD_SECONDS_MAX))

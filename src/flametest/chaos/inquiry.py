@@ -9,7 +9,15 @@ from flametest.chaos.record import GrowingRecord
 from flametest.chaos.recorder import Recorder
 from flametest.measure.figures import Figures, figures
 from flametest.measure.objectives import Objectives
-from flametest.measure.questions import Question, Seen, Watch, baseline_questions, planned_hold_seconds, questions_after
+from flametest.measure.questions import (
+    Question,
+    Seen,
+    Watch,
+    baseline_questions,
+    missed_already,
+    planned_hold_seconds,
+    questions_after,
+)
 from flametest.model.events import LoadStarted
 from flametest.model.history import History
 from flametest.model.verdict import Limit
@@ -55,6 +63,10 @@ class Inquiry:
     def of_baseline(self, bound_seconds: float) -> tuple[Question, ...]:
         """Return what is known of the baseline so far."""
         return baseline_questions(*self._look(), self._objectives, bound_seconds)
+
+    def missed_already(self, left_seconds: float) -> tuple[str, ...]:
+        """Return the limits that are missed whatever comes within the next ``left_seconds``."""
+        return missed_already(self._look()[1], self._limits, left_seconds)
 
     def since_recovery(self, watch: Watch) -> tuple[Question, ...]:
         """Return what is known of the system since its recovery."""

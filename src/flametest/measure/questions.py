@@ -32,6 +32,7 @@ __all__ = [
     "Seen",
     "Watch",
     "baseline_questions",
+    "missed_already",
     "planned_hold_seconds",
     "questions_after",
 ]
@@ -48,6 +49,7 @@ _LEVEL_SECONDS = 8.0  # what a rate that is only reached needs, to be told well 
 _FRESH = CONNECTIONS[Lane.FRESH]
 _SILENCE_SECONDS, _SILENCE_REQUESTS = 5.0, 5  # after so long, and so many requests that were due, a load has ended
 _COUNT_SLACK = 1e-9  # as in `flametest.measure.steady`
+_ONLY_GROWING = frozenset({"outage_seconds", "unhandled_errors"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,32 @@ def questions_after(seen: Seen, limits: Iterable[Limit], *, is_steady_judged: bo
     return tuple(asked)
 
 
+def missed_already(measured: Figures, limits: Iterable[Limit], left_seconds: float) -> tuple[str, ...]:
+    """Return the limits that are missed, during a fault, even if every request from now on is answered well.
+
+    Args:
+        measured: the figures so far.
+        limits: the limits.
+        left_seconds: how long requests will still be counted at most.
+    """
+    if not len(measured.demand.samples):
+        return ()
+    to_come = round(left_seconds * measured.demand.offered_per_second)
+    return tuple(one.criterion for one in limits if _is_missed_already(measured, one, to_come))
+
+
+def _is_missed_already(measured: Figures, limit: Limit, to_come: int) -> bool:
+    if (test := _share_test(limit)) is not None:
+        bad = _bad(measured, limit)[0]
+        return int(np.count_nonzero(bad)) > test.allowed * (len(bad) + to_come) + _COUNT_SLACK
+    figure = measured.by_name.get(limit.criterion)
+    if figure is None:
+        return False
+    if limit.criterion in _ONLY_GROWING:
+        return figure.value is not None and not limit.holds(figure.value)
+    return _is_beyond(figure, limit)
+
+
 def _healthy_test(objectives: Objectives) -> ShareTest:
     return ShareTest(1 - objectives.slo)
 
@@ -189,13 +217,18 @@ def _share_test(limit: Limit) -> ShareTest | None:
 
 def _judged(seen: Seen, limit: Limit) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which of the requests that a limit judges are bad: since the injection, and since recovery."""
-    samples, since_ns = seen.measured.demand.samples, seen.watch.since_ns
-    affected = samples.where(samples.done_ns >= seen.measured.axis.sent_ns)
+    bad, sent_ns = _bad(seen.measured, limit)
+    return bad, bad[sent_ns >= seen.watch.since_ns]
+
+
+def _bad(measured: Figures, limit: Limit) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Return which of the requests since the injection are bad to a limit, and when they were sent."""
+    samples = measured.demand.samples
+    affected = samples.where(samples.done_ns >= measured.axis.sent_ns)
     if limit.criterion == "availability":
-        return affected.bad, affected.bad[affected.sent_ns >= since_ns]
+        return affected.bad, affected.sent_ns
     answered = affected.where(affected.good)
-    slow = np.asarray(answered.latency_ms > limit.value)
-    return slow, slow[answered.sent_ns >= since_ns]
+    return np.asarray(answered.latency_ms > limit.value), answered.sent_ns
 
 
 def _share(test: ShareTest, so_far: NDArray[np.bool_], since: NDArray[np.bool_], to_come: int) -> Answer:

@@ -16,7 +16,7 @@ from flametest.starter.documents import Call
 
 __all__ = ["Described", "document"]
 
-BASELINE_SECONDS = 2
+BASELINE_SECONDS = 1
 RECOVERY_SECONDS_MAX = 30
 AFTER_SECONDS = 1
 _NAME_CHARACTERS_MAX = 40
@@ -100,10 +100,10 @@ def _method(alphabet: Alphabet, trial: Trial, told: Described) -> Iterator[Call]
         yield Call(dose.letter, letter.func, {**arguments, **called}, letter.module)
     if not doses:
         yield Call("inject-nothing", "begin_control")
-    yield Call("let-the-faults-last", "observe_fault", {"seconds": told.hold_seconds})
+    yield Call("let-the-faults-last", "observe_fault", {"seconds": told.hold_seconds, "until_missed": True})
     if any(alphabet.letters[one.letter].lasts for one in doses):
         yield Call("heal-the-faults", "heal_faults")
-    arguments = {"timeout_seconds": RECOVERY_SECONDS_MAX, "hold_seconds": AFTER_SECONDS}
+    arguments = {"timeout_seconds": RECOVERY_SECONDS_MAX, "hold_seconds": AFTER_SECONDS, "prolong": False}
     yield Call("wait-for-recovery", "await_recovery", arguments)
 
 

@@ -154,14 +154,16 @@ def _near(space: Space, one: Letter, path: frozenset[str]) -> list[str]:
     return sorted(others)
 
 
-def drawn_system(seed: int, sizes: Sequence[int], parts: int = 6, size: int = 2, **options: float | int) -> Simulated:
+def drawn_system(
+    seed: int, sizes: Sequence[int], parts: int = 6, size: int = 2, together: int = 4, **options: float | int
+) -> Simulated:
     """Return a system with weaknesses of these sizes, none of which contains another one.
 
     A letter of a weakness is felt alone in two of three cases, others in one of ten.
     """
     draw = random.Random(f"system {seed} {tuple(sizes)} {parts}")
     structure = drawn_structure(draw, parts)
-    space = Space(drawn_alphabet(draw, structure), structure, size, nodes_max=1)
+    space = Space(drawn_alphabet(draw, structure), structure, size, nodes_max=1, together=together)
     found: list[Weakness] = []
     while len(found) < len(sizes):
         one = planted(draw, space, sizes[len(found)])
@@ -178,7 +180,8 @@ def drawn_system(seed: int, sizes: Sequence[int], parts: int = 6, size: int = 2,
 
 def _overlap(space: Space, one: frozenset[str], other: frozenset[str]) -> bool:
     """Return whether a search would be content with one of two sets."""
-    return breaks_already(space.alphabet, one, [other]) or breaks_already(space.alphabet, other, [one])
+    first, second = Trial.of(one), Trial.of(other)
+    return breaks_already(space.alphabet, first, [second]) or breaks_already(space.alphabet, second, [first])
 
 
 def _union(sets: Iterable[frozenset[str]]) -> frozenset[str]:

@@ -142,8 +142,8 @@ def await_recovery(timeout_seconds: float, hold_seconds: float, *, prolong: bool
 
     The load runs on during this hold, so that a relapse shows. It takes ``hold_seconds`` at least, and as much longer
     as the rate of requests and the limits ask for (see `flametest.chaos.holding`), unless ``prolong`` is false: then
-    the limits judge what was seen, which is repeated often enough by whoever asks for that. Not recovering is no error of this
-    action: the hypothesis judges it. All of it takes ``timeout_seconds`` at most, and what the hold was prolonged by.
+    the limits judge what was seen, for whoever repeats it. Not recovering is no error of this action: the hypothesis
+    judges it. All of it takes ``timeout_seconds`` at most, and what the hold was prolonged by.
 
     Returns:
         For the journal: whether it recovered and ``held``, the ``waited_seconds`` and the last hold's ``hold_seconds``.

@@ -100,6 +100,13 @@ def run(where: Where, **options: Any) -> int:
     "--size", default=2, show_default=True, type=click.IntRange(1, 4), help="Maximum number of faults in a set."
 )
 @click.option(
+    "--together",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1, 5),
+    help="Maximum number of faults in a trial, to test several sets at once.",
+)
+@click.option(
     "--budget", "budget_seconds", default="15m", show_default=True, callback=_span, help="Time limit for all trials."
 )
 @click.option(

@@ -75,6 +75,7 @@ def find_smallest(where: Where, **options: Any) -> int:
         faults=options["faults"],
         paths=options["paths"],
         size=options["size"],
+        together=options["together"],
         is_random=options["order"] == "random",
         seed=seed,
         nodes_max=options["nodes_max"],
@@ -110,12 +111,14 @@ def _tell(result: SearchResult, wanted: "SearchOptions") -> None:
     for one in result.found:
         click.echo(f"found   {one.words}, held for {one.hold_seconds:g} s: {one.sentence}")
         for without in one.without:
-            left = " and ".join(without.left)
-            click.echo(f"        with {left} alone: held {without.holds} times, broke {without.breaks} times")
+            left = f"with {' and '.join(without.left)} alone" if without.left else "without any fault"
+            click.echo(f"        {left}: held {without.holds} times, broke {without.breaks} times")
         for doubt in one.doubts:
             click.echo(f"        not shown: {doubt}")
         folder = wanted.output if one.is_confirmed else wanted.folder / "found"
         click.echo(f"        repeat it: chaos run {_near(folder / f'{one.name}.json')}")
+    for beyond in result.beyond:
+        click.echo(f"broke, with more faults than --size {result.asked.size}: {' and '.join(beyond.letters)}")
     for reason, count in result.left_out.items():
         click.echo(f"not tried: {count} sets: {reason}")
     if not result.is_over:

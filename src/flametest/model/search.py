@@ -31,6 +31,7 @@ class Asked:
         promise: the limits that have to hold, each judged in every trial.
         faults: patterns of the names of faults; none for all.
         size: so many faults at most in one set.
+        together: so many faults at once, to look at several sets in one trial.
         order: ``likeliest``, or ``random`` for comparison.
         seed: of every random choice.
         nodes_max: so many nodes may be hit at one time.
@@ -48,6 +49,7 @@ class Asked:
     hold_seconds: tuple[float, ...]
     is_first_enough: bool
     command: str
+    together: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class FoundTold:
         hold_seconds: how long lasting ones are held, as short as may be.
         reason: why the set was tried.
         breaks, holds: how often the promise broke and held in this very form.
-        is_confirmed, is_minimal: whether it broke three times more often than it held, and each proper subset held so.
+        is_confirmed, is_minimal: whether it may be claimed to break, and each proper subset to hold.
         doubts: what is not shown, a reason each.
         sentence: what happened in the last trial that broke.
         without: what happened without each of its parts.
@@ -182,6 +184,7 @@ class SearchResult:
         found: the sets that break.
         held, undecided: sets that held, and those that could not be decided.
         left_out: how many sets were not tried, by the reason.
+        beyond: larger sets than were asked for that broke when they were tried, while no set within is known to break.
         trouble: why it could not go on; empty when it could.
         is_over: whether every set was decided or left out for a reason.
         started_wall_s, seconds: when it first began, and how long it has run in all.
@@ -203,6 +206,7 @@ class SearchResult:
     held: tuple[SetTold, ...] = ()
     undecided: tuple[SetTold, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    beyond: tuple[SetTold, ...] = ()
     trouble: str = ""
     is_over: bool = False
 

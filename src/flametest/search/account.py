@@ -7,7 +7,8 @@ from flametest.model.search import FoundTold, SetTold, TrialTold, Without
 from flametest.search.bench import Terms, doses_told
 from flametest.search.evidence import Evidence, Outcome
 from flametest.search.hunt import Found
-from flametest.search.letters import Trial, subsets
+from flametest.search.letters import Trial
+from flametest.search.shrinking import smaller_of
 
 __all__ = ["FOUND", "Account"]
 
@@ -31,10 +32,12 @@ class Account:
     evidence: Evidence
     trials: Sequence[TrialTold]
 
-    def set(self, letters: frozenset[str], reason: str) -> SetTold:
-        """Return what is known of a set that was tried for a reason."""
-        counts = self.evidence.get(Trial.of(letters).key)
-        return SetTold(tuple(sorted(letters)), reason, counts.breaks, counts.holds, counts.inconclusive)
+    def set(self, trial: Trial, reason: str) -> SetTold:
+        """Return what is known of a set that was tried for a reason; it tells strengths that are not the greatest."""
+        counts = self.evidence.get(trial.key)
+        words = doses_told(self.terms.alphabet, trial)
+        told = (str(word) if dose.level else dose.letter for dose, word in zip(trial.doses, words, strict=True))
+        return SetTold(tuple(told), reason, counts.breaks, counts.holds, counts.inconclusive)
 
     def found(self, found: Found, number: int) -> FoundTold:
         """Return what is known of a set that breaks; ``number`` names it where all its letters would be too long."""
@@ -53,7 +56,7 @@ class Account:
             is_minimal=shrunk.is_minimal,
             doubts=shrunk.doubts,
             sentence=last.sentence if last is not None else "",
-            without=tuple(self._without(trial.only(letters)) for letters in subsets(trial.letters)),
+            without=tuple(map(self._without, smaller_of(trial))),
             experiment=f"{FOUND}/{name}.json",
             record=last.folder if last is not None else "",
         )

@@ -1,7 +1,8 @@
 """The alphabet of a system: faults that its experiments name, those that `init` would write, and slow edges. Pure.
 
 A fault that an experiment of the folder names goes before one of the same kind on the same part that would be made up:
-its author knows how strong it has to be.
+its author knows how strong it has to be. Where the system bears that, it may not bear more: a delay that would be made
+up stronger comes before it as another strength of the same fault.
 """
 
 import json
@@ -17,7 +18,7 @@ from flametest.chaos.guarded import is_fault
 from flametest.chaos.places import Place, activities_of
 from flametest.chaos.radius import read_limits
 from flametest.run.experiment import SUFFIXES, ExperimentError, read_document, recorder_arguments
-from flametest.search.calls import ACTIONS, Call, is_passing, kind_of, levels_of, pods_taken
+from flametest.search.calls import ACTIONS, Call, is_passing, kind_of, levels_of, pods_taken, with_stronger
 from flametest.search.errors import SearchError
 from flametest.search.letters import Alphabet, Kind, Letter
 from flametest.search.structure import Structure
@@ -79,7 +80,7 @@ def alphabet_of(
     """
     left_out: list[str] = []
     letters: dict[str, Letter] = {}
-    known: set[tuple[object, ...]] = set()
+    known: dict[tuple[object, ...], str] = {}
     for same, letter, reason in (
         *_of_folder(topology, written),
         *_of_plan(topology, plan),
@@ -88,9 +89,12 @@ def alphabet_of(
     ):
         if unfit := reason or _unfit(letter, structure, nodes_max):
             left_out.append(f"{letter.name}: {unfit}")
-        elif same not in known and letter.name not in letters:
+        elif same in known:
+            named = letters[known[same]]
+            letters[named.name] = replace(named, levels=with_stronger(named.levels, letter.levels))
+        elif letter.name not in letters:
             letters[letter.name] = letter
-            known.add(same)
+            known[same] = letter.name
     return Alphabet(letters, tuple(left_out))
 
 

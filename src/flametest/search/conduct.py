@@ -52,6 +52,7 @@ class SearchOptions:
         faults: patterns of names; none for all.
         paths: what users ask for; none to have it found.
         size: so many faults at most in one set.
+        together: so many faults at once, to look at several sets in one trial; that of a set looks at each by itself.
         is_random: whether candidates come in a random order.
         seed: of random choices.
         nodes_max: how many nodes may be hit; None for one on a cluster of one's own, and none elsewhere.
@@ -69,6 +70,7 @@ class SearchOptions:
     faults: tuple[str, ...]
     paths: tuple[str, ...]
     size: int
+    together: int
     is_random: bool
     seed: int
     nodes_max: int | None
@@ -133,7 +135,7 @@ class _Searching:
             options.folder, alphabet, structure, asked.promise, asked.hold_seconds, nodes_max, asked.seed, asked.command
         )
         shuffled = asked.seed if asked.order == "random" else None
-        space = Space(alphabet, structure, asked.size, nodes_max, shuffled)
+        space = Space(alphabet, structure, asked.size, nodes_max, shuffled, asked.together)
         self._hunt = Hunt(
             space,
             evidence_of(self._journal.result),
@@ -173,6 +175,7 @@ class _Searching:
                 found=found,
                 held=tuple(account.set(one, hunt.reasons.get(one, "")) for one in hunt.held),
                 undecided=tuple(account.set(one, hunt.reasons.get(one, "")) for one in hunt.undecided),
+                beyond=tuple(account.set(one, hunt.reasons.get(one, "")) for one in hunt.beyond),
                 left_out=hunt.left_out(),
                 is_over=hunt.is_over,
                 seconds=round(self._seconds(), 1),
@@ -257,6 +260,7 @@ def _asked(options: SearchOptions, promise: tuple[Limit, ...], nodes_max: int) -
         promise=promise,
         faults=options.faults,
         size=options.size,
+        together=1 if options.is_random else options.together,
         order="random" if options.is_random else "likeliest",
         seed=options.seed,
         nodes_max=nodes_max,

@@ -6,9 +6,14 @@ probability ratio test (1945): each break multiplies the odds by 9, each hold di
 outcome over the other counts. Both being equally likely beforehand, a lead of n leaves an error of 1 in 9^n + 1: 10 %
 at one, 1.2 % at two, 0.14 % at three. A lead of two is the first that is known to 95 %.
 
+What is claimed takes more where trials are seen to err. A set that held more often than it broke has shown by its
+breaks how often something else breaks the promise: a share q. Of N sets that are sound, N qⁿ are expected to break n
+times in a row, so a claim takes as many breaks as make that at most one in a hundred searches, and three at least.
+
 A trial that proves nothing is no outcome. Whatever is not decided within a number of trials is undecided.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -110,6 +115,10 @@ THRICE = Rule(breaks_lead=3, holds_lead=3)
 """For what is claimed: it broke three times more often than it held, and each proper subset held so often."""
 
 
+_WRONG_CLAIMS = 0.01
+_ERROR_MAX = 0.5
+
+
 @dataclass(slots=True)
 class Evidence:
     """All outcomes so far, by the trial's key."""
@@ -131,6 +140,20 @@ class Evidence:
     def get(self, key: str) -> Counts:
         """Return the outcomes of one trial's repetitions."""
         return self.counts.get(key, Counts())
+
+    @property
+    def error(self) -> float:
+        """Return which share of the trials of sets that hold broke; never none, since few trials show little."""
+        holding = [one for one in self.counts.values() if one.holds > one.breaks]
+        return (sum(one.breaks for one in holding) + 0.5) / (sum(one.told for one in holding) + 1.0)
+
+    @property
+    def claim(self) -> Rule:
+        """Return when a set may be claimed to break, and each proper subset of it to hold."""
+        expected = _WRONG_CLAIMS / max(1, len(self.counts))
+        lead = math.ceil(math.log(expected) / math.log(min(self.error, _ERROR_MAX)))
+        lead = max(THRICE.breaks_lead, lead)
+        return Rule(lead, THRICE.holds_lead, told_max=3 * lead)
 
     @property
     def trials(self) -> int:

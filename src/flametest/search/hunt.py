@@ -7,18 +7,27 @@
 Begun again with the evidence of an earlier search, it asks for nothing that was decided.
 """
 
-from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
-from flametest.search.candidates import Candidate, Space, breaks_already, larger_than, left_out_of, worth_trying
-from flametest.search.evidence import SCREENED, Evidence, Standing
-from flametest.search.letters import Trial
+from flametest.search.candidates import (
+    Candidate,
+    Known,
+    Space,
+    breaks_already,
+    larger_than,
+    left_out_of,
+    worth_trying,
+)
+from flametest.search.evidence import SCREENED, SURE, Evidence, Standing
+from flametest.search.groups import covers, gathered
+from flametest.search.letters import Dose, Trial
 from flametest.search.shrinking import Shrinker, Shrunk
 
 __all__ = ["Found", "Hunt"]
 
 _Asking = Generator[tuple[Trial, ...], None, None]
+_GROUP_ATTEMPTS_MAX = 2  # a group that proves nothing so often is given up: its sets are tried by themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +49,10 @@ class Hunt:
         is_first_enough: whether it ends with the first set that is found.
         abreast: how many sets are looked at side by side.
         found: the sets that break.
-        held: sets that held.
+        held: sets that held, groups of them included.
         undecided: sets of which nothing can be said.
         refused: sets that the gate does not let through on this cluster.
+        loose: larger sets than are asked for of which nothing smaller explains that they broke, or proved nothing.
         reasons: why sets were tried.
         is_screening: whether sets are looked through now, and no set that breaks is looked at further.
         is_over: whether nothing is left to ask.
@@ -54,37 +64,44 @@ class Hunt:
     is_first_enough: bool = False
     abreast: int = 1
     found: list[Found] = field(default_factory=list)
-    held: list[frozenset[str]] = field(default_factory=list)
-    undecided: list[frozenset[str]] = field(default_factory=list)
-    refused: list[frozenset[str]] = field(default_factory=list)
-    reasons: dict[frozenset[str], str] = field(default_factory=dict)
+    held: list[Trial] = field(default_factory=list)
+    undecided: list[Trial] = field(default_factory=list)
+    refused: list[Trial] = field(default_factory=list)
+    loose: list[Trial] = field(default_factory=list)
+    reasons: dict[Trial, str] = field(default_factory=dict)
     is_screening: bool = False
     is_over: bool = False
     _broke: list[tuple[Candidate, Trial]] = field(default_factory=list)
+    _groups: list[Trial] = field(default_factory=list)
 
     def asking(self) -> Iterator[tuple[Trial, ...]]:
         """Yield the trials to run next, which may run side by side; ends when all is decided, or one was not run."""
-        yield from self._sizes()
-
-    @property
-    def broken(self) -> tuple[frozenset[str], ...]:
-        """Return the sets that break, in their smallest form."""
-        waiting = tuple(trial.letters for _, trial in self._broke)
-        return tuple(one.shrunk.trial.letters for one in self.found) + waiting
-
-    def left_out(self) -> dict[str, int]:
-        """Return how many sets were not tried, by the reason."""
-        tried = {*self.held, *self.undecided, *self.refused, *self.broken}
-        found = left_out_of(self.space, tried, self.broken, self.undecided)
-        return found | ({"the gate refused them on this cluster": len(self.refused)} if self.refused else {})
-
-    def _sizes(self) -> _Asking:
         sizes = range(1, self.space.size + 1) if self.space.shuffled is None else (self.space.size,)
         for size in sizes:
             done = yield from self._size(size)
             if not done:
                 return
         self.is_over = True
+        for number, one in enumerate(self.found):
+            self.found[number] = Found((yield from self._shrinker.shorten(one.shrunk, number)), one.candidate)
+
+    @property
+    def broken(self) -> tuple[Trial, ...]:
+        """Return the sets that break, in their smallest form."""
+        return (*(one.shrunk.trial for one in self.found), *(trial for _, trial in self._broke))
+
+    @property
+    def beyond(self) -> tuple[Trial, ...]:
+        """Return larger sets than are asked for that broke when they were tried, while no set within is known to."""
+        return tuple(one for one in self.loose if self.evidence.get(one.key).breaks and not self._is_broken(one))
+
+    def left_out(self) -> dict[str, int]:
+        """Return how many sets were not tried, by the reason."""
+        looked_at = (*self.held, *self.undecided, *self.refused, *self.broken)
+        tried = {one.letters for one in looked_at if one not in self._groups}
+        known = Known(tried, self.broken, self.undecided, self._doses(), self._is_covered)
+        found = left_out_of(self.space, known)
+        return found | ({"the gate refused them on this cluster": len(self.refused)} if self.refused else {})
 
     def _size(self, size: int) -> Generator[tuple[Trial, ...], None, bool]:
         """Look through the sets of a size, then at those that break; return whether that came to its end."""
@@ -92,65 +109,121 @@ class Hunt:
         self.is_screening = False
         while self._broke:
             candidate, trial = self._broke[0]
-            shrunk = yield from self._shrinker.finish(trial)
+            shrunk = yield from self._shrinker.finish(trial, len(self.found))
             self._broke.pop(0)
             self.found.append(Found(shrunk, candidate))
         return done
 
     def _look_through(self, size: int) -> Generator[tuple[Trial, ...], None, bool]:
-        waiting = deque(worth_trying(self.space, size, self._felt()))
-        while row := self._next_of(waiting):
+        doses = self._doses() if size > 1 and self.space.shuffled is None else None
+        waiting = self._ordered(worth_trying(self.space, size, self._felt(), doses))
+        while waiting := [one for one in waiting if not self._is_settled(one.trial)]:
+            row = self._row(waiting, size)
             self.is_screening = True
-            yield from self._screen(row)
-            for candidate in row:
-                if not self._is_settled(candidate.letters) and not (yield from self._judge(candidate)):
+            yield from self._screen([trial for _, trial in row])
+            for candidate, trial in row:
+                if self._is_settled(candidate.trial):
+                    continue
+                judged = self._judge(candidate) if trial == candidate.trial else self._judge_group(trial)
+                if not (yield from judged):
                     return False
                 if self.is_first_enough and self._broke:
                     return False
         return True
 
+    def _ordered(self, candidates: list[Candidate]) -> list[Candidate]:
+        """Return candidates in their order, those first that may explain why a larger set broke."""
+        return sorted(candidates, key=lambda one: not any(set(one.trial.doses) <= set(it.doses) for it in self.beyond))
+
     @property
     def _shrinker(self) -> Shrinker:
         return Shrinker(self.space.alphabet, self.evidence, self.holds, self.abreast)
 
-    def _next_of(self, waiting: deque[Candidate]) -> list[Candidate]:
-        """Take the next sets that are not settled yet, as many as are looked at side by side."""
-        row: list[Candidate] = []
-        while waiting and len(row) < self.abreast:
-            candidate = waiting.popleft()
-            if not self._is_settled(candidate.letters):
-                row.append(candidate)
+    def _row(self, waiting: list[Candidate], size: int) -> list[tuple[Candidate, Trial]]:
+        """Return the next sets, as many as are looked at side by side, each with the group that it is tried in."""
+        row: list[tuple[Candidate, Trial]] = []
+        left = waiting
+        while left and len(row) < self.abreast:
+            first, trial = left[0], self._group(left, size)
+            self.reasons.setdefault(first.trial, first.reason)
+            self.reasons.setdefault(trial, f"{first.reason}; with it others that may be hit at the same time")
+            row.append((first, trial))
+            left = [one for one in left[1:] if not covers(self.space, trial, one.trial)]
         return row
 
-    def _screen(self, row: list[Candidate]) -> _Asking:
+    def _group(self, waiting: list[Candidate], size: int) -> Trial:
+        first = waiting[0]
+        if size == 1 or self.space.together <= size or self._is_suspect(first.trial):
+            return first.trial
+        barred = (*self.broken, *self.undecided, *self.loose)
+        return gathered(self.space, first, waiting, self._felt(), barred)
+
+    def _screen(self, row: list[Trial]) -> _Asking:
         """Have several sets tried side by side for a first time."""
-        for one in row:
-            self.reasons.setdefault(one.letters, one.reason)
-        new = tuple(one for one in map(_trial, row) if not self.evidence.get(one.key).told)
+        new = tuple(one for one in row if not self.evidence.get(one.key).told)
         if len(new) > 1:
             yield new
 
     def _judge(self, candidate: Candidate) -> Generator[tuple[Trial, ...], None, bool]:
         """Decide a set, and leave out of it what it breaks without; return whether it could be tried so long."""
-        standing = yield from self._shrinker.decide(_trial(candidate), SCREENED)
+        trial = candidate.trial
+        standing = yield from self._shrinker.decide(trial, SCREENED)
         if standing is Standing.OPEN:
             return False
         if standing is Standing.BREAKS:
-            smaller = yield from self._shrinker.fewer(_trial(candidate))
+            smaller = yield from self._shrinker.fewer(trial)
             self._broke.append((candidate, smaller))
         else:
             kept = {Standing.HOLDS: self.held, Standing.REFUSED: self.refused}.get(standing, self.undecided)
-            kept.append(candidate.letters)
+            kept.append(trial)
         return True
 
-    def _is_settled(self, letters: frozenset[str]) -> bool:
-        return breaks_already(self.space.alphabet, letters, self.broken) or larger_than(letters, self.undecided)
+    def _judge_group(self, group: Trial) -> Generator[tuple[Trial, ...], None, bool]:
+        """Try a group until one trial tells something; return whether it could be tried so long."""
+        while True:
+            before = self.evidence.get(group.key)
+            if before.told or before.refused or before.inconclusive >= _GROUP_ATTEMPTS_MAX:
+                break
+            yield (group,)
+            if self.evidence.get(group.key) == before:
+                return False
+        if before.holds and not before.breaks:
+            self.held.append(group)
+            self._groups.append(group)
+        else:
+            self.loose.append(group)
+        return True
+
+    def _is_settled(self, trial: Trial) -> bool:
+        return self._is_broken(trial) or larger_than(trial, self.undecided) or self._is_known(trial)
+
+    def _is_known(self, trial: Trial) -> bool:
+        return trial in self.held or trial in self.refused or self._is_covered(trial)
+
+    def _is_broken(self, trial: Trial) -> bool:
+        return breaks_already(self.space.alphabet, trial, self.broken)
+
+    def _is_covered(self, trial: Trial) -> bool:
+        return any(covers(self.space, group, trial) for group in self._groups)
+
+    def _is_suspect(self, trial: Trial) -> bool:
+        """Return whether a set is within a group that broke, or proved nothing, and nothing known explains that."""
+        return any(set(trial.doses) <= set(one.doses) and not self._is_broken(one) for one in self.loose)
+
+    def _doses(self) -> dict[str, Dose]:
+        """Return the strongest dose of each letter that does not break by itself; without those that always do."""
+        found: dict[str, Dose] = {}
+        for name, letter in self.space.alphabet.letters.items():
+            for level in range(len(letter.levels)):
+                counts = self.evidence.get(Trial((Dose(name, level),)).key)
+                if level and SURE.standing(counts) is not Standing.HOLDS:
+                    continue
+                if SCREENED.standing(counts) is not Standing.BREAKS:
+                    found[name] = Dose(name, level)
+                    break
+        return found
 
     def _felt(self) -> dict[str, float]:
-        names = self.space.alphabet.letters
-        counts = {name: self.evidence.get(Trial.of((name,)).key) for name in names}
+        names, doses = self.space.alphabet.letters, self._doses()
+        counts = {name: self.evidence.get(Trial((doses.get(name, Dose(name)),)).key) for name in names}
         return {name: one.strain for name, one in counts.items() if one.told}
-
-
-def _trial(candidate: Candidate) -> Trial:
-    return Trial.of(candidate.letters)

@@ -81,10 +81,12 @@ class Trial:
     Attributes:
         doses: sorted by their letters; none for a control.
         hold: index of how long lasting faults are held; 0 is the longest.
+        beside: of a control, what it is run in turn with, so that it counts for that alone.
     """
 
     doses: tuple[Dose, ...]
     hold: int = 0
+    beside: str = ""
 
     @classmethod
     def of(cls, letters: Iterable[str]) -> "Trial":
@@ -100,7 +102,7 @@ class Trial:
     def key(self) -> str:
         """Return what names this very trial, such as ``redis-outage+slow-logic@1/0``."""
         named = (f"{one.letter}@{one.level}" if one.level else one.letter for one in self.doses)
-        return f"{'+'.join(named)}/{self.hold}"
+        return f"{'+'.join(named) or self.beside}/{self.hold}"
 
     def only(self, letters: Iterable[str]) -> "Trial":
         """Return this trial with some of its letters, at the same strength and for the same time."""

@@ -4,13 +4,15 @@ Each function is a generator: it yields the trials that it needs to know more of
 evidence when it goes on. What is known already is not asked again.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 
-from flametest.search.evidence import SURE, THRICE, Evidence, Rule, Standing
+from flametest.search.evidence import SURE, Evidence, Rule, Standing
 from flametest.search.letters import Alphabet, Dose, Trial, subsets
 
-__all__ = ["Asking", "Shrinker", "Shrunk"]
+__all__ = ["Asking", "Shrinker", "Shrunk", "smaller_of"]
+
+_SINGLES = "singles"  # what single faults are compared with
 
 Asking = Generator[tuple[Trial, ...], None, Standing]
 
@@ -21,7 +23,8 @@ class Shrunk:
 
     Attributes:
         trial: the set, with its strengths and its time.
-        is_confirmed: whether it broke three times more often than it held.
+        is_confirmed: whether it broke so much more often than it held that it may be claimed, while the promise held
+            without any fault.
         is_minimal: whether each proper subset was shown to hold.
         doubts: why not, a reason each.
     """
@@ -52,16 +55,37 @@ class Shrinker:
             if self._evidence.get(trial.key) == before:  # nobody tries any more
                 return Standing.OPEN
 
-    def finish(self, trial: Trial) -> Generator[tuple[Trial, ...], None, Shrunk]:
-        """Return the smallest, weakest and shortest form of a trial that is known to break, and what is shown of it."""
+    def finish(self, trial: Trial, found_before: int = 0) -> Generator[tuple[Trial, ...], None, Shrunk]:
+        """Return the smallest and weakest form of a trial that is known to break, and what is shown of it.
+
+        Args:
+            trial: the set.
+            found_before: how many sets were found before; each has to have its own controls.
+        """
         while True:
             trial = yield from self.fewer(trial)
             trial = yield from self._weaker(trial)
-            trial = yield from self._shorter(trial)
-            smaller, shrunk = yield from self._proved(trial)
+            smaller, shrunk = yield from self._proved(trial, found_before)
             if smaller is None:
                 return shrunk
             trial = smaller
+
+    def shorten(self, shrunk: Shrunk, found_before: int = 0) -> Generator[tuple[Trial, ...], None, Shrunk]:
+        """Return a set that breaks, held for the shortest time for which all of that can be shown as well.
+
+        The shortest is tried first, since it often is enough.
+        """
+        trial = shrunk.trial
+        if not shrunk.is_confirmed or not any(self._alphabet.letters[name].lasts for name in trial.letters):
+            return shrunk
+        for hold in range(self._holds - 1, trial.hold, -1):
+            shorter = replace(trial, hold=hold)
+            if (yield from self.decide(shorter, SURE)) is not Standing.BREAKS:
+                continue
+            smaller, found = yield from self._proved(shorter, found_before)
+            if smaller is None and found.is_confirmed and found.is_minimal >= shrunk.is_minimal:
+                return found
+        return shrunk
 
     def fewer(self, trial: Trial) -> Generator[tuple[Trial, ...], None, Trial]:
         """Leave out one letter after another as long as what is left breaks."""
@@ -83,40 +107,51 @@ class Shrinker:
                 trial = weaker
         return trial
 
-    def _shorter(self, trial: Trial) -> Generator[tuple[Trial, ...], None, Trial]:
-        """Hold faults for the shortest time for which the set breaks; that is tried first, since it often is enough."""
-        if not any(self._alphabet.letters[name].lasts for name in trial.letters):
-            return trial
-        for hold in range(self._holds - 1, trial.hold, -1):
-            shorter = replace(trial, hold=hold)
-            if (yield from self.decide(shorter, SURE)) is Standing.BREAKS:
-                return shorter
-        return trial
+    def _proved(
+        self, trial: Trial, found_before: int
+    ) -> Generator[tuple[Trial, ...], None, tuple[Trial | None, Shrunk]]:
+        """Return a smaller trial that breaks after all, if there is one, and what is known of this one.
 
-    def _proved(self, trial: Trial) -> Generator[tuple[Trial, ...], None, tuple[Trial | None, Shrunk]]:
-        """Return a smaller trial that breaks after all, if there is one, and what is known of this one."""
-        doubts: list[str] = []
-        if self._abreast > 1:
-            yield self._missing(trial)
-        standing = yield from self.decide(trial, THRICE)
-        if standing is not Standing.BREAKS:
-            doubts.append(f"the set itself: {standing}")
-        minimal = True
-        for letters in subsets(trial.letters):
-            smaller = trial.only(letters)
-            found = yield from self.decide(smaller, THRICE)
-            if found is Standing.BREAKS:
-                return smaller, Shrunk(smaller, is_confirmed=True, is_minimal=False)
-            if found is not Standing.HOLDS:
-                minimal = False
-                doubts.append(f"{' + '.join(sorted(letters))}: {found}")
-        return None, Shrunk(trial, standing is Standing.BREAKS, minimal, tuple(doubts))
+        The set and what has to hold are tried in turn, so that a machine that is busy for a while shows in both.
+        """
+        smaller = smaller_of(trial)
+        while True:
+            rule = self._evidence.claim
+            controls = replace(rule, holds_lead=rule.holds_lead + found_before, told_max=3 * rule.told_max)
+            rules = {trial: rule, **{one: rule if one.doses else controls for one in smaller}}
+            known = {one: rules[one].standing(self._evidence.get(one.key)) for one in rules}
+            waiting = tuple(one for one in rules if known[one] is Standing.OPEN)
+            broken = next((one for one in smaller if one.doses and known[one] is Standing.BREAKS), None)
+            if broken is not None:
+                return broken, Shrunk(broken, is_confirmed=False, is_minimal=False)
+            if not waiting or known[trial] not in (Standing.OPEN, Standing.BREAKS):
+                return None, _shown(trial, known)
+            if not (yield from self._in_turn(waiting)):
+                return None, _shown(trial, known)
 
-    def _missing(self, trial: Trial) -> tuple[Trial, ...]:
-        """Return what has to be tried at least for the proof, which may be tried side by side."""
-        wanted = [trial, *(trial.only(letters) for letters in subsets(trial.letters))]
-        told = {one: abs(self._evidence.get(one.key).breaks - self._evidence.get(one.key).holds) for one in wanted}
-        return tuple(one for one in wanted for _ in range(told[one], THRICE.breaks_lead))
+    def _in_turn(self, waiting: tuple[Trial, ...]) -> Generator[tuple[Trial, ...], None, bool]:
+        """Have each trial tried once, side by side where there are systems for it; return whether all were."""
+        before = {one: self._evidence.get(one.key) for one in waiting}
+        yield from [waiting] if self._abreast > 1 else [(one,) for one in waiting]
+        return all(self._evidence.get(one.key) != before[one] for one in waiting)
+
+
+def smaller_of(trial: Trial) -> tuple[Trial, ...]:
+    """Return what has to hold where a set breaks: every proper subset, and for a single fault a trial without any."""
+    subset = tuple(trial.only(letters) for letters in subsets(trial.letters))
+    return subset or (Trial((), trial.hold, _SINGLES),)
+
+
+def _shown(trial: Trial, known: Mapping[Trial, Standing]) -> Shrunk:
+    doubts = [
+        f"{' + '.join(sorted(one.letters)) or 'without any fault'}: {standing}"
+        for one, standing in known.items()
+        if one is not trial and standing is not Standing.HOLDS
+    ]
+    breaks = known[trial] is Standing.BREAKS
+    is_sound = all(standing is Standing.HOLDS for one, standing in known.items() if not one.doses)
+    told = doubts if breaks else [f"the set itself: {known[trial]}", *doubts]
+    return Shrunk(trial, breaks and is_sound, breaks and not doubts, tuple(told))
 
 
 def _with(trial: Trial, changed: Dose) -> Trial:

@@ -56,6 +56,18 @@ class Structure:
             return Relation.SIBLINGS
         return Relation.PATH
 
+    def hidden_by(self, gone: frozenset[str], path: str) -> frozenset[str]:
+        """Return the parts of a path that nobody asks while some parts are away: all their callers are, or are hidden.
+
+        Parts that nothing is seen to ask are asked by users.
+        """
+        on = self.paths.get(path, frozenset())
+        callers = {name: {caller for caller in on if self._asks(caller, name)} - {name} for name in on}
+        hidden: set[str] = set()
+        while more := {one for one in on - hidden if callers[one] and callers[one] <= gone | hidden}:
+            hidden |= more
+        return frozenset(hidden)
+
     def caller(self, first: str, second: str) -> str:
         """Return a part that needs both; empty where there is none."""
         return next((name for name, needed in sorted(self.needs.items()) if {first, second} <= needed), "")

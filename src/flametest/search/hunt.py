@@ -27,6 +27,7 @@ from flametest.search.shrinking import Shrinker, Shrunk
 __all__ = ["Found", "Hunt"]
 
 _Asking = Generator[tuple[Trial, ...], None, None]
+_UNLIKELY_WEIGHT_MAX = 0.35  # of one fault: pods of which others are left, and what is replaced in an orderly way
 _GROUP_ATTEMPTS_MAX = 2  # a group that proves nothing so often is given up: its sets are tried by themselves
 
 
@@ -117,8 +118,7 @@ class Hunt:
     def _look_through(self, size: int) -> Generator[tuple[Trial, ...], None, bool]:
         doses = self._doses() if size > 1 and self.space.shuffled is None else None
         waiting = self._ordered(worth_trying(self.space, size, self._felt(), doses))
-        while waiting := [one for one in waiting if not self._is_settled(one.trial)]:
-            row = self._row(waiting, size)
+        while row := self._row(waiting, size):
             self.is_screening = True
             yield from self._screen([trial for _, trial in row])
             for candidate, trial in row:
@@ -127,6 +127,7 @@ class Hunt:
                 judged = self._judge(candidate) if trial == candidate.trial else self._judge_group(trial)
                 if not (yield from judged):
                     return False
+                waiting = [one for one in waiting if not covers(self.space, trial, one.trial) or trial in self.loose]
                 if self.is_first_enough and self._broke:
                     return False
         return True
@@ -143,7 +144,11 @@ class Hunt:
         """Return the next sets, as many as are looked at side by side, each with the group that it is tried in."""
         row: list[tuple[Candidate, Trial]] = []
         left = waiting
-        while left and len(row) < self.abreast:
+        while len(row) < self.abreast:
+            while left and self._is_settled(left[0].trial):
+                left = left[1:]
+            if not left:
+                break
             first, trial = left[0], self._group(left, size)
             self.reasons.setdefault(first.trial, first.reason)
             self.reasons.setdefault(trial, f"{first.reason}; with it others that may be hit at the same time")
@@ -152,11 +157,14 @@ class Hunt:
         return row
 
     def _group(self, waiting: list[Candidate], size: int) -> Trial:
+        """Return the first of some sets with what is tried together with it; likely single faults are tried alone."""
         first = waiting[0]
-        if size == 1 or self.space.together <= size or self._is_suspect(first.trial):
+        is_alone = size == 1 and first.weight > _UNLIKELY_WEIGHT_MAX
+        if is_alone or self.space.together <= size or self.space.shuffled is not None or self._is_suspect(first.trial):
             return first.trial
+        others = [one for one in waiting if size > 1 or one.weight <= _UNLIKELY_WEIGHT_MAX]
         barred = (*self.broken, *self.undecided, *self.loose)
-        return gathered(self.space, first, waiting, self._felt(), barred)
+        return gathered(self.space, first, others, self._felt(), barred)
 
     def _screen(self, row: list[Trial]) -> _Asking:
         """Have several sets tried side by side for a first time."""
@@ -224,6 +232,11 @@ class Hunt:
         return found
 
     def _felt(self) -> dict[str, float]:
+        """Return which share of the promise each letter alone has used up; in a group, no more than all of it."""
         names, doses = self.space.alphabet.letters, self._doses()
+        found: dict[str, float] = {}
+        for group in self._groups:
+            strain = self.evidence.get(group.key).strain
+            found |= {name: min(strain, found.get(name, 1.0)) for name in group.letters}
         counts = {name: self.evidence.get(Trial((doses.get(name, Dose(name)),)).key) for name in names}
-        return {name: one.strain for name, one in counts.items() if one.told}
+        return found | {name: one.strain for name, one in counts.items() if one.told}

@@ -76,6 +76,17 @@ def test_a_confirmed_set_fails_it_and_one_in_doubt_leaves_it_open() -> None:
     assert replace(RESULT, trouble="the system is ill").verdict is Verdict.INCONCLUSIVE
 
 
+def test_the_page_tells_what_broke_beyond_what_was_asked_for_and_what_held_without_any_fault() -> None:
+    beyond = SetTold(("redis-outage", "slow-logic", "pod-delete-api"), "likely", 1, 0, 0)
+    single = replace(FOUND, doses=PAIR[:1], without=(Without((), 3, 0, "nothing was felt"),))
+
+    page = render_search(replace(RESULT, found=(single,), beyond=(beyond,)))
+
+    assert "redis-outage and slow-logic and pod-delete-api" in page
+    assert '<th scope="row">no fault</th>' in page
+    assert "with more faults than were asked for" not in render_search(RESULT)
+
+
 def test_the_page_tells_the_set_why_each_part_is_needed_and_what_was_not_tried() -> None:
     page = render_search(replace(RESULT, found=(FOUND,)))
 

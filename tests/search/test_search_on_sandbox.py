@@ -3,25 +3,24 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from flametest.model.search import SEARCH_FILE, SearchResult
+from flametest.model.search import SEARCH_FILE
 from flametest.run.exitcodes import ExitCode
 from flametest.search.journal import read_search
 from tests.addresses import own_address
 from tests.pytest_plugin.ending import left_behind, wait_until
+from tests.search.searching import breaks_again, command, finished, found_sets, searched
 from tests.search.standbys import write_project
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.exhaustive]
 
-SECONDS_MAX = 2400
 REPLAYS = 3
-ASKED = ("--promise", "availability=0.95", "--faults", "remove-service-*", "--faults", "pod-delete-front")
+SESSION = ("--seed", "1", "--budget", "30m")
+ASKED = (*SESSION, "--promise", "availability=0.95", "--faults", "remove-service-*", "--faults", "pod-delete-front")
 
 
 @pytest.fixture(autouse=True)
@@ -30,30 +29,6 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLAMETEST_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("FLAMETEST_NODE_PORT_ADDRESS", own_address("search"))
     monkeypatch.delenv("KUBECONFIG", raising=False)
-
-
-def command(project: Path, *options: str) -> "subprocess.Popen[str]":
-    """Start a search in a project; its folder is `out` there."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "flametest.cli", "search", "--seed", "1", "--budget", "30m", *options],
-        cwd=project,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def searched(project: Path, *options: str) -> tuple[int, SearchResult]:
-    """Search a project, and return the exit code and the account."""
-    process = command(project, *ASKED, "--out", "out", *options)
-    output, _ = process.communicate(timeout=SECONDS_MAX)
-    assert (project / "out" / SEARCH_FILE).exists(), output
-    return process.returncode, read_search(project / "out")
-
-
-def found_sets(result: SearchResult) -> set[frozenset[str]]:
-    return {frozenset(dose.letter for dose in one.doses) for one in result.found if one.is_confirmed}
 
 
 @pytest.mark.parametrize(
@@ -66,30 +41,29 @@ def test_what_takes_every_backend_away_is_found_as_an_experiment_that_breaks_the
     project = tmp_path / "project"
     write_project(project, backends)
 
-    code, result = searched(project)
+    code, result = searched(project, *ASKED)
 
     assert code == ExitCode.LIMIT_MISSED
     assert found_sets(result) == {frozenset(planted)}
     [found] = result.found
     assert found.is_minimal
     assert all(one.holds >= 3 and one.breaks == 0 for one in found.without)
-    assert "Why each part is needed" in (project / "out" / "report.html").read_text() or backends == 1
+    assert "Why each part is needed" in (project / "out" / "report.html").read_text()
     assert left_behind(tmp_path / "state") == []
-    assert replayed(project, project / "experiments" / f"{found.name}.json") == [True] * REPLAYS
+    assert breaks_again(project, project / "experiments" / f"{found.name}.json", REPLAYS) == [True] * REPLAYS
 
 
 def test_a_system_with_a_backend_to_spare_is_not_accused(tmp_path: Path) -> None:
     project = tmp_path / "project"
     write_project(project, 3)
 
-    code, result = searched(project)
+    code, result = searched(project, *ASKED)
 
     assert not result.found
     assert code == ExitCode.PASSED, result
-    assert {frozenset(one.letters) for one in result.held} >= {
-        frozenset({"remove-service-primary", "remove-service-standby"}),
-        frozenset({"remove-service-reserve"}),
-    }
+    held = [set(one.letters) for one in result.held]
+    for pair in combinations(["remove-service-primary", "remove-service-standby", "remove-service-reserve"], 2):
+        assert any(set(pair) <= one for one in held)
     assert not (project / "experiments").exists()
 
 
@@ -105,7 +79,7 @@ def test_a_search_that_was_killed_leaves_nothing_and_goes_on_without_repeating_w
     wait_until("the sandbox's end", lambda: left_behind(tmp_path / "state") == [])
     before = read_search(folder)
 
-    code = finished(project, ["--resume", "out"])
+    code = finished(project, [*SESSION, "--resume", "out"])
 
     after = read_search(folder)
     assert code == ExitCode.LIMIT_MISSED
@@ -120,7 +94,7 @@ def test_two_trials_at_a_time_find_the_same(tmp_path: Path) -> None:
     project = tmp_path / "project"
     write_project(project, 2)
 
-    code, result = searched(project, "--parallel", "2")
+    code, result = searched(project, *ASKED, "--parallel", "2")
 
     assert code == ExitCode.LIMIT_MISSED
     assert found_sets(result) == {frozenset({"remove-service-primary", "remove-service-standby"})}
@@ -132,28 +106,3 @@ def trials_of(folder: Path) -> int:
         return len(json.loads((folder / SEARCH_FILE).read_text())["trials"])
     except FileNotFoundError:
         return 0
-
-
-def finished(project: Path, options: Sequence[str]) -> int:
-    process = command(project, *options)
-    process.communicate(timeout=SECONDS_MAX)
-    return process.returncode
-
-
-def replayed(project: Path, experiment: Path) -> list[bool]:
-    """Return whether stock ``chaos run`` of an experiment breaks its promise, a few times on one system."""
-    flametest = [sys.executable, "-m", "flametest.cli"]
-    subprocess.run([*flametest, "up"], cwd=project, check=True, capture_output=True, timeout=300)
-    try:
-        told = subprocess.run([*flametest, "env"], cwd=project, check=True, capture_output=True, text=True, timeout=60)
-        return [_deviates(project, experiment, told.stdout) for _ in range(REPLAYS)]
-    finally:
-        subprocess.run([*flametest, "down"], cwd=project, check=True, capture_output=True, timeout=300)
-
-
-def _deviates(project: Path, experiment: Path, environment: str) -> bool:
-    run = f"{environment}\nexec {sys.executable} -m chaostoolkit --no-version-check run {experiment}"
-    journal = project / "journal.json"
-    journal.unlink(missing_ok=True)
-    subprocess.run(["sh", "-c", run], cwd=project, check=False, capture_output=True, timeout=300)
-    return bool(json.loads(journal.read_text())["deviated"])

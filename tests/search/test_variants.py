@@ -1,4 +1,4 @@
-"""The planted weaknesses are what they are said to be: patches fit, and the planted set is one that a search combines."""
+"""Planted weaknesses are what they are said to be: patches fit, and the planted set is one that a search combines."""
 
 from pathlib import Path
 

@@ -93,6 +93,14 @@ def _tables(result: SearchResult) -> Iterator[_Table]:
                 for one in result.undecided[:_SETS_MAX]
             ),
         )
+    if result.beyond:
+        yield _Table(
+            "What broke with more faults than were asked for",
+            "Each was tried to look at several sets at once. None of these sets is known to break; a larger --size "
+            "looks further.",
+            ("faults", "broke"),
+            tuple((" and ".join(one.letters), str(one.breaks)) for one in result.beyond[:_SETS_MAX]),
+        )
     yield _Table(
         "What was not tried",
         "" if result.is_over else "The search had not come to its end; --resume goes on.",

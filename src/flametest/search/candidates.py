@@ -23,11 +23,12 @@ _WITHIN_HELD = "the promise held under a larger set"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A set of faults, how likely it is to break, and why it is thought so."""
+    """A set of faults, how likely it is to break, why it is thought so, and the path by which its trial asks."""
 
     trial: Trial
     weight: float
     reason: str
+    path: str = ""
 
     @property
     def letters(self) -> frozenset[str]:
@@ -59,6 +60,10 @@ class Space:
     def sets(self, size: int) -> Iterator[frozenset[str]]:
         """Yield every set of a size."""
         return map(frozenset, combinations(sorted(self.alphabet.letters), size))
+
+    def path_of(self, trial: Trial) -> str:
+        """Return the path by which a trial asks: the first that all parts which it hits are on; empty without one."""
+        return self.structure.path_of(one.part for one in self.alphabet.of(trial.letters) if one.part)
 
     def reason_against(self, letters: frozenset[str]) -> str:
         """Return why a set is not worth a trial by itself; empty when it is."""
@@ -168,7 +173,8 @@ def _candidate(
     space: Space, letters: frozenset[str], felt: Mapping[str, float], doses: Mapping[str, Dose]
 ) -> Candidate:
     told = likelihood(space.alphabet.of(letters), space.structure, felt)
-    return Candidate(Trial(tuple(sorted(doses[one] for one in letters))), told.weight, told.reason)
+    trial = Trial(tuple(sorted(doses[one] for one in letters)))
+    return Candidate(trial, told.weight, told.reason, space.path_of(trial))
 
 
 def _is_dominated(letters: tuple[Letter, ...]) -> bool:

@@ -36,22 +36,25 @@ def gathered(
         felt: which share of the promise each letter alone has used up.
         barred: sets that no group may contain.
     """
-    group, path = first.trial, _path(space, first.trial)
-    alike = [one for one in waiting if _path(space, one.trial) == path]
+    group, path = first.trial, first.path
+    alike = [one for one in waiting if one.path == path]
     doses = {dose.letter: dose for one in alike for dose in one.trial.doses}
     weights = [(one.letters, _COUNTS + one.weight) for one in alike]
     while len(group.doses) < space.together:
-        scored = [(_gain(group, wider, weights), wider) for wider in _wider(group, doses.values())]
-        fit = [(gain, one) for gain, one in scored if gain > 0 and _is_fit(space, path, one, felt, barred)]
-        if not fit:
+        gains = {wider: _gain(group, wider, weights) for wider in _wider(group, doses.values())}
+        most = sorted((one for one in gains if gains[one] > 0), key=lambda one: (-gains[one], one.key))
+        fit = next((one for one in most if _is_fit(space, path, one, felt, barred)), None)
+        if fit is None:
             break
-        group = max(fit, key=lambda pair: (pair[0], pair[1].key))[1]
+        group = fit
     return group
 
 
 def covers(space: Space, group: Trial, smaller: Trial) -> bool:
     """Return whether what a group has shown is shown of a smaller set: it is within, and asks for the same path."""
-    return all(one in group.doses for one in smaller.doses) and _path(space, group) == _path(space, smaller)
+    if not smaller.letters <= group.letters:
+        return False
+    return set(smaller.doses) <= set(group.doses) and space.path_of(group) == space.path_of(smaller)
 
 
 def _wider(group: Trial, doses: Collection[Dose]) -> list[Trial]:
@@ -70,12 +73,8 @@ def _is_fit(space: Space, path: str, wider: Trial, felt: Mapping[str, float], ba
     if sum(felt.get(name, 0.0) for name in wider.letters) > STRAIN_MAX:
         return False
     letters = space.alphabet.of(wider.letters)
-    if _path(space, wider) != path:
+    if space.path_of(wider) != path:
         return False
     gone = frozenset(one.part for one in letters if one.kind is Kind.GONE)
     hidden = space.structure.hidden_by(gone, path)
     return not any(one.part in hidden for one in letters)
-
-
-def _path(space: Space, trial: Trial) -> str:
-    return space.structure.path_of(one.part for one in space.alphabet.of(trial.letters) if one.part)

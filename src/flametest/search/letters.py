@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -74,7 +75,7 @@ class Dose:
     level: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trial:
     """A set of faults at given strengths, held for a given time.
 
@@ -93,12 +94,12 @@ class Trial:
         """Return the trial of letters at their strongest, held longest."""
         return cls(tuple(Dose(one) for one in sorted(letters)))
 
-    @property
+    @cached_property
     def letters(self) -> frozenset[str]:
         """Return the names of its letters."""
         return frozenset(one.letter for one in self.doses)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Return what names this very trial, such as ``redis-outage+slow-logic@1/0``."""
         named = (f"{one.letter}@{one.level}" if one.level else one.letter for one in self.doses)

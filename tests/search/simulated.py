@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from flametest.search.candidates import Space, breaks_already
 from flametest.search.evidence import Evidence, Outcome, Saw
 from flametest.search.hunt import Hunt
+from flametest.search.journal import Recorded
 from flametest.search.letters import Alphabet, Kind, Letter, Level, Trial
 from flametest.search.structure import Part, Structure
 
@@ -45,6 +46,7 @@ class Simulated:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.run: list[Trial] = []
+        self.told: list[tuple[str, Saw]] = []
 
     def saw(self, trial: Trial) -> Saw:
         self.run.append(trial)
@@ -56,13 +58,15 @@ class Simulated:
         strain = max((self.strains.get(name, 0.0) for name in trial.letters), default=0.0)
         return Saw(Outcome.BREAKS, 1.0) if breaks else Saw(Outcome.HOLDS, strain)
 
-    def searched(self, evidence: Evidence | None = None, trials_max: int = TRIALS_MAX, **options: bool | int) -> Hunt:
-        """Return the search of this system, at its end or after so many trials."""
-        hunt = Hunt(self.space, evidence or Evidence(), HOLDS, **options)  # type: ignore[arg-type]
-        for trials in hunt.asking():
+    def searched(self, recorded: Recorded | None = None, trials_max: int = TRIALS_MAX, **options: bool | int) -> Hunt:
+        """Return the search of this system, at its end or after so many trials, those on record left out."""
+        hunt, known = Hunt(self.space, Evidence(), HOLDS, **options), recorded or Recorded()  # type: ignore[arg-type]
+        asking = hunt.asking()
+        while trials := known.next_new(asking, hunt.evidence):
             for trial in trials:
                 if len(self.run) < trials_max:
-                    hunt.evidence.add(trial.key, self.saw(trial))
+                    self.told.append((trial.key, self.saw(trial)))
+                    hunt.evidence.add(*self.told[-1])
         return hunt
 
     def trials_until(self, letters: frozenset[str]) -> int:

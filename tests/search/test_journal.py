@@ -7,7 +7,9 @@ import pytest
 
 from flametest.model.search import SEARCH_FILE, TrialTold
 from flametest.search.errors import SearchError
-from flametest.search.journal import Journal, evidence_of, read_search
+from flametest.search.evidence import Counts, Evidence, Outcome, Saw
+from flametest.search.journal import Journal, Recorded, read_search, saw_of
+from flametest.search.letters import Trial
 from tests.search.test_report import RESULT
 
 
@@ -22,7 +24,7 @@ def test_each_trial_is_on_disk_as_soon_as_it_is_noted(tmp_path: Path) -> None:
         journal.note(trial(number, "a/0", outcome))
         assert read_search(tmp_path) == journal.result
 
-    counts = evidence_of(read_search(tmp_path)).get("a/0")
+    counts = Evidence.of((one.key, saw_of(one)) for one in read_search(tmp_path).trials).get("a/0")
     assert (counts.breaks, counts.holds, counts.inconclusive, counts.refused) == (1, 1, 1, 1)
 
 
@@ -54,3 +56,16 @@ def test_what_is_no_account_is_refused_with_a_remedy(tmp_path: Path, text: str) 
 def test_a_folder_without_an_account_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SearchError, match="cannot be read"):
         read_search(tmp_path)
+
+
+def test_what_is_on_record_answers_each_question_once_and_in_its_order() -> None:
+    first, second = Trial.of(["a"]), Trial.of(["b"])
+    recorded = Recorded([("a/0", Saw(Outcome.HOLDS)), ("b/0", Saw(Outcome.HOLDS)), ("a/0", Saw(Outcome.BREAKS))])
+    evidence = Evidence()
+    asking = iter([(first,), (first, second), (first,), (second,)])
+
+    assert recorded.next_new(asking, evidence) == (first,)
+    assert evidence.get("a/0") == Counts(breaks=1, holds=1)
+    assert evidence.get("b/0") == Counts(holds=1)
+    assert recorded.next_new(asking, evidence) == (second,)
+    assert recorded.next_new(asking, evidence) == ()

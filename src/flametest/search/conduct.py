@@ -20,10 +20,10 @@ from flametest.search.alphabet import alphabet_of, chosen, read_folder, written_
 from flametest.search.bench import Bench, Terms, described
 from flametest.search.candidates import Space
 from flametest.search.errors import SearchError
-from flametest.search.evidence import Outcome
+from flametest.search.evidence import Evidence, Outcome
 from flametest.search.experiment import document
 from flametest.search.hunt import Found, Hunt
-from flametest.search.journal import Journal, evidence_of, read_search, saw_of
+from flametest.search.journal import Journal, Recorded, read_search, saw_of
 from flametest.search.keeping import keep_found
 from flametest.search.letters import Alphabet, Trial
 from flametest.search.pool import Pool, started
@@ -138,11 +138,12 @@ class _Searching:
         space = Space(alphabet, structure, asked.size, nodes_max, shuffled, asked.together)
         self._hunt = Hunt(
             space,
-            evidence_of(self._journal.result),
+            Evidence(),
             len(asked.hold_seconds),
             is_first_enough=asked.is_first_enough,
             abreast=len(sessions),
         )
+        self._recorded = Recorded.of(self._journal.result)
         benches = [Bench(one, self._terms, session.self_test, halt) for one in sessions]
         self._pool = Pool(benches, alphabet, progress, halt, self._note)
 
@@ -153,14 +154,17 @@ class _Searching:
 
     def conduct(self) -> None:
         """Try what is worth it until all is decided, or the budget is spent."""
+        asking, evidence = self._hunt.asking(), self._hunt.evidence
+        trials = self._recorded.next_new(asking, evidence)
         self._tell_begin()
         trouble = self._control()
         if trouble:
             self._journal.write(replace(self.result, trouble=trouble))
             return
-        for trials in self._hunt.asking():
+        while trials:
             if self._may_try():
                 self._try(trials)
+            trials = self._recorded.next_new(asking, evidence)
 
     def keep(self) -> None:
         """Write what is known: the account, the experiments of what was found, and the report."""
@@ -215,8 +219,8 @@ class _Searching:
             f"combines {len(terms.alphabet.letters)} faults, up to {hunt.space.size} at a time: "
             f"{', '.join(sorted(terms.alphabet.letters))}"
         )
-        if hunt.evidence.trials:
-            self._progress.say(f"goes on after {hunt.evidence.trials} trials")
+        if self.result.trials:
+            self._progress.say(f"goes on after {len(self.result.trials)} trials")
 
     def _keep_found(self, one: FoundTold, found: Found) -> None:
         """Write the experiment of a set that breaks; one that is known to goes among those of the project as well."""

@@ -4,7 +4,7 @@
     for trials in hunt.asking():
         ...  # run them, and add what was seen to the evidence
 
-Begun again with the evidence of an earlier search, it asks for nothing that was decided.
+Asked again and told what an earlier search was told, it comes to where that was; see `flametest.search.journal`.
 """
 
 from collections.abc import Generator, Iterator

@@ -1,6 +1,8 @@
 """The account of a search, search.json: whole on disk after each trial, so that it can be stopped at any moment."""
 
 import os
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from flametest.model.search import SEARCH_FILE, SearchResult, TrialTold
 from flametest.search.errors import SearchError
 from flametest.search.evidence import Evidence, Outcome, Saw
+from flametest.search.letters import Trial
 
-__all__ = ["Journal", "evidence_of", "read_search", "saw_of"]
+__all__ = ["Journal", "Recorded", "read_search", "saw_of"]
 
 _RESULT: TypeAdapter[SearchResult] = TypeAdapter(SearchResult)
 
@@ -61,9 +64,36 @@ def read_search(folder: Path) -> SearchResult:
         ) from error
 
 
-def evidence_of(result: SearchResult) -> Evidence:
-    """Return what the trials of a search have shown."""
-    return Evidence.of((one.key, saw_of(one)) for one in result.trials)
+class Recorded:
+    """The outcomes of an earlier search, each of which answers one question of the search that goes on.
+
+    What is tried next follows from the outcomes so far, in their order. So a search that asks again for what is on
+    record, and is told the same, comes to where it was; known all at once, the later ones would change earlier choices.
+    """
+
+    def __init__(self, seen: Iterable[tuple[str, Saw]] = ()) -> None:
+        self._left: dict[str, deque[Saw]] = {}
+        for key, saw in seen:
+            self._left.setdefault(key, deque()).append(saw)
+
+    @classmethod
+    def of(cls, result: SearchResult) -> "Recorded":
+        """Return the outcomes of a search's trials."""
+        return cls((one.key, saw_of(one)) for one in result.trials)
+
+    def next_new(self, asking: Iterator[tuple[Trial, ...]], evidence: Evidence) -> tuple[Trial, ...]:
+        """Return the next trials that are not on record; those that are go into the evidence. None at the end."""
+        for trials in asking:
+            if new := tuple(one for one in trials if not self._answer(one, evidence)):
+                return new
+        return ()
+
+    def _answer(self, trial: Trial, evidence: Evidence) -> bool:
+        left = self._left.get(trial.key)
+        if not left:
+            return False
+        evidence.add(trial.key, left.popleft())
+        return True
 
 
 def saw_of(trial: TrialTold) -> Saw:

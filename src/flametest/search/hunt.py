@@ -81,8 +81,9 @@ class Hunt:
         for size in sizes:
             done = yield from self._size(size)
             if not done:
-                return
-        self.is_over = True
+                break
+        else:
+            self.is_over = True
         for number, one in enumerate(self.found):
             self.found[number] = Found((yield from self._shrinker.shorten(one.shrunk, number)), one.candidate)
 

@@ -26,6 +26,7 @@ class Target:
         self.location = ""
         self.connections = 0
         self.requests: list[str] = []
+        self.headers: list[dict[str, str]] = []
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
@@ -99,6 +100,8 @@ class Target:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         request = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.requests.append(request.split(" HTTP")[0])
+        pairs = (line.split(": ", 1) for line in request.split("\r\n")[1:] if ": " in line)
+        self.headers.append({name.lower(): value for name, value in pairs})
         mode = self.mode
         if mode == "reset":
             writer.transport.abort()

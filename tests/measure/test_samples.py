@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flametest.measure.samples import Samples, SamplesError, read_samples
-from flametest.model.samples import SAMPLE_COLUMNS, Lane, Outcome, Sample
+from flametest.model.samples import COLUMNS_WITHOUT_IDS, SAMPLE_COLUMNS, Lane, Outcome, Sample
 
 NANOSECONDS = st.integers(min_value=0, max_value=2**62)
 SAMPLES = st.builds(
@@ -23,6 +23,7 @@ SAMPLES = st.builds(
     status=st.integers(min_value=0, max_value=599),
     served_by=st.sampled_from(["", "api-1", "api-2"]),
     error=st.sampled_from(["", "refused", "timeout"]),
+    trace_id=st.sampled_from(["", "0af7651916cd43dd8448eb211c80319c", "f" * 32]),
 )
 
 
@@ -66,15 +67,28 @@ def test_a_cut_off_line_without_line_ends_shows_by_its_content() -> None:
 
 def test_a_broken_line_in_the_middle_names_its_line_and_the_remedy() -> None:
     broken = lines([sample_at(1), sample_at(2), sample_at(3)])
-    broken[2] = "prober-fresh,GET /,x,1,2,ok,200,api-1,\n"
-    with pytest.raises(SamplesError, match="source 2, line 3: expected the 9 fields") as raised:
+    broken[2] = "prober-fresh,GET /,x,1,2,ok,200,api-1,,\n"
+    with pytest.raises(SamplesError, match="source 2, line 3: expected the 10 fields") as raised:
         read_samples(lines([]), broken)
     assert raised.value.remedy == "delete that line, or record again"
 
 
 def test_an_unknown_lane_is_a_broken_line() -> None:
     with pytest.raises(SamplesError, match="line 2"):
-        read_samples([*lines([]), "tourist,GET /,1,1,2,ok,200,api-1,\n"])
+        read_samples([*lines([]), "tourist,GET /,1,1,2,ok,200,api-1,,\n"])
+
+
+def test_a_file_from_before_requests_carried_ids_is_read_all_the_same() -> None:
+    older = [",".join(line.rstrip("\n").split(",")[:-1]) + "\n" for line in lines([sample_at(1), sample_at(2)])]
+    assert older[0] == ",".join(COLUMNS_WITHOUT_IDS) + "\n"
+    assert rows(read_samples(older)) == [sample_at(1), sample_at(2)]
+    assert rows(read_samples(lines([sample_at(3)]), older)) == [sample_at(1), sample_at(2), sample_at(3)]
+
+
+@pytest.mark.parametrize("trace_id", ["0af7651916cd43dd", "é" * 32, "0" * 33])
+def test_what_is_no_id_is_a_broken_line(trace_id: str) -> None:
+    with pytest.raises(SamplesError, match="line 2"):
+        read_samples([*lines([]), f"load,GET /,1,1,2,ok,200,api-1,,{trace_id}\n"])
 
 
 def test_another_header_is_refused() -> None:

@@ -17,6 +17,7 @@ from flametest.ledger.template import fill, fill_path, placeholders
 from flametest.load.errors import LoadError
 from flametest.load.exchange import Entry
 from flametest.load.lanes import Progress, ask, send_freshly
+from flametest.model.requestids import RequestIds
 from flametest.model.routes import Route
 from flametest.model.writes import LookOutcome, StoredWrite
 
@@ -46,13 +47,18 @@ class _HttpStore:
 class HttpWriter(_HttpStore):
     """Writes to the entry of the system under test at ``url``."""
 
-    def __init__(self, definition: Definition, url: str, route: Route) -> None:
+    def __init__(self, definition: Definition, url: str, route: Route, ids: RequestIds) -> None:
         self._write = definition.write
+        self._ids = ids
         self._read = definition.read
         self._entry = Entry.from_url(url, route)
 
-    async def write(self, values: Mapping[str, object]) -> Written:
-        """Send one write and return what became of it."""
+    def new_id(self) -> str:
+        """Return the id that the next request is to carry; empty where requests carry none."""
+        return self._ids.draw()
+
+    async def write(self, values: Mapping[str, object], trace_id: str) -> Written:
+        """Send one write with that id and return what became of it."""
         write = self._write
         assert write.request is not None
         method, _, path = write.request.partition(" ")
@@ -61,18 +67,20 @@ class HttpWriter(_HttpStore):
         headers = {name: str(fill(text, values)) for name, text in write.headers.items()}
         if sent and not isinstance(body, str):
             headers = {"Content-Type": _JSON} | headers
+        headers = _added(self._ids.headers(trace_id), headers)
         entry, progress = replace(self._entry, target=fill_path(path, values)), Progress()
         request = entry.write(method, headers, sent)
         answer, error = await ask(send_freshly(entry, request, progress), write.timeout_seconds)
         return answer_to_write(write, answer, error, request_sent=progress.request_sent)
 
-    async def look(self, values: Mapping[str, object]) -> Looked:
-        """Look for one write."""
+    async def look(self, values: Mapping[str, object], trace_id: str) -> Looked:
+        """Look for one write with that id."""
         read = self._read
         assert read is not None
         assert read.find is not None
         entry = replace(self._entry, target=fill_path(read.find.removeprefix("GET "), values))
-        answer, error = await ask(send_freshly(entry, entry.request("close"), Progress()), self._write.timeout_seconds)
+        request = entry.request("close", self._ids.headers(trace_id))
+        answer, error = await ask(send_freshly(entry, request, Progress()), self._write.timeout_seconds)
         if answer is None:
             return Looked(LookOutcome.UNKNOWN, 0, error)
         outcome, error = answer_to_look(read, answer.status, answer.body)
@@ -154,6 +162,12 @@ class HttpReader(_HttpStore):
             raise LoadError(f"GET {path}: {error or type(error).__name__}", "look at the pods that answer") from error
         finally:
             connection.close()
+
+
+def _added(headers: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """Return headers without those that the ledger has of its own, and its own."""
+    named = {name.lower() for name in own}
+    return {name: value for name, value in headers.items() if name.lower() not in named} | dict(own)
 
 
 def _stored(item: object, read: Read) -> StoredWrite:

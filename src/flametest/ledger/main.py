@@ -108,12 +108,12 @@ class _Ledger:
         await self._attempt(planned, 2, intended_ns + round(delay_seconds * 1e9))
 
     async def _attempt(self, planned: PlannedWrite, number: int, intended_ns: int) -> None:
-        sent_ns = time.monotonic_ns()
+        trace_id, sent_ns = self._store.new_id(), time.monotonic_ns()
         opened = Attempt(
-            planned.key, number, planned.contents, intended_ns, sent_ns, 0, WriteOutcome.UNKNOWN, 0, "", ""
+            planned.key, number, planned.contents, intended_ns, sent_ns, 0, WriteOutcome.UNKNOWN, 0, "", "", trace_id
         )
         self._files.attempts.append(opened)
-        outcome, status, named, error = await self._store.write(planned.values)
+        outcome, status, named, error = await self._store.write(planned.values, trace_id)
         done = opened._replace(done_ns=time.monotonic_ns(), outcome=outcome, status=status, id=named, error=error)
         self._files.attempts.append(done)
         is_named = bool(named) or not self._looks_by_id
@@ -121,9 +121,9 @@ class _Ledger:
             await self._look(planned, named)
 
     async def _look(self, planned: PlannedWrite, named: str) -> None:
-        sent_ns = time.monotonic_ns()
-        looked = await self._store.look({**planned.values, "id": named})
-        self._files.looks.append(Look(planned.key, sent_ns, time.monotonic_ns(), *looked))
+        trace_id, sent_ns = self._store.new_id(), time.monotonic_ns()
+        looked = await self._store.look({**planned.values, "id": named}, trace_id)
+        self._files.looks.append(Look(planned.key, sent_ns, time.monotonic_ns(), *looked, trace_id))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -58,7 +58,11 @@ class _SqlStore:
 class SqlWriter(_SqlStore):
     """Writes to the database of the definition."""
 
-    async def write(self, values: Mapping[str, object]) -> Written:
+    def new_id(self) -> str:
+        """Return the empty id: statements carry none."""
+        return ""
+
+    async def write(self, values: Mapping[str, object], trace_id: str) -> Written:
         """Execute one write and return what became of it."""
         assert self._write.sql is not None
         progress = [False]
@@ -73,7 +77,7 @@ class SqlWriter(_SqlStore):
             return Written(_open_outcome(progress), 0, "", "other")
         return Written(WriteOutcome.ACKNOWLEDGED, 0, text_of(row.get("id")), "")
 
-    async def look(self, values: Mapping[str, object]) -> Looked:
+    async def look(self, values: Mapping[str, object], trace_id: str) -> Looked:
         """Look for one write."""
         assert self._read is not None
         assert self._read.find is not None

@@ -40,11 +40,14 @@ class Reached(Protocol):
 class LedgerWriter(Reached, Protocol):
     """Writes, and looks for single writes, while the ledger runs. Several requests may be under way at once."""
 
-    async def write(self, values: Mapping[str, object]) -> Written:
-        """Send one write and return what became of it, within the definition's timeout."""
+    def new_id(self) -> str:
+        """Return the id that the next request is to carry; empty where requests carry none."""
 
-    async def look(self, values: Mapping[str, object]) -> Looked:
-        """Look for one write that was acknowledged."""
+    async def write(self, values: Mapping[str, object], trace_id: str) -> Written:
+        """Send one write, by HTTP with that id, and return what became of it, within the definition's timeout."""
+
+    async def look(self, values: Mapping[str, object], trace_id: str) -> Looked:
+        """Look for one write that was acknowledged, by HTTP with that id."""
 
 
 class LedgerReader(Reached, Protocol):

@@ -1,5 +1,6 @@
 """Which store a definition asks for: requests to the entry, or statements to its database."""
 
+import os
 from collections.abc import Mapping
 
 from flametest.ledger.database import database_of
@@ -9,6 +10,7 @@ from flametest.ledger.sqlstore import SqlReader, SqlWriter
 from flametest.ledger.store import LedgerReader, LedgerWriter
 from flametest.load.exchange import route_of
 from flametest.load.process import NOTHING_MORE
+from flametest.model.requestids import RequestIds
 
 __all__ = ["reader_of", "writer_of"]
 
@@ -26,7 +28,8 @@ def writer_of(definition: Definition, url: str, environment: Mapping[str, str] =
     """
     if definition.is_sql:
         return SqlWriter(definition, database_of(definition, environment))
-    return HttpWriter(definition, url, route_of(url, environment))
+    ids = RequestIds.of({**os.environ, **environment})
+    return HttpWriter(definition, url, route_of(url, environment), ids)
 
 
 def reader_of(definition: Definition, url: str, environment: Mapping[str, str] = NOTHING_MORE) -> LedgerReader:

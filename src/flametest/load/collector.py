@@ -89,7 +89,7 @@ def parse_row(row: list[str], offset_ns: int) -> Sample:
     Raises:
         ValueError: it is no row of samples.
     """
-    lane, name, intended_ns, sent_ns, done_ns, outcome, status, served_by, error = row
+    lane, name, intended_ns, sent_ns, done_ns, outcome, status, served_by, error, trace_id = row
     return Sample(
         Lane(lane),
         name,
@@ -100,6 +100,7 @@ def parse_row(row: list[str], offset_ns: int) -> Sample:
         int(status),
         served_by,
         error,
+        trace_id,
     )
 
 

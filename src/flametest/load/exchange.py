@@ -17,6 +17,7 @@ from flametest.model.routes import Route, RouteError
 __all__ = ["DIRECT", "Answer", "Entry", "MalformedAnswerError", "read_answer", "read_head", "route_of"]
 
 DIRECT = Route()
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 _PORTS = {"http": 80, "https": 443}
 _HEADERS_MAX = 100
@@ -85,11 +86,12 @@ class Entry:
             raise LoadError(error.message, error.remedy) from error
         return cls(host, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), tls, proxy)
 
-    def request(self, connection: str) -> bytes:
-        """Return a GET request; ``connection`` is ``close`` or ``keep-alive``."""
+    def request(self, connection: str, headers: Mapping[str, str] = NO_HEADERS) -> bytes:
+        """Return a GET request; ``connection`` is ``close`` or ``keep-alive``, ``headers`` are added to its own."""
+        added = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return (
             f"GET {self._asked} HTTP/1.1\r\nHost: {self._authority}\r\nUser-Agent: flametest-prober\r\n"
-            f"Accept: */*\r\nConnection: {connection}\r\n\r\n"
+            f"Accept: */*\r\n{added}Connection: {connection}\r\n\r\n"
         ).encode("ascii")
 
     def write(self, method: str, headers: Mapping[str, str], body: bytes) -> bytes:

@@ -10,15 +10,19 @@ import contextlib
 import select
 import ssl
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, SupportsIndex
 
 from flametest.load.exchange import Answer, Entry, MalformedAnswerError, read_answer, read_head
 from flametest.load.exhaustion import exhaustion
+from flametest.model.requestids import RequestIds
 from flametest.model.samples import Lane, Outcome, Sample
 
 __all__ = ["FreshLane", "KeepAliveLane", "Progress", "Sender", "ask", "probe", "send_freshly"]
+
+
+WITH_IDS = RequestIds()
 
 
 class _HearingReader(asyncio.StreamReader):
@@ -76,8 +80,8 @@ class Sender(Protocol):
 
     lane: Lane
 
-    async def send(self, progress: Progress) -> Answer:
-        """Return the answer to one request; note in ``progress`` when the request goes out.
+    async def send(self, progress: Progress, headers: Mapping[str, str]) -> Answer:
+        """Return the answer to one request with these headers; note in ``progress`` when the request goes out.
 
         Raises:
             OSError, asyncio.IncompleteReadError, MalformedAnswerError: there is no whole answer.
@@ -94,11 +98,10 @@ class FreshLane:
 
     def __init__(self, entry: Entry) -> None:
         self._entry = entry
-        self._request = entry.request("close")
 
-    async def send(self, progress: Progress) -> Answer:
+    async def send(self, progress: Progress, headers: Mapping[str, str]) -> Answer:
         """Connect, send, read the answer, close."""
-        return await send_freshly(self._entry, self._request, progress)
+        return await send_freshly(self._entry, self._entry.request("close", headers), progress)
 
     def close(self) -> None:
         """Do nothing: nothing is kept."""
@@ -111,15 +114,14 @@ class KeepAliveLane:
 
     def __init__(self, entry: Entry) -> None:
         self._entry = entry
-        self._request = entry.request("keep-alive")
         self._idle: _Connection | None = None
 
-    async def send(self, progress: Progress) -> Answer:
+    async def send(self, progress: Progress, headers: Mapping[str, str]) -> Answer:
         """Send on the kept connection, or on a new one when it is busy or gone; keep one afterwards."""
         connection = self._take() or await _connect(self._entry)
         kept = False
         try:
-            answer = await _exchange(connection, self._request, progress)
+            answer = await _exchange(connection, self._entry.request("keep-alive", headers), progress)
             kept = answer.keeps and self._idle is None
         finally:
             if kept:
@@ -150,20 +152,24 @@ async def probe(
     *,
     clock_ns: Callable[[], int] = time.monotonic_ns,
     progress: Progress | None = None,
+    ids: RequestIds = WITH_IDS,
 ) -> Sample:
     """Send one request and return it as a sample, whatever became of it, after ``timeout_seconds`` at the latest.
 
-    How far it got is noted in ``progress``, when that is given.
+    How far it got is noted in ``progress``, when that is given. ``ids`` draws the id that it carries.
     """
     progress = Progress() if progress is None else progress
+    trace_id = ids.draw()
+    headers = ids.headers(trace_id)
     sent_ns = clock_ns()
-    answer, error = await ask(sender.send(progress), timeout_seconds)
+    answer, error = await ask(sender.send(progress, headers), timeout_seconds)
     done_ns = clock_ns()
     if answer is not None and answer.status >= 300:  # nobody has been served by a redirect
         error = "status"
     status, served_by = (answer.status, answer.served_by) if answer is not None else (0, "")
     outcome = _outcome(error, progress)
-    return Sample(sender.lane, name, intended_ns, sent_ns, done_ns, outcome, status, served_by, error)
+    stamps = (intended_ns, sent_ns, done_ns)
+    return Sample(sender.lane, name, *stamps, outcome, status, served_by, error, trace_id)
 
 
 async def ask(sending: Coroutine[Any, Any, Answer], timeout_seconds: float) -> tuple[Answer | None, str]:

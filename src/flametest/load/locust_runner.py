@@ -3,6 +3,7 @@
 Locust is a process of its own, started as anybody would start it, with `locust_export` before the load test.
 """
 
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from flametest.load.errors import LoadError
 from flametest.load.exchange import Entry, route_of
 from flametest.load.generator import GENERATOR_FILE, GeneratorReport, read_report
 from flametest.load.rate import ACHIEVED_MIN, AchievedRate
+from flametest.model.requestids import IDS_VARIABLE, LINK_VARIABLE
 
 __all__ = ["LOAD_SAMPLES_FILE", "LoadOptions", "Locust", "is_offered", "wanted_words"]
 
@@ -63,9 +65,10 @@ class LoadOptions:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Return what a load test may ask its environment for."""
+        """Return what a load test, and what notes its requests, may ask its environment for."""
         rate = {} if self.rate_per_user is None else {"FLAMETEST_RATE_PER_USER": repr(self.rate_per_user)}
-        return {"FLAMETEST_LOAD_PATH": self.path, **rate}
+        ids = {name: value for name in (IDS_VARIABLE, LINK_VARIABLE) if (value := os.environ.get(name))}
+        return {"FLAMETEST_LOAD_PATH": self.path, **rate, **ids}
 
 
 class Locust:
@@ -156,7 +159,7 @@ class Locust:
 
     def _command(self) -> list[str]:
         options = self._options
-        extensions = ",".join(str(Path(__file__).with_name(f"locust_{name}.py")) for name in ("export", "route"))
+        extensions = ",".join(str(Path(__file__).with_name(f"locust_{name}.py")) for name in ("export", "route", "ids"))
         # One -f with all files: Locust takes users from either. All users come at once, and spread out by themselves.
         command = [sys.executable, "-m", "locust", "-f", f"{extensions},{options.locustfile}", "--headless"]
         command += ["--host", options.url, "-u", str(options.users), "-r", str(options.users)]

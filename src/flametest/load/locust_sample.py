@@ -13,7 +13,10 @@ from typing import Any, TypeGuard
 from flametest.load.exhaustion import exhaustion
 from flametest.model.samples import Lane, Outcome, Sample
 
-__all__ = ["UnrecordableError", "classify", "make_sample"]
+__all__ = ["TRACE_ID", "UnrecordableError", "classify", "make_sample"]
+
+TRACE_ID = "trace_id"
+"""Under which the context of a request has the id that it carried."""
 
 _CAUSES_MAX = 8
 _NAME_CHARACTERS_MAX = 300
@@ -54,7 +57,8 @@ def make_sample(event: Mapping[str, Any], done_ns: int) -> Sample:
     Args:
         event: its arguments, as Locust's documentation has them: ``request_type``, ``name``, ``response_time`` in
             milliseconds, ``response``, ``exception``, ``context``, ``start_time``. The context's ``intended_ns`` and
-            ``sent_ns`` (`time.monotonic_ns`) tell when the request was to start and did.
+            ``sent_ns`` (`time.monotonic_ns`) tell when the request was to start and did; its ``trace_id`` is the
+            id that `locust_ids` has sent with it.
         done_ns: monotonic stamp of the event.
 
     Raises:
@@ -66,9 +70,8 @@ def make_sample(event: Mapping[str, Any], done_ns: int) -> Sample:
     error = classify(exception, status, is_accepted=getattr(response, "_manual_result", None) is True)
     sent_ns = _sent_ns(event, done_ns, has_failed=bool(error))
     intended_ns = _plausible(_context(event).get("intended_ns"), sent_ns) or sent_ns
-    return Sample(
-        Lane.LOAD, _title(event), intended_ns, sent_ns, done_ns, _outcome(error), status, _served_by(response), error
-    )
+    stamps, served_by = (intended_ns, sent_ns, done_ns), _served_by(response)
+    return Sample(Lane.LOAD, _title(event), *stamps, _outcome(error), status, served_by, error, _trace_id(event))
 
 
 def _sent_ns(event: Mapping[str, Any], done_ns: int, *, has_failed: bool) -> int:
@@ -124,6 +127,11 @@ def _served_by(response: Any) -> str:
         return _text(str(response.headers.get("X-Served-By") or ""))
     except (AttributeError, TypeError):  # no answer, or none with headers
         return ""
+
+
+def _trace_id(event: Mapping[str, Any]) -> str:
+    told = _context(event).get(TRACE_ID)
+    return told if isinstance(told, str) else ""
 
 
 def _context(event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ and writes its summary, one JSON object. Standard library only, so that it start
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from flametest.load.program import add_common_arguments, positive, record
 from flametest.load.samplefile import FLUSH_SECONDS, SampleFile
 from flametest.load.schedule import Schedule, Slot
 from flametest.load.stopping import Stop
+from flametest.model.requestids import RequestIds
 
 __all__ = ["main"]
 
@@ -47,6 +49,7 @@ class _Prober:
         self._file = file
         entry = Entry.from_url(options.url, route_of(options.url))
         self._name = f"GET {entry.target}"
+        self._ids = RequestIds.of(os.environ)
         self._senders: tuple[Sender, ...] = (FreshLane(entry), KeepAliveLane(entry))
         self._stop = Stop(options.parent)
         self._probes: set[asyncio.Task[None]] = set()
@@ -99,7 +102,9 @@ class _Prober:
     async def _probe(self, sender: Sender, slot: Slot) -> None:
         progress = Progress()
         try:
-            sample = await probe(sender, self._name, slot.intended_ns, self._timeout_seconds, progress=progress)
+            sample = await probe(
+                sender, self._name, slot.intended_ns, self._timeout_seconds, progress=progress, ids=self._ids
+            )
         except resolving.LookupLimitError:  # it was not sent, for a reason of this process
             self._unsent += 1
             return

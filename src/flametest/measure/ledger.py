@@ -38,16 +38,18 @@ def _rows(lines: Iterable[str], columns: tuple[str, ...], convert: Callable[[lis
     header = next(reader, None)
     if header is None:
         return
-    if tuple(header) != columns:
+    # The id came last: ledgers without it are read all the same.
+    lacks = columns[len(header) :]
+    if (*header, *lacks) != columns or lacks not in ((), ("trace_id",)):
         raise LedgerError(
             f"ledger: expected the header {','.join(columns)}, found {','.join(header)[:120]!r}",
             "name a file that a ledger of this version wrote",
         )
     for row in reader:
         try:
-            if len(row) != len(columns):
-                raise ValueError(f"expected {len(columns)} fields, found {len(row)}")
-            yield convert(row)
+            if len(row) != len(header):
+                raise ValueError(f"expected {len(header)} fields, found {len(row)}")
+            yield convert([*row, *("" for _ in lacks)])
         except ValueError as error:
             raise LedgerError(
                 f"ledger, line {reader.line_num}: {error}", "delete that line, or record again"
@@ -55,7 +57,7 @@ def _rows(lines: Iterable[str], columns: tuple[str, ...], convert: Callable[[lis
 
 
 def _attempt(row: list[str]) -> Attempt:
-    key, number, contents, intended, sent, done, outcome, status, named, error = row
+    key, number, contents, intended, sent, done, outcome, status, named, error, trace_id = row
     return Attempt(
         key=key,
         number=int(number),
@@ -67,9 +69,10 @@ def _attempt(row: list[str]) -> Attempt:
         status=int(status),
         id=named,
         error=error,
+        trace_id=trace_id,
     )
 
 
 def _look(row: list[str]) -> Look:
-    key, sent, done, outcome, status, error = row
-    return Look(key, int(sent), int(done), LookOutcome(outcome), int(status), error)
+    key, sent, done, outcome, status, error, trace_id = row
+    return Look(key, int(sent), int(done), LookOutcome(outcome), int(status), error, trace_id)

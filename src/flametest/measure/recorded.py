@@ -16,8 +16,7 @@ from flametest.model.samples import SAMPLE_COLUMNS
 __all__ = ["RecordedSamples", "read_scenario_samples"]
 
 _CHUNK_LINES = 50_000
-_FIELDS = len(SAMPLE_COLUMNS) + 1  # the scenario stands first
-_HEADER = ",".join(SAMPLE_COLUMNS) + "\n"
+_SCENARIO = "scenario,"  # stands first
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
@@ -64,7 +63,7 @@ def read_scenario_samples(lines: Iterable[str], source: str) -> RecordedSamples:
         for written, group in groupby(chunk, key=_scenario_field):
             scenario, found_lines = _unquoted(written, list(group))
             try:
-                _add(builders.setdefault(scenario, SampleBuilder()), scenario, found_lines, source)
+                _add(builders.setdefault(scenario, SampleBuilder()), found_lines, rows.header, f"{source}, {scenario}")
             except SamplesError as error:
                 problems.setdefault(scenario, error.message)
     cut_off = f"{source} is cut off: {rows.broken}" if rows.broken else ""
@@ -75,17 +74,20 @@ def read_scenario_samples(lines: Iterable[str], source: str) -> RecordedSamples:
 
 
 class _Breaking:
-    """Lines that may break off; ``broken`` tells how, once they were read."""
+    """Lines that may break off; ``broken`` tells how, once they were read, and ``header`` is the first without the
+    scenario.
+    """
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
         self.broken = ""
+        self.header = ""
 
     def chunks(self) -> Iterator[list[str]]:
         """Yield the lines after the header in chunks; what came before the break is the last one."""
         chunk: list[str] = []
         try:
-            next(self._lines, None)
+            self.header = next(self._lines, "").removeprefix(_SCENARIO)
             for line in self._lines:
                 chunk.append(line)
                 if len(chunk) == _CHUNK_LINES:
@@ -109,20 +111,21 @@ def _unquoted(written: str, lines: list[str]) -> tuple[str, list[str]]:
     return written[1:-1].replace('""', '"'), [line[len(written) :] for line in lines]
 
 
-def _add(builder: SampleBuilder, scenario: str, lines: list[str], source: str) -> None:
+def _add(builder: SampleBuilder, lines: list[str], header: str, where: str) -> None:
     """Add one scenario's lines.
 
     Raises:
         SamplesError: one of them is broken.
     """
-    text = "".join(lines)
+    text, columns = "".join(lines), header.count(",") + 2  # with the scenario
     fields = text.replace("\n", ",").split(",")
-    if '"' not in text and len(fields) == _FIELDS * len(lines) + 1:
+    if '"' not in text and len(fields) == columns * len(lines) + 1:
         try:
-            builder.add_columns([fields[column:-1:_FIELDS] for column in range(1, _FIELDS)])
+            lacking = [[""] * len(lines)] * (len(SAMPLE_COLUMNS) + 1 - columns)
+            builder.add_columns([*(fields[column:-1:columns] for column in range(1, columns)), *lacking])
         except (ValueError, KeyError, OverflowError):
             pass  # the slow way says which line it is
         else:
             return
     rows = (line[line.find(",") + 1 :] for line in lines)
-    read_into(builder, chain((_HEADER,), rows), f"{source}, {scenario}")
+    read_into(builder, chain((header,), rows), where)

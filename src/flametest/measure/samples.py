@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flametest.model.errors import FlametestError
-from flametest.model.samples import SAMPLE_COLUMNS, Lane, Outcome, Sample
+from flametest.model.samples import COLUMNS_WITHOUT_IDS, SAMPLE_COLUMNS, Lane, Outcome, Sample
 
 __all__ = ["SampleBuilder", "Samples", "SamplesError", "read_into", "read_samples"]
 
@@ -23,6 +23,7 @@ _LANES = tuple(Lane)
 _OUTCOMES = tuple(Outcome)
 _LANE_CODES: dict[str, int] = {lane.value: code for code, lane in enumerate(_LANES)}
 _OUTCOME_CODES: dict[str, int] = {outcome.value: code for code, outcome in enumerate(_OUTCOMES)}
+_TRACE_ID = np.dtype("S32")
 _GOOD = _OUTCOME_CODES[Outcome.OK]
 
 Mask = NDArray[np.bool_]
@@ -46,6 +47,7 @@ class Samples:
         status: HTTP status; 0 without an answer.
         served_by_code: index into ``pods``.
         error_code: index into ``errors``.
+        trace_id: the ids that requests carried, as ASCII; empty for none.
         names: the distinct request names.
         pods: the distinct pods that answered; may hold the empty name for requests without an answer.
         errors: the distinct classes of error; may hold the empty one.
@@ -60,6 +62,7 @@ class Samples:
     status: NDArray[np.int16]
     served_by_code: NDArray[np.int32]
     error_code: NDArray[np.int32]
+    trace_id: NDArray[np.bytes_]
     names: tuple[str, ...]
     pods: tuple[str, ...]
     errors: tuple[str, ...]
@@ -129,6 +132,7 @@ class Samples:
             status=int(self.status[index]),
             served_by=self.pods[self.served_by_code[index]],
             error=self.errors[self.error_code[index]],
+            trace_id=self.trace_id[index].decode(),
         )
 
     def _columns(self) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -157,13 +161,24 @@ class _Vocabulary(dict[str, int]):
         return code
 
 
+def _ascii(text: str) -> bytes:
+    """Return an id as it is kept.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if len(text) not in (0, _TRACE_ID.itemsize):
+        raise ValueError(f"expected an id of {_TRACE_ID.itemsize} characters, found {text[:40]!r}")
+    return text.encode("ascii")
+
+
 class SampleBuilder:
     """Collects chunks of text rows as columns; more may be added after a `build`."""
 
     def __init__(self) -> None:
         self._names, self._pods, self._errors = _Vocabulary(), _Vocabulary(), _Vocabulary()
         self._chunks: list[tuple[NDArray[Any], ...]] = []
-        self._columns: tuple[tuple[Callable[[str], int], Any], ...] = (
+        self._columns: tuple[tuple[Callable[[str], Any], Any], ...] = (
             (_LANE_CODES.__getitem__, np.uint8),
             (self._names.__getitem__, np.int32),
             (int, np.int64),
@@ -173,6 +188,7 @@ class SampleBuilder:
             (int, np.int16),
             (self._pods.__getitem__, np.int32),
             (self._errors.__getitem__, np.int32),
+            (_ascii, _TRACE_ID),
         )
 
     def add(self, rows: Sequence[Sequence[str]]) -> None:
@@ -194,7 +210,7 @@ class SampleBuilder:
         columns = [np.concatenate(parts) for parts in zip(empty, *self._chunks, strict=True)]
         self._chunks = [tuple(columns)] if len(columns[0]) else []  # one chunk, so that the next build joins few
         order = np.argsort(columns[SAMPLE_COLUMNS.index("sent_ns")], kind="stable")
-        lane, name, intended, sent, done, outcome, status, served_by, error = (column[order] for column in columns)
+        lane, name, intended, sent, done, outcome, status, served_by, error, ids = (one[order] for one in columns)
         return Samples(
             lane_code=lane,
             name_code=name,
@@ -205,6 +221,7 @@ class SampleBuilder:
             status=status,
             served_by_code=served_by,
             error_code=error,
+            trace_id=ids,
             names=tuple(self._names),
             pods=tuple(self._pods),
             errors=tuple(self._errors),
@@ -218,7 +235,7 @@ def read_into(builder: SampleBuilder, source: Iterable[str], where: str) -> None
     header = next(reader, None)
     if header is None:
         return
-    if tuple(header) != SAMPLE_COLUMNS:
+    if tuple(header) not in (SAMPLE_COLUMNS, COLUMNS_WITHOUT_IDS):
         is_cut_off = ",".join(SAMPLE_COLUMNS).startswith(",".join(header)) and lines.bare
         if is_cut_off and next(reader, None) is None:
             return
@@ -226,8 +243,9 @@ def read_into(builder: SampleBuilder, source: Iterable[str], where: str) -> None
             f"{where}: expected the header {','.join(SAMPLE_COLUMNS)}, found {','.join(header)[:120]!r}",
             "name a file that the prober or the load runner wrote",
         )
+    lacking = SAMPLE_COLUMNS[len(header) :]
     before = reader.line_num
-    while rows := list(islice(reader, _CHUNK_ROWS)):
+    while rows := [row + [""] * len(lacking) for row in islice(reader, _CHUNK_ROWS)]:
         try:
             builder.add(rows)
         except (ValueError, KeyError, OverflowError):

@@ -7,7 +7,7 @@ contract between those writers and `flametest.measure.samples`, which reads them
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["OWN_ERROR", "SAMPLE_COLUMNS", "Lane", "Outcome", "Sample"]
+__all__ = ["COLUMNS_WITHOUT_IDS", "OWN_ERROR", "SAMPLE_COLUMNS", "Lane", "Outcome", "Sample"]
 
 OWN_ERROR = "generator:"
 """What the error of a request begins with that never left, because the machine that sends was at its own limits."""
@@ -46,6 +46,7 @@ class Sample(NamedTuple):
         status: HTTP status; 0 when there was no answer.
         served_by: the pod that answered, from the header X-Served-By; empty when unknown.
         error: a short class such as ``refused``, ``reset``, ``timeout``, or ``generator: EMFILE``; empty when ok.
+        trace_id: the id that it carried, see `flametest.model.requestids`; empty for none.
     """
 
     lane: Lane
@@ -57,6 +58,10 @@ class Sample(NamedTuple):
     status: int
     served_by: str
     error: str
+    trace_id: str = ""
 
 
 SAMPLE_COLUMNS: tuple[str, ...] = Sample._fields
+
+COLUMNS_WITHOUT_IDS = SAMPLE_COLUMNS[: SAMPLE_COLUMNS.index("trace_id")]
+"""Those of files that were written before requests carried ids; they are read all the same."""

@@ -50,6 +50,7 @@ class Attempt(NamedTuple):
         id: what the system says that it keeps the write under; empty when it named nothing.
         error: a short class such as ``refused`` (a connection), ``timeout`` or ``status``; the stated reason, such as
             ``sold_out``, where the outcome is refused; empty when acknowledged.
+        trace_id: the id that the request carried, see `flametest.model.requestids`; empty for none, and for SQL.
     """
 
     key: str
@@ -62,6 +63,7 @@ class Attempt(NamedTuple):
     status: int
     id: str
     error: str
+    trace_id: str = ""
 
 
 ATTEMPT_COLUMNS: tuple[str, ...] = Attempt._fields
@@ -85,6 +87,7 @@ class Look(NamedTuple):
         outcome: what it has shown.
         status: HTTP status; 0 when there was no answer, and for SQL.
         error: a short class of what went wrong; empty otherwise.
+        trace_id: as in `Attempt`.
     """
 
     key: str
@@ -93,6 +96,7 @@ class Look(NamedTuple):
     outcome: LookOutcome
     status: int
     error: str
+    trace_id: str = ""
 
 
 LOOK_COLUMNS: tuple[str, ...] = Look._fields

@@ -248,6 +248,9 @@ def test_what_programs_get_wrong_is_answered_in_json(frontend: Any) -> None:
     assert frontend.ask("POST", "/shop/api/orders", {}, ORDER | {"customer": "x" * 5000}).status == 413
 
 
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+
+
 def test_one_request_id_goes_through_frontend_and_logic(frontend: Any, logic: Any) -> None:
     answer = frontend.ask("GET", PROGRAM, {"X-Request-ID": "through-both"})
     assert answer.headers["x-request-id"] == "through-both"
@@ -342,6 +345,22 @@ def test_a_failure_of_one_pod_is_mended_by_another_attempt_with_the_same_key(sta
     assert len(logic.requests) == 3
     assert len({request["idempotency-key"] for request in logic.requests}) == 1
     assert len({request["x-request-id"] for request in logic.requests}) == 1
+
+
+def test_each_attempt_belongs_to_the_trace_of_the_request_with_a_parent_of_its_own(start_frontend: Any) -> None:
+    came = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01", "tracestate": "vendor=1"}
+    with answering(500, 200, 200) as logic:
+        frontend = start_frontend("frontend-traced", LOGIC_URL=logic.url)
+        assert frontend.ask("GET", PROGRAM, came).status == 200
+        assert frontend.ask("GET", PROGRAM, {"traceparent": "00-nothing-01"}).status == 200
+    *attempts, other = (request["traceparent"].split("-") for request in logic.requests)
+    assert [(one[1], one[3]) for one in attempts] == [(TRACE_ID, "01")] * 2
+    assert len({one[2] for one in attempts} | {"b7ad6b7169203331"}) == 3
+    assert other[1] != TRACE_ID
+    assert other[3] == "00"
+    assert [request.get("tracestate") for request in logic.requests] == ["vendor=1", "vendor=1", None]
+    lines = [line for line in frontend.log_lines() if line.get("trace_id") == TRACE_ID]
+    assert [line["status"] for line in lines if line["message"] == "request"] == [200]
 
 
 def test_a_503_is_passed_on_at_once_and_not_asked_for_again(start_frontend: Any) -> None:

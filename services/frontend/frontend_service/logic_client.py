@@ -22,6 +22,7 @@ import aiohttp
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from servicekit.logs import request_id
+from servicekit.tracing import trace
 
 from .breaker import CircuitBreaker, CircuitState
 from .retries import RetryBudget, pause_seconds
@@ -168,7 +169,8 @@ class LogicClient:
         return answer, reason
 
     async def _exchange(self, seconds: float, question: _Question) -> LogicAnswer:
-        headers = {"X-Request-ID": request_id.get()}
+        current = trace.get()
+        headers = {"X-Request-ID": request_id.get(), **(current.headers() if current is not None else {})}
         if question.body is not None:
             headers["Content-Type"] = "application/json"
         if question.idempotency_key is not None:

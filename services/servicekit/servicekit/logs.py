@@ -1,6 +1,6 @@
-"""Logs as one JSON object a line on standard output, each with the id of the request it belongs to.
+"""Logs as one JSON object a line on standard output, each with the ids of the request and of the trace it belongs to.
 
-The id travels in a context variable, so that a line written deep inside a request carries it without being told.
+They travel in context variables, so that a line written deep inside a request carries them without being told.
 """
 
 import contextvars
@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from .tracing import trace
+
 __all__ = ["JsonFormatter", "configure_logs", "log_fields", "request_id"]
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as JSON: time, level, logger, message, pod, request id, and the fields of `log_fields`."""
+    """Formats a record as JSON: time, level, logger, message, pod, both ids, and the fields of `log_fields`."""
 
     def __init__(self, pod_name: str) -> None:
         super().__init__()
@@ -34,6 +36,8 @@ class JsonFormatter(logging.Formatter):
         }
         if identifier := request_id.get():
             line["request_id"] = identifier
+        if (current := trace.get()) is not None:
+            line["trace_id"] = current.trace_id
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

@@ -1,4 +1,4 @@
-"""What happens around every request: its id, the fault switch, metrics, the access log, and the last resort.
+"""What happens around every request: its ids, the fault switch, metrics, the access log, and the last resort.
 
 Plain ASGI, wrapped around the whole application, so that also answers that FastAPI makes itself (404, 405, 422) and
 errors that nobody expected carry the request id and are counted and logged.
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .faults import FaultSwitch
 from .logs import log_fields, request_id
+from .tracing import accepted_trace, trace
 
 __all__ = ["RequestMetrics", "RequestMiddleware"]
 
@@ -63,13 +64,14 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         identifier = _accepted_request_id(scope)
-        token = request_id.set(identifier)
+        token, trace_token = request_id.set(identifier), trace.set(accepted_trace(scope["headers"]))
         started = time.monotonic()
         answer = _Answer()
         try:
             await self._serve(scope, receive, _with_request_id(send, identifier, answer), answer)
         finally:
             self._account(scope, answer.status, time.monotonic() - started)
+            trace.reset(trace_token)
             request_id.reset(token)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, answer: _Answer) -> None:

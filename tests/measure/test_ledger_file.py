@@ -11,12 +11,12 @@ from flametest.measure.ledger import LedgerError, read_attempts, read_looks
 from flametest.model.writes import ATTEMPT_COLUMNS, LOOK_COLUMNS, Attempt, Look, LookOutcome, WriteOutcome
 
 HEADER = ",".join(ATTEMPT_COLUMNS) + "\n"
-OPENED = "k-1,1,{},10,11,0,unknown,0,,\n"
-ANSWERED = "k-1,1,{},10,11,20,acknowledged,201,5,\n"
+OPENED = "k-1,1,{},10,11,0,unknown,0,,,\n"
+ANSWERED = "k-1,1,{},10,11,20,acknowledged,201,5,,\n"
 
 
 def test_the_last_row_of_an_attempt_counts() -> None:
-    (attempt,) = read_attempts([HEADER, OPENED, "k-2,1,{},12,12,0,unknown,0,,\n", ANSWERED])[:1]
+    (attempt,) = read_attempts([HEADER, OPENED, "k-2,1,{},12,12,0,unknown,0,,,\n", ANSWERED])[:1]
     assert attempt == Attempt("k-1", 1, "{}", 10, 11, 20, WriteOutcome.ACKNOWLEDGED, 201, "5", "")
 
 
@@ -39,7 +39,7 @@ def test_an_empty_ledger_has_no_attempts() -> None:
 
 @pytest.mark.parametrize(
     "lines",
-    [["a,b\n"], [HEADER, "k,1,1\n"], [HEADER, OPENED.replace("unknown", "perhaps")], [HEADER, "k" + ",x" * 9 + "\n"]],
+    [["a,b\n"], [HEADER, "k,1,1\n"], [HEADER, OPENED.replace("unknown", "perhaps")], [HEADER, "k" + ",x" * 10 + "\n"]],
 )
 def test_a_broken_ledger_is_refused_and_not_read_as_an_empty_one(lines: list[str]) -> None:
     with pytest.raises(LedgerError, match="ledger"):
@@ -54,6 +54,12 @@ def test_looks_are_read_back_as_they_were_written(key: str, is_found: bool) -> N
     csv.writer(text, lineterminator="\n").writerows([LOOK_COLUMNS, look])
     text.seek(0)
     assert read_looks(text) == (look,)
+
+
+def test_a_ledger_from_before_requests_carried_ids_is_read_all_the_same() -> None:
+    header = ",".join(ATTEMPT_COLUMNS[:-1]) + "\n"
+    (attempt,) = read_attempts([header, "k-1,1,{},10,11,20,acknowledged,201,5,\n"])
+    assert (attempt.id, attempt.trace_id) == ("5", "")
 
 
 def test_the_file_of_another_version_is_refused() -> None:

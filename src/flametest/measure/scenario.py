@@ -19,6 +19,7 @@ from flametest.measure.figures import CRITERIA, Figure, Figures, figures
 from flametest.measure.findings import felt_words, findings
 from flametest.measure.isolation import ISOLATION_LIMIT, isolation_criterion
 from flametest.measure.objectives import Objectives
+from flametest.measure.paths import failure_paths
 from flametest.measure.rules import Recorded
 from flametest.measure.samples import Samples
 from flametest.measure.series import marks, series
@@ -27,6 +28,7 @@ from flametest.measure.words import decapitalised, outcome_sentence, reason_sent
 from flametest.model.events import EdgeCounted, HarmLimitPassed, LedgerStarted
 from flametest.model.history import History
 from flametest.model.measures import Durability, EdgeCount
+from flametest.model.paths import SLOW_MS, KeptLogs
 from flametest.model.result import Check, ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict, judge, worst
 from flametest.model.writes import Attempt
@@ -37,6 +39,7 @@ LIMITABLE = (*CRITERIA, WRITES_LIMIT.criterion, ISOLATION_LIMIT.criterion)
 """Every criterion that a limit may be set for."""
 
 _NO_WRITES = WriteRecord()
+_NO_LOGS = KeptLogs()
 _OF_THE_SYSTEM = ("steady_again", "hypothesis_held")  # checks that can fail a scenario, and do not only cast doubt
 
 
@@ -79,7 +82,11 @@ class ScenarioSpec:
 
 
 def measure_scenario(
-    history: History, samples: Samples, spec: ScenarioSpec, writes: WriteRecord = _NO_WRITES
+    history: History,
+    samples: Samples,
+    spec: ScenarioSpec,
+    writes: WriteRecord = _NO_WRITES,
+    kept: KeptLogs = _NO_LOGS,
 ) -> ScenarioResult:
     """Return one scenario's figures, checks and verdict.
 
@@ -88,23 +95,24 @@ def measure_scenario(
         samples: its samples, of all lanes.
         spec: what it was meant to be.
         writes: what the ledger wrote, and what was read back; looked at when the history tells of a ledger.
+        kept: log lines of its failed and slow requests.
     """
     measured = figures(history, samples, spec.workload, spec.objectives)
-    kept = durability(history, writes)
+    ledger = durability(history, writes)
     probed = _criteria(measured, spec.limits)  # what the experiment's own hypothesis can ask for
     checked = _record_checks(spec) + checks(history, samples, measured, probed, spec.objectives)
     isolated = isolation_criterion(history, spec.limits)
-    criteria = probed + tuple(one for one in (kept and _writes_criterion(kept, spec.limits), isolated) if one)
+    criteria = probed + tuple(one for one in (ledger and _writes_criterion(ledger, spec.limits), isolated) if one)
     criteria, checked = unless_contradicted(criteria, checked)
     upstream = upstream_requests(history, samples, _through_entry(history, writes), measured.phases)
-    recorded = Recorded(measured, samples, kept, felt_words(measured), upstream)
+    recorded = Recorded(measured, samples, ledger, felt_words(measured), upstream)
     injected = measured.axis.t0_ns is not None
     verdicts = [*(one.verdict for one in criteria), *(one.verdict for one in checked)]
     return ScenarioResult(
         name=spec.name,
         title=spec.title,
         description=spec.description,
-        sentence=_sentence(history, measured, criteria, checked) + _isolation_ending(isolated) + _writes_ending(kept),
+        sentence=_sentence(history, measured, criteria, checked) + _isolation_ending(isolated) + _writes_ending(ledger),
         verdict=worst(verdicts) if injected else Verdict.INCONCLUSIVE,
         fault=measured.axis.fault,
         targets=measured.axis.targets,
@@ -127,7 +135,7 @@ def measure_scenario(
         series=series(measured, spec.objectives),
         findings=findings(recorded, criteria, checked, what_was_done(measured)) if injected else (),
         journal=spec.journal,
-        durability=kept,
+        durability=ledger,
         durability_note=omitted_reason(history),
         density=density(measured),
         answers=measured.answers if injected else (),
@@ -138,6 +146,7 @@ def measure_scenario(
             for event in history.of(EdgeCounted)
             for one in event.rules
         ),
+        paths=failure_paths(history, samples, writes.attempts, kept, slow_ms=SLOW_MS, t0_ns=measured.axis.t0_ns),
     )
 
 

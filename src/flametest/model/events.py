@@ -28,6 +28,7 @@ __all__ = [
     "LoadTrouble",
     "LoadTroubled",
     "LoadWorkerEnded",
+    "LogsFollowed",
     "Noted",
     "OwnerObserved",
     "Phase",
@@ -42,6 +43,7 @@ __all__ = [
     "RunStarted",
     "ScenarioEnded",
     "ScenarioStarted",
+    "ServiceAddress",
     "Stamp",
     "Target",
     "WatchCompared",
@@ -554,6 +556,37 @@ class LedgerOmitted(Event):
 
     reason: str
     asked_for: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAddress:
+    """A Service of the system, and an address of it inside the cluster."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogsFollowed(Event):
+    """How the pods' logs were followed for lines that carry the id of a failed or slow request.
+
+    Attributes:
+        containers: how many logs were followed.
+        lines: how many lines with an id were seen.
+        kept: how many of them belong to requests that failed or were slow.
+        lost: how many were let go for want of room before it was known whose they are.
+        problem: why nothing, or not everything, could be followed; empty when all is well.
+        services: the Services of the system.
+        link: the address of a trace in the user's own tracing system, with a place for the id; empty for none.
+    """
+
+    containers: int
+    lines: int
+    kept: int
+    lost: int
+    problem: str
+    services: tuple[ServiceAddress, ...]
+    link: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from flametest.model.measures import (
     SteadyState,
     Upstream,
 )
+from flametest.model.paths import FailurePaths
 from flametest.model.selftest import SelfTest
 from flametest.model.trials import Trials
 from flametest.model.verdict import Criterion, Verdict
@@ -200,6 +201,7 @@ class ScenarioResult:
         faults: each fault by itself, in the order of injection, where there were several; empty where there was one.
             All other figures count from the first of them.
         first_attempt: the attempt beside other scenarios that this one was repeated for, alone; None for no repeat.
+        paths: failed and slow requests, each cause with the path of one; None where there was none.
     """
 
     name: str
@@ -235,6 +237,7 @@ class ScenarioResult:
     faults: tuple[FaultFigures, ...] = ()
     edges: tuple[EdgeCount, ...] = ()
     first_attempt: FirstAttempt | None = None
+    paths: FailurePaths | None = None
 
     def criterion(self, name: str) -> Criterion | None:
         """Return the criterion of that name."""

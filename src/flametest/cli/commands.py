@@ -20,6 +20,7 @@ from flametest.manifests import BuildContext, Reading
 from flametest.model.harm import ABORT_WHEN_VARIABLE, HarmLimitError, parse_harm_limits
 from flametest.model.helperimage import HELPER_IMAGE_VARIABLE
 from flametest.model.homes import config_home, state_home
+from flametest.model.requestids import LINK_PLACEHOLDER, LINK_VARIABLE, is_link_template
 from flametest.model.result import Result
 from flametest.model.search import SEARCH_FILE
 from flametest.model.verdict import Verdict
@@ -64,6 +65,7 @@ def run_suite(where: Where, **options: Any) -> int:
         # Experiments run in processes of their own, and stock Chaos Toolkit reads the same variable.
         os.environ[HELPER_IMAGE_VARIABLE] = options["helper_image"]
     _set_harm_limits(options["abort_when"])
+    _set_trace_link(options["trace_link"])
     wanted = RunOptions(
         suite=options["suite"],
         experiments=options["experiments"],
@@ -116,6 +118,21 @@ def _set_harm_limits(texts: Sequence[str]) -> None:
         raise click.UsageError(f"--abort-when {error}") from error
     if texts:
         os.environ[ABORT_WHEN_VARIABLE] = shlex.join(texts)
+
+
+def _set_trace_link(link: str) -> None:
+    """Have traces kept and linked; requests are sent by processes of their own.
+
+    Raises:
+        UsageError: it is no such address.
+    """
+    if link and not is_link_template(link):
+        raise click.UsageError(
+            f"--trace-link {link!r} is no http or https address with {LINK_PLACEHOLDER} in it, "
+            "such as https://jaeger.example/trace/{trace_id}"
+        )
+    if link:
+        os.environ[LINK_VARIABLE] = link
 
 
 def load_size(project: Project, options: Mapping[str, Any]) -> "LoadSize":

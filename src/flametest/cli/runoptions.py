@@ -18,7 +18,7 @@ __all__ = ["EXPERIMENTS", "HELPER_IMAGE_OPTION", "MARGIN", "PATH", "SKIP", "SUIT
 _SELDOM = frozenset(
     {
         *("ca_file", "insecure", "known", "nodes", "images", "driver", "helper_image"),
-        *("load_test", "load_options", "load_workers", "load_url", "margin_ratio", "build"),
+        *("load_test", "load_options", "load_workers", "load_url", "margin_ratio", "build", "trace_link"),
     }
 )
 
@@ -145,6 +145,12 @@ _JUDGEMENT = (
         "--baseline", type=PATH, metavar="DIR", help="Compare with an earlier run; a regression exits with 1."
     ),
     MARGIN,
+    click.option(
+        "--trace-link",
+        default="",
+        metavar="URL",
+        help="Address of a trace in your tracing system, with {trace_id} in it; the report links to it.",
+    ),
 )
 
 _COURSE = (

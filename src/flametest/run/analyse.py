@@ -138,7 +138,8 @@ def _measure(record: _Record, repeat: Repeat) -> ScenarioResult:
         unreadable=record.samples.problem(repeat.key),
     )
     history = record.history.scenario(repeat.key)
-    return measure_scenario(history, record.samples.of(repeat.key), spec, folder.writes(repeat.key))
+    writes, kept = folder.writes(repeat.key), folder.kept_logs(repeat.key)
+    return measure_scenario(history, record.samples.of(repeat.key), spec, writes, kept)
 
 
 def _compared(result: Result, inputs: RunInputs) -> Result:

@@ -7,8 +7,9 @@
     ledger.toml         the ledger of writes at the time of the run, where one was kept
     selftest.json       what the self-test before the run found
     scenarios/NAME/     journal and logs of one scenario, its load generator's account of itself, its ledger of writes
-                        and what was read back of them; while it runs also its raw history and samples; with several
-                        trials a folder each below it, and a folder `alone` for what was repeated alone
+                        and what was read back of them, log lines of its failed and slow requests; while it runs also
+                        its raw history and samples; with several trials a folder each below it, and a folder `alone`
+                        for what was repeated alone
     logs/               logs of the pods
     result.json, report.html, junit.xml, summary.md, metrics.prom
 
@@ -35,10 +36,12 @@ from flametest.measure.ledger import LedgerError, read_attempts, read_looks
 from flametest.measure.recorded import RecordedSamples, read_scenario_samples
 from flametest.model.events import Event, Stamp
 from flametest.model.history import History, HistoryError, decode, encode
+from flametest.model.paths import KeptLogs
 from flametest.model.result import Result
 from flametest.model.samples import SAMPLE_COLUMNS
 from flametest.model.writes import Audit
 from flametest.run.project import ProjectError
+from flametest.tracing import KEPT_LINES_FILE, read_kept
 
 __all__ = ["RAW_HISTORY", "RAW_SAMPLES", "RunFolder", "RunInputs", "append_event", "read_result", "stamp"]
 
@@ -250,6 +253,21 @@ class RunFolder:
         except ValidationError as error:
             raise ProjectError(f"{folder / _AUDIT_FILE} was not written by this version") from error
         return WriteRecord(attempts, audit, looks)
+
+    def kept_logs(self, name: str) -> KeptLogs:
+        """Return the log lines of a scenario's failed and slow requests; none where logs were not followed.
+
+        Raises:
+            ProjectError: they cannot be read.
+        """
+        path = self.scenario(name) / KEPT_LINES_FILE
+        try:
+            with path.open(encoding="utf-8") as lines:
+                return read_kept(lines)
+        except FileNotFoundError:
+            return KeptLogs()
+        except ValueError as error:
+            raise ProjectError(f"{path}: {error}", "remove the file, and go without paths") from error
 
     def write_result(self, result: Result) -> None:
         """Write result.json."""

@@ -40,6 +40,7 @@ from flametest.run.felt import Felt, FeltError
 from flametest.run.folder import RunFolder, RunInputs, stamp
 from flametest.run.lasting import LiveFault
 from flametest.run.loading import loaded_here
+from flametest.run.logfollowing import followed
 from flametest.run.project import Project
 from flametest.run.selftest import SELF_TEST_FILE, write_self_test
 from flametest.run.standins import stand_ins_note
@@ -166,7 +167,9 @@ class LiveScenario:
                 )
             (self._own / f"{self._described.name}.json").write_text(_document(self._described, options.workload))
             self._bookkeeper = self._bookkeeper_of(options)
-            with self._bookkeeper.writing(self._described.name, self._described.seed, self._own):
+            name = self._described.name
+            logs = followed(name, self._ground.access, self._own)
+            with logs, self._bookkeeper.writing(name, self._described.seed, self._own):
                 yield from self._recorded(faults, options)
 
     def _bookkeeper_of(self, options: FaultOptions) -> Bookkeeper:

@@ -20,6 +20,7 @@ from flametest.run.experiment import Experiment
 from flametest.run.rehearsal import faults_of
 
 __all__ = [
+    "RECORDING",
     "WISHED",
     "Needs",
     "Plan",
@@ -34,8 +35,8 @@ __all__ = [
 Needs = Mapping[Right, tuple[str, ...]]
 """Each right with what it is for, such as the names of experiments."""
 
-WISHED = rights(PODS, "get", subresource="proxy")
-"""What makes the report richer, and is not insisted on: the pods' own counts of requests."""
+WISHED = (*rights(PODS, "get", subresource="proxy"), *rights(PODS, "get", subresource="log"))
+"""What makes the report richer, and is not insisted on: the pods' own counts of requests, and their logs."""
 
 RECORDING = "to record"
 DEPLOYING = "to deploy"

@@ -14,11 +14,12 @@ from flametest.faults.enforcement import try_enforcement
 from flametest.faults.safety import OPT_IN_LABEL, OPT_IN_VALUE
 from flametest.kube import KubeClient, KubeError
 from flametest.kube.resources import NAMESPACES, Discovery, Resource
-from flametest.kube.rights import lacking
+from flametest.kube.rights import Right, lacking
 from flametest.kube.snapshots import find
 from flametest.manifests import Manifest
 from flametest.model.plurals import counted
 from flametest.run.needs import (
+    RECORDING,
     WISHED,
     Needs,
     Plan,
@@ -54,7 +55,8 @@ def preflight(
     """
     with progress.step("ask for every right that is needed") as step:
         needs = _needs(client, access, manifests, plan)
-        missing = lacking(client.api, needs, access.namespace)
+        wished = [right for right in WISHED if needs.get(right) == (RECORDING,)]
+        missing = lacking(client.api, [right for right in needs if right not in wished], access.namespace)
         if missing:
             raise _refusal(access, {right: needs[right] for right in missing})
         step.saw(f"{counted(len(needs), 'right')}, none is missing")
@@ -135,15 +137,19 @@ def _check_consent(client: KubeClient, access: Access, plan: Plan) -> None:
     )
 
 
-def _richer(client: KubeClient, access: Access) -> tuple[str, str]:
-    try:
-        granted = not lacking(client.api, WISHED, access.namespace)
-        counts = "may be read" if granted else f"may not be read ({WISHED[0]} is not granted)"
-    except KubeError as error:
-        counts = f"may perhaps be read, which is not known: {error.message}"
+def _richer(client: KubeClient, access: Access) -> tuple[str, ...]:
+    counts, logs = (_readable(client, access, right) for right in WISHED)
     try:
         client.api.get(_METRICS)
         metrics = "the metrics API is served"
     except KubeError:
         metrics = "there is no metrics API, which no figure needs"
-    return f"the pods' own counts of requests {counts}", metrics
+    return f"the pods' own counts of requests {counts}", f"their logs {logs}", metrics
+
+
+def _readable(client: KubeClient, access: Access, right: Right) -> str:
+    try:
+        granted = not lacking(client.api, [right], access.namespace)
+    except KubeError as error:
+        return f"may perhaps be read, which is not known: {error.message}"
+    return "may be read" if granted else f"may not be read ({right} is not granted)"

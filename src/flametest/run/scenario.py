@@ -16,6 +16,7 @@ from flametest.run.experiment import Experiment
 from flametest.run.halting import Halt
 from flametest.run.loading import loaded_here
 from flametest.run.loadpods import PodLoadOptions, loaded_from_pods
+from flametest.run.logfollowing import followed
 from flametest.run.project import Project
 from flametest.run.repeats import Repeat
 
@@ -80,7 +81,9 @@ def run_scenario(
     """
     environment = recorder_environment(scene, repeat, folder)
     saw(f"bringing up {scene.load.words}")
-    with _loaded(experiment, scene, folder, saw), scene.bookkeeper.writing(experiment.name, repeat.seed, folder):
+    name, keeper = experiment.name, scene.bookkeeper
+    logs = followed(name, scene.access, folder)
+    with logs, _loaded(experiment, scene, folder, saw), keeper.writing(name, repeat.seed, folder):
         return run_chaos(experiment.path, folder / "journal.json", environment, saw, scene.halt)
 
 

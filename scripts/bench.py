@@ -28,13 +28,14 @@ from flametest.run.deploy import NAMESPACE
 from flametest.run.project import Project
 from flametest.sandbox.images import ImageStore
 from flametest.sandbox.launch import default_home, image_store
-from scripts import bench_edges
+from scripts import bench_edges, bench_ids
 from scripts.bench_images import copy_and_unpack, missing_programs, small_image
 
 ROOT = Path(__file__).parents[1]
 ADDRESS = "127.0.0.43"
 REPLACEMENT_SECONDS_MAX = 60.0
 EDGE_REQUESTS = 4000
+ID_REQUESTS = 6000
 SMALL_NAMESPACE = "small"
 SMALL_PODS = 100
 # Says nothing and ends at once when it is asked to.
@@ -106,6 +107,9 @@ def _sandbox(rounds: int) -> Iterator[Row]:
             yield Row("deleted api pod: replacement Ready", _spread(replaced), "< 5 s, aim 2.5 s")
         asked = [_seconds(lambda: _ask(access.url)) for _ in range(50 * rounds)]
         yield Row("GET / over a fresh connection", _spread(asked), "")
+        cost = bench_ids.measure(f"{access.url}/", ID_REQUESTS)
+        value = f"{cost.with_ms:.2f} ms, {cost.ratio:.3f} times"
+        yield Row("GET / with ids, against without", value, "<= 1.01 times")
     finally:
         cluster.down()
 

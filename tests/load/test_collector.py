@@ -30,7 +30,7 @@ class Worker:
 
     def write(self, count: int) -> None:
         now_ns = time.monotonic_ns() + self.ahead_ns
-        row = f'load,"GET /a, b",{now_ns},{now_ns},{now_ns + 5},ok,200,api-ä,\n'
+        row = f'load,"GET /a, b",{now_ns},{now_ns},{now_ns + 5},ok,200,api-ä,,0af7651916cd43dd8448eb211c80319c\n'
         self.written += row * count
 
     def text(self, path: str, query: dict[str, str]) -> str:

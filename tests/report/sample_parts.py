@@ -5,6 +5,7 @@ import statistics
 
 from flametest.model.comparison import Change, ComparedCriterion, Comparison
 from flametest.model.measures import Bracket
+from flametest.model.paths import FailureCause, FailurePaths, FaultSpan, Hop, HopLine, RequestPath, Trouble
 from flametest.model.selftest import SelfTest, SelfTestCase, SelfTestKind, SelfTestTrial
 from flametest.model.trials import Trial, TrialFigure, Trials, TrialSummary
 from flametest.model.verdict import Bound, Criterion, Verdict, worst
@@ -132,3 +133,38 @@ def self_test(verdict: Verdict = Verdict.PASSED) -> SelfTest:
     known = tuple(SelfTestTrial(one.kind, 0.25, 0.25, 0.252, 0.2, 0.3) for one in kinds for _ in range(one.trials))
     words = "good: 95 % of the errors are at most 21 ms" if verdict is Verdict.PASSED else "missed its target: hanging"
     return SelfTest("short", verdict, words, 1_795_284_120.0, 9.4, 0.05, 11, kinds, cases, known)
+
+
+LINK = "https://jaeger.example/trace/{trace_id}"
+
+
+def failure_paths(causes: int = 12, note: str = "", link: str = LINK) -> FailurePaths:
+    """Return failed and slow requests of so many causes, each with a path of four hops."""
+    found = tuple(_cause(number) for number in range(causes))
+    return FailurePaths(found[:10], max(0, causes - 10), 412, 3, 500.0, note, link)
+
+
+def _cause(number: int) -> FailureCause:
+    trace_id = f"{number:032x}"
+    hops = tuple(_hop(workload, depth, trace_id) for depth, workload in enumerate(("nginx", "frontend", "logic")))
+    path = RequestPath(
+        trace_id,
+        2.41 + number,
+        1703.2,
+        (FaultSpan("postgres-outage", -2000.0, 900.0),),
+        hops,
+        "postgres",
+        "logic says so",
+    )
+    trouble = Trouble.SLOW if number % 3 == 2 else Trouble.FAILED
+    outcome = "" if trouble is Trouble.SLOW else f"status {503 + number}"
+    return FailureCause("GET /shop/api/events", "load", trouble, outcome, "postgres", 412, 40, 37, path)
+
+
+def _hop(workload: str, depth: int, trace_id: str) -> Hop:
+    text = (
+        f'{{"time":"2026-11-21T18:02:1{depth}","level":"warning","message":"away","pod":"{workload}-5d7c-x2",'
+        f'"request_id":"{trace_id}","path":"/shop/api/events","status":503,"duration_ms":1203.11}}'
+    )
+    lines = tuple(HopLine(1500.0 - 200 * depth + at, text, is_failure=at > 0) for at in range(3))
+    return Hop(workload, f"{workload}-5d7c9b8f6-x2x{depth}", 10.0 * depth, lines[-1].milliseconds, lines, 2 * depth)

@@ -37,7 +37,7 @@ from flametest.model.result import (
     Version,
 )
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict, judge, worst
-from tests.report.sample_parts import comparison, self_test, trials
+from tests.report.sample_parts import comparison, failure_paths, self_test, trials
 
 __all__ = [
     "HOSTILE",
@@ -462,7 +462,12 @@ def full_result() -> Result:
     )
     edges = (EdgeCount("frontend → logic", "delay by 60 ms (GET, /a)", 1400, 140, 139),)
     first = dataclasses.replace(
-        first, trials=trials(first.criteria), findings=(*first.findings, finding), upstream=upstream, edges=edges
+        first,
+        trials=trials(first.criteria),
+        findings=(*first.findings, finding),
+        upstream=upstream,
+        edges=edges,
+        paths=failure_paths(link=""),
     )
     return dataclasses.replace(
         failed,

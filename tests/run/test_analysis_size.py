@@ -1,6 +1,7 @@
 """A long run is analysed in seconds: a million requests, with the memory that they take."""
 
 import gzip
+import hashlib
 import json
 import subprocess
 import sys
@@ -36,7 +37,7 @@ def test_a_million_requests_are_analysed_in_ten_seconds_and_a_gigabyte(tmp_path:
     with gzip.open(path, "wt", compresslevel=1) as target:
         target.writelines([header, *(row for row in rows if ",load," not in row)])
         for copy in range(copies):
-            target.writelines(_shifted(row, copy * 7919) for row in load)
+            target.writelines(_shifted(row, copy * 7919, copy * len(load) + at) for at, row in enumerate(load))
     history = folder.path / "history.jsonl"
     offered = 40.0 * copies
     history.write_text(history.read_text().replace('"offered_per_second":40.0', f'"offered_per_second":{offered}'))
@@ -51,8 +52,9 @@ def test_a_million_requests_are_analysed_in_ten_seconds_and_a_gigabyte(tmp_path:
     assert found["bytes"] <= 1e9, found
 
 
-def _shifted(row: str, nanoseconds: int) -> str:
-    fields = row.split(",")
+def _shifted(row: str, nanoseconds: int, number: int) -> str:
+    """Return a row later, with the id of another request."""
+    fields = row.rstrip("\n").split(",")
     assert fields[0] == SCENARIO
     fields[3:6] = [str(int(field) + nanoseconds) for field in fields[3:6]]
-    return ",".join(fields)
+    return ",".join([*fields[:-1], hashlib.md5(b"%d" % number, usedforsecurity=False).hexdigest()]) + "\n"

@@ -38,7 +38,7 @@ def test_events_of_a_run_and_of_its_scenarios_are_one_history(folder: RunFolder)
 
 
 def row(moment: int) -> str:
-    return f"load,GET /,{moment},{moment},{moment + 5},ok,200,api-1,\n"
+    return f"load,GET /,{moment},{moment},{moment + 5},ok,200,api-1,,\n"
 
 
 def moments(folder: RunFolder, scenario: str) -> list[int]:
@@ -147,13 +147,13 @@ def test_a_truncated_samples_file_is_told_for_the_scenarios_that_it_cuts(folder:
 
 
 def test_a_broken_row_is_told_for_its_scenario_only(folder: RunFolder) -> None:
-    for name, rows in (("one", "load,GET /,x,1,2,ok,200,api-1,\n"), ("two", row(1))):
+    for name, rows in (("one", "load,GET /,x,1,2,ok,200,api-1,,\n"), ("two", row(1))):
         (folder.scenario(name) / "samples-load.csv").write_text(HEADER + rows + row(7))
         folder.fold(name)
 
     samples = folder.samples()
 
-    assert "expected the 9 fields" in samples.problem("one")
+    assert "expected the 10 fields" in samples.problem("one")
     assert samples.problem("two") == ""
     assert len(samples.of("two")) == 2
 

@@ -20,6 +20,7 @@ from flametest.report.findings import finding_views
 from flametest.report.format import duration, first_sentence, plain, sentence, unparted, utc
 from flametest.report.matrix import matrix
 from flametest.report.palette import SWATCHES
+from flametest.report.paths import paths_view
 from flametest.report.scenario import Detail, view
 from flametest.report.slim import slim
 from flametest.report.svg.compact import compact_definitions
@@ -38,8 +39,15 @@ _BYTES_MAX = 300_000
 _DETAILS = (
     Detail(points_max=600, columns_max=240, rows_max=160, has_narrow=True, has_bars=True),
     Detail(points_max=320, columns_max=160, rows_max=60, has_narrow=True, has_bars=True),
-    Detail(points_max=200, columns_max=120, rows_max=24, has_narrow=True, has_bars=True),
-    Detail(points_max=120, columns_max=100, rows_max=16, has_narrow=False, has_bars=True),
+    Detail(points_max=200, columns_max=120, rows_max=24, has_narrow=True, has_bars=True, path_characters=140),
+    Detail(
+        points_max=120,
+        columns_max=100,
+        rows_max=16,
+        has_narrow=False,
+        has_bars=True,
+        path_characters=120,
+    ),
     *(
         Detail(
             points_max=points,
@@ -49,6 +57,8 @@ _DETAILS = (
             has_bars=False,
             is_compact=True,
             has_descriptions=points >= 30,
+            path_lines=2 if points >= 30 else 1,
+            path_characters=160 if points >= 30 else 100,
         )
         for points, columns, rows in ((60, 48, 12), (36, 36, 8), (24, 24, 6), (16, 18, 4), (12, 14, 3))
     ),
@@ -90,6 +100,7 @@ def _render(result: Result, detail: Detail, progress: str = "") -> str:
         cards=cards(result),
         matrix=matrix(result),
         writes=writes_view(result),
+        paths=paths_view(result, detail),
         views=views,
         baseline=baseline_view(result),
         findings=finding_views(views),

@@ -55,6 +55,8 @@ class Detail:
         has_narrow: whether charts are drawn a second time for phones; otherwise the wide ones scroll there.
         has_bars: whether shares in tables have a bar beside their figure.
         is_compact: whether a scenario's charts are one small drawing, and its tables brief.
+        path_lines: log lines of each hop of a failed request.
+        path_characters: characters of each.
         has_descriptions: whether each scenario tells what it teaches, as its experiment does too.
     """
 
@@ -65,6 +67,8 @@ class Detail:
     has_bars: bool
     is_compact: bool = False
     has_descriptions: bool = True
+    path_lines: int = 2
+    path_characters: int = 240
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,9 +209,10 @@ def test_a_single_bin_and_steps_without_change_can_be_drawn() -> None:
 def test_every_drawing_has_a_title_and_a_description_that_it_names(result: Result) -> None:
     html = render_html(result)
     drawings = re.findall(r"<svg[^>]*role=\"img\".*?</svg>", html, re.DOTALL)
-    assert len(drawings) == 16 * sum(one.series is not None for one in result.scenarios) + 2 * sum(
-        one.trials is not None for one in result.scenarios
-    )
+    charts = 16 * sum(one.series is not None for one in result.scenarios)
+    dots = 2 * sum(one.trials is not None for one in result.scenarios)
+    hops = sum(len(one.paths.causes) for one in result.scenarios if one.paths is not None)
+    assert len(drawings) == charts + dots + hops
     for drawing in drawings:
         named = re.search(r'aria-labelledby="(\S+) (\S+)"', drawing)
         assert named is not None

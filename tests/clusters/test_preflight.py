@@ -113,10 +113,14 @@ def flametest(kubeconfig: Path, home: Path, *arguments: str) -> "subprocess.Comp
         (
             (
                 Right("services", "", "delete"),
-                Right("pods", "exec", "get"),
+                Right("networkpolicies", "", "create", "networking.k8s.io"),
                 Right("endpointslices", "", "watch", "discovery.k8s.io"),
             ),
-            ("lacks 3 rights", "delete services; get pods/exec (remove-service-logic)", "watch endpointslices"),
+            (
+                "lacks 3 rights",
+                "delete services; create networkpolicies.networking.k8s.io (remove-service-logic)",
+                "watch endpointslices",
+            ),
         ),
     ],
 )

@@ -10,14 +10,12 @@ from typing import Any
 
 import pytest
 
-from flametest.faults.connection import Reach, try_to_reach, vantage
-from flametest.faults.errors import FaultError
-from flametest.faults.network_partition import NetworkPartition
-from flametest.faults.service_removal import ServiceRemoval
+from flametest.faults.admission import likely_callers
+from flametest.faults.connection import Reach, is_probed, try_to_reach, vantage
 from flametest.kube.errors import ApiRejectedError
 from flametest.kube.execute import Executed
 from flametest.kube.pods import default_container
-from flametest.kube.resources import PODS, SERVICES
+from flametest.kube.resources import NETWORK_POLICIES, PODS
 from tests.addresses import own_address
 from tests.faults.conftest import pod
 
@@ -63,16 +61,44 @@ def test_a_pod_that_cannot_be_asked_is_no_evidence_that_nobody_could_connect(
     client: Any, answers: dict[str, Any]
 ) -> None:
     assert vantage(client, NS, "10.0.0.9", 80).evidence == f"api-0 could not be asked: {REFUSAL}"
-    with pytest.raises(FaultError, match="a container name must be specified"):
-        NetworkPartition(NS, "api", 8080).record(client, ())
-    spec = {"clusterIP": "10.0.0.9", "ports": [{"port": 80}], "selector": {"app": "api"}}
-    client.api.put(SERVICES, {"metadata": {"name": "api"}, "spec": spec})
-    removal = ServiceRemoval(NS, "api")
-    state = removal.record(client, removal.targets(client))
-    client.api.send("DELETE", SERVICES.path(NS, "api"))
-    evidence = removal.prove(client, (), state).evidence
-    assert REFUSAL in evidence
-    assert "could reach it" not in evidence
+
+
+def test_who_is_likely_to_be_admitted_is_asked_first_and_nobody_else_then(client: Any, answers: dict[str, Any]) -> None:
+    client.api.put(PODS, pod("worker-0", "worker", "rs-worker"))
+    client.api.put(PODS, pod("store-0", "store", "rs-store"))
+    store = str(client.api.get(PODS.path(NS, "store-0"))["metadata"]["uid"])
+    answers |= {"api-0": AssertionError("api is not admitted"), "worker-0": 0}
+    rule = {"from": [{"podSelector": {"matchLabels": {"app": "worker"}}}]}
+    spec = {"podSelector": {"matchLabels": {"app": "store"}}, "policyTypes": ["Ingress"], "ingress": [rule]}
+    client.api.put(NETWORK_POLICIES, {"metadata": {"name": "store"}, "spec": spec})
+    assert vantage(client, NS, "10.0.0.9", 80, likely=likely_callers(client, NS, {store})).pod == "worker-0"
+
+
+@pytest.mark.parametrize("policies", [[], [{"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}]])
+def test_where_no_policy_names_anybody_everybody_is_likely(client: Any, policies: list[Any]) -> None:
+    for number, spec in enumerate(policies):
+        client.api.put(NETWORK_POLICIES, {"metadata": {"name": f"policy-{number}"}, "spec": spec})
+    one = client.api.get(PODS.path(NS, "api-0"))
+    assert likely_callers(client, NS, {str(one["metadata"]["uid"])})(one)
+
+
+@pytest.mark.parametrize(
+    ("probe", "probed"),
+    [
+        ({"httpGet": {"port": 8080}}, True),
+        ({"tcpSocket": {"port": "web"}}, True),
+        ({"httpGet": {"port": "admin"}}, False),
+        ({"exec": {"command": ["true"]}}, False),
+        (None, False),
+    ],
+)
+def test_a_ready_pod_listens_where_its_node_connects(probe: Any, probed: bool) -> None:
+    one = pod("api-0", "api")
+    ports = [{"name": "web", "containerPort": 8080}, {"name": "admin", "containerPort": 9090}]
+    one["spec"]["containers"] = [{"name": "main", "ports": ports, "readinessProbe": probe}]
+    assert is_probed(one, 8080) is probed
+    one["status"]["conditions"] = []
+    assert not is_probed(one, 8080)
 
 
 def test_one_pod_of_each_workload_is_asked_whatever_their_labels(client: Any, answers: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.catalogue import FAULTS, FORMER, HEALERS
-from flametest.faults.connection import Vantage
+from flametest.faults.connection import Reach, Reached
 from flametest.faults.errors import FaultError, HealError
 from flametest.faults.healing import heal_all
 from flametest.faults.network_partition import NetworkPartition
@@ -21,6 +21,7 @@ from flametest.faults.protocol import Fault
 from flametest.faults.scaling import Scaling
 from flametest.faults.service_removal import ServiceRemoval
 from flametest.faults.undo import Place, UndoJournal, UndoRecord
+from flametest.faults.vantage_pod import VantagePod
 from flametest.kube.errors import ApiRejectedError, ConflictError
 from flametest.kube.resources import DEPLOYMENTS, NETWORK_POLICIES, NODES, SERVICES
 from flametest.model.events import Target
@@ -59,7 +60,7 @@ CASES: dict[str, tuple[Fault, Callable[[Any], Any]]] = {
 @pytest.fixture(autouse=True)
 def nobody_connects(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no pod be asked to connect: pods in a dictionary cannot; those of the sandbox are."""
-    monkeypatch.setattr("flametest.faults.service_removal.vantage", lambda *_: Vantage("", "nobody was asked"))
+    monkeypatch.setattr(VantagePod, "start", lambda *_: Reached(Reach.UNKNOWN, "nobody was asked"))
 
 
 @pytest.fixture(params=CASES)

@@ -207,7 +207,7 @@ def test_without_a_shell_the_signal_is_sent_by_the_program_kill(client: Any, mon
     targets = crash.targets(client)
     crash.record(client, targets)
     crash.inject(client, targets)
-    assert sent == [["kill", "-0", "1"], ["kill", "-QUIT", "1"]]
+    assert sent == [["kill", "-QUIT", "1"]]
 
 
 def test_a_container_in_which_nothing_can_send_a_signal_is_refused_before_anything_is_done(
@@ -215,8 +215,28 @@ def test_a_container_in_which_nothing_can_send_a_signal_is_refused_before_anythi
 ) -> None:
     monkeypatch.setattr(container_crash, "execute", lambda *_, **__: Executed(None, "", "no such file"))
     crash = ContainerCrash(PodSelection(NS, "app=api"))
+    targets = crash.targets(client)
+    crash.record(client, targets)
     with pytest.raises(FaultError, match="can send a signal, since its image has neither a shell nor kill: no such"):
+        crash.inject(client, targets)
+
+
+def test_an_image_of_further_pods_that_can_send_no_signal_is_found_out_before_the_first_is_crashed(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def execute(_: Any, place: tuple[str, str], *__: Any, **___: Any) -> Executed:
+        asked.append(place[1])
+        return Executed(None, "", "no such file")
+
+    monkeypatch.setattr(container_crash, "execute", execute)
+    for number in range(3):
+        client.api.objects[PODS.path(NS, f"api-{number}")]["spec"]["containers"][0]["image"] = f"api:{number // 2}"
+    crash = ContainerCrash(PodSelection(NS, "app=api", every=True))
+    with pytest.raises(FaultError, match="of pod api-2 can send a signal"):
         crash.record(client, crash.targets(client))
+    assert set(asked) == {"api-2"}
 
 
 def test_pods_and_endpoints_of_a_workload_are_those_that_it_owns(client: Any) -> None:

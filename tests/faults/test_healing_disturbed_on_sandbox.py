@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from flametest.faults.catalogue import FAULTS as CATALOGUE
-from flametest.faults.connection import Vantage, ready_pods
+from flametest.faults.connection import Reach, Reached, Vantage, ready_pods
 from flametest.faults.edge import Edge
 from flametest.faults.healing import cluster_uid, heal_all
 from flametest.faults.node_drain import NodeDrain
@@ -27,6 +27,7 @@ from flametest.faults.protocol import Fault, Prepares
 from flametest.faults.random_errors import RandomErrors
 from flametest.faults.switches import read
 from flametest.faults.undo import Place, UndoJournal, UndoRecord, identifier
+from flametest.faults.vantage_pod import VantagePod
 from flametest.kube import KubeClient
 from flametest.kube.resources import NAMESPACES, NODES, PODS
 from flametest.model.events import Target
@@ -109,14 +110,21 @@ def disturbed(system: System, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield proxy
 
 
+def _made(vantage_pod: VantagePod, client: KubeClient, place: tuple[str, int], behind: Any) -> Reached:
+    """Make all that healing removes, without waiting until it runs."""
+    vantage_pod._make(client, place, behind)
+    return Reached(Reach.CONNECTED)
+
+
 @pytest.fixture
 def injection(
     system: System, disturbed: Disturbing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Injection]:
     monkeypatch.setenv("FLAMETEST_API_SECONDS", API_SECONDS)
     # Whether pods can connect is what a fault is proved by; healing does not ask.
-    for module in ("service_removal", "network_partition", "intrusion", "edge"):
-        monkeypatch.setattr(f"flametest.faults.{module}.vantage", lambda *_: Vantage("a-pod"))
+    for module in ("intrusion", "edge"):
+        monkeypatch.setattr(f"flametest.faults.{module}.vantage", lambda *_, **__: Vantage("a-pod"))
+    monkeypatch.setattr(VantagePod, "start", _made)
     return lambda name: Injection(name, system, UndoJournal(tmp_path), disturbed)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from flametest.faults.connection import Vantage
 from flametest.faults.edge import Edge
 from flametest.faults.errors import FaultError
 from flametest.faults.healing import Bounds, cluster_uid, heal_all
@@ -173,7 +172,6 @@ def test_a_node_outlives_the_namespaces_of_its_pods(client: Any, tmp_path: Path)
 
 
 def test_what_is_being_deleted_is_not_there_and_is_waited_for(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flametest.faults.service_removal.vantage", lambda *_: Vantage(""))
     spec = {"clusterIP": "10.96.0.7", "selector": {"app": "logic"}, "ports": [{"port": 80}]}
     kept = client.api.put(SERVICES, {"metadata": {"name": "logic", "finalizers": ["a/b"]}, "spec": spec})
     fault = ServiceRemoval(NAMESPACE, "logic")

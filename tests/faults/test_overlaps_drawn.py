@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from flametest.faults.bad_rollout import BadRollout
-from flametest.faults.connection import Vantage
+from flametest.faults.connection import Reach, Reached
 from flametest.faults.dependency_outage import DependencyOutage
 from flametest.faults.edge import Edge
 from flametest.faults.errors import FaultError
@@ -29,6 +29,7 @@ from flametest.faults.safety import Radius
 from flametest.faults.scaling import Scaling
 from flametest.faults.service_removal import ServiceRemoval
 from flametest.faults.undo import UndoJournal
+from flametest.faults.vantage_pod import VantagePod
 from flametest.faults.wrapper import Injector
 from flametest.kube import KubeClient
 from flametest.kube.api import MERGE
@@ -88,8 +89,7 @@ FAULTS: dict[str, Fault] = {
 @pytest.fixture
 def system(shop: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Two Deployments with pods, a Service and a policy for one of them, and a node without pods."""
-    for module in ("network_partition", "service_removal"):
-        monkeypatch.setattr(f"flametest.faults.{module}.vantage", lambda *_: Vantage("api-0"))
+    monkeypatch.setattr(VantagePod, "start", lambda *_: Reached(Reach.CONNECTED))
     for name, count in (("api", 3), ("logic", 2)):
         labels = {"app": name}
         template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": f"{name}:1"}]}}

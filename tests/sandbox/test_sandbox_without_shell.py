@@ -48,7 +48,7 @@ def test_what_it_does_not_have_is_told_as_a_kubelet_does(api: Api, sandbox: Sand
         assert (said.code, "invalid time interval" in said.output, said.refusal) == (1, True, "")
         crash = ContainerCrash(PodSelection("default", name_pattern="main"))
         with pytest.raises(FaultError, match="nothing in container main of pod main can send a signal") as raised:
-            crash.record(client, crash.targets(client))
+            crash.inject(client, crash.targets(client))
         assert "terminate_pods" in raised.value.remedy
 
     told: dict[str, str] = {}

@@ -4,7 +4,7 @@ It uses what the image of the pod's main container has: bash, python3, or nc. On
 can a pod in which nothing can be run; that is told with its reason, and is no sign that there is no connection.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,7 +14,17 @@ from flametest.kube.execute import execute
 from flametest.kube.pods import controller_uid, is_live, is_ready
 from flametest.kube.resources import PODS, Object
 
-__all__ = ["Reach", "Reached", "Vantage", "reach", "ready_pods", "try_to_reach", "vantage"]
+__all__ = [
+    "CONNECT_SECONDS",
+    "Reach",
+    "Reached",
+    "Vantage",
+    "is_probed",
+    "reach",
+    "ready_pods",
+    "try_to_reach",
+    "vantage",
+]
 
 CONNECT_SECONDS = 2
 PODS_TRIED_MAX = 6  # one of each workload; more would only cost time
@@ -81,17 +91,33 @@ def reach(client: KubeClient, pod: tuple[str, str], address: str, port: int) -> 
     return try_to_reach(client, pod, address, port).outcome
 
 
-def vantage(client: KubeClient, namespace: str, address: str, port: int, besides: Collection[str] = ()) -> Vantage:
+def vantage(
+    client: KubeClient,
+    namespace: str,
+    address: str,
+    port: int,
+    *,
+    besides: Collection[str] = (),
+    likely: Callable[[Object], bool] = lambda _: True,
+) -> Vantage:
     """Return a pod from which a connection can be made now, or why none was found.
 
-    A pod that could not connect anyway proves nothing by not connecting later, so this comes before a fault. Pods
-    named in ``besides`` are not asked: what is behind a Service may reach itself where no other pod is let in.
+    A pod that could not connect anyway proves nothing by not connecting later, so this comes before a fault.
+
+    Args:
+        client: the cluster.
+        namespace: of the pods that are asked.
+        address: to which they are to connect.
+        port: at which they are to connect.
+        besides: names of pods that are not asked: what is behind a Service may reach itself where no other is let in.
+        likely: tells the pods that are asked first, since each that is asked spends some of its processor.
 
     Raises:
         KubeError: the pods cannot be listed.
     """
     failed, unasked = [], []
     pods = [pod for pod in ready_pods(client, namespace) if pod["metadata"]["name"] not in besides]
+    pods.sort(key=lambda pod: not likely(pod))
     for pod in list(_one_of_each_workload(pods))[:PODS_TRIED_MAX]:
         reached = try_to_reach(client, (namespace, pod), address, port)
         if reached.outcome is Reach.CONNECTED:
@@ -102,6 +128,19 @@ def vantage(client: KubeClient, namespace: str, address: str, port: int, besides
             unasked.append(f"{pod} could not be asked: {reached.reason}")
     told = [f"{', '.join(failed)} could not connect"] if failed else []
     return Vantage("", "; ".join(told + unasked) or "no pod is ready")
+
+
+def is_probed(pod: Object, port: int) -> bool:
+    """Return whether a pod is ready because its node connects to this port, so that something listens there."""
+    if not is_ready(pod):
+        return False
+    for container in pod["spec"]["containers"]:
+        probe = container.get("readinessProbe") or {}
+        asked = (probe.get("httpGet") or probe.get("tcpSocket") or {}).get("port")
+        named = (one["containerPort"] for one in container.get("ports") or [] if one.get("name") == asked)
+        if asked == port or port in named:
+            return True
+    return False
 
 
 def ready_pods(client: KubeClient, namespace: str) -> list[Object]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from flametest.edgeproxy.rules import Rule
+from flametest.faults.admission import likely_callers
 from flametest.faults.callers import addresses_of, callers_of, check_told_apart
 from flametest.faults.connection import Reach, reach, vantage
 from flametest.faults.edge_options import check_options
@@ -112,12 +113,14 @@ class Edge:
             raise FaultError(f"the caller {self.caller!r} has no pod that runs", "scale it up")
         own_name(service, self._behind(client, service))
         address, port = address_of(service), _place(service, routes)
-        behind = {str(pod["metadata"]["name"]) for pod in self._behind(client, service)}
+        pods = self._behind(client, service)
+        behind = {str(pod["metadata"]["name"]) for pod in pods}
+        likely = likely_callers(client, self.namespace, {str(pod["metadata"]["uid"]) for pod in pods})
         return {
             "namespace": self.namespace,
             "service": snapshot(service),
             "uid": targets[0].uid,
-            "pod": vantage(client, self.namespace, address, port, behind).pod,
+            "pod": vantage(client, self.namespace, address, port, besides=behind, likely=likely).pod,
             "address": address,
             "port": port,
         }

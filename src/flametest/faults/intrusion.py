@@ -2,15 +2,16 @@
 
 What is tested is the isolation, so a connection that is made is a weakness and no failure of this fault. The fault is
 proved by what the intruder can do: it connects to the app that admits everybody, so that it has a network at all, and
-each of the isolated apps admits some other pod, so that there is something to connect to.
+something listens at each of the isolated apps' ports: their nodes' own probes connect there, or another pod does.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from flametest.faults.admission import likely_callers
 from flametest.faults.apps import find_app
-from flametest.faults.connection import Reach, Reached, ready_pods, try_to_reach, vantage
+from flametest.faults.connection import Reach, Reached, is_probed, ready_pods, try_to_reach, vantage
 from flametest.faults.errors import FaultError
 from flametest.faults.helper_pod import helper_pod
 from flametest.faults.protocol import Proof, State
@@ -69,11 +70,14 @@ class Intrusion:
         """Return what is to be removed.
 
         Raises:
-            FaultError: an app admits no pod at all, so that an intruder's failure would prove nothing.
+            FaultError: nothing is seen to listen at an app's port, so that an intruder's failure would prove nothing.
         """
         for app, port in sorted(self.isolated.items()):
-            address = self._address(client, app)
-            source = vantage(client, self.namespace, address, port)
+            pods = find_app(client, self.namespace, app).pods
+            if any(is_probed(pod, port) for pod in pods):
+                continue
+            likely = likely_callers(client, self.namespace, {str(pod["metadata"]["uid"]) for pod in pods})
+            source = vantage(client, self.namespace, self._address(client, app), port, likely=likely)
             if not source.pod:
                 raise FaultError(
                     f"no pod of namespace {self.namespace!r} is seen to connect to port {port} of {app}, so an "

@@ -1,5 +1,10 @@
-"""What the fault proxy is told and asked, by way of the API server's pod proxy; see `flametest.edgeproxy.admin`."""
+"""What the fault proxy is told and asked; see `flametest.edgeproxy.admin`.
 
+It is asked by way of the API server's pod proxy. Where that does not reach it, as where policies are enforced and the
+API server is on no node of the pod's, it is asked from inside: by a command in its own pod, which is Flametest's.
+"""
+
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +16,29 @@ from flametest.faults.soundings import pod_proxy
 from flametest.faults.switches import ADMIN_PORT
 from flametest.faults.waiting import wait_for
 from flametest.kube import KubeClient
+from flametest.kube.errors import ApiRejectedError, ApiUnreachableError
+from flametest.kube.execute import execute
 from flametest.kube.resources import Object
 
 __all__ = ["ProxySwitch"]
 
 SOUNDINGS_SECONDS_MAX = 120.0
+REACH_SECONDS = 3.0
+ANSWER_CHARACTERS_MAX = 1_000_000
+_NO_WAY = (502, 503, 504)  # how API servers say that they do not reach a pod
+_ASK = f"""
+import sys, urllib.error, urllib.request
+method, path, body = sys.argv[1:]
+asked = urllib.request.Request("http://127.0.0.1:{ADMIN_PORT}/" + path, body.encode() or None, method=method)
+try:
+    with urllib.request.urlopen(asked, timeout=8) as answer:
+        print(200, answer.read().decode())
+except urllib.error.HTTPError as error:
+    print(error.code, error.read().decode())
+"""
+
+# Whether the API server reaches a pod, by server, namespace and name.
+_reached: dict[tuple[str, str, str], bool] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +92,42 @@ class ProxySwitch:
         return told if told.get("done") else None
 
     def _get(self, path: str) -> Object:
-        return self.client.api.get(pod_proxy(self.namespace, self.pod, ADMIN_PORT, path))
+        if self._is_reached():
+            return self.client.api.get(pod_proxy(self.namespace, self.pod, ADMIN_PORT, path))
+        return self._inside("GET", path, "")
 
     def _send(self, path: str, body: Object) -> Object:
-        return self.client.api.send("POST", pod_proxy(self.namespace, self.pod, ADMIN_PORT, path), body)
+        if self._is_reached():
+            return self.client.api.send("POST", pod_proxy(self.namespace, self.pod, ADMIN_PORT, path), body)
+        return self._inside("POST", path, json.dumps(body))
+
+    def _is_reached(self) -> bool:
+        key = (self.client.api.server, self.namespace, self.pod)
+        if key not in _reached:
+            try:
+                self.client.api.get(pod_proxy(self.namespace, self.pod, ADMIN_PORT, "healthz"), seconds=REACH_SECONDS)
+                _reached[key] = True
+            except ApiUnreachableError:
+                _reached[key] = False
+            except ApiRejectedError as error:
+                if error.code not in _NO_WAY:
+                    raise
+                _reached[key] = False
+        return _reached[key]
+
+    def _inside(self, method: str, path: str, body: str) -> Object:
+        done = execute(
+            self.client.api,
+            (self.namespace, self.pod),
+            ["python3", "-I", "-S", "-c", _ASK, method, path, body],
+            mutating=method == "POST",
+            characters_max=ANSWER_CHARACTERS_MAX,
+        )
+        code, _, told = done.output.partition(" ")
+        if done.code != 0 or not code.isdigit():
+            raise FaultError(
+                f"the fault proxy could not be asked: {done.refusal or done.output.strip() or 'no answer'}"
+            )
+        if code != "200":
+            raise ApiRejectedError(f"{method} {path} of the fault proxy: {told.strip()}", code=int(code))
+        return dict(json.loads(told))

@@ -30,6 +30,7 @@ from flametest.faults.random_errors import RandomErrors
 from flametest.faults.rolling_restart import RollingRestart
 from flametest.faults.scaling import Scaling
 from flametest.faults.service_removal import ServiceRemoval
+from flametest.faults.vantage_pod import VANTAGE_RIGHTS
 from flametest.faults.workloads import WORKLOADS
 from flametest.kube.resources import (
     CLAIMS,
@@ -102,9 +103,10 @@ RIGHTS: Mapping[type[Fault], Callable[[Any], tuple[Right, ...]]] = {
     FullVolume: _always(*rights(CLAIMS, "get"), *_EXEC),
     MemoryHog: _always(*_EXEC),
     FrozenProcess: _always(*rights(PODS, "patch"), *_EXEC),
-    Intrusion: _always(*rights(PODS, "create", "delete"), *_APP, *_EXEC),
+    Intrusion: _always(*rights(PODS, "create", "delete"), *rights(NETWORK_POLICIES, "list"), *_APP, *_EXEC),
     NetworkPartition: _always(
-        *rights(NETWORK_POLICIES, "create", "delete", "get", "list", "patch"),
+        *rights(NETWORK_POLICIES, "patch"),
+        *VANTAGE_RIGHTS,
         *_APP,
         *_EXEC,
     ),
@@ -115,7 +117,7 @@ RIGHTS: Mapping[type[Fault], Callable[[Any], tuple[Right, ...]]] = {
     RandomErrors: _errors,
     RollingRestart: _always(*rights(DEPLOYMENTS, "get", "list", "patch"), *_OWNERS),
     Scaling: _workload,
-    ServiceRemoval: _always(*rights(SERVICES, "create", "delete", "get", "list"), *_EXEC),
+    ServiceRemoval: _always(*rights(SERVICES, "create", "delete", "get", "list"), *VANTAGE_RIGHTS),
 }
 """By the fault's type, what its options make of it; what all faults need is in `rights_of`."""
 

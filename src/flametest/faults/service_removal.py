@@ -9,10 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flametest.faults.connection import Reach, Reached, Vantage, try_to_reach, vantage
+from flametest.faults.connection import Reach, Reached
 from flametest.faults.errors import FaultError, HealError
 from flametest.faults.protocol import Proof, State
 from flametest.faults.readback import same, standing
+from flametest.faults.vantage_pod import VantagePod
 from flametest.faults.waiting import wait_for
 from flametest.faults.workloads import existing, target_of
 from flametest.kube import KubeClient
@@ -58,64 +59,91 @@ class ServiceRemoval:
         return (target_of(found),)
 
     def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
-        """Return the Service as it is, and a pod from which it can be reached."""
+        """Return the Service as it is.
+
+        Raises:
+            FaultError: something bears the name of the pod that is to connect to it.
+        """
         found = existing(client, SERVICES, self.namespace, self.service)
-        address, ports = found["spec"].get("clusterIP", ""), found["spec"].get("ports") or []
-        port = int(ports[0]["port"]) if ports and address not in ("", "None") else 0
-        source = vantage(client, self.namespace, address, port) if port else Vantage("", "it has no address or no port")
+        self._vantage.check_free(client)
+        address, port = _place(found) or ("", 0)
         return {
             "service": snapshot(found),
             "uid": targets[0].uid,
             "address": address,
             "port": port,
-            "pod": source.pod,
-            "no_pod": source.evidence,
+            "vantage": self._vantage.subject,
         }
+
+    def prepare(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
+        """Start a pod that connects to it; where that cannot, what the API says is the proof."""
+        found = existing(client, SERVICES, self.namespace, self.service)
+        if place := _place(found):
+            self._vantage.start(client, place, {"matchLabels": found["spec"].get("selector") or {}})
 
     def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
         """Delete it."""
         client.api.send("DELETE", SERVICES.path(self.namespace, self.service))
 
     def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
-        """Wait until the API answers 404 and, from inside a pod that could, no connection can be made."""
+        """Wait until the API answers 404 and a pod of Flametest's own, which could connect, cannot any more."""
         if (
             wait_for(lambda: find(client.api, SERVICES, self.namespace, self.service) is None, PROOF_SECONDS_MAX)
             is None
         ):
             return Proof(False, f"the API still has Service {self.service} after {PROOF_SECONDS_MAX:g} s")
         absent = f"the API answers 404 for Service {self.service}"
-        if not state["pod"]:
-            return Proof(True, f"{absent}; no connection was tried, since none was seen before ({state['no_pod']})")
-        place = f"{state['address']}:{state['port']}"
-        pod = (self.namespace, str(state["pod"]))
+        if not state["port"]:
+            return Proof(True, f"{absent}; no connection was tried, since it had no address or no port")
+        pod, place = self._vantage.name, f"{state['address']}:{state['port']}"
         last = [Reached(Reach.UNKNOWN)]
 
         def failed() -> bool:
-            last[0] = try_to_reach(client, pod, state["address"], state["port"])
+            last[0] = self._vantage.seen(client)
             return last[0].outcome is not Reach.CONNECTED
 
         if not wait_for(failed, PROOF_SECONDS_MAX):
-            return Proof(False, f"{absent}, but pod {pod[1]} still connects to {place}")
+            return Proof(False, f"{absent}, but pod {pod} still connects to {place}")
         if last[0].outcome is Reach.UNKNOWN:
-            return Proof(True, f"{absent}; pod {pod[1]} could not be asked to connect: {last[0].reason}")
-        return Proof(True, f"{absent}, and pod {pod[1]}, which could before, cannot connect to {place}")
+            return Proof(True, f"{absent}; no connection was tried, since none was seen before ({last[0].reason})")
+        return Proof(True, f"{absent}, and pod {pod}, which could before, cannot connect to {place}")
 
     @staticmethod
     def heal(client: KubeClient, state: State) -> str:
         """Create it again, unless somebody else has done so; then read it, and compare it with what it was."""
-        kept, uid = state["service"], str(state["uid"])
-        namespace, name = kept["metadata"]["namespace"], kept["metadata"]["name"]
-        title = f"Service {name}"
-        for _ in range(CREATE_TRIES_MAX):
-            found = standing(client, SERVICES, namespace, name)
-            if found is not None:
-                return _told_existing(kept, uid, found)
-            with suppress(ConflictError):  # somebody else was quicker, or an older one is not quite gone
-                made = restore(client.api, SERVICES, kept)
-                read = find(client.api, SERVICES, namespace, name)
-                if read is not None and same(read, made["metadata"]["uid"]):
-                    return _told_created(kept, read)
-        raise HealError(f"{title} could not be created again: it was deleted each time", "see who deletes it")
+        try:
+            return _recreated(client, state)
+        finally:
+            if subject := str(state.get("vantage", "")):  # old records know none
+                VantagePod(state["service"]["metadata"]["namespace"], subject).remove(client)
+
+    @property
+    def _vantage(self) -> VantagePod:
+        return VantagePod(self.namespace, f"{self.name.replace('_', '-')}-{self.service}")
+
+
+def _recreated(client: KubeClient, state: State) -> str:
+    """Create a Service again, and return what was done; raises as `ServiceRemoval.heal` does."""
+    kept, uid = state["service"], str(state["uid"])
+    namespace, name = kept["metadata"]["namespace"], kept["metadata"]["name"]
+    title = f"Service {name}"
+    for _ in range(CREATE_TRIES_MAX):
+        found = standing(client, SERVICES, namespace, name)
+        if found is not None:
+            return _told_existing(kept, uid, found)
+        with suppress(ConflictError):  # somebody else was quicker, or an older one is not quite gone
+            made = restore(client.api, SERVICES, kept)
+            read = find(client.api, SERVICES, namespace, name)
+            if read is not None and same(read, made["metadata"]["uid"]):
+                return _told_created(kept, read)
+    raise HealError(f"{title} could not be created again: it was deleted each time", "see who deletes it")
+
+
+def _place(service: Object) -> tuple[str, int] | None:
+    """Return where a Service is connected to; None where it has no address or no port."""
+    address, ports = service["spec"].get("clusterIP", ""), service["spec"].get("ports") or []
+    tcp = [int(one["port"]) for one in ports if one.get("protocol", "TCP") == "TCP"]
+    return (str(address), tcp[0]) if tcp and address not in (None, "", "None") else None
 
 
 def _check_comes_back(service: Object) -> None:

@@ -110,7 +110,7 @@ class Injector:
         self._why_stopped: FaultError | None = None
 
     def arm(self, fault: Fault) -> Armed:
-        """Do everything that comes before an injection; whoever injects then, `heal` takes it back.
+        """Do everything that comes before an injection, what it needs included; whoever injects, `heal` takes it back.
 
         Raises:
             FaultError: the fault may not be injected, or could not be healed; nothing was injected.
@@ -135,6 +135,8 @@ class Injector:
                 self._in_flight.add(record)
             self._account.lasts(hit, record)
             self._guardian.start()
+        if isinstance(fault, Prepares):
+            fault.prepare(self._client, targets)
         return Armed(fault, targets, state, hit, record)
 
     def inject(self, fault: Fault) -> Proof:
@@ -145,8 +147,6 @@ class Injector:
             KubeError: the API is unreachable or refused.
         """
         armed = self.arm(fault)
-        if isinstance(fault, Prepares):
-            fault.prepare(self._client, armed.targets)
         begin_ns = time.monotonic_ns()
         with stamp_mutations() as mutations:
             fault.inject(self._client, armed.targets)

@@ -30,7 +30,7 @@ class Executed:
 
     Attributes:
         code: its exit code; None when the connection ended before it was told, as when the container died.
-        output: the first 4000 characters of standard output and standard error.
+        output: the first characters of standard output and standard error, 4000 where no other number was asked for.
         refusal: why the command could not be executed at all, as where the image does not have it; else empty.
     """
 
@@ -73,6 +73,7 @@ def execute(
     container: str = "",
     timeout_seconds: float = 10.0,
     mutating: bool = False,
+    characters_max: int = OUTPUT_CHARACTERS_MAX,
 ) -> Executed:
     """Run ``command`` in a container and return how it ended, after ``timeout_seconds`` at the latest.
 
@@ -83,6 +84,7 @@ def execute(
         container: the container; empty for the pod's main one, which is looked up, since API servers do not choose.
         timeout_seconds: how long the command may take; its connection is closed then.
         mutating: whether it changes something, and is to be stamped.
+        characters_max: how much of its output is returned.
 
     Raises:
         ApiRejectedError: the API refused, as it does for a pod that does not exist.
@@ -91,7 +93,7 @@ def execute(
     socket = _opened(api, pod, command, container, timeout_seconds, mutating=mutating)
     try:
         _read_to_end(socket, timeout_seconds)
-        return _executed(socket)
+        return _executed(socket, characters_max)
     finally:
         _close(socket)
 
@@ -134,10 +136,10 @@ def _opened(
     return (stamped("POST", f"{PODS.path(*pod)}/exec", opened) if mutating else opened()).socket
 
 
-def _executed(socket: Any) -> Executed:
+def _executed(socket: Any, characters_max: int = OUTPUT_CHARACTERS_MAX) -> Executed:
     output = (socket.read_stdout(timeout=0) or "") + (socket.read_stderr(timeout=0) or "")
     code, refusal = _ended(socket.read_channel(ERROR_CHANNEL, timeout=0))
-    return Executed(code, output[:OUTPUT_CHARACTERS_MAX], refusal)
+    return Executed(code, output[:characters_max], refusal)
 
 
 def _close(socket: Any) -> None:

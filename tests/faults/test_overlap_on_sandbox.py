@@ -14,7 +14,6 @@ import pytest
 from flametest.faults.errors import FaultError
 from flametest.faults.healing import place_of
 from flametest.faults.owner import own_owner
-from flametest.faults.protocol import Prepares
 from flametest.faults.safety import Radius
 from flametest.faults.wrapper import InjectionOptions, Injector
 from tests.faults.driver import FAULTS, Ending
@@ -54,8 +53,6 @@ def overlap(system: System, names: Sequence[str], order: Sequence[int]) -> list[
                 continue
             records.append(armed.record)
             try:
-                if isinstance(fault, Prepares):
-                    fault.prepare(system.client, armed.targets)
                 fault.inject(system.client, armed.targets)
             except FaultError as error:  # what was done by half is healed
                 refused.append(f"{name}: {error.message}")

@@ -23,7 +23,7 @@ from flametest.faults.network_partition import NetworkPartition
 from flametest.faults.node_drain import NodeDrain
 from flametest.faults.node_loss import NodeLoss
 from flametest.faults.nodes import NodeSelection
-from flametest.faults.protocol import Fault, Prepares, State
+from flametest.faults.protocol import Fault, State
 from flametest.faults.proxy_parts import Route
 from flametest.faults.safety import Radius
 from flametest.faults.scaling import Scaling
@@ -140,8 +140,6 @@ def overlap(client: Any, home: Path, faults: Sequence[Fault], order: Sequence[in
             records.append("")
             assert specifications(client) == untouched
             continue
-        if isinstance(fault, Prepares):
-            fault.prepare(client, armed.targets)
         fault.inject(client, armed.targets)
         injecting.injected(armed)
         records.append(armed.record)

@@ -17,6 +17,11 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
+from flametest.chaos.record import read_record
+from flametest.measure.harm import harm_passed
+from flametest.measure.objectives import Objectives
+from flametest.model.events import FaultHealed, FaultInjected
+from flametest.model.harm import parse_harm_limits
 from tests.chaos.conftest import short_experiment
 from tests.end_to_end.conftest import FLAMETEST, ROOT, System
 
@@ -155,6 +160,41 @@ def test_a_limit_that_is_missed_is_named_and_ends_with_1(system: System, tmp_pat
     before = {name: (out / name).read_bytes() for name in ("report.html", "junit.xml", "summary.md")}
     assert system.flametest("report", str(out)).returncode == 1
     assert {name: (out / name).read_bytes() for name in before} == before
+
+
+@pytest.mark.measured
+def test_a_run_in_which_users_suffer_too_much_is_healed_within_two_seconds_and_says_that_it_was_stopped(
+    system: System, tmp_path: Path
+) -> None:
+    out, file = tmp_path / "run", tmp_path / "remove-service-nginx.json"
+    document = json.loads((ROOT / "experiments" / "remove-service-nginx.json").read_text())
+    lasting = document["method"][2]["provider"]
+    assert lasting["func"] == "observe_fault"
+    lasting["arguments"] = {"seconds": 600}  # nobody waits for the end of it
+    file.write_text(json.dumps(document))
+    done = system.flametest("run", "--experiment", str(file), "--out", str(out), "--abort-when", "availability=0.5")
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "FAILED: stopped by --abort-when availability=0.5: availability was " in " ".join(done.stdout.split())
+    (scenario,) = json.loads((out / "result.json").read_text())["scenarios"]
+    assert scenario["verdict"] == "failed"
+    assert scenario["sentence"].startswith("stopped by --abort-when availability=0.5: availability was ")
+    folder = out / "scenarios" / "remove-service-nginx"
+    history, samples = read_record(folder)
+    (fault,), (healed,) = history.of(FaultInjected), history.of(FaultHealed)
+    limits = parse_harm_limits(["availability=0.5"])
+
+    def is_passed(now_ns: int) -> bool:
+        since_ns = fault.at.monotonic_ns
+        return harm_passed(samples, limits, Objectives(), since_ns=since_ns, now_ns=now_ns) is not None
+
+    moments = range(fault.at.monotonic_ns, healed.at.monotonic_ns, 10_000_000)
+    passed_ns = next(filter(is_passed, moments))  # by all samples, also those that were written later
+    seconds = (healed.at.monotonic_ns - passed_ns) / 1e9
+    print(f"healed {seconds:.3f} s after the limit was passed")
+    assert seconds <= 2
+    assert system.flametest("undo").returncode == 0
+    assert system.get("/shop/api/events")
 
 
 def test_a_system_that_is_not_healthy_is_not_broken_further(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import UsageError
 from click.testing import CliRunner
 
 from flametest.cli.main import main
@@ -150,3 +151,16 @@ def test_the_image_of_helper_pods_is_passed_on_and_what_the_user_says_comes_last
     assert "--helper-image" not in arguments()
     told = arguments(helper_image="mirror/python:3.13", run_arguments=("--helper-image", "other"))
     assert told[-4:] == ["--helper-image", "mirror/python:3.13", "--helper-image", "other"]
+
+
+def test_harm_limits_are_passed_on_and_one_that_is_none_is_refused_before_anything_is_applied() -> None:
+    experiment = str(ROOT / "experiments" / "remove-service-nginx.json")
+    command = ["job", "print", "--experiment", experiment, "--abort-when"]
+    printed = CliRunner().invoke(main, [*command, "availability=0.5", "--abort-when", "outage_seconds=3"])
+    assert printed.exit_code == 0, printed.output
+    found = {one.kind: one.object for one in parse_manifests(printed.output, "printed")}
+    told = found["Job"]["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert told[-4:] == ["--abort-when", "availability=0.5", "--abort-when", "outage_seconds=3"]
+    refused = CliRunner().invoke(main, [*command, "availability=50"], standalone_mode=False)
+    assert isinstance(refused.exception, UsageError)
+    assert "expected a number between 0 and 1" in refused.exception.format_message()

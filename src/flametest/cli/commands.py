@@ -17,7 +17,7 @@ from flametest.cli.progress import make_progress
 from flametest.cli.where import Where
 from flametest.clusters import DEFAULT_NAMESPACE, Cluster, ClusterError, ClusterOptions, provide
 from flametest.manifests import BuildContext, Reading
-from flametest.model.harm import ABORT_WHEN_VARIABLE, HarmLimitError, parse_harm_limits
+from flametest.model.harm import ABORT_WHEN_VARIABLE
 from flametest.model.helperimage import HELPER_IMAGE_VARIABLE
 from flametest.model.homes import config_home, state_home
 from flametest.model.requestids import LINK_PLACEHOLDER, LINK_VARIABLE, is_link_template
@@ -64,7 +64,8 @@ def run_suite(where: Where, **options: Any) -> int:
     if options["helper_image"]:
         # Experiments run in processes of their own, and stock Chaos Toolkit reads the same variable.
         os.environ[HELPER_IMAGE_VARIABLE] = options["helper_image"]
-    _set_harm_limits(options["abort_when"])
+    if options["abort_when"]:
+        os.environ[ABORT_WHEN_VARIABLE] = shlex.join(options["abort_when"])
     _set_trace_link(options["trace_link"])
     wanted = RunOptions(
         suite=options["suite"],
@@ -104,20 +105,6 @@ def run_suite(where: Where, **options: Any) -> int:
             raise
     tell(result, folder)
     return ExitCode.NOT_HEALED if heal_first(cluster, project) else _code(result)
-
-
-def _set_harm_limits(texts: Sequence[str]) -> None:
-    """Have experiments stopped when users suffer more than this; they run in processes of their own.
-
-    Raises:
-        UsageError: a limit cannot be understood.
-    """
-    try:
-        parse_harm_limits(texts)
-    except HarmLimitError as error:
-        raise click.UsageError(f"--abort-when {error}") from error
-    if texts:
-        os.environ[ABORT_WHEN_VARIABLE] = shlex.join(texts)
 
 
 def _set_trace_link(link: str) -> None:

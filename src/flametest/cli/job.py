@@ -159,6 +159,7 @@ def _plan(where: Where, **options: Any) -> JobPlan:
         namespace=where.namespace,
         url=where.url,
         run_arguments=options["run_arguments"],
+        abort_when=options["abort_when"],
         image=options["image"],
         helper_image=options["helper_image"] or os.environ.get(HELPER_IMAGE_VARIABLE, ""),
     )

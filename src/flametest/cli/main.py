@@ -14,6 +14,7 @@ from flametest import __version__
 from flametest.cli.ending import guarded
 from flametest.cli.ratetype import RateType
 from flametest.cli.runoptions import (
+    ABORT_WHEN,
     EXPERIMENTS,
     HELPER_IMAGE_OPTION,
     MARGIN,
@@ -332,7 +333,7 @@ def _what_job(command: Callable[..., int]) -> Callable[..., int]:
         "--image", default="flametest/flametest:0.1.0", show_default=True, metavar="NAME", help="Image of Flametest."
     )
     arguments = click.argument("run_arguments", nargs=-1, metavar="[-- OPTIONS OF RUN]")
-    return at_cluster(SUITE(EXPERIMENTS(image(HELPER_IMAGE_OPTION(arguments(command))))))
+    return at_cluster(SUITE(EXPERIMENTS(ABORT_WHEN(image(HELPER_IMAGE_OPTION(arguments(command)))))))
 
 
 _JOB_OUT = click.option("--out", type=PATH, metavar="DIR", help="New folder for the report [reports/DATE-TIME].")

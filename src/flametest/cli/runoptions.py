@@ -11,9 +11,20 @@ from typing import Any
 import click
 
 from flametest.cli.ratetype import RateType
+from flametest.model.harm import HarmLimitError, parse_harm_limits
 from flametest.model.helperimage import HELPER_IMAGE
 
-__all__ = ["EXPERIMENTS", "HELPER_IMAGE_OPTION", "MARGIN", "PATH", "SKIP", "SUITE", "RunCommand", "run_options"]
+__all__ = [
+    "ABORT_WHEN",
+    "EXPERIMENTS",
+    "HELPER_IMAGE_OPTION",
+    "MARGIN",
+    "PATH",
+    "SKIP",
+    "SUITE",
+    "RunCommand",
+    "run_options",
+]
 
 _SELDOM = frozenset(
     {
@@ -67,6 +78,15 @@ def _show_all(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
+def _harm_limits(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return harm limits as they were given; one that cannot be understood is refused."""
+    try:
+        parse_harm_limits(texts)
+    except HarmLimitError as error:
+        raise click.BadParameter(str(error)) from error
+    return texts
+
+
 PATH = _Path(path_type=Path)
 
 SUITE = click.option("--suite", default="core", show_default=True, help="Suite of experiments/suites.toml.")
@@ -97,6 +117,14 @@ MARGIN = click.option(
     type=click.FloatRange(0, 10),
     metavar="SHARE",
     help="How much worse than the baseline is not yet a regression, as a share of its median.",
+)
+
+ABORT_WHEN = click.option(
+    "--abort-when",
+    multiple=True,
+    callback=_harm_limits,
+    metavar="FIGURE=NUMBER",
+    help="Heal and stop if users suffer more: availability, error_rate, outage_seconds.",
 )
 
 _LOAD = (
@@ -134,12 +162,7 @@ _JUDGEMENT = (
     click.option(
         "--limit", "limits", multiple=True, metavar="LIMIT", help="[SCENARIO:]CRITERION=NUMBER, overrides limits.toml."
     ),
-    click.option(
-        "--abort-when",
-        multiple=True,
-        metavar="FIGURE=NUMBER",
-        help="Heal and stop if users suffer more: availability, error_rate, outage_seconds.",
-    ),
+    ABORT_WHEN,
     click.option("--ledger/--no-ledger", default=None, help="Require a ledger of writes, or keep none."),
     click.option(
         "--baseline", type=PATH, metavar="DIR", help="Compare with an earlier run; a regression exits with 1."

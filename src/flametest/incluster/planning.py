@@ -36,6 +36,7 @@ class JobWish:
         namespace: of the system.
         url: its entry as pods have it; empty to read it from the project's manifests.
         run_arguments: further arguments of ``flametest run``.
+        abort_when: harm limits of the run.
         image: of Flametest.
         helper_image: of the pods that faults deploy beside the system; empty for the default one.
     """
@@ -45,6 +46,7 @@ class JobWish:
     namespace: str
     url: str = ""
     run_arguments: tuple[str, ...] = ()
+    abort_when: tuple[str, ...] = ()
     image: str = IMAGE
     helper_image: str = ""
 
@@ -74,10 +76,11 @@ def plan_job(wish: JobWish, project: Project) -> JobPlan:
     if wish.experiments:
         chosen = [word for file in files for word in ("--experiment", f"experiments/{file.name}")]
     helper = ("--helper-image", wish.helper_image) if wish.helper_image else ()
+    harm = [word for limit in wish.abort_when for word in ("--abort-when", limit)]
     options = JobOptions(
         namespace=wish.namespace,
         url=url,
-        run_arguments=(*chosen, *helper, *wish.run_arguments),
+        run_arguments=(*chosen, *helper, *harm, *wish.run_arguments),
         experiments=_texts([*files, project.suites_file, project.limits_file, project.ledger_file]),
         locustfile=project.locustfile.read_text(encoding="utf-8"),
         key=secrets.token_urlsafe(16),

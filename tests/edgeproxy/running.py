@@ -59,13 +59,15 @@ class Proxied:
             answer = connection.getresponse()
             return {"status": answer.status} | json.loads(answer.read())
 
-    def on(self, *rules: dict[str, Any], seed: int = 1, seconds: float = 300) -> Any:
-        """Turn rules on."""
-        return self.admin("POST", "/faults", {"rules": list(rules), "expires_seconds": seconds, "seed": seed})
+    def on(self, *rules: dict[str, Any], seed: int = 1, seconds: float = 300, edge: str = "") -> Any:
+        """Turn an edge's rules on."""
+        return self.admin(
+            "POST", "/faults", {"edge": edge, "rules": list(rules), "expires_seconds": seconds, "seed": seed}
+        )
 
-    def counts(self) -> dict[str, int]:
-        """Return what was done."""
-        found: dict[str, int] = self.admin("GET", "/faults")["counts"]
+    def counts(self, edge: str = "") -> dict[str, int]:
+        """Return what an edge has done."""
+        found: dict[str, int] = self.admin("GET", f"/faults/{edge}")["counts"]
         return found
 
     def sound(self, **order: Any) -> Any:

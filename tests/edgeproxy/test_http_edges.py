@@ -196,17 +196,17 @@ def test_a_request_that_breaks_off_breaks_off_at_the_service_too(proxied: Proxie
 
 
 def test_what_is_no_http_is_passed_on_and_counted(proxied: Proxied) -> None:
-    before = proxied.counts().get("not_http", 0)
+    before = proxied.admin("GET", "/faults")["counts"].get("not_http", 0)
     with proxied.socket() as sock:
         sock.sendall(b"\x16\x03\x01 hello, this is no HTTP\r\n\r\n")
         assert b"400" in sock.recv(1000)
-    assert proxied.counts()["not_http"] == before + 1
+    assert proxied.admin("GET", "/faults")["counts"]["not_http"] == before + 1
 
 
 def test_a_service_that_is_away_is_a_reset_and_counted(folder: Path) -> None:
     with proxy(folder, f"127.0.0.1:{free_port()}", "http") as proxied:
         assert proxied.status() == 0
-        assert proxied.counts()["unreachable"] == 1
+        assert proxied.admin("GET", "/faults")["counts"]["unreachable"] == 1
 
 
 def test_shares_lie_within_their_range_and_are_counted(proxied: Proxied) -> None:
@@ -256,6 +256,40 @@ def test_a_rule_for_one_caller_touches_no_other_one(proxied: Proxied) -> None:
     assert proxied.admin("GET", "/faults")["connections"]["127.0.0.22"] >= 200
 
 
+def test_two_edges_of_one_port_are_told_apart_by_callers_counts_and_soundings_and_end_one_by_one(
+    proxied: Proxied,
+) -> None:
+    for edge, address, status in (("first", "127.0.0.21", 503), ("second", "127.0.0.22", 429)):
+        proxied.admin("POST", "/callers", {"edge": edge, "addresses": [address]})
+        proxied.on({"effect": {"status": status}, "of_caller": True}, edge=edge)
+
+    def fates() -> list[int]:
+        return [proxied.status(source=f"127.0.0.{number}") for number in (21, 22, 23)]
+
+    assert fates() == [503, 429, 200]
+    assert proxied.sound(edge="first", requests=3)["ends"] == ["503"] * 3
+    assert proxied.sound(edge="second", requests=3)["ends"] == ["429"] * 3
+    assert proxied.sound(edge="second", requests=3, caller=False)["ends"] == ["200"] * 3
+    assert [proxied.counts(edge)["affected"] for edge in ("first", "second")] == [1, 1]
+    proxied.admin("DELETE", "/faults/first")
+    assert fates() == [200, 429, 200]
+    assert [proxied.counts(edge)["units"] for edge in ("first", "second")] == [3, 5]
+    proxied.admin("DELETE", "/faults/second")
+    assert fates() == [200, 200, 200]
+
+
+def test_what_one_edge_delays_comes_to_the_next_and_what_it_answers_does_not(proxied: Proxied) -> None:
+    proxied.on({"effect": {"delay_ms": 100}}, edge="front")
+    proxied.on({"effect": {"delay_ms": 100}, "match": {"first": 2}}, edge="behind")
+    proxied.on({"effect": {"status": 503}, "match": {"path": "/a"}}, edge="last")
+    begin = time.monotonic()
+    assert proxied.status("/a") == 503
+    assert time.monotonic() - begin >= 0.2
+    proxied.on({"effect": {"status": 500}}, edge="front")
+    assert [proxied.status("/a") for _ in range(3)] == [500] * 3
+    assert [proxied.counts(edge).get("units") for edge in ("front", "behind", "last")] == [3, 1, 1]
+
+
 OTHERS = 10_000
 MEANT_AMONG_THEM = 200
 LASTING_SECONDS = 3600.0  # longer than a busy machine takes
@@ -287,8 +321,8 @@ def test_of_ten_thousand_requests_of_other_routes_none_is_touched(proxied: Proxi
                 user = draw.choice(("", "8", "77", "07")) if apart & 4 else user
             statuses[meant][kept(connection, method, path, {"X-User": user} if user else {})] += 1
     assert statuses == {True: Counter({503: MEANT_AMONG_THEM}), False: Counter({200: OTHERS})}
-    counted = proxied.admin("GET", "/faults")
-    assert (counted["counts"]["units"], counted["counts"]["affected"]) == (OTHERS + MEANT_AMONG_THEM, MEANT_AMONG_THEM)
+    counts = proxied.counts()
+    assert (counts["units"], counts["affected"]) == (OTHERS + MEANT_AMONG_THEM, MEANT_AMONG_THEM)
 
 
 @pytest.mark.exhaustive

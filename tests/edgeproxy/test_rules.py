@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flametest.edgeproxy.__main__ import Settings, SettingsError
+from flametest.edgeproxy.edge import Edge, Sounding
 from flametest.edgeproxy.messages import NotHttpError, answer_of, request_of
 from flametest.edgeproxy.passing import Route
 from flametest.edgeproxy.rules import Effect, Match, Rule, RuleError, Unit, options, rules_from
-from flametest.edgeproxy.switch import SOUNDING_CALLER, SOUNDING_OTHER, Switch
+from flametest.edgeproxy.shaping import Shape
+from flametest.edgeproxy.switch import Switch
 from flametest.faults.http_faults import HttpFaults, rules_of
 from tests.chance import binomial_range
 
@@ -45,28 +47,28 @@ def test_a_rule_is_read_as_it_was_written(effect: Effect, match: Match, of_calle
 @given(match=MATCHES, callers=st.lists(st.booleans(), max_size=60))
 def test_counts_are_of_those_that_are_meant_and_soundings_use_up_none(match: Match, callers: list[bool]) -> None:
     match = dataclasses.replace(match, share=1.0, method="", path="", header={})
-    switch = Switch()
-    switch.callers.add(CALLER)
-    switch.turn_on([Rule(Effect(reset=True), match, of_caller=True)], 60, 1)
+    edge = Edge(1)
+    edge.callers.add(CALLER)
+    edge.turn_on([Rule(Effect(reset=True), match, of_caller=True)], 60, 1)
     for _ in range(5):
-        switch.decide(Unit(SOUNDING_CALLER))
-        assert switch.decide(Unit(SOUNDING_OTHER)) is None
-    met = [switch.decide(Unit(CALLER if caller else "10.0.0.2")) is not None for caller in callers]
+        edge.decide(Unit(Sounding.of(1).address))
+        assert edge.decide(Unit(Sounding.of(1, caller=False).address)) is None
+    met = [edge.decide(Unit(CALLER if caller else "10.0.0.2")) is not None for caller in callers]
     numbers = [sum(callers[: index + 1]) for index in range(len(callers))]
     wanted = [
         caller and (not match.first or number <= match.first) and (not match.every or number % match.every == 0)
         for caller, number in zip(callers, numbers, strict=True)
     ]
     assert met == wanted
-    assert switch.counts["units"] == len(callers)
-    assert switch.counts["affected"] == sum(wanted)
+    assert edge.counts["units"] == len(callers)
+    assert edge.counts["affected"] == sum(wanted)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.97])
 def test_shares_lie_within_the_range_that_chance_leaves_once_in_ten_million_times(share: float) -> None:
-    switch, requests = Switch(), 4000
-    switch.turn_on([Rule(Effect(status=(503,)), Match(share=share))], 60, None)
-    met = sum(switch.decide(Unit(CALLER)) is not None for _ in range(requests))
+    edge, requests = Edge(1), 4000
+    edge.turn_on([Rule(Effect(status=(503,)), Match(share=share))], 60, None)
+    met = sum(edge.decide(Unit(CALLER)) is not None for _ in range(requests))
     low, high = binomial_range(requests, share)
     assert low <= met <= high
 
@@ -75,17 +77,75 @@ def test_the_same_seed_draws_the_same_and_time_ends_it() -> None:
     now = [100.0]
     draws = []
     for _ in range(2):
-        switch = Switch(lambda: now[0])
+        edge = Edge(1, lambda: now[0])
         effect = Effect(delay_ms=5, jitter_ms=10, status=(500, 503))
-        switch.turn_on([Rule(effect, Match(share=0.5))], 5, 7)
-        decided = [switch.decide(Unit(CALLER)) for _ in range(50)]
-        draws.append((decided, [switch.delay_seconds(effect) for _ in range(9)], [switch.status(effect) for _ in "12"]))
+        edge.turn_on([Rule(effect, Match(share=0.5))], 5, 7)
+        decided = [edge.decide(Unit(CALLER)) for _ in range(50)]
+        draws.append((decided, [edge.delay_seconds(effect) for _ in range(9)], [edge.status(effect) for _ in "12"]))
         assert all(0.005 <= seconds <= 0.015 for seconds in draws[-1][1])
     assert draws[0] == draws[1]
-    assert switch.active
+    assert edge.active
     now[0] += 5
-    assert switch.seconds_left == 0
-    assert switch.decide(Unit(CALLER)) is None
+    assert edge.seconds_left == 0
+    assert edge.decide(Unit(CALLER)) is None
+
+
+def test_edges_stand_one_behind_the_other_and_each_counts_what_comes_to_it() -> None:
+    switch = Switch()
+    front, behind = switch.edge("front"), switch.edge("behind")
+    front.turn_on([Rule(Effect(status=(503,)), Match(path="/a"))], 60, 1)
+    behind.turn_on([Rule(Effect(delay_ms=5))], 60, 1)
+
+    def decided(path: str, address: str = CALLER) -> list[Edge]:
+        return [one.edge for one in switch.decide(Unit(address, "GET", path), 80, "http")]
+
+    assert [decided(path) for path in ("/a", "/b", "/b")] == [[front], [behind], [behind]]
+    assert (front.counts["units"], front.counts["affected"]) == (3, 1)
+    assert (behind.counts["units"], behind.counts["affected"]) == (2, 2)
+    assert decided("/a", Sounding.of(behind.number).address) == [behind]
+    assert decided("/b", Sounding.of(front.number).address) == []
+    front.turn_off()
+    assert decided("/a") == [behind]
+
+
+def test_an_edge_is_asked_at_its_ports_and_by_its_protocol_only() -> None:
+    switch = Switch()
+    edge = switch.edge("")
+    edge.ports, edge.protocol = frozenset({81}), "tcp"
+    edge.turn_on([Rule(Effect(refuse=True))], 60, 1)
+    assert switch.decide(Unit(CALLER), 81, "tcp")
+    assert switch.decide(Unit(CALLER), 80, "tcp") == ()
+    assert switch.decide(Unit(CALLER), 81, "http") == ()
+    assert (switch.refuses(81), switch.refuses(80)) == (True, False)
+
+
+SHAPED = st.builds(
+    Effect,
+    bytes_per_second=st.integers(0, 10**6),
+    slice_bytes=st.integers(0, 1000),
+    slice_delay_ms=st.floats(0, 100),
+    close_delay_ms=st.floats(0, 100),
+)
+
+
+@given(effects=st.lists(SHAPED, min_size=1, max_size=3))
+def test_limits_that_meet_are_together_as_tight_as_the_tightest(effects: list[Effect]) -> None:
+    shape = Shape.of(effects)
+    for effect in effects:
+        if effect.bytes_per_second:
+            assert 0 < shape.bytes_per_second <= effect.bytes_per_second
+        if effect.slice_bytes:
+            assert 0 < shape.slice_bytes <= effect.slice_bytes
+            assert shape.slice_delay_ms / shape.slice_bytes >= effect.slice_delay_ms / effect.slice_bytes * (1 - 1e-9)
+    assert shape.close_delay_ms == pytest.approx(sum(effect.close_delay_ms for effect in effects))
+    assert Shape.of(effects[:1] * 2).bytes_per_second == effects[0].bytes_per_second
+
+
+def test_of_limits_of_bytes_the_first_to_be_met_counts() -> None:
+    shape = Shape.of([Effect(reset_after_bytes=10), Effect(close_after_bytes=5), Effect(delay_ms=3)])
+    assert (shape.limit_bytes, shape.resets) == (5, False)
+    shape = Shape.of([Effect(reset_after_bytes=10), Effect(close_after_bytes=50)])
+    assert (shape.limit_bytes, shape.resets) == (10, True)
 
 
 def test_errors_and_aborts_of_http_are_rules_whose_shares_are_those_of_all_requests() -> None:

@@ -179,6 +179,43 @@ def test_the_first_connections_of_a_caller_are_meant_and_nobody_elses(proxied: P
     assert all(fates(OTHER, 100))
 
 
+def test_another_edge_asks_open_connections_by_its_own_rules_only(proxied: Proxied) -> None:
+    proxied.on({"effect": {"delay_ms": 100}, "match": {"first": 2}}, edge="front")
+    with proxied.socket() as first, proxied.socket() as second, proxied.socket() as third:
+        assert asked(first) >= 0.1
+        assert asked(second) >= 0.1
+        asked(third)
+        proxied.on({"effect": {"delay_ms": 150}}, edge="behind")
+        assert asked(first) >= 0.25
+        assert asked(third) >= 0.15
+        assert [proxied.counts(edge)["units"] for edge in ("front", "behind")] == [3, 3]
+        proxied.admin("DELETE", "/faults/front")
+        assert asked(first) >= 0.15
+        assert proxied.counts("behind")["units"] == 3
+        proxied.on({"effect": {"reset": True}}, edge="last")
+        for sock in (first, second, third):
+            with pytest.raises(ConnectionResetError):
+                sock.recv(1)
+    assert proxied.counts("front")["affected"] == 2
+
+
+def test_the_end_of_a_silence_resets_whom_it_has_silenced_and_not_before(proxied: Proxied) -> None:
+    proxied.on({"effect": {"silence": True}}, edge="front")
+    with proxied.socket() as sock:
+        sock.sendall(b"hello")
+        sock.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+        proxied.on({"effect": {"delay_ms": 1}}, edge="behind")
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+        sock.settimeout(60)
+        proxied.admin("DELETE", "/faults/front")
+        with pytest.raises(ConnectionResetError):
+            sock.recv(1)
+    assert proxied.counts("behind").get("units", 0) == 0
+
+
 @pytest.mark.parametrize(
     ("effect", "end"), [({"reset": True}, "reset"), ({"silence": True}, "silent"), ({"delay_ms": 1}, "answered")]
 )

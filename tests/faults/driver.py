@@ -7,7 +7,6 @@ undo record is on disk), half (after the first request), sent-2 (after the secon
 is end, exception, or the name of a signal that the process sends itself.
 """
 
-import itertools
 import os
 import signal
 import sys
@@ -93,6 +92,7 @@ class Ending:
     def __init__(self, step: str, way: str) -> None:
         self._step, self._way = step, way
         self.is_due = True
+        self.sent = 0
 
     def reach(self, step: str) -> None:
         """Do nothing, or end."""
@@ -128,14 +128,14 @@ def main(fault: str, step: str, way: str) -> None:
     kubeconfig, context = os.environ["KUBECONFIG"], os.environ["KUBERNETES_CONTEXT"]
     ending = Ending(step, way)
     with connect(kubeconfig, context) as client:
-        numbers = itertools.count(1)
 
         def stepping(send: Callable[..., Any]) -> Callable[..., Any]:
             def sending(*arguments: Any, **options: Any) -> Any:
                 ending.reach("armed")
                 answer = send(*arguments, **options)
                 ending.reach("half")
-                ending.reach(f"sent-{next(numbers)}")
+                ending.sent += ending.is_due
+                ending.reach(f"sent-{ending.sent}")
                 return answer
 
             return sending

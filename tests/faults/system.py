@@ -17,6 +17,7 @@ from flametest.faults.safety import Radius
 from flametest.faults.undo import UndoJournal
 from flametest.faults.wrapper import InjectionOptions, Injector
 from flametest.kube import KubeClient, connect
+from flametest.kube.errors import ApiRejectedError
 from flametest.kube.execute import execute
 from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, NODES, PODS, SERVICES, STATEFUL_SETS
 from tests.addresses import own_address
@@ -68,8 +69,14 @@ class System:
 
     def whole(self) -> str:
         """Wait until everything is ready, and return all that a fault could have changed, as text."""
-        self.client.wait_ready("flametest", READY_SECONDS)
-        return self.specifications()
+        end = time.monotonic() + READY_SECONDS
+        while True:
+            self.client.wait_ready("flametest", READY_SECONDS)
+            try:
+                return self.specifications()
+            except ApiRejectedError:  # a container that has ended since that look cannot be looked into
+                if time.monotonic() > end:
+                    raise
 
     def specifications(self) -> str:
         """Return the specifications and labels of everything that faults change, byte for byte."""

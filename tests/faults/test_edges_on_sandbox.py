@@ -11,10 +11,9 @@ from flametest.edgeproxy.rules import Effect, Match, Rule
 from flametest.faults.connection import ready_pods
 from flametest.faults.edge import Edge
 from flametest.faults.errors import FaultError
-from flametest.faults.proxy_deployment import ready_proxy
+from flametest.faults.protocol import Proof
 from flametest.faults.proxy_parts import Front
-from flametest.faults.proxy_switch import ProxySwitch
-from flametest.faults.wrapper import applied
+from flametest.faults.wrapper import Injector, applied
 from flametest.kube.execute import execute
 from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
 from tests.faults.driver import FAULTS
@@ -88,7 +87,8 @@ def test_a_rule_for_one_caller_and_route_touches_nobody_and_nothing_else(system:
     system.whole()
     rule = Rule(Effect(status=(503,)), Match(path="/events/1"), of_caller=True)
     frontend = pod_of(system, "frontend")
-    with applied(Edge(NAMESPACE, "logic", (rule,), 8080, "http", "frontend"), system.injector()) as proof:
+    fault = Edge(NAMESPACE, "logic", (rule,), 8080, "http", "frontend")
+    with applied(fault, system.injector()) as proof:
         assert proof.proved, proof.evidence
         assert asked(system, frontend, COUNTING.format(count=20, path="/events/1")) == "20 20\n"
         assert asked(system, frontend, COUNTING.format(count=300, path="/events")) == "0 300\n"
@@ -102,7 +102,7 @@ def test_a_rule_for_one_caller_and_route_touches_nobody_and_nothing_else(system:
             return frontend not in found and len(replacement) == 2
 
         wait_until(replaced, 90)
-        switch = ProxySwitch(system.client, NAMESPACE, ready_proxy(system.client, Front(NAMESPACE, "logic")))
+        switch = fault.switch(system.client)
         addresses = {
             str(pod["status"]["podIP"])
             for pod in ready_pods(system.client, NAMESPACE)
@@ -129,6 +129,89 @@ def test_an_edge_that_cannot_be_is_refused_and_nothing_stays(system: System, fau
     with pytest.raises(FaultError, match=told), applied(fault, system.injector()):
         raise AssertionError("it was injected")
     assert is_without_trace(system, before, "redis")
+
+
+def injected(system: System, injecting: Injector, fault: Edge) -> tuple[str, Proof]:
+    """Inject an edge, and return its undo record and its proof."""
+    armed = injecting.arm(fault)
+    fault.prepare(system.client, armed.targets)
+    fault.inject(system.client, armed.targets)
+    injecting.injected(armed)
+    injecting.land(armed)
+    return armed.record, injecting.evidence(armed)
+
+
+def of_caller(caller: str, status: int) -> Edge:
+    rule = Rule(Effect(status=(status,)), Match(path="/events/1"), of_caller=True)
+    return Edge(NAMESPACE, "logic", (rule,), 8080, "http", caller)
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["oldest first", "newest first"])
+def test_two_edges_of_one_service_are_proved_apart_and_healed_by_name_in_either_order(
+    system: System, first: int
+) -> None:
+    before, injecting = system.whole(), system.injector()
+    faults = (of_caller("frontend", 503), of_caller("api", 429))
+    pods = [pod_of(system, fault.caller) for fault in faults]
+    fates = "import urllib.request, urllib.error\ntry:\n    print(urllib.request.urlopen("
+    fates += "'http://logic:8080/events/1', timeout=20).status)\nexcept urllib.error.HTTPError as error:\n"
+    fates += "    print(error.code)"
+
+    def told() -> list[int]:
+        return [int(asked(system, pod, fates)) for pod in pods]
+
+    untouched = told()
+    assert not {503, 429} & set(untouched)
+    try:
+        done = [injected(system, injecting, fault) for fault in faults]
+        for _, proof in done:
+            assert proof.proved, proof.evidence
+        assert told() == [503, 429]
+        counted = [fault.counts(system.client)[0] for fault in faults]
+        assert [one.hit for one in counted] == [1, 1], counted
+        (healing,) = injecting.heal({done[first][0]})
+        assert healing.healed, healing.evidence
+        assert "the fault proxy of Service logic stays for" in healing.evidence
+        left = told()
+        assert left[1 - first] == (503, 429)[1 - first]
+        assert left[first] == untouched[first]
+    finally:
+        healed = injecting.heal()
+    assert all(one.healed for one in healed), healed
+    assert is_without_trace(system, before, "logic")
+    assert told() == untouched
+
+
+def test_edges_of_one_service_that_could_not_be_told_apart_are_refused(system: System) -> None:
+    before, injecting = system.whole(), system.injector()
+    refused = [
+        (REDIS, "the same edge lasts already"),
+        (replace(REDIS, rules=(SILENT,), service="redis", protocol="http"), "takes the same port for tcp already"),
+    ]
+    try:
+        injected(system, injecting, REDIS)
+        for fault, told in refused:
+            with pytest.raises(FaultError, match=told):
+                injecting.arm(fault)
+        injected(system, injecting, replace(REDIS, rules=(SILENT,)))
+        with pytest.raises(FaultError, match="another edge lets nothing through"):
+            injecting.arm(replace(REDIS, rules=(PACED,)))
+    finally:
+        healed = injecting.heal()
+    assert all(one.healed for one in healed), healed
+    assert is_without_trace(system, before, "redis")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("number", range(1, 9))
+def test_no_trace_is_left_of_two_edges_whose_process_is_killed_after_any_request_of_the_second(
+    system: System, number: int
+) -> None:
+    before = system.whole()
+    done = system.driven("fault-proxy+edge-of-caller", f"sent-{number}", "SIGKILL")
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    wait_until(lambda: not system.left() and not system.guardians(), GUARDIAN_SECONDS)
+    assert is_without_trace(system, before, "logic")
 
 
 @pytest.mark.exhaustive

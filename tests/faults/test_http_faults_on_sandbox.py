@@ -158,11 +158,11 @@ def test_a_fault_that_cannot_be_is_refused_and_nothing_is_touched(system: System
     assert is_without_trace(system, before)
 
 
-def test_a_second_proxy_in_front_of_a_service_is_refused_and_the_first_one_stays(system: System) -> None:
+def test_the_same_proxy_again_in_front_of_a_service_is_refused_and_the_first_one_stays(system: System) -> None:
     before = system.whole()
     fault = proxied("logic", HttpFaults(latency_ms=30))
     with applied(fault, system.injector()):
-        with pytest.raises(FaultError, match="leads to a fault proxy already"), applied(fault, system.injector()):
+        with pytest.raises(FaultError, match="the same edge lasts already"), applied(fault, system.injector()):
             raise AssertionError("it was injected")
         assert FRONT.leads(system.client.api.get(SERVICES.path(NAMESPACE, "logic")))
     assert is_without_trace(system, before)

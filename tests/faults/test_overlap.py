@@ -111,14 +111,16 @@ def test_who_dies_between_two_steps_of_a_healing_leaves_what_the_next_one_heals(
     assert replicas(rolled) == 3
 
 
-def test_two_edges_of_one_service_are_refused_with_the_reason() -> None:
+def test_two_edges_of_one_service_last_side_by_side_and_keep_it_from_being_removed() -> None:
     of_service = Target("Service", NAMESPACE, "api", "s")
     first, second = (replace(record(ME, of_service), fault="edge", title=title) for title in ("slow", "silent"))
-    assert contested(first, second)
-    with pytest.raises(FaultError, match=r"silent: Service api is under 'slow' of this experiment already"):
-        refuse_contested([first], second)
-    refuse_contested([first], replace(second, fault="service_removal"))
-    refuse_contested([first], replace(second, fault="scaling"))
+    assert not contested(first, second)
+    refuse_contested([first], second)
+    removal = replace(second, fault="service_removal")
+    refuse_contested([first], removal)
+    with pytest.raises(FaultError, match=r"2 faults of this experiment share what stands before it \(slow; silent\)"):
+        refuse_contested([first, second], removal)
+    refuse_contested([first, second], replace(second, fault="scaling"))
 
 
 def test_a_fault_that_nobody_knows_is_taken_to_change_everything_of_its_targets() -> None:

@@ -18,6 +18,7 @@ from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.connection import Reach, Reached
 from flametest.faults.dependency_outage import DependencyOutage
 from flametest.faults.edge import Edge
+from flametest.faults.edge_sharing import annotation, check_beside, join
 from flametest.faults.errors import FaultError
 from flametest.faults.network_partition import NetworkPartition
 from flametest.faults.node_drain import NodeDrain
@@ -54,12 +55,22 @@ class LedEdge(Edge):
         return ServiceRemoval(self.namespace, self.service).targets(client)
 
     def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
-        """Return the Service as it is."""
-        service = client.api.get(SERVICES.path(self.namespace, self.service))
-        return {"namespace": self.namespace, "service": snapshot(service), "uid": targets[0].uid}
+        """Return the Service as it is without a proxy."""
+        service, others = self._without_proxy(client)
+        check_beside(self._sharer((ROUTE,)), others)
+        kept = {"namespace": self.namespace, "service": snapshot(service), "uid": targets[0].uid}
+        return kept | {"edge": self.key, "beside": sorted(others)}
 
     def prepare(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
-        """Make the proxy, and lead the Service to it."""
+        """Make the proxy, and lead the Service to it; or join the edge that has made it."""
+        service, others = self._without_proxy(client)
+        sharer = self._sharer((ROUTE,))
+        if others:
+            join(client, self.front, sharer)
+            return
+        origin = self.front.origin_service(service, (ROUTE,))
+        origin["metadata"]["annotations"] = annotation({sharer.key: sharer})
+        client.api.send("POST", SERVICES.path(self.namespace), origin)
         made = {"metadata": {"name": self.front.proxy, "namespace": self.namespace}, "spec": {}}
         client.api.send("POST", DEPLOYMENTS.path(self.namespace), made)
         path = SERVICES.path(self.namespace, self.service)
@@ -78,7 +89,7 @@ FAULTS: dict[str, Fault] = {
     "worse image": BadRollout(NAMESPACE, "api", "api:worse"),
     "Service removed": ServiceRemoval(NAMESPACE, "logic"),
     "edge": LedEdge(NAMESPACE, "logic", ()),
-    "edge again": LedEdge(NAMESPACE, "logic", (), seed=2),
+    "edge again": LedEdge(NAMESPACE, "logic", (), caller="api"),
     "partition": NetworkPartition(NAMESPACE, "logic", 8080),
     "drained": NodeDrain(NodeSelection(NAMESPACE, "node-9")),
     "drained again": NodeDrain(NodeSelection(NAMESPACE, "node-9"), 30),
@@ -160,14 +171,28 @@ def test_any_two_faults_are_healed_in_either_order_or_the_second_one_is_refused(
             if told:
                 refused[pair] = told[0]
     removed = "Service removed"
-    assert set(refused) == {
-        ("edge", "edge again"),
-        ("edge again", "edge"),
-        (removed, "edge"),
-        (removed, "edge again"),
-    }, refused
-    assert "two faults that change the same of it" in refused["edge", "edge again"]
+    assert set(refused) == {(removed, "edge"), (removed, "edge again")}, refused
     assert "holds no Service 'logic'" in refused[removed, "edge"]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(2))))
+def test_a_service_under_two_edges_is_not_removed_and_one_of_them_again_is_refused(
+    system: Any, tmp_path: Path, order: tuple[int, int]
+) -> None:
+    before = specifications(system)
+    faults = [FAULTS[name] for name in ("edge", "edge again", "Service removed", "edge")]
+    removal, again = overlap(system, tmp_path, faults, order)
+    assert "2 faults of this experiment share what stands before it" in removal
+    assert "the same edge lasts already" in again
+    assert specifications(system) == before
+
+
+def test_a_proxy_that_another_experiment_has_left_is_not_shared(system: Any, tmp_path: Path) -> None:
+    overlapping = FAULTS["edge"]
+    assert isinstance(overlapping, LedEdge)
+    overlapping.prepare(system, overlapping.targets(system))
+    with pytest.raises(FaultError, match="of which this experiment knows nothing"):
+        allowing(system, tmp_path).arm(FAULTS["edge again"])
 
 
 def test_triples_drawn_at_random_are_healed_in_an_order_drawn(

@@ -32,6 +32,9 @@ class Admin(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer(422 if self.path == "/callers" else 202, {"message": "no such address"})
 
+    def do_DELETE(self) -> None:
+        self._answer(200, {"active": False})
+
     def _answer(self, status: int, told: dict[str, Any]) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         self.asked.append((self.command, self.path, body))
@@ -84,11 +87,13 @@ def test_where_the_api_server_does_not_reach_it_the_proxy_is_asked_from_inside(
 ) -> None:
     api: Any = Api(error)
     client: Any = type("Client", (), {"api": api})()
-    switch = ProxySwitch(client, NS, next(_pods))
+    switch = ProxySwitch(client, NS, next(_pods), "key", (10080,))
     assert switch.state() == {"counts": {"units": 7}}
     switch.turn_on([Rule(Effect(status=(503,)))], 9.0, 1)
-    (state, turned_on) = inside
-    assert state == ("GET", "/faults", "")
+    switch.turn_off()
+    state, turned_on, turned_off = inside
+    assert turned_off == ("DELETE", "/faults/key", "")
+    assert state == ("GET", "/faults/key", "")
     assert turned_on[:2] == ("POST", "/faults")
     assert json.loads(turned_on[2])["expires_seconds"] == 9.0
     with pytest.raises(ApiRejectedError, match="no such address") as refused:
@@ -100,4 +105,4 @@ def test_where_the_api_server_does_not_reach_it_the_proxy_is_asked_from_inside(
 def test_whoever_may_not_ask_by_the_api_server_is_told_so() -> None:
     client: Any = type("Client", (), {"api": Api(ApiRejectedError("pods/proxy is forbidden", code=403))})()
     with pytest.raises(ApiRejectedError, match="forbidden"):
-        ProxySwitch(client, NS, next(_pods)).state()
+        ProxySwitch(client, NS, next(_pods), "key", (10080,)).state()

@@ -5,7 +5,8 @@ the standard library only, and its modules import each other by relative names. 
 takes it back; it uses `rules` as well, so that what an experiment may say is written once.
 
 rules      which connections and requests are meant, and what is done to them; pure
-switch     the rules in force, their draws, and what was done so far; pure
+edge       one fault: its rules in force, their draws, and what was done so far; pure
+switch     all edges, one behind the other; pure
 messages   HTTP/1.1 as far as requests and answers have to be told apart; pure
 shaping    delays, paces and cuts bytes on their way
 passing    one connection, as TCP

@@ -87,8 +87,9 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     routes = Routes(switch, settings.host, settings.routes)
-    generator = Generator(routes.disturbed.protocol)
-    switch.generator_port = await generator.listen()
+    generators = [Generator(protocol) for protocol in ("tcp", "http")]
+    for generator in generators:
+        switch.generator_ports[generator.protocol] = await generator.listen()
     await routes.listen()
     admin = await asyncio.start_server(
         Admin(switch, routes).handle, settings.host, settings.admin_port, limit=HEAD_BYTES_MAX
@@ -99,7 +100,8 @@ async def _serve(settings: Settings) -> None:
     routes.shut()
     await routes.drain(settings.drain_seconds)
     admin.close()
-    generator.close()
+    for generator in generators:
+        generator.close()
 
 
 def main() -> None:

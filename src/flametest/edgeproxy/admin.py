@@ -1,10 +1,16 @@
 """The switch's own port: what the experimenter tells the proxy, and asks it.
 
-GET /healthz                 that it lives
-GET, POST, DELETE /faults    what is on and was done; turn on; turn off
-POST /callers                addresses of clients that rules by caller mean, beside those told before
-POST /soundings, GET         send soundings; what came of them, once they are done
-POST /talk                   what the service answers to, asked directly
+GET /healthz              that it lives
+GET, DELETE /faults       what is on and was done, by edges; turn all off
+POST /faults              turn an edge on
+GET, DELETE /faults/KEY   the same of one edge
+POST /ports               what a port speaks: connections or requests
+POST /callers             addresses of clients that an edge's rules by caller mean, beside those told before
+POST /soundings, GET      send soundings; what came of them, once they are done
+POST /talk                what the service behind a port answers to, asked directly
+
+Whoever says no ``edge`` means one that is called by the empty text, and without a ``port`` the first one that is
+disturbed.
 """
 
 import asyncio
@@ -24,6 +30,7 @@ __all__ = ["Admin"]
 
 BODY_BYTES_MAX = 1_000_000
 ADDRESSES_MAX = 10_000
+FAULTS = "/faults/"
 
 Answer = tuple[int, Any]
 
@@ -40,6 +47,7 @@ class Admin:
             ("GET", "/faults"): self._state,
             ("POST", "/faults"): self._turn_on,
             ("DELETE", "/faults"): self._turn_off,
+            ("POST", "/ports"): self._speak,
             ("POST", "/callers"): self._callers,
             ("POST", "/soundings"): self._sound,
             ("GET", "/soundings"): self._sounded,
@@ -61,8 +69,10 @@ class Admin:
             writer.close()
 
     async def _answer(self, head: Head, body: bytes) -> Answer:
-        path = head.first[1].partition("?")[0]
-        verb = self._verbs.get((head.first[0], path))
+        method, path = head.first[0], head.first[1].partition("?")[0]
+        if path.startswith(FAULTS) and method in ("GET", "DELETE"):
+            return await self._of_edge(method, path.removeprefix(FAULTS))
+        verb = self._verbs.get((method, path))
         if verb is None:
             return 404, {"error": "not found"}
         try:
@@ -78,30 +88,49 @@ class Admin:
     async def _state(self, _: Any) -> Answer:
         return 200, self._switch.state()
 
+    async def _of_edge(self, method: str, key: str) -> Answer:
+        edge = self._switch.edge(key)
+        if method == "DELETE":
+            edge.turn_off()
+            self._switch.turned(edge)
+        return 200, edge.state()
+
     async def _turn_on(self, body: Any) -> Answer:
-        rules = rules_from(body["rules"])
+        rules, ports = rules_from(body["rules"]), list(map(int, body.get("ports") or self._routes.disturbed_ports))
+        protocol = self._routes.disturbed(ports[0]).protocol
         for rule in rules:
-            rule.check(self._routes.disturbed.protocol)
-        self._switch.turn_on(rules, float(body["expires_seconds"]), body.get("seed"))
+            rule.check(protocol)
+        edge = self._switch.edge(str(body.get("edge", "")))
+        edge.ports, edge.protocol = frozenset(ports), protocol
+        edge.turn_on(rules, float(body["expires_seconds"]), body.get("seed"))
+        self._switch.turned(edge)
         return 200, self._switch.state()
 
     async def _turn_off(self, _: Any) -> Answer:
         self._switch.turn_off()
         return 200, self._switch.state()
 
-    async def _callers(self, body: Any) -> Answer:
-        self._switch.callers.update(list(map(str, body["addresses"]))[:ADDRESSES_MAX])
-        return 200, {"callers": sorted(self._switch.callers)}
+    async def _speak(self, body: Any) -> Answer:
+        for port in map(int, body["ports"]):
+            self._routes.speak(port, str(body["protocol"]))
+        return 200, {}
 
-    async def _talk(self, _: Any) -> Answer:
-        talk = await find_talk(self._routes.disturbed)
+    async def _callers(self, body: Any) -> Answer:
+        callers = self._switch.edge(str(body.get("edge", ""))).callers
+        callers.update(list(map(str, body["addresses"]))[:ADDRESSES_MAX])
+        return 200, {"callers": sorted(callers)}
+
+    async def _talk(self, body: Any) -> Answer:
+        talk = await find_talk(self._routes.disturbed(int(body.get("port", 0))))
         return 200, {"name": talk.name if talk else "", "payload": talk.payload.hex() if talk else ""}
 
     async def _sound(self, body: Any) -> Answer:
         if self._sounding is not None and not self._sounding.done():
             return 409, {"error": "busy", "message": "soundings are under way"}
-        order = order_from(body)
-        self._sounding = asyncio.create_task(send(self._routes.disturbed, order), name="soundings")
+        edge = self._switch.edge(str(body.pop("edge", "")))
+        route = self._routes.disturbed(int(body.pop("port", 0)))
+        order = order_from(body | {"edge": edge.number})
+        self._sounding = asyncio.create_task(send(route, order), name="soundings")
         return 202, {"order": asdict(order) | {"talk": order.talk.name}}
 
     async def _sounded(self, _: Any) -> Answer:

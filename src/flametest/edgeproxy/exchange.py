@@ -3,17 +3,19 @@
 import asyncio
 
 from .bodies import body_of, copy_body, read_head
+from .edge import Edge, sounding_of
 from .messages import Head, NotHttpError, answer, answer_of, harmless, request_of
 from .passing import Connection, Streams
 from .rules import Effect
 from .shaping import PIECE_BYTES, Lane
-from .switch import is_sounding
 
 __all__ = ["HttpConnection"]
 
 
 class HttpConnection(Connection):
     """Passed on request by request, since each of them is judged; what is no HTTP/1.x is passed on as TCP."""
+
+    protocol = "http"
 
     async def run(self) -> None:
         """Pass requests on until its end."""
@@ -35,22 +37,21 @@ class HttpConnection(Connection):
 
     async def _exchange(self, request: Head) -> bool:
         """Serve one request, and return whether another one may follow."""
-        self._effect = effect = self.switch.decide(request.unit(self.address))
-        if is_sounding(self.address):
+        self._applied = applied = self.switch.decide(request.unit(self.address), self.route.port, self.protocol)
+        if sounding_of(self.address) is not None:
             request = harmless(request)
-        if effect is not None:
-            if delay := self.switch.delay_seconds(effect):
-                await asyncio.sleep(delay)
-            if effect.reset:
-                self.abort()
-                return False
+        if delay := sum(one.edge.delay_seconds(one.effect) for one in applied):
+            await asyncio.sleep(delay)
+        for edge, effect in ((one.edge, one.effect) for one in applied if one.effect.ends_at_once):
+            if effect.status:
+                return await self._answer(request, edge.status(effect))
             if effect.silence:
                 await self._hold(effect)
-                return False
-            if effect.status:
-                return await self._answer(request, self.switch.status(effect))
-            if effect.reset_after_ms:
-                self.later(effect.reset_after_ms, self.abort)
+            else:
+                self.abort()
+            return False
+        if resets := [one.effect.reset_after_ms for one in applied if one.effect.reset_after_ms]:
+            self.later(min(resets), self.abort)
         goes_on = await self._pass_on(request)
         self.stop_timer()
         return goes_on
@@ -64,7 +65,7 @@ class HttpConnection(Connection):
         if upstream is None:
             self.abort()
             return False
-        lane = Lane(upstream[1], "request", self.effect, self.switch)
+        lane = Lane(upstream[1], "request", self.applied)
         await lane.send(request.raw)
         sending = None
         if request.body_bytes:
@@ -85,7 +86,7 @@ class HttpConnection(Connection):
 
     async def _answer_of(self, request: Head, upstream: Streams) -> bool:
         reader = upstream[0]
-        lane = Lane(self.writer, "response", self.effect, self.switch)
+        lane = Lane(self.writer, "response", self.applied)
         while True:
             try:
                 head = answer_of(await read_head(reader), request.first[0])
@@ -120,15 +121,15 @@ class HttpConnection(Connection):
             pass
 
     async def _tunnel(self, first: bytes) -> None:
-        self.switch.counts["not_http"] += 1
-        self._effect = None
+        self.switch.count("not_http", self.route.port)
+        self._applied = ()
         if (upstream := await self.open()) is None:
             self.abort()
             return
         await self.relay(upstream, first)
         self.close()
 
-    def rejudge(self) -> None:
-        """Let go of what is held, when nothing is held any more."""
-        if self._effect is not None and self._effect.silence and not self.switch.active:
+    def rejudge(self, edge: Edge) -> None:
+        """Let go of what an edge holds that does so no more."""
+        if not edge.active and any(one.edge is edge and one.effect.silence for one in self._applied):
             self.abort()

@@ -15,9 +15,10 @@ ANSWER_BYTES = 50_000_000
 
 
 class Generator:
-    """Listens on a loopback port of its own, which the kernel gives it."""
+    """Listens on a loopback port of its own, which the kernel gives it; speaks ``tcp`` or ``http``."""
 
     def __init__(self, protocol: str) -> None:
+        self.protocol = protocol
         self._handle = self._answer if protocol == "http" else self._echo
         self._server: asyncio.Server | None = None
 

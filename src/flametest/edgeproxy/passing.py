@@ -6,12 +6,14 @@ proxy's, and a connection that the service closes while it idles is opened again
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
-from .rules import Effect, Unit
+from .edge import Applied, Edge, sounding_of
+from .rules import Unit
 from .shaping import PIECE_BYTES, CutError, Lane, reset
-from .switch import SOUNDING_VOLUME, Switch
+from .switch import Switch
 
 __all__ = ["HEAD_BYTES_MAX", "Connection", "Route", "Streams", "TcpConnection", "ended"]
 
@@ -35,7 +37,9 @@ class Route:
 
 
 class Connection:
-    """What both kinds have in common: two streams, an effect, and an end."""
+    """What both kinds have in common: two streams, effects, and an end."""
+
+    protocol: ClassVar[str]
 
     def __init__(self, switch: Switch, route: Route, client: Streams) -> None:
         self.switch = switch
@@ -46,11 +50,11 @@ class Connection:
         self.upstream: Streams | None = None
         self.over = False
         self._timer: asyncio.TimerHandle | None = None
-        self._effect: Effect | None = None
+        self._applied: tuple[Applied, ...] = ()
 
-    def effect(self) -> Effect | None:
+    def applied(self) -> Sequence[Applied]:
         """Return what is in force."""
-        return self._effect if self.switch.active else None
+        return [one for one in self._applied if one.edge.active] if self._applied else ()
 
     async def run(self) -> None:
         """Pass it on until its end.
@@ -60,8 +64,8 @@ class Connection:
         """
         raise NotImplementedError
 
-    def rejudge(self) -> None:
-        """Take note that the switch was turned."""
+    def rejudge(self, edge: Edge) -> None:
+        """Take note that an edge was turned on or off."""
 
     def abort(self) -> None:
         """Reset it, towards both sides."""
@@ -93,13 +97,14 @@ class Connection:
     async def open(self) -> Streams | None:
         """Return a new connection to the service, or None when there is none to be had."""
         place = self.route.host, self.route.upstream_port
-        if self.address == SOUNDING_VOLUME:
-            place = "127.0.0.1", self.switch.generator_port
+        sounding = sounding_of(self.address)
+        if sounding is not None and sounding.is_volume:
+            place = "127.0.0.1", self.switch.generator_ports[self.protocol]
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX):
                 self.upstream = await asyncio.open_connection(*place, limit=HEAD_BYTES_MAX)
         except (OSError, TimeoutError):
-            self.switch.counts["unreachable"] += 1
+            self.switch.count("unreachable", self.route.port)
             return None
         if self.over:
             reset(self.upstream[1])
@@ -113,8 +118,8 @@ class Connection:
             ExceptionGroup: of `ConnectionError`, when it breaks or is cut.
         """
         async with asyncio.TaskGroup() as group:
-            to_service = Lane(upstream[1], "request", self.effect, self.switch, group)
-            to_client = Lane(self.writer, "response", self.effect, self.switch, group)
+            to_service = Lane(upstream[1], "request", self.applied, group)
+            to_client = Lane(self.writer, "response", self.applied, group)
             group.create_task(self._pump(self.reader, to_service, first), name="request bytes")
             group.create_task(self._pump(upstream[0], to_client), name="response bytes")
 
@@ -133,7 +138,9 @@ class Connection:
 
 
 class TcpConnection(Connection):
-    """Passed on as it is; rules are asked when it is opened, and again when the switch is turned."""
+    """Passed on as it is; an edge is asked when it is opened, and again when that edge is turned on or off."""
+
+    protocol = "tcp"
 
     def __init__(self, switch: Switch, route: Route, client: Streams) -> None:
         super().__init__(switch, route, client)
@@ -141,38 +148,43 @@ class TcpConnection(Connection):
 
     async def run(self) -> None:
         """Pass it on until its end."""
-        self.rejudge()
+        self._take(self.switch.decide(Unit(self.address), self.route.port, self.protocol))
         if self.over or (upstream := await self.open()) is None:
             self.abort()
             return
         await self.relay(upstream)
         self.close()
 
-    def rejudge(self) -> None:
-        """Take what applies to it now."""
-        self.stop_timer()
+    def rejudge(self, edge: Edge) -> None:
+        """Take what this edge does to it now, behind those that were there before."""
+        before = tuple(one for one in self._applied if one.edge is not edge)
         # Its client waits for an answer to what was dropped, and would do so for ever.
-        if self._dropped:
+        if self._dropped and not any(one.effect.silence for one in before):
             self.abort()
             return
-        if self.route.protocol == "pass":
-            return
-        self._effect = effect = self.switch.decide(Unit(self.address))
-        if effect is None:
-            return
-        if effect.reset:
-            self.abort()
-        elif effect.reset_after_ms:
-            self.later(effect.reset_after_ms, self.abort)
-        elif effect.silence and effect.silence_ms:
-            self.later(effect.silence_ms, self.close)
+        is_asked = edge in self.switch.about(self.route.port, self.protocol, self.address)
+        is_reached = not any(one.effect.ends_at_once and one.edge.active for one in before)
+        effect = edge.decide(Unit(self.address)) if is_asked and is_reached else None
+        self._take(before if effect is None else (*before, Applied(edge, effect)))
 
     def drops(self) -> bool:
         """Return whether it is silent now."""
-        effect = self.effect()
-        silent = effect is not None and effect.silence
+        silent = any(one.effect.silence for one in self.applied())
         self._dropped = self._dropped or silent
         return silent
+
+    def _take(self, applied: tuple[Applied, ...]) -> None:
+        self._applied = applied
+        self.stop_timer()
+        effects = [one.effect for one in applied if one.edge.active]
+        resets = [one.reset_after_ms for one in effects if one.reset_after_ms]
+        closes = [one.silence_ms for one in effects if one.silence_ms]
+        if any(one.reset for one in effects):
+            self.abort()
+        elif resets:
+            self.later(min(resets), self.abort)
+        elif closes:
+            self.later(min(closes), self.close)
 
 
 def ended(error: BaseException, connection: Connection) -> None:

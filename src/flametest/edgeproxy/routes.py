@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 
+from .edge import Edge, sounding_of
 from .exchange import HttpConnection
 from .passing import HEAD_BYTES_MAX, Connection, Route, TcpConnection, ended
-from .switch import Switch, is_sounding
+from .switch import Switch
 
 __all__ = ["Routes"]
 
@@ -21,34 +23,55 @@ class Routes:
     """Listens while connections are not refused; `close` ends everything."""
 
     def __init__(self, switch: Switch, host: str, routes: tuple[Route, ...]) -> None:
-        self.routes = routes
+        self._routes = {route.port: route for route in routes}
         self._switch = switch
         self._host = host
-        self._servers: list[asyncio.Server] = []
+        self._servers: dict[int, asyncio.Server] = {}
         self._connections: set[Connection] = set()
         self._turning = asyncio.Event()
         switch.on_change(self._turned)
 
+    def disturbed(self, port: int = 0) -> Route:
+        """Return the route at a port; without one, the first to which something may be done.
+
+        Raises:
+            ValueError: there is none at that port.
+        """
+        if port in self._routes:
+            return self._routes[port]
+        if port:
+            raise ValueError(f"port {port} is not listened at")
+        routes = list(self._routes.values())
+        return next((route for route in routes if route.protocol != "pass"), routes[0])
+
     @property
-    def disturbed(self) -> Route:
-        """Return the first route to which something may be done."""
-        return next((route for route in self.routes if route.protocol != "pass"), self.routes[0])
+    def disturbed_ports(self) -> list[int]:
+        """Return the ports of all routes that are of the same protocol as the first to which something may be done."""
+        protocol = self.disturbed().protocol
+        return [port for port, route in self._routes.items() if route.protocol == protocol]
+
+    def speak(self, port: int, protocol: str) -> None:
+        """Take what comes to a port from now on for a protocol, ``tcp`` or ``http``.
+
+        Raises:
+            ValueError: it is taken for another one already.
+        """
+        route = self.disturbed(port)
+        if route.protocol not in ("pass", protocol):
+            raise ValueError(f"port {port} is taken for {route.protocol} already: expected no rules of {protocol}")
+        self._routes[port] = replace(route, protocol=protocol)
 
     async def listen(self) -> None:
-        """Open the ports.
+        """Open the ports that are not open, but for those at which connections are refused.
 
         Raises:
             OSError: one is taken.
         """
-        for route in self.routes:
-            self._servers.append(
-                await asyncio.start_server(
-                    self._handler(route),
-                    self._host,
-                    route.port,
-                    limit=HEAD_BYTES_MAX,
-                    backlog=CONNECTIONS_WAITING_MAX,
-                )
+        for port in self._routes:
+            if port in self._servers or self._switch.refuses(port):
+                continue
+            self._servers[port] = await asyncio.start_server(
+                self._handler(port), self._host, port, limit=HEAD_BYTES_MAX, backlog=CONNECTIONS_WAITING_MAX
             )
 
     async def follow(self) -> None:
@@ -59,21 +82,16 @@ class Routes:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._turning.wait(), left + 0.01 if left else None)
             self._turning.clear()
-            if self._switch.refuses and self._servers:
-                self.shut()
-                self.end()
-            elif not self._switch.refuses and not self._servers:
-                await self.listen()
+            for port in [port for port in self._servers if self._switch.refuses(port)]:
+                self._servers.pop(port).close()
+                for connection in [one for one in self._connections if one.route.port == port]:
+                    connection.abort()
+            await self.listen()
 
     def shut(self) -> None:
         """Close the ports; connections that are open stay so."""
         while self._servers:
-            self._servers.pop().close()
-
-    def end(self) -> None:
-        """Reset every connection."""
-        for connection in list(self._connections):
-            connection.abort()
+            self._servers.popitem()[1].close()
 
     async def drain(self, seconds_max: float) -> None:
         """Wait until no connection is left, and close those in order that are after ``seconds_max``."""
@@ -84,15 +102,15 @@ class Routes:
             connection.close()
         await asyncio.sleep(CLOSING_SECONDS)
 
-    def _turned(self) -> None:
+    def _turned(self, edge: Edge) -> None:
         self._turning.set()
         for connection in list(self._connections):
-            connection.rejudge()
+            connection.rejudge(edge)
 
-    def _handler(self, route: Route) -> Handler:
-        kind = HttpConnection if route.protocol == "http" else TcpConnection
-
+    def _handler(self, port: int) -> Handler:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            route = self._routes[port]
+            kind = HttpConnection if route.protocol == "http" else TcpConnection
             connection = kind(self._switch, route, (reader, writer))
             self._count(connection.address)
             self._connections.add(connection)
@@ -110,5 +128,5 @@ class Routes:
 
     def _count(self, address: str) -> None:
         counted = self._switch.connections
-        if not is_sounding(address) and (address in counted or len(counted) < ADDRESSES_MAX):
+        if sounding_of(address) is None and (address in counted or len(counted) < ADDRESSES_MAX):
             counted[address] += 1

@@ -159,6 +159,11 @@ class Effect:
         """Return whether bytes that are passed on are paced or counted."""
         return bool(self.bytes_per_second or self.slice_bytes or self.reset_after_bytes or self.close_after_bytes)
 
+    @property
+    def ends_at_once(self) -> bool:
+        """Return whether nothing of a unit is passed on."""
+        return bool(self.reset or self.silence or self.status)
+
     def towards(self, direction: str) -> bool:
         """Return whether bytes in ``direction``, ``request`` or ``response``, are meant."""
         return self.direction in (direction, "both")

@@ -1,7 +1,8 @@
 """Connections of the proxy to itself, sent to see what a rule does: which end they found, and how long it took.
 
 They come from a loopback address, one for a caller whom a rule means and one for anybody else, so that they are told
-apart from what is real. An HTTP request among them reaches the service as one for a path that no service has.
+apart from what is real; those of each edge are judged by its own rules alone. An HTTP request among them reaches the
+service as one for a path that no service has.
 """
 
 import asyncio
@@ -13,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .bodies import body_of, read_head
+from .edge import Sounding
 from .messages import SOUNDING_PATH, NotHttpError, answer_of
 from .passing import HEAD_BYTES_MAX, Route
-from .switch import SOUNDING_CALLER, SOUNDING_OTHER, SOUNDING_VOLUME
 
 __all__ = ["Order", "Talk", "find_talk", "send"]
 
@@ -40,6 +41,7 @@ class Order:
     """How many soundings are sent, and how.
 
     Attributes:
+        edge: number of the edge that judges them.
         requests: how many.
         senders: how many at once.
         caller: whether they stand for a caller that rules mean.
@@ -51,6 +53,7 @@ class Order:
         hold_seconds: when given, that connection then waits for its end, for so long at least.
     """
 
+    edge: int = 1
     requests: int = 20
     senders: int = 4
     caller: bool = True
@@ -181,7 +184,7 @@ async def _volume(route: Route, order: Order) -> dict[str, Any]:
 async def _connect(route: Route, order: Order) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     if order.direct:
         return await asyncio.open_connection(route.host, route.upstream_port, limit=HEAD_BYTES_MAX)
-    source = SOUNDING_VOLUME if order.volume_bytes else SOUNDING_CALLER if order.caller else SOUNDING_OTHER
+    source = Sounding.of(order.edge, caller=order.caller, volume=bool(order.volume_bytes)).address
     return await asyncio.open_connection("127.0.0.1", route.port, local_addr=(source, 0), limit=HEAD_BYTES_MAX)
 
 

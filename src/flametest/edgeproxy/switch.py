@@ -1,159 +1,109 @@
-"""The rules in force, the draws that they make, and what was done so far. Decisions only; clock and seed are passed in.
+"""All edges of one proxy: several faults of one Service at a time, each with its own rules, callers and counts.
 
-The switch is off until somebody turns it on, and goes off by itself when its time is over: an experimenter that dies
-leaves a proxy that passes everything on. Soundings, which the proxy sends to itself, are decided by the same rules
-with counts of their own, so that they use up no "first n" that is meant for others.
+They stand one behind the other, as proxies would: the one that was turned on first is in front. What it lets through
+comes to the next one; what it ends, by an answer, a reset or silence, does not.
 """
 
-import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
-from .rules import Effect, Rule, Unit
+from .edge import Applied, Edge, sounding_of
+from .rules import Unit
 
-__all__ = ["SOUNDING_CALLER", "SOUNDING_OTHER", "SOUNDING_VOLUME", "Switch", "is_sounding"]
+__all__ = ["EDGES_MAX", "Switch"]
 
-SOUNDING_CALLER = "127.0.0.1"
-"""The address of soundings that stand for a caller whom a rule means."""
-SOUNDING_OTHER = "127.0.0.2"
-"""The address of soundings that stand for somebody else."""
-SOUNDING_VOLUME = "127.0.0.3"
-"""The address of soundings that stand for that caller as well, and are answered by the proxy itself, at length."""
-
-
-def is_sounding(address: str) -> bool:
-    """Return whether it is the proxy itself that is there: nobody else reaches it by a loopback address."""
-    return address in (SOUNDING_CALLER, SOUNDING_OTHER, SOUNDING_VOLUME)
-
-
-@dataclass(slots=True)
-class _State:
-    """What a rule has seen: how many units it means, and its draws."""
-
-    rule: Rule
-    draw: random.Random
-    meant: int = 0
-    applied: int = 0
-
-    def applies(self) -> bool:
-        """Count a unit that is meant, and return whether the rule applies to it."""
-        self.meant += 1
-        match = self.rule.match
-        if (match.first and self.meant > match.first) or (match.every and self.meant % match.every):
-            return False
-        if match.share < 1 and self.draw.random() >= match.share:
-            return False
-        self.applied += 1
-        return True
+EDGES_MAX = 100
 
 
 class Switch:
-    """Decides what happens to each connection or request. One per process; used from its event loop only."""
+    """Decides what happens to each connection or request. One per process; used from its event loop only.
+
+    Attributes:
+        counts: what is nobody's fault: connections that could not be passed on, and such as speak no HTTP.
+        connections: how many came from each address.
+        generator_ports: where soundings at length are answered, by protocol.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.counts: Counter[str] = Counter()
         self.connections: Counter[str] = Counter()
-        self.callers: set[str] = set()
-        self.generator_port = 0
+        self.generator_ports: dict[str, int] = {}
         self._clock = clock
-        self._until = 0.0
-        self._states: list[_State] = []
-        self._states_sounding: list[_State] = []
-        self._draw = random.Random()  # noqa: S311  # faults, not secrets
-        self._changed: list[Callable[[], None]] = []
+        self._edges: dict[str, Edge] = {}
+        self._changed: list[Callable[[Edge], None]] = []
 
-    def turn_on(self, rules: Sequence[Rule], seconds: float, seed: int | None) -> None:
-        """Replace whatever was on by ``rules`` for ``seconds``, and count from zero."""
-        self._draw = random.Random(seed)  # noqa: S311
-        self._states, self._states_sounding = self._fresh(rules), self._fresh(rules)
-        self._until = self._clock() + seconds
-        self.counts.clear()
-        self._tell()
+    def edge(self, key: str) -> Edge:
+        """Return the edge of a key; one that nobody has asked for is off.
+
+        Raises:
+            ValueError: there are too many.
+        """
+        if key not in self._edges:
+            if len(self._edges) >= EDGES_MAX:
+                raise ValueError(f"there are {EDGES_MAX} edges already")
+            self._edges[key] = Edge(len(self._edges) + 1, self._clock)
+        return self._edges[key]
+
+    def turned(self, edge: Edge) -> None:
+        """Tell whoever wants to know that an edge was turned on or off."""
+        for told in self._changed:
+            told(edge)
 
     def turn_off(self) -> None:
-        """Pass everything on again; the counts stay."""
-        self._until = 0.0
-        self._tell()
+        """Turn all edges off."""
+        for edge in self._edges.values():
+            edge.turn_off()
+            self.turned(edge)
 
-    def on_change(self, told: Callable[[], None]) -> None:
-        """Have ``told`` called whenever the switch is turned."""
+    def on_change(self, told: Callable[[Edge], None]) -> None:
+        """Have ``told`` called whenever an edge is turned on or off."""
         self._changed.append(told)
 
     @property
-    def active(self) -> bool:
-        """Return whether rules are in force."""
-        return self._clock() < self._until
-
-    @property
     def seconds_left(self) -> float:
-        """Return for how long still."""
-        return max(0.0, self._until - self._clock())
+        """Return when the next edge goes off by itself; 0 when none is on."""
+        return min((edge.seconds_left for edge in self._edges.values() if edge.active), default=0.0)
 
-    @property
-    def refuses(self) -> bool:
-        """Return whether all connections are to be refused."""
-        return self.active and any(state.rule.effect.refuse for state in self._states)
+    def refuses(self, port: int) -> bool:
+        """Return whether connections to one of the proxy's ports are to be refused."""
+        return any(edge.refuses and edge.is_about(port) for edge in self._edges.values())
 
-    def decide(self, unit: Unit) -> Effect | None:
-        """Return what is done to a unit; None for nothing."""
-        if not self.active:
-            return None
-        sounding = is_sounding(unit.address)
-        if not sounding:
-            self.counts["units"] += 1
-        for state in self._states_sounding if sounding else self._states:
-            if self._means(state.rule, unit) and state.applies():
-                if not sounding:
-                    self.counts["affected"] += 1
-                    self.counts.update(_kinds(state.rule.effect))
-                return state.rule.effect
-        return None
+    def about(self, port: int, protocol: str, address: str) -> list[Edge]:
+        """Return the edges by which what an address sends to a port is judged, the one in front first."""
+        sounding = sounding_of(address)
+        return [
+            edge
+            for edge in self._edges.values()
+            if edge.is_about(port)
+            and edge.protocol in ("", protocol)
+            and (sounding is None or sounding.number == edge.number)
+        ]
 
-    def delay_seconds(self, effect: Effect) -> float:
-        """Return a delay, jitter included."""
-        return (effect.delay_ms + self._draw.uniform(0, effect.jitter_ms)) / 1000
+    def decide(self, unit: Unit, port: int, protocol: str) -> tuple[Applied, ...]:
+        """Return what is done to a unit, by which edges; nothing comes to those behind one that ends it."""
+        found: list[Applied] = []
+        for edge in self.about(port, protocol, unit.address):
+            effect = edge.decide(unit)
+            if effect is not None:
+                found.append(Applied(edge, effect))
+                if effect.ends_at_once:
+                    break
+        return tuple(found)
 
-    def status(self, effect: Effect) -> int:
-        """Return one of the effect's statuses."""
-        return self._draw.choice(effect.status)
+    def count(self, kind: str, port: int) -> None:
+        """Count what is nobody's fault, for each edge that is on there as well."""
+        self.counts[kind] += 1
+        for edge in self._edges.values():
+            if edge.active and edge.is_about(port):
+                edge.counts[kind] += 1
 
     def state(self) -> dict[str, Any]:
-        """Return what is on, for how long still, and what was done, as JSON."""
+        """Return what is on, and what was done, as JSON."""
         return {
-            "active": self.active,
-            "expires_in_seconds": round(self.seconds_left, 3),
-            "rules": [
-                state.rule.as_json() | {"meant": state.meant, "applied": state.applied} for state in self._states
-            ],
+            "active": any(edge.active for edge in self._edges.values()),
+            "edges": {key: edge.state() for key, edge in self._edges.items()},
             "counts": dict(self.counts),
             "connections": dict(self.connections),
-            "callers": sorted(self.callers),
         }
-
-    def _means(self, rule: Rule, unit: Unit) -> bool:
-        known = unit.address in (SOUNDING_CALLER, SOUNDING_VOLUME) or unit.address in self.callers
-        return (not rule.of_caller or known) and rule.match.means(unit)
-
-    def _fresh(self, rules: Iterable[Rule]) -> list[_State]:
-        return [_State(rule, random.Random(self._draw.random())) for rule in rules]  # noqa: S311
-
-    def _tell(self) -> None:
-        for told in self._changed:
-            told()
-
-
-def _kinds(effect: Effect) -> list[str]:
-    """Return the counters of an effect."""
-    kinds = {
-        "delayed": effect.delay_ms or effect.jitter_ms,
-        "limited": effect.bytes_per_second,
-        "sliced": effect.slice_bytes,
-        "reset": effect.reset or effect.reset_after_bytes or effect.reset_after_ms,
-        "closed": effect.close_after_bytes or effect.close_delay_ms,
-        "silenced": effect.silence,
-        "answered": effect.status,
-    }
-    return [kind for kind, given in kinds.items() if given]

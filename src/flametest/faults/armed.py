@@ -9,7 +9,7 @@ from dataclasses import replace
 from flametest.faults.errors import FaultError, UndoError
 from flametest.faults.healing import Healing, heal_all
 from flametest.faults.holding import held_by_others, refuse
-from flametest.faults.overlap import handed_over, later_on_same, refuse_contested
+from flametest.faults.overlap import handed_over, later_on_same, refuse_contested, refuse_unknown
 from flametest.faults.owner import Owner
 from flametest.faults.protocol import Fault, State
 from flametest.faults.undo import Place, UndoJournal, UndoRecord, identifier
@@ -65,6 +65,7 @@ class ArmedRecords:
             if not fault.lasts:
                 return state, ""
             record = replace(wanted, state=state)
+            refuse_unknown(self._armed, record)
             with self._changing, self._journal.locked():
                 # Also who came within one tick of the file system's clock is seen.
                 if self._journal.version() != version or held_by_others(self._journal.records()[0], record):

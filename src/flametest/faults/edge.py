@@ -6,16 +6,20 @@ connections that were open before are ended where the server has means for it, s
 Healing leads the Service back and removes all of it. See `flametest.edgeproxy` for what the proxy does.
 """
 
+import hashlib
+import json
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flametest.edgeproxy.rules import Rule
+from flametest.edgeproxy.rules import Effect, Match, Rule
 from flametest.faults.admission import likely_callers
 from flametest.faults.callers import addresses_of, callers_of, check_told_apart
 from flametest.faults.connection import Reach, reach, vantage
 from flametest.faults.edge_options import check_options
+from flametest.faults.edge_sharing import Sharer, check_beside, join, leave, without_proxy
 from flametest.faults.edge_soundings import EdgeSoundings
 from flametest.faults.errors import FaultError
 from flametest.faults.open_connections import end_open_connections
@@ -33,7 +37,7 @@ from flametest.faults.proxy_deployment import (
 )
 from flametest.faults.proxy_parts import Front, Route, address_of, is_headless, own_name, routes_of
 from flametest.faults.proxy_switch import ProxySwitch
-from flametest.faults.switches import Follower
+from flametest.faults.switches import Follower, running
 from flametest.faults.workloads import existing, target_of
 from flametest.kube import KubeClient
 from flametest.kube.resources import SERVICES, Object
@@ -42,11 +46,12 @@ from flametest.model.events import RuleCount, Target
 
 __all__ = ["Edge"]
 
+KEY_CHARACTERS = 12
 TLS_PORTS = ("https", "tls", "ssl")
 
 # What follows a caller's pods in this process, and what was done to open connections; another one needs neither.
-_followers: dict[tuple[str, str, str], Follower] = {}
-_ended: dict[tuple[str, str, str], str] = {}
+_followers: dict[tuple[str, str, str, str], Follower] = {}
+_ended: dict[tuple[str, str, str, str], str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,12 @@ class Edge:
         return f"{told}: what {self.caller or 'anybody'} asks of {place}"
 
     @property
+    def key(self) -> str:
+        """Return what tells it from other edges of the same Service."""
+        told = [[rule.as_json() for rule in self.rules], self.port, self.protocol, self.caller]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:KEY_CHARACTERS]
+
+    @property
     def front(self) -> Front:
         """Return what the proxy is made of."""
         return Front(self.namespace, self.service)
@@ -102,11 +113,11 @@ class Edge:
         Raises:
             FaultError: a proxy cannot stand in for it.
         """
-        service = self._existing(client)
-        if self.front.leads(service):
-            raise FaultError(f"Service {self.service} leads to a fault proxy already", "run `flametest undo` first")
-        check_free(client, self.front)
+        service, others = self._without_proxy(client)
+        if not others:
+            check_free(client, self.front)
         routes = self._routes(client, service)
+        check_beside(self._sharer(routes), others)
         self._check_admitted(client, service)
         self._check_plain(service)
         if self.caller and not callers_of(client, self.namespace, self.caller):
@@ -116,24 +127,34 @@ class Edge:
         pods = self._behind(client, service)
         behind = {str(pod["metadata"]["name"]) for pod in pods}
         likely = likely_callers(client, self.namespace, {str(pod["metadata"]["uid"]) for pod in pods})
+        # Through another edge a pod may not come, and would say nothing about this one.
+        source = "" if others else vantage(client, self.namespace, address, port, besides=behind, likely=likely).pod
         return {
             "namespace": self.namespace,
             "service": snapshot(service),
             "uid": targets[0].uid,
-            "pod": vantage(client, self.namespace, address, port, besides=behind, likely=likely).pod,
+            "pod": source,
             "address": address,
             "port": port,
+            "edge": self.key,
+            "beside": sorted(others),
         }
 
     def prepare(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
-        """Deploy the proxy and lead the Service to it; it passes everything on still.
+        """Deploy the proxy and lead the Service to it, or join those that share it; it passes everything on still.
 
         Raises:
             FaultError: it did not get ready, does not reach the service, or cannot tell the caller apart.
         """
-        service = self._existing(client)
+        service, others = self._without_proxy(client)
         routes = self._routes(client, service)
-        switch = ProxySwitch(client, self.namespace, deploy(client, self.front, service, routes))
+        if others:
+            join(client, self.front, self._sharer(routes))
+        else:
+            deploy(client, self.front, service, routes, self._sharer(routes))
+        switch = self.switch(client)
+        if others:
+            switch.speak(self.protocol)
         soundings = EdgeSoundings(switch, self.rules, self.seconds_max)
         self._check_protocol(soundings.talk)
         ends = soundings.direct().ends if soundings.talk else ()
@@ -143,20 +164,21 @@ class Edge:
                 "so it would prove nothing",
                 "fix the system first",
             )
-        lead(client, self.front, service, routes)
+        if not others:
+            lead(client, self.front, service, routes)
         if self.caller:
             self._follow(client, switch, (address_of(service), _place(service, routes)))
 
     def inject(self, client: KubeClient, targets: tuple[Target, ...]) -> None:
         """Turn the rules on, and end connections that were open before."""
-        switch = self._switch(client)
+        switch = self.switch(client)
         seed = random.randrange(2**31) if self.seed is None else self.seed  # noqa: S311
         switch.turn_on(self.rules, self.seconds_max, seed)
         _ended[self._key(client)] = self._end_open_connections(client)
 
     def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
         """Send soundings through the rules until they show them, and ask the proxy what it did and could not do."""
-        switch = self._switch(client)
+        switch = self.switch(client)
         soundings = EdgeSoundings(switch, self.rules, self.seconds_max)
         checks = [soundings.shown(), soundings.untouched(), self._reached(client, state)]
         lost = switch.state()["counts"].get("unreachable", 0)
@@ -172,7 +194,7 @@ class Edge:
 
     def counts(self, client: KubeClient) -> tuple[RuleCount, ...]:
         """Return what the proxy has counted, by rule."""
-        told = self._switch(client).state()
+        told = self.switch(client).state()
         passed = int(told["counts"].get("units", 0))
         return tuple(
             RuleCount(str(rule), passed, int(seen["meant"]), int(seen["applied"]))
@@ -196,13 +218,18 @@ class Edge:
 
     @staticmethod
     def heal(client: KubeClient, state: State) -> str:
-        """Lead the Service back, wait until nothing comes to the proxy, and remove what was made."""
-        kept = state["service"]
+        """Turn its rules off; the last edge of a Service leads it back and removes the proxy."""
+        kept, key = state["service"], str(state.get("edge", ""))
         front = Front(state["namespace"], kept["metadata"]["name"])
-        follower = _followers.pop((client.api.server, front.namespace, front.service), None)
+        where = (client.api.server, front.namespace, front.service, key)
+        follower = _followers.pop(where, None)
         if follower is not None:
             follower.stop()
-        _ended.pop((client.api.server, front.namespace, front.service), None)
+        _ended.pop(where, None)
+        if others := leave(client, front, key):
+            for pod in running(pods_of_proxy(client, front)):
+                ProxySwitch(client, front.namespace, str(pod["metadata"]["name"]), key, ()).turn_off()
+            return f"its rules are off; the fault proxy of Service {front.service} stays for {'; '.join(others)}"
         told = lead_back(client, front, kept, state["uid"])
         take_away(client, front)
         return f"{told}; the fault proxy, its program, its Service and its policies are removed"
@@ -272,6 +299,16 @@ class Edge:
     def _existing(self, client: KubeClient) -> Object:
         return existing(client, SERVICES, self.namespace, self.service)
 
+    def _without_proxy(self, client: KubeClient) -> tuple[Object, dict[str, Sharer]]:
+        """Return the Service as it is without a proxy, and the edges whose proxy stands before it."""
+        service = self._existing(client)
+        return without_proxy(client, self.front, service) if self.front.leads(service) else (service, {})
+
+    def _sharer(self, routes: Sequence[Route]) -> Sharer:
+        ports = tuple(route.port for route in routes if route.disturbed(self.port))
+        whole = any(rule.match == Match() and _ends(rule.effect) for rule in self.rules)
+        return Sharer(self.key, self.title, ports, self.protocol, self.caller, whole)
+
     def _routes(self, client: KubeClient, service: Object) -> tuple[Route, ...]:
         pods = self._behind(client, service)
         if not pods:
@@ -281,19 +318,27 @@ class Edge:
     def _behind(self, client: KubeClient, service: Object) -> list[Object]:
         return pods_behind(client, self.namespace, service["spec"].get("selector"))
 
-    def _switch(self, client: KubeClient) -> ProxySwitch:
+    def switch(self, client: KubeClient) -> ProxySwitch:
+        """Return its switch in the proxy.
+
+        Raises:
+            FaultError: the proxy is not ready.
+            KubeError: the API is unreachable or refused.
+        """
         pod = ready_proxy(client, self.front)
         if not pod:
             raise FaultError("the fault proxy is not ready any more", "see its pod's events")
-        return ProxySwitch(client, self.namespace, pod)
+        routes = self._routes(client, self._without_proxy(client)[0])
+        listens = tuple(route.listen for route in routes if route.protocol != "pass")
+        return ProxySwitch(client, self.namespace, pod, self.key, listens)
 
-    def _key(self, client: KubeClient) -> tuple[str, str, str]:
-        return client.api.server, self.namespace, self.service
+    def _key(self, client: KubeClient) -> tuple[str, str, str, str]:
+        return client.api.server, self.namespace, self.service, self.key
 
     def _follow(self, client: KubeClient, switch: ProxySwitch, place: tuple[str, int]) -> None:
         """Tell the proxy who the caller is, now and as pods come."""
         pods = callers_of(client, self.namespace, self.caller)
-        check_told_apart(client, pods, place, lambda: dict(switch.state()["connections"]))
+        check_told_apart(client, pods, place, switch.connections)
         follower = Follower(
             lambda: self._callers_left(client),
             lambda pod: switch.add_callers(addresses_of([pod])),
@@ -307,6 +352,11 @@ def _place(service: Object, routes: tuple[Route, ...]) -> int:
     """Return the port to which callers connect."""
     route = _disturbed(routes)
     return route.number if is_headless(service) else route.port
+
+
+def _ends(effect: Effect) -> bool:
+    """Return whether nothing of what it is done to is passed on."""
+    return effect.ends_at_once or effect.refuse
 
 
 def _disturbed(routes: tuple[Route, ...]) -> Route:

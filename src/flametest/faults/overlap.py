@@ -21,6 +21,7 @@ __all__ = [
     "handed_over",
     "later_on_same",
     "refuse_contested",
+    "refuse_unknown",
     "to_be_healed_before",
 ]
 
@@ -52,6 +53,9 @@ class _Handing:
     heals: bool = False
 
 
+SIDE_BY_SIDE = frozenset({("edge", "edge")})
+"""Faults of one aspect that share what they make, and know themselves whether they heal the last of it."""
+
 _HANDINGS: Mapping[tuple[str, str], _Handing] = {
     ("bad_rollout", "bad_rollout"): _Handing(("container", "before")),
     ("dependency_outage", "dependency_outage"): _Handing(("before",)),
@@ -72,7 +76,9 @@ class HandedOver:
 
 
 def contested(one: UndoRecord, other: UndoRecord) -> bool:
-    """Return whether two faults change the same aspect of the same object."""
+    """Return whether two faults change the same aspect of the same object, so that their order counts."""
+    if (one.fault, other.fault) in SIDE_BY_SIDE:
+        return False
     aspects = (ASPECTS.get(one.fault, ""), ASPECTS.get(other.fault, ""))
     return (aspects[0] == aspects[1] or not all(aspects)) and shared(one, other) is not None
 
@@ -99,12 +105,33 @@ def handed_over(earlier: UndoRecord, later: UndoRecord) -> HandedOver | None:
     return HandedOver(replace(later, state=state), handing.heals)
 
 
+def refuse_unknown(records: Sequence[UndoRecord], wanted: UndoRecord) -> None:
+    """Return if this experiment has a record of each fault with which one is to share what they make.
+
+    Raises:
+        FaultError: it has not: healing would never remove what they share.
+    """
+    known = {one.state.get("edge") for one in records}
+    if any(key not in known for key in wanted.state.get("beside", ())):
+        raise FaultError(
+            f"{wanted.title}: a fault proxy stands there of which this experiment knows nothing",
+            "run `flametest undo` first",
+        )
+
+
 def refuse_contested(records: Sequence[UndoRecord], wanted: UndoRecord) -> None:
     """Return if a fault may come on top of those that this experiment has injected and not healed.
 
     Raises:
         FaultError: one of them changes the same of the same object, and could not be healed before it.
     """
+    sharing = [one for one in records if contested(one, wanted) and (one.fault, one.fault) in SIDE_BY_SIDE]
+    if len(sharing) > 1:
+        raise FaultError(
+            f"{wanted.title}: {len(sharing)} faults of this experiment share what stands before it "
+            f"({'; '.join(one.title for one in sharing)}), and could not be healed one by one under it",
+            "heal all but one of them first by heal_faults",
+        )
     for one in records:
         if not contested(one, wanted) or (one.fault, wanted.fault) in _HANDINGS:
             continue

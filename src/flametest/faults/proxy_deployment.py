@@ -7,6 +7,7 @@ until nothing comes to the proxy any more, and all of it is removed.
 from collections.abc import Sequence
 
 from flametest.faults import switches
+from flametest.faults.edge_sharing import Sharer, annotation
 from flametest.faults.egress import companions
 from flametest.faults.errors import FaultError, HealError
 from flametest.faults.policies import isolating
@@ -73,8 +74,15 @@ def check_free(client: KubeClient, front: Front) -> None:
             )
 
 
-def deploy(client: KubeClient, front: Front, service: Object, routes: Sequence[Route]) -> str:
+def deploy(client: KubeClient, front: Front, service: Object, routes: Sequence[Route], sharer: Sharer) -> str:
     """Deploy the proxy, wait until it is ready, and return its pod's name; the Service does not lead to it yet.
+
+    Args:
+        client: the cluster.
+        front: what it is made of.
+        service: the Service that it stands before.
+        routes: its ports.
+        sharer: the edge that needs it first.
 
     Raises:
         FaultError: it did not get ready.
@@ -83,7 +91,9 @@ def deploy(client: KubeClient, front: Front, service: Object, routes: Sequence[R
     pods = pods_behind(client, front.namespace, service["spec"]["selector"])
     hostname = own_name(service, pods)
     guarded = isolating(client, front.namespace, {str(pod["metadata"]["uid"]) for pod in pods}, "Ingress")
-    origin = _make(client, front, SERVICES, front.origin_service(service, routes))
+    told = front.origin_service(service, routes)
+    told["metadata"]["annotations"] = annotation({sharer.key: sharer})
+    origin = _make(client, front, SERVICES, told)
     for policy in (*front.policies(service, routes, guarded), *companions(client, front, pods, routes)):
         _make(client, front, NETWORK_POLICIES, policy)
     _make(client, front, CONFIG_MAPS, front.program())

@@ -11,9 +11,9 @@ from typing import Any
 
 from flametest.edgeproxy.rules import Rule
 from flametest.faults.edge_proof import Seen, Volume
-from flametest.faults.errors import FaultError
+from flametest.faults.errors import FaultError, HealError
 from flametest.faults.soundings import pod_proxy
-from flametest.faults.switches import ADMIN_PORT
+from flametest.faults.switches import ADMIN_PORT, SWITCH, turn_off
 from flametest.faults.waiting import wait_for
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError, ApiUnreachableError
@@ -43,27 +43,63 @@ _reached: dict[tuple[str, str, str], bool] = {}
 
 @dataclass(frozen=True, slots=True)
 class ProxySwitch:
-    """The switch of a proxy's pod."""
+    """The switch of one edge in a proxy's pod.
+
+    Attributes:
+        client: the cluster.
+        namespace: where the pod is.
+        pod: its name.
+        edge: the edge's key.
+        ports: the ports of the proxy that the edge is about.
+    """
 
     client: KubeClient
     namespace: str
     pod: str
+    edge: str
+    ports: tuple[int, ...]
+
+    def speak(self, protocol: str) -> None:
+        """Have what comes to the ports from now on taken for a protocol.
+
+        Raises:
+            KubeError: they are taken for another one, or the API is unreachable or refused.
+        """
+        self._send("ports", {"ports": list(self.ports), "protocol": protocol})
 
     def talk(self) -> Object:
         """Return what the service behind the proxy answers to: a name and bytes; an empty name for nothing."""
-        return self._send("talk", {})
+        return self._send("talk", {"port": self.ports[0]})
 
     def turn_on(self, rules: Sequence[Rule], seconds: float, seed: int) -> None:
         """Put rules in force for a time."""
-        self._send("faults", {"rules": [rule.as_json() for rule in rules], "expires_seconds": seconds, "seed": seed})
+        told = {"rules": [rule.as_json() for rule in rules], "expires_seconds": seconds, "seed": seed}
+        self._send(SWITCH, told | {"edge": self.edge, "ports": list(self.ports)})
+
+    def turn_off(self) -> None:
+        """Put the rules out of force, and see that they are; a pod that is gone has none.
+
+        Raises:
+            HealError: they were not seen to be off within a bound.
+            KubeError: the API is unreachable.
+        """
+        path = f"{SWITCH}/{self.edge}"
+        if self._is_reached():
+            turn_off(self.client, self.namespace, self.pod, path)
+        elif self._inside("DELETE", path, "").get("active"):
+            raise HealError(f"the rules of an edge in pod {self.pod} are on still", "they go off when their time ends")
 
     def state(self) -> Object:
         """Return what is on, and what was done."""
-        return self._get("faults")
+        return self._get(f"{SWITCH}/{self.edge}")
+
+    def connections(self) -> dict[str, int]:
+        """Return how many connections came to the proxy from each address."""
+        return dict(self._get(SWITCH)["connections"])
 
     def add_callers(self, addresses: Sequence[str]) -> None:
         """Have these addresses taken for the caller's, too."""
-        self._send("callers", {"addresses": list(addresses)})
+        self._send("callers", {"edge": self.edge, "addresses": list(addresses)})
 
     def sound(self, **order: Any) -> Seen:
         """Send soundings, and return what became of them; see `flametest.edgeproxy.soundings.Order`.
@@ -81,7 +117,7 @@ class ProxySwitch:
         return Volume(int(told["received_bytes"]), float(told["seconds"]), str(told["end"]))
 
     def _sound(self, order: dict[str, Any]) -> Object:
-        self._send("soundings", order)
+        self._send("soundings", order | {"edge": self.edge, "port": self.ports[0]})
         told = wait_for(self._done, SOUNDINGS_SECONDS_MAX)
         if told is None:
             raise FaultError(f"the soundings did not end within {SOUNDINGS_SECONDS_MAX:g} s")
@@ -120,7 +156,7 @@ class ProxySwitch:
             self.client.api,
             (self.namespace, self.pod),
             ["python3", "-I", "-S", "-c", _ASK, method, path, body],
-            mutating=method == "POST",
+            mutating=method != "GET",
             characters_max=ANSWER_CHARACTERS_MAX,
         )
         code, _, told = done.output.partition(" ")

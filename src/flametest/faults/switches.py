@@ -19,13 +19,13 @@ from flametest.kube.errors import ApiRejectedError, KubeError, NotFoundError
 from flametest.kube.resources import PODS, Object
 from flametest.kube.snapshots import find
 
-__all__ = ["ADMIN_PORT", "Follower", "read", "running", "turn_off", "turn_on"]
+__all__ = ["ADMIN_PORT", "SWITCH", "Follower", "read", "running", "turn_off", "turn_on"]
 
 ADMIN_PORT = 9090
 LOOK_SECONDS = 0.2
 STOP_SECONDS_MAX = 5.0
 OFF_SECONDS_MAX = 10.0
-_SWITCH = "faults"
+SWITCH = "faults"
 _UNREACHED = "trying to reach"  # the API server's own words, in all versions
 _REFUSED = "connection refused"
 
@@ -47,7 +47,7 @@ def read(client: KubeClient, namespace: str, pod: str) -> Object:
     Raises:
         KubeError: the pod, or its switch, does not answer.
     """
-    return client.api.get(pod_proxy(namespace, pod, ADMIN_PORT, _SWITCH))
+    return client.api.get(pod_proxy(namespace, pod, ADMIN_PORT, SWITCH))
 
 
 def turn_on(client: KubeClient, namespace: str, pod: str, body: dict[str, Any]) -> None:
@@ -56,11 +56,13 @@ def turn_on(client: KubeClient, namespace: str, pod: str, body: dict[str, Any]) 
     Raises:
         KubeError: the pod, or its switch, does not answer.
     """
-    client.api.send("POST", pod_proxy(namespace, pod, ADMIN_PORT, _SWITCH), body)
+    client.api.send("POST", pod_proxy(namespace, pod, ADMIN_PORT, SWITCH), body)
 
 
-def turn_off(client: KubeClient, namespace: str, pod: str) -> Object | None:
+def turn_off(client: KubeClient, namespace: str, pod: str, switch: str = SWITCH) -> Object | None:
     """Turn a pod's switch off, and return what it said then; None when the pod, or what listened in it, is gone.
+
+    ``switch`` is the path of it.
 
     Raises:
         HealError: it was not seen to be off within a bound.
@@ -71,9 +73,10 @@ def turn_off(client: KubeClient, namespace: str, pod: str) -> Object | None:
 
     def off() -> bool:
         try:
-            told.append(client.api.send("DELETE", pod_proxy(namespace, pod, ADMIN_PORT, _SWITCH)))
+            path = pod_proxy(namespace, pod, ADMIN_PORT, switch)
+            told.append(client.api.send("DELETE", path))
             last[0] = "it is still on"
-            return not read(client, namespace, pod).get("active")
+            return not client.api.get(path).get("active")
         except ApiRejectedError as error:
             last[0] = error.told
             return _has_no_switch(client, (namespace, pod), error)

@@ -1,6 +1,7 @@
 """A scenario in the process of a test, against a pretended cluster: recorded, healed and judged on every way out."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from flametest.clusters import Access
 from flametest.faults.errors import BlastRadiusError
 from flametest.faults.pod_deletion import PodDeletion
 from flametest.faults.safety import Radius
+from flametest.faults.scaling import Scaling
 from flametest.faults.selection import PodSelection
 from flametest.kube import connect
 from flametest.model.errors import FlametestError
@@ -110,6 +112,39 @@ def test_a_control_is_measured_as_a_fault_is(begin: Begin, pretended: tuple[Pret
     assert pretended[0].deleted == []
     assert felt.result.fault == "nothing"
     figures_or_doubts(felt)
+
+
+def test_faults_with_names_are_healed_one_by_one_and_told_apart(
+    begin: Begin, pretended: tuple[PretendedCluster, str]
+) -> None:
+    spec = pretended[0].objects["deployments"]["api"]["spec"]
+    faults = [Scaling("flametest", "api", 4), Scaling("flametest", "api", 5)]
+    before = spec["replicas"]
+    with begin().faulted(faults, replace(OPTIONS, settle_seconds=0.3), ("more", "most")) as felt:
+        felt.heal("most")
+        assert pretended[0].objects["deployments"]["api"]["spec"]["replicas"] == 4
+        felt.wait(0.2)
+        felt.heal("more")
+        assert pretended[0].objects["deployments"]["api"]["spec"]["replicas"] == before
+        with pytest.raises(FlametestError, match="no fault called 'least'"):
+            felt.heal("least")
+    first, second = felt.result.faults
+    assert (first.name, second.name) == ("more", "most")
+    assert first.proved
+    assert second.healed_seconds is not None
+    assert first.healed_seconds is not None
+    assert 0 < second.injected_seconds < second.healed_seconds < first.healed_seconds
+
+
+def test_two_faults_of_one_name_are_refused_before_anything_is_touched(
+    begin: Begin, pretended: tuple[PretendedCluster, str]
+) -> None:
+    with (
+        pytest.raises(FlametestError, match="two faults of this experiment are called 'twice'"),
+        begin().faulted([DELETION, Scaling("flametest", "api", 4)], OPTIONS, ("twice", "twice")),
+    ):
+        raise AssertionError("something was injected")
+    assert pretended[0].deleted == []
 
 
 def test_a_scenario_has_one_block_of_faults(begin: Begin) -> None:

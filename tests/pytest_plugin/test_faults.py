@@ -101,3 +101,10 @@ def test_a_workload_that_is_not_there_is_told_with_those_that_are() -> None:
 def test_an_effect_that_is_none_is_refused() -> None:
     with pytest.raises(FaultError, match="explode"):
         disturb_edge("db", {"explode": True}).make(CLIENT, "shop")
+
+
+def test_a_fault_is_the_same_under_a_name() -> None:
+    request = delete_pods("api")
+    assert request.name == ""
+    named = request.named("lost-pod")
+    assert (named.name, named.workload, named.make) == ("lost-pod", request.workload, request.make)

@@ -1,5 +1,6 @@
 """What a test reads of a record: the report's figures, or an error, never a figure that proves nothing."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,8 @@ class Going:
     def wait_recovered(self, seconds: float, hold_seconds: float | None) -> None:
         self.asked.append(("recovered", seconds, hold_seconds))
 
-    def heal(self) -> None:
-        self.asked.append("heal")
+    def heal(self, names: Collection[str] | None = None) -> None:
+        self.asked.append(("heal", names))
 
 
 def felt_of(folder: RunFolder) -> Felt:
@@ -47,14 +48,21 @@ def test_figures_are_those_of_the_report(tmp_path: Path) -> None:
     felt.check(AssertionError)
 
 
+def test_one_fault_has_no_figures_besides_those_of_the_scenario(tmp_path: Path) -> None:
+    with pytest.raises(FeltError, match="no figures of a fault called 'slow' by itself"):
+        felt_of(laboratory_run(tmp_path / "run")).of("slow")
+
+
 def test_there_is_no_figure_before_the_end_and_no_waiting_after_it(tmp_path: Path) -> None:
     going = Going()
     felt = Felt(going, tmp_path)
     felt.wait(1)
     felt.wait_recovered(30)
     felt.wait_steady(60)
+    felt.heal("slow")
     felt.heal()
-    assert going.asked == [("wait", 1), ("recovered", 30, 1.0), ("recovered", 60, None), "heal"]
+    waited = [("wait", 1), ("recovered", 30, 1.0), ("recovered", 60, None)]
+    assert going.asked == [*waited, ("heal", ("slow",)), ("heal", None)]
     with pytest.raises(FeltError, match="has not ended"):
         _ = felt.outage_seconds
     felt.unmeasured("interrupted")

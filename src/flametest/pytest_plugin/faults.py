@@ -5,7 +5,7 @@ Nothing is imported before a fault is made.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -42,11 +42,17 @@ class FaultRequest:
         workload: the workload whose recovery is measured, unless the test names another.
         make: returns the fault in a namespace; None for a control, which injects nothing.
         nodes: how many nodes it hits; tests that ask for one consent to it.
+        name: what the test calls it; empty for a name made of its kind.
     """
 
     workload: str
     make: "Callable[[KubeClient, str], Fault | None]"
     nodes: int = 0
+    name: str = ""
+
+    def named(self, name: str) -> "FaultRequest":
+        """Return the same fault under a name, by which a test heals it alone, and tells it from others afterwards."""
+        return replace(self, name=name)
 
 
 def delete_pods(workload: str, *, count: int = 1, grace_seconds: int | None = None) -> FaultRequest:

@@ -105,7 +105,7 @@ class System:
         """Watch the system for a baseline, inject faults, and heal them when the block is left, however it is left.
 
         Args:
-            requests: what is injected, in this order.
+            requests: what is injected, in this order; several overlap.
             workload: the workload whose recovery is measured; empty for that of the first fault.
             path: what the prober asks the entry for, unless a load says so.
             baseline_seconds: how long the system is watched before the fault.
@@ -132,7 +132,8 @@ class System:
             settle_seconds=settle_seconds,
             ledger=ledger,
         )
-        with self._scenario().faulted(faults, options) as felt:
+        names = tuple(request.name for request in requests)
+        with self._scenario().faulted(faults, options, names) as felt:
             yield felt
 
     def check(self) -> None:

@@ -5,12 +5,13 @@ can be read. One that could not be measured is never a number: reading it raises
 figure of a record that cannot be trusted.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from flametest.model.errors import FlametestError
+from flametest.model.faults import FaultFigures
 from flametest.model.measures import Durability
 from flametest.model.result import Result, ScenarioResult
 from flametest.model.verdict import Criterion, Verdict
@@ -39,8 +40,8 @@ class Lasting(Protocol):
     def wait_recovered(self, seconds: float, hold_seconds: float | None) -> None:
         """Wait for recovery and watch it hold; raises NotRecoveredError."""
 
-    def heal(self) -> None:
-        """Heal every fault of the scenario now; raises HealError."""
+    def heal(self, names: Collection[str] | None = None) -> None:
+        """Heal the faults of these names now, or for None every one of the scenario; raises HealError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +124,17 @@ class Felt:
         """
         self._going().wait_recovered(seconds, None)
 
-    def heal(self) -> None:
-        """Heal the faults now, and go on recording; the end of the block heals what was not healed before.
+    def heal(self, *names: str) -> None:
+        """Heal faults now, and go on recording; the end of the block heals what was not healed before.
+
+        Args:
+            names: what the test calls them; all faults without one.
 
         Raises:
             HealError: one could not be healed.
+            FlametestError: no fault has such a name.
         """
-        self._going().heal()
+        self._going().heal(names or None)
 
     @property
     def result(self) -> ScenarioResult:
@@ -145,6 +150,25 @@ class Felt:
                 "the scenario has not ended, so there is no figure yet", "read figures below the outermost with block"
             )
         raise FeltError(f"the scenario was not measured: {self._why_unmeasured}")
+
+    def of(self, name: str) -> FaultFigures:
+        """Return what one of several faults was, and what users felt while it lasted.
+
+        Args:
+            name: what the test calls it.
+
+        Raises:
+            FeltError: there is none of that name, or there was one fault only, whose figures are those of the scenario.
+            InconclusiveError: the record proves nothing.
+        """
+        faults = self._believed().faults
+        for one in faults:
+            if one.name == name:
+                return one
+        raise FeltError(
+            f"the report has no figures of a fault called {name!r} by itself",
+            f"use one of: {', '.join(one.name for one in faults)}" if faults else "read those of the scenario",
+        )
 
     @property
     def outage_seconds(self) -> float:

@@ -4,7 +4,7 @@ It is what `flametest.run.felt.Felt` is given while the scenario goes on.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from flametest.chaos.holding import HoldPlan, hold, plan
@@ -41,9 +41,9 @@ class LiveFault:
         """Let time pass while everything is recorded."""
         self._recorder.wait(seconds)
 
-    def heal(self) -> None:
-        """Heal every fault now."""
-        healings = self._injecting.heal()
+    def heal(self, names: Collection[str] | None = None) -> None:
+        """Heal the faults of these names now, or for None every one."""
+        healings = self._injecting.heal(names)
         refuse_unhealed(healings)
         self._has_healed = self._has_healed or bool(healings)
 

@@ -51,6 +51,9 @@ __all__ = ["Described", "FaultOptions", "Ground", "LiveScenario"]
 WHOLE_SECONDS = 20.0  # a fault's aftermath is over by then, or the system does not heal by itself
 
 
+_Called = tuple[Fault | None, str]  # a fault, None for a control, and what it is called
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What all scenarios of a session share.
@@ -152,8 +155,15 @@ class LiveScenario:
                 yield
 
     @contextmanager
-    def faulted(self, faults: Sequence[Fault | None], options: FaultOptions) -> Iterator[Felt]:
-        """Watch a baseline, inject faults, and heal them when the block is left; None stands for a control.
+    def faulted(
+        self, faults: Sequence[Fault | None], options: FaultOptions, names: Sequence[str] = ()
+    ) -> Iterator[Felt]:
+        """Watch a baseline, inject faults, and heal them when the block is left.
+
+        Args:
+            faults: what is injected, in this order; None stands for a control.
+            options: how.
+            names: what the faults are called, in their order; an empty one, or none, for a name made of its kind.
 
         Raises:
             FlametestError: a fault may not be injected, or nothing can be recorded.
@@ -170,13 +180,13 @@ class LiveScenario:
             name = self._described.name
             logs = followed(name, self._ground.access, self._own)
             with logs, self._bookkeeper.writing(name, self._described.seed, self._own):
-                yield from self._recorded(faults, options)
+                yield from self._recorded(_called(faults, names), options)
 
     def _bookkeeper_of(self, options: FaultOptions) -> Bookkeeper:
         access, wish = self._ground.access, LedgerWish.of(self._ground.project, options.ledger)
         return Bookkeeper(access.url, wish, access.environment(os.environ))
 
-    def _recorded(self, faults: Sequence[Fault | None], options: FaultOptions) -> Iterator[Felt]:
+    def _recorded(self, faults: Sequence[_Called], options: FaultOptions) -> Iterator[Felt]:
         ground = self._ground
         recorder = Recorder(self._settings(), self._scenario(options))
         status = "aborted"
@@ -186,15 +196,15 @@ class LiveScenario:
             injecting = self._injecting(recorder, options)
             lasting = LiveFault(recorder, injecting, options.settle_seconds)
             self._felt = Felt(lasting, self._path)
-            _preview(ground.client, [one for one in faults if one is not None], options.radius, injecting.namespace)
+            _preview(ground.client, faults, options.radius, injecting.namespace)
             recorder.begin_phase(Phase.BASELINE)
             recorder.wait(options.baseline_seconds)
             try:
-                for fault in faults:
+                for fault, name in faults:
                     if fault is None:
                         note_control(recorder)
                     else:
-                        injecting.inject(fault)
+                        injecting.inject(fault, name)
                 yield self._felt
             finally:
                 lasting.heal()
@@ -300,11 +310,16 @@ class LiveScenario:
         self._felt.measured(analyse(self._folder, self._ground.project))
 
 
-def _preview(client: KubeClient, faults: Sequence[Fault], radius: Radius, namespace: str) -> None:
-    """Resolve and gate all faults before the first is injected."""
+def _called(faults: Sequence[Fault | None], names: Sequence[str]) -> list[_Called]:
+    return list(zip(faults, [*names, *[""] * (len(faults) - len(names))], strict=True))
+
+
+def _preview(client: KubeClient, faults: Sequence[_Called], radius: Radius, namespace: str) -> None:
+    """Resolve and gate all faults, and look at their names, before the first is injected."""
     preview = Preview(client, radius, namespace)
-    for fault in faults:
-        preview.inject(fault)
+    for fault, name in faults:
+        if fault is not None:
+            preview.inject(fault, name)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ class Behind(BaseHTTPRequestHandler):
     """The service behind the proxy: tells what it was asked; some paths behave in odd ways."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a head and its body are written one after the other
     released = threading.Event()
     hung_up = 0
 

@@ -9,6 +9,7 @@ edge       one fault: its rules in force, their draws, and what was done so far;
 switch     all edges, one behind the other; pure
 messages   HTTP/1.1 as far as requests and answers have to be told apart; pure
 shaping    delays, paces and cuts bytes on their way
+piping     bytes that go straight from one end of a connection to the other
 passing    one connection, as TCP
 exchange   one connection, as HTTP request by request
 bodies     heads and bodies of HTTP from a stream

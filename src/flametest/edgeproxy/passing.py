@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .edge import Applied, Edge, sounding_of
+from .piping import PipedEnd, connect_piped, pipe
 from .rules import Unit
 from .shaping import PIECE_BYTES, CutError, Lane, reset
 from .switch import Switch
@@ -102,7 +103,7 @@ class Connection:
             place = "127.0.0.1", self.switch.generator_ports[self.protocol]
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX):
-                self.upstream = await asyncio.open_connection(*place, limit=HEAD_BYTES_MAX)
+                self.upstream = await self.connect(*place)
         except (OSError, TimeoutError):
             self.switch.count("unreachable", self.route.port)
             return None
@@ -110,6 +111,14 @@ class Connection:
             reset(self.upstream[1])
             return None
         return self.upstream
+
+    async def connect(self, host: str, port: int) -> Streams:
+        """Return a new connection.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        return await asyncio.open_connection(host, port, limit=HEAD_BYTES_MAX)
 
     async def relay(self, upstream: Streams, first: bytes = b"") -> None:
         """Pass bytes both ways until both sides have ended; ``first`` was read already.
@@ -145,6 +154,10 @@ class TcpConnection(Connection):
     def __init__(self, switch: Switch, route: Route, client: Streams) -> None:
         super().__init__(switch, route, client)
         self._dropped = False
+        end = self.writer.transport.get_protocol()
+        assert isinstance(end, PipedEnd)
+        self._ends = [end]
+        self._piping: asyncio.Future[bool] | None = None
 
     async def run(self) -> None:
         """Pass it on until its end."""
@@ -152,8 +165,37 @@ class TcpConnection(Connection):
         if self.over or (upstream := await self.open()) is None:
             self.abort()
             return
-        await self.relay(upstream)
+        if self._applied or not await self._piped():
+            for end in self._ends:
+                end.stream()
+            await self.relay(upstream)
         self.close()
+
+    async def connect(self, host: str, port: int) -> Streams:
+        """Return a new connection, as an end to which bytes can be piped."""
+        end, writer = await connect_piped(host, port, HEAD_BYTES_MAX)
+        self._ends.append(end)
+        return end.stream_reader, writer
+
+    async def _piped(self) -> bool:
+        """Pass bytes on while no effect is in force, and return whether that was until the end.
+
+        Raises:
+            OSError: it broke.
+        """
+        client, service = self._ends
+        self._piping = piping = asyncio.get_running_loop().create_future()
+
+        def told(error: BaseException | None) -> None:
+            if piping.done():
+                return
+            if error is None:
+                piping.set_result(True)
+            else:
+                piping.set_exception(error)
+
+        pipe((client, service), told)
+        return bool(await piping)
 
     def rejudge(self, edge: Edge) -> None:
         """Take what this edge does to it now, behind those that were there before."""
@@ -176,6 +218,10 @@ class TcpConnection(Connection):
     def _take(self, applied: tuple[Applied, ...]) -> None:
         self._applied = applied
         self.stop_timer()
+        if applied and self._piping is not None and not self._piping.done():
+            for end in self._ends:
+                end.stream()
+            self._piping.set_result(False)
         effects = [one.effect for one in applied if one.edge.active]
         resets = [one.reset_after_ms for one in effects if one.reset_after_ms]
         closes = [one.silence_ms for one in effects if one.silence_ms]

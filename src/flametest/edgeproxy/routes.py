@@ -8,6 +8,7 @@ from dataclasses import replace
 from .edge import Edge, sounding_of
 from .exchange import HttpConnection
 from .passing import HEAD_BYTES_MAX, Connection, Route, TcpConnection, ended
+from .piping import PipedEnd
 from .switch import Switch
 
 __all__ = ["Routes"]
@@ -70,8 +71,8 @@ class Routes:
         for port in self._routes:
             if port in self._servers or self._switch.refuses(port):
                 continue
-            self._servers[port] = await asyncio.start_server(
-                self._handler(port), self._host, port, limit=HEAD_BYTES_MAX, backlog=CONNECTIONS_WAITING_MAX
+            self._servers[port] = await asyncio.get_running_loop().create_server(
+                self._ends(port), self._host, port, backlog=CONNECTIONS_WAITING_MAX
             )
 
     async def follow(self) -> None:
@@ -107,10 +108,21 @@ class Routes:
         for connection in list(self._connections):
             connection.rejudge(edge)
 
+    def _ends(self, port: int) -> Callable[[], asyncio.StreamReaderProtocol]:
+        """Return what makes the ends of connections that come to a port."""
+        handle = self._handler(port)
+
+        def end() -> asyncio.StreamReaderProtocol:
+            if self._routes[port].protocol == "http":
+                return asyncio.StreamReaderProtocol(asyncio.StreamReader(HEAD_BYTES_MAX), handle)
+            return PipedEnd(HEAD_BYTES_MAX, handle)
+
+        return end
+
     def _handler(self, port: int) -> Handler:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             route = self._routes[port]
-            kind = HttpConnection if route.protocol == "http" else TcpConnection
+            kind = TcpConnection if isinstance(writer.transport.get_protocol(), PipedEnd) else HttpConnection
             connection = kind(self._switch, route, (reader, writer))
             self._count(connection.address)
             self._connections.add(connection)

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from flametest.faults.protocol import Proof
 from flametest.faults.proxy_parts import Front
 from flametest.faults.wrapper import Injector, applied
 from flametest.kube.execute import execute
-from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES
+from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, PODS, SERVICES, Resource
+from flametest.model.helperimage import HELPER_IMAGE
+from tests.certificates import Authority
 from tests.faults.driver import FAULTS
 from tests.faults.system import System, wait_until
 
@@ -294,3 +297,94 @@ def test_callers_of_a_headless_service_find_the_proxy_by_its_name_and_the_pods_a
         wait_until(lambda: found() == proxy["status"]["podIP"], 30, found)
     wait_until(lambda: found() == own, 30, found)
     assert is_without_trace(system, before, "stores")
+
+
+SECURE_PORT = 8443
+SERVING = """
+import http.server, ssl
+class Hello(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"hello")
+    def log_message(self, *_):
+        pass
+server = http.server.ThreadingHTTPServer(("0.0.0.0", 8443), Hello)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/files/certificate", "/files/key")
+server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+server.serve_forever()
+"""
+ASKING = """
+import ssl, time, urllib.request
+context = ssl.create_default_context(cadata='''{authority}''')
+begin = time.monotonic()
+try:
+    told = urllib.request.urlopen("https://secure:8443/", timeout=3, context=context).read().decode()
+except OSError as error:
+    told = type(getattr(error, "reason", error)).__name__
+print(told, round(time.monotonic() - begin, 3))
+"""
+
+
+@pytest.fixture
+def secure(system: System, tmp_path: Path) -> Iterator[str]:
+    """Deploy a server that speaks TLS at a port whose name does not say so, and give its authority."""
+    authority = Authority(tmp_path)
+    pair = authority.pair("secure")
+    labels = {"app": "secure"}
+    files = {"serve.py": SERVING, "certificate": pair.certificate.read_text(), "key": pair.key.read_text()}
+    container = {
+        "name": "secure",
+        "image": HELPER_IMAGE,
+        "command": ["python3", "/files/serve.py"],
+        "ports": [{"containerPort": SECURE_PORT}],
+        "readinessProbe": {"tcpSocket": {"port": SECURE_PORT}, "periodSeconds": 1},
+        "volumeMounts": [{"name": "files", "mountPath": "/files"}],
+    }
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [container], "volumes": [{"name": "files", "configMap": {"name": "secure"}}]},
+    }
+    made: list[tuple[Resource, Any]] = [
+        (CONFIG_MAPS, {"data": files}),
+        (DEPLOYMENTS, {"spec": {"selector": {"matchLabels": labels}, "template": template}}),
+        (SERVICES, {"spec": {"selector": labels, "ports": [{"name": "web", "port": SECURE_PORT}]}}),
+    ]
+    for resource, obj in made:
+        head = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": "secure"}}
+        system.client.api.send("POST", resource.path(NAMESPACE), head | obj)
+    system.whole()
+    yield authority.file.read_text()
+    for resource, _ in reversed(made):
+        system.client.api.send("DELETE", resource.path(NAMESPACE, "secure"))
+
+
+@pytest.mark.exhaustive
+def test_tls_through_an_edge_is_delayed_reset_and_silent_and_its_content_is_not_read(
+    system: System, secure: str
+) -> None:
+    before, client = system.whole(), pod_of(system, "api")
+    edge = Edge(NAMESPACE, "secure", (Rule(Effect(delay_ms=300)),), SECURE_PORT)
+
+    def told() -> tuple[str, float]:
+        answer, seconds = asked(system, client, ASKING.format(authority=secure)).split()
+        return answer, float(seconds)
+
+    assert told()[0] == "hello"
+    with applied(edge, system.injector()) as proof:
+        assert proof.proved, proof.evidence
+        answer, seconds = told()
+        assert answer == "hello"
+        assert seconds >= 0.6  # its handshake is answered late, and so is its request
+    for effect, answer in ((Effect(reset=True), "ConnectionResetError"), (Effect(silence=True), "TimeoutError")):
+        with applied(replace(edge, rules=(Rule(effect),)), system.injector()) as proof:
+            assert proof.proved, proof.evidence
+            assert told()[0] == answer
+    content = replace(edge, rules=(Rule(Effect(status=(503,))),), protocol="http")
+    with pytest.raises(FaultError, match="speaks TLS"), applied(content, system.injector()):
+        raise AssertionError("it was injected")
+    assert told()[0] == "hello"
+    assert is_without_trace(system, before, "secure")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scripts.cluster import files, network
 from scripts.cluster.images import give_images, start_containerd
-from scripts.cluster.machines import start, start_program, wait_for
+from scripts.cluster.machines import start, start_program, wait_for, weigh_pods
 from scripts.cluster.plan import ADMIN_TOKEN, PODS, SERVICES, ClusterError, Machine, Plan
 
 __all__ = ["apply", "kubectl", "start_control_plane", "start_worker", "wait_until_ready"]
@@ -87,6 +87,7 @@ def wait_until_ready(plan: Plan) -> None:
     """Wait until every node and every pod of the cluster's own is Ready; raises ClusterError."""
     patience = f"--timeout={_READY_SECONDS}s"
     kubectl(plan, "wait", "node", "--all", "--for=condition=Ready", patience)
+    weigh_pods()
     kubectl(plan, "--namespace=kube-system", "rollout", "status", "deployment", patience)
 
 

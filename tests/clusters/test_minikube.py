@@ -128,6 +128,7 @@ def test_up_starts_a_profile_builds_the_images_and_tells_the_entry(machine: Mach
     (start,) = (call["options"] for call in machine.calls if call["command"] == "start")
     assert start["kubernetes-version"] == KUBERNETES_VERSION
     assert (start["container-runtime"], start["cni"], start["nodes"]) == ("containerd", "calico", "1")
+    assert start["wait-timeout"] == "15m", "less than the start's own limit of 20 minutes"
     assert "driver" not in start
     builds = [call for call in machine.calls if call["command"] == "image build"]
     assert {build["options"]["tag"]: build["options"]["file"] for build in builds} == IMAGES

@@ -40,6 +40,18 @@ REPOSITORY = Path(__file__).parents[2]
         ("GUEST_PROVISION: error provisioning guest", "profile is broken", "--delete"),
         ("HOST_CONFIG_LOAD: Error getting cluster config", "profile is broken", "--delete"),
         ("K8S_APISERVER_TIMEOUT: apiserver never came up", "not ready in time", "try again"),
+        # As 1.38.1 said it on a machine with a load of 60 whose API server was healthy a second later.
+        (
+            "K8S_UNHEALTHY_CONTROL_PLANE: wait 6m0s for node: wait for healthy API server: "
+            "controlPlane never updated to v1.36.2",
+            "not ready in time",
+            "less busy",
+        ),
+        (
+            "GUEST_START: failed to start node: wait 6m0s for node: waiting for node to be ready",
+            "not ready in time",
+            "try again",
+        ),
     ],
 )
 def test_every_kind_of_failure_is_explained_with_its_remedy(line: str, meaning: str, remedy: str) -> None:

@@ -197,6 +197,8 @@ class MinikubeCluster:
             "--embed-certs",
             "--interactive=false",
             "--wait=apiserver,system_pods,default_sa,node_ready,kubelet",
+            # Its own six minutes did not do where other programs had the processors; below the start's time limit.
+            "--wait-timeout=15m",
         ]
         if record.nodes == 1:  # of several nodes only one could have the port
             arguments.append(f"--ports=127.0.0.1:{record.published_port}:{self._options.entry_port}")

@@ -30,6 +30,14 @@ class _Kind:
     remedy: str
 
 
+_LATE = _Kind(
+    re.compile("TIMEOUT|UNHEALTHY"),
+    "a part of it was not ready in time",
+    f"try again on a less busy machine, since what was downloaded is kept; when that does not help, {RECREATE}",
+)
+_WAITED = re.compile(r"\bwait \d\S* for node:")
+"""Said of any part that did not get ready, whatever the identifier is (pkg/minikube/node/start.go)."""
+
 # The first that matches counts.
 _KINDS = (
     _Kind(
@@ -92,11 +100,7 @@ _KINDS = (
         "a port that it publishes is taken",
         f"free the port, or give the profile another one: {RECREATE}",
     ),
-    _Kind(
-        re.compile("TIMEOUT"),
-        "a part of it was not ready in time",
-        f"try again, since what was downloaded is kept; when that does not help, {RECREATE}",
-    ),
+    _LATE,
     _Kind(re.compile("^GUEST_|^HOST_|^K8S_|^RUNTIME_|^IF_"), "its profile is broken", RECREATE),
 )
 
@@ -117,7 +121,8 @@ def explain(arguments: tuple[str, ...], exit_code: int, said: str, log: Path) ->
         message = f"`{command}` ended with exit code {exit_code}{': ' if last else ''}{last}"
         return ClusterError(message, f"read {log}, and try the command by hand")
     identifier, message = identified[-1].groups()
-    kind = next((one for one in _KINDS if one.identifiers.search(identifier)), None)
+    matching = (one for one in _KINDS if one.identifiers.search(identifier))
+    kind = _LATE if _WAITED.search(message) else next(matching, None)
     meaning = f"{kind.meaning} " if kind else ""
     remedy = f"{kind.remedy}; all that it said is in {log}" if kind else f"read {log}, and try the command by hand"
     return ClusterError(f"`{command}` failed: {meaning}({identifier}: {_shortened(message)})", remedy)

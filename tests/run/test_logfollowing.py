@@ -61,11 +61,11 @@ def noted(folder: Path) -> list[LogsFollowed]:
         (FollowerSummary(4, 0, 0, 0, 4, 0, 0), "Their logs may not be read: the right to get pods/log is missing."),
         (
             FollowerSummary(4, 9, 9, 0, 1, 0, 0),
-            "The logs of 1 containers may not be read: the right to get pods/log is",
+            "The logs of 1 container may not be read: the right to get pods/log is",
         ),
         (
             FollowerSummary(200, 9, 9, 0, 0, 3, 0),
-            "The logs of 3 containers were not followed, since there were too many.",
+            "The logs of 3 containers were not followed: there were too many.",
         ),
         (FollowerSummary(0, 0, 0, 0, 0, 0, 1), "The pods' logs were not followed: the pods could not be listed."),
         (LoadError("it died"), "The pods' logs could not be followed to the end: it died."),

@@ -160,5 +160,5 @@ def _hop(hop: Hop, first_failed: str, detail: Detail) -> HopView:
             )
             for at in shown
         ),
-        left_out=f"{count(left_out)} more lines in paths.jsonl" if left_out else "",
+        left_out=f"{count(left_out)} more {'line' if left_out == 1 else 'lines'} in paths.jsonl" if left_out else "",
     )

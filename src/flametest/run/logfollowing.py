@@ -15,6 +15,7 @@ from flametest.kube.resources import SERVICES
 from flametest.load import LoadError
 from flametest.model.events import LogsFollowed, ServiceAddress
 from flametest.model.paths import SLOW_MS
+from flametest.model.plurals import counted
 from flametest.model.requestids import LINK_VARIABLE, RequestIds, is_link_template
 from flametest.run.folder import append_event, stamp
 from flametest.tracing import FollowerSummary, LogFollower, LogPlace
@@ -66,10 +67,12 @@ def _ended(follower: LogFollower) -> tuple[FollowerSummary, str]:
     if told.unreachable:
         return told, "The pods' logs were not followed: the pods could not be listed."
     if told.forbidden:
-        whose = "Their logs" if told.forbidden >= told.containers else f"The logs of {told.forbidden} containers"
+        whose = (
+            "Their logs" if told.forbidden >= told.containers else f"The logs of {counted(told.forbidden, 'container')}"
+        )
         return told, f"{whose} may not be read: the right to get pods/log is missing."
     if told.unfollowed:
-        return told, f"The logs of {told.unfollowed} containers were not followed, since there were too many."
+        return told, f"The logs of {counted(told.unfollowed, 'container')} were not followed: there were too many."
     return told, ""
 
 

@@ -176,6 +176,63 @@ async def test_an_interpreter_below_tmp_is_seen_below_a_volume_too(
     await pod.runtime.remove("uid")
 
 
+@pytest.mark.parametrize("user", [0, 10001])
+async def test_below_a_read_only_volume_there_is_what_is_mounted_there(pod: Pod, tmp_path: Path, user: int) -> None:
+    tools, outer, inner, linked = (tmp_path / name for name in ("tools", "outer", "inner", "linked"))
+    for folder in (tools, outer, inner, linked):
+        folder.mkdir()
+    for file in (tools / "run", inner / "key", outer / "own"):
+        file.write_text(f"echo {file.name}\n")
+    (outer / "link").symlink_to(linked)
+    image = Image("x", binds=(Bind(str(tools), "/conf/deep/tools", stays=True),))
+    mounts = (
+        Bind(str(inner / "key"), "/conf/certs/key"),
+        Bind(str(outer), "/conf"),
+        Bind(str(inner), "/conf/certs/more", read_only=False),
+    )
+    text = await pod.text(
+        "sh /conf/own; sh /conf/certs/key; sh /conf/certs/more/key; sh /conf/deep/tools/run; "
+        "touch /conf/x || echo kept",
+        image=image,
+        mounts=mounts,
+        user=user,
+        group=user,
+    )
+    assert [line for line in text.splitlines() if "touch" not in line] == ["own", "key", "key", "run", "kept"]
+    with pytest.raises(StartError):
+        await pod.start("true", mounts=(Bind(str(outer), "/conf"), Bind(str(inner), "/conf/link/planted")))
+    assert list(linked.iterdir()) == []
+    await pod.runtime.remove("uid")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files to somebody else")
+@pytest.mark.parametrize(("owner", "owns_volumes", "reads"), [(999, False, True), (70, False, False), (70, True, True)])
+async def test_files_that_were_given_to_its_user_are_the_containers_own(
+    pod: Pod, tmp_path: Path, owner: int, owns_volumes: bool, reads: bool
+) -> None:
+    volume, elsewhere = tmp_path / "volume", tmp_path / "elsewhere"
+    (volume / "sub").mkdir(parents=True)
+    elsewhere.write_text("not in the volume")
+    message = tmp_path / "message"
+    message.touch()
+    (volume / "sub" / "file").write_text("mine")
+    (volume / "link").symlink_to(elsewhere)
+    for path in (volume / "sub" / "file", volume / "sub", volume / "link", volume, elsewhere):
+        os.chown(path, owner, owner, follow_symlinks=False)
+        if not path.is_symlink():
+            path.chmod(0o700)
+    text = await pod.text(
+        "cat /data/sub/file && touch /data/new && stat -c %u /data/sub/file /data/new",
+        user=999,
+        group=999,
+        owns_volumes=owns_volumes,
+        mounts=(Bind(str(volume), "/data", read_only=False), Bind(str(message), "/dev/message", read_only=False)),
+    )
+    assert (text == "mine999\n999\n") is reads
+    assert elsewhere.stat().st_uid == owner
+    await pod.runtime.remove("uid")
+
+
 @pytest.mark.parametrize("name", ["flame test ü", 'it\'s $HOME; "x" %s'])
 async def test_an_environment_in_a_folder_of_any_name_runs_python(
     pod: Pod, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch

@@ -84,6 +84,7 @@ class InstanceMaker:
             user=user.user,
             group=user.group,
             groups=user.groups,
+            owns_volumes=bool(user.name) and not image.root,
             capabilities=capabilities_of(container),
             mounts=mounts,
             read_only_root=read_only,

@@ -19,8 +19,10 @@ from flametest.sandbox.agent.bubblewrap import await_end, child_pid, last_words,
 from flametest.sandbox.agent.children import Child, give_to
 from flametest.sandbox.agent.execs import Command
 from flametest.sandbox.agent.imageroot import ImageRoots
+from flametest.sandbox.agent.nesting import make_nested_places
 from flametest.sandbox.agent.root import RootFiles, group_text, passwd_text, root_arguments
 from flametest.sandbox.agent.runtime import ContainerOptions, PodSandbox, StartError
+from flametest.sandbox.agent.volumeowners import take_over_volumes
 from flametest.sandbox.cgroupfs import ControlGroup, ControlGroups, enter_command
 from flametest.sandbox.errors import SandboxError
 from flametest.sandbox.idmaps import has_other_users
@@ -100,6 +102,9 @@ class ProcessRuntime:
     async def start(self, container: ContainerOptions) -> None:
         """Start a container and return when its command runs; raises StartError."""
         pod = self._pods[container.pod_uid]
+        if self._has_other_users:
+            await asyncio.to_thread(take_over_volumes, container)
+        make_nested_places(container)
         try:
             arguments = self._arguments(pod, container)
             group = self._bounds.add(container)

@@ -62,6 +62,8 @@ class ContainerOptions:
         user: numeric user id; 0 is root.
         group: numeric group id.
         groups: ids of further groups; heeded for real images.
+        owns_volumes: whether its user gets the files of its volumes, whoever's they were: official images start as
+            root and do so, and the number of a user that a Dockerfile only names is a guess.
         capabilities: what its root has.
         mounts: volumes, already made.
         read_only_root: whether the container may write to volumes and /dev/shm only.
@@ -80,6 +82,7 @@ class ContainerOptions:
     user: int = 0
     group: int = 0
     groups: tuple[int, ...] = ()
+    owns_volumes: bool = False
     capabilities: tuple[str, ...] = CAPABILITIES
     mounts: tuple[Bind, ...] = field(default=())
     read_only_root: bool = False

@@ -186,8 +186,10 @@ def write_atomically(folder: str, files: dict[str, _File]) -> None:
         if not os.path.lexists(os.path.join(folder, name)):
             os.symlink(f"..data/{name}", os.path.join(folder, name))
     for name in os.listdir(folder):
-        if not name.startswith("..") and name not in wanted:
-            os.unlink(os.path.join(folder, name))
+        path = os.path.join(folder, name)
+        # What is no link is a place for what is mounted below the volume.
+        if not name.startswith("..") and name not in wanted and os.path.islink(path):
+            os.unlink(path)
     if before:
         shutil.rmtree(os.path.join(folder, before), ignore_errors=True)
 

@@ -202,6 +202,17 @@ def test_of_an_object_that_stands_twice_the_last_one_counts_and_it_is_said(tmp_p
     )
 
 
+def test_of_a_key_that_stands_twice_the_last_one_counts_and_it_is_said(tmp_path: Path) -> None:
+    twice = "data:\n  a: '1'\n  b: '2'\n  a: '3'\n"
+    merged = "data:\n  <<: {a: '1'}\n  a: '3'\n"
+    write(tmp_path, {"a.yaml": CONFIG_MAP.format(name="a") + merged + "---\n" + CONFIG_MAP.format(name="b") + twice})
+
+    found = read_manifests(tmp_path)
+
+    assert [one.object["data"]["a"] for one in found.manifests] == ["3", "3"]
+    assert found.notes == ("key 'a' stands twice in one mapping of a.yaml, in line 16 again: the last one counts",)
+
+
 def test_objects_without_a_namespace_go_to_the_one_asked_for_and_others_keep_theirs(tmp_path: Path) -> None:
     role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r, namespace: odd}\n"
     other = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: monitoring}\n"
@@ -224,6 +235,7 @@ def test_objects_without_a_namespace_go_to_the_one_asked_for_and_others_keep_the
     [
         ("a: [1, 2", "no valid YAML in line 7"),
         ("a: 1\nb: {c: d", "no valid YAML"),
+        ("a:\n\tb: 1", "no valid YAML in line 8: found character that cannot start any token: a tab indents it"),
         ("a: .nan", "nan is no value in JSON"),
         ("? [a]\n: b", "what is no text cannot be a key"),
         ("a: &a [*a]", "contains itself"),

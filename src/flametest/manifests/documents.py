@@ -30,12 +30,14 @@ class Document:
         source: such as ``20-api.yaml, document 2``.
         line: in which line of the file it begins, from 1.
         item_lines: those in which the entries of its ``items`` begin, as far as they are known.
+        repeated: keys that stand twice in one mapping, each with the line of the one that counts.
     """
 
     value: Any
     source: str
     line: int
     item_lines: tuple[int, ...] = ()
+    repeated: tuple[tuple[str, int], ...] = ()
 
 
 def decoded(content: bytes, name: str) -> str:
@@ -81,7 +83,9 @@ def _yaml_documents(text: str, name: str) -> Iterator[Document]:
         except YamlError as error:
             _refuse(source, str(error), first_line + error.line - 1 if error.line else 0)
         skipped = first_line - 1
-        yield Document(parsed.value, source, parsed.line + skipped, tuple(one + skipped for one in parsed.item_lines))
+        item_lines = tuple(one + skipped for one in parsed.item_lines)
+        repeated = tuple((key, line + skipped) for key, line in parsed.repeated)
+        yield Document(parsed.value, source, parsed.line + skipped, item_lines, repeated)
 
 
 def _parts(text: str, name: str) -> Iterator[tuple[str, int]]:

@@ -144,7 +144,7 @@ def read_manifests(*sources: Path) -> Reading:
     for path, name in found.files.items():
         try:
             content = _content(path, name)
-            own, others = _file_objects(content, name)
+            own, others, repeated = _file_objects(content, name)
         except ManifestError as error:
             mistakes.append(error)
             continue
@@ -152,6 +152,7 @@ def read_manifests(*sources: Path) -> Reading:
         if own:
             manifests += own
             files.append(name)
+            notes += repeated
             if not _is_utf8(content):
                 notes.append(
                     f"{name} is not all UTF-8: what is not has become \N{REPLACEMENT CHARACTER}, as with kubectl"
@@ -204,8 +205,8 @@ def _is_utf8(content: bytes) -> bool:
     return True
 
 
-def _file_objects(content: bytes, name: str) -> tuple[list[Manifest], list[LeftOut]]:
-    """Return a file's objects, or why it has none.
+def _file_objects(content: bytes, name: str) -> tuple[list[Manifest], list[LeftOut], list[str]]:
+    """Return a file's objects, what is left out of it and why, and what is to be said of its keys.
 
     Raises:
         ManifestError: it was meant to have some.
@@ -215,15 +216,21 @@ def _file_objects(content: bytes, name: str) -> tuple[list[Manifest], list[LeftO
         found = documents(text, name)
     except ManifestError:
         if is_template(text):
-            return [], [LeftOut(name, "a template; render it first")]
+            return [], [LeftOut(name, "a template; render it first")], []
         if name.endswith(".json") and not is_meant(text):  # such as the settings of a compiler, with comments in them
-            return [], [LeftOut(name, "neither readable nor like a manifest")]
+            return [], [LeftOut(name, "neither readable nor like a manifest")], []
         raise
     reasons = [judge(one.value, one.source) for one in found if one.value is not None]
     if reasons and all(reasons):
-        return [], [LeftOut(name, reasons[0])]
+        return [], [LeftOut(name, reasons[0])], []
     own, hooks = _without_hooks(_objects(found), name)
-    return own, hooks if own or hooks else [LeftOut(name, "a list without items" if reasons else "empty")]
+    repeated = [
+        f"key {key!r} stands twice in one mapping of {name}, in line {line} again: the last one counts"
+        for document in found
+        for key, line in document.repeated
+    ]
+    left_out = hooks if own or hooks else [LeftOut(name, "a list without items" if reasons else "empty")]
+    return own, left_out, repeated
 
 
 def _without_hooks(manifests: Iterable[Manifest], name: str) -> tuple[list[Manifest], list[LeftOut]]:

@@ -18,6 +18,7 @@ __all__ = ["Parsed", "YamlError", "parse_yaml"]
 _PLAIN = "plain"
 _TEXT = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
+_TAB = ": a tab indents it, and YAML is indented by spaces"
 _ALIASED_NODES_MAX = 400_000
 """More are a document that was written to exhaust memory; go-yaml refuses it likewise."""
 
@@ -32,11 +33,15 @@ class YamlError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A document's value, the line that it begins in, and those of the entries of its ``items`` if it has some."""
+    """A document's value, the line that it begins in, and those of the entries of its ``items`` if it has some.
+
+    ``repeated`` names the keys that stand twice in one mapping, each with the line of the one that counts.
+    """
 
     value: Any
     line: int
     item_lines: tuple[int, ...] = ()
+    repeated: tuple[tuple[str, int], ...] = ()
 
 
 class _Loader(yaml.CSafeLoader):
@@ -60,15 +65,23 @@ def parse_yaml(text: str) -> Parsed | None:
             loader.dispose()
         if node is None:
             return None
-        return Parsed(_Converter(text).value(node), node.start_mark.line + 1, tuple(_item_lines(node)))
+        converter = _Converter(text)
+        value = converter.value(node)
+        return Parsed(value, node.start_mark.line + 1, tuple(_item_lines(node)), tuple(converter.repeated))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         last_line = text.count("\n") + 1  # the mark of what is missing at the end lies behind it
-        raise YamlError(error.problem or str(error.context), min(mark.line + 1, last_line) if mark else 0) from error
+        line = min(mark.line + 1, last_line) if mark else 0
+        tab = _TAB if line and "\t" in _indentation(text.split("\n")[line - 1]) else ""
+        raise YamlError((error.problem or str(error.context)) + tab, line) from error
     except yaml.YAMLError as error:
         raise YamlError(" ".join(str(error).split())) from error
     except RecursionError as error:
         raise YamlError("it is nested too deeply") from error
+
+
+def _indentation(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]
 
 
 def _item_lines(node: Node) -> Iterator[int]:
@@ -82,6 +95,7 @@ class _Converter:
     """Makes values of nodes; an anchor's node is created again for each alias, as JSON has it."""
 
     def __init__(self, text: str) -> None:
+        self.repeated: dict[tuple[str, int], None] = {}
         self._text = text
         self._open: set[int] = set()
         self._seen: set[int] = set()
@@ -120,6 +134,7 @@ class _Converter:
 
     def _mapping(self, node: Node) -> dict[str, Any]:
         made: dict[str, Any] = {}
+        own: set[str] = set()  # and not merged, which a mapping may overrule
         for key, value in node.value:
             if isinstance(key, ScalarNode) and key.value == "<<" and key.tag in (_PLAIN, _MERGE):
                 self._merge(value, made)
@@ -130,6 +145,9 @@ class _Converter:
                 raise
             except ValueError as error:
                 raise YamlError(str(error), key.start_mark.line + 1) from error
+            if name in own:
+                self.repeated[name, key.start_mark.line + 1] = None
+            own.add(name)
             made[name] = self.value(value)  # of a key that stands twice the last one counts
         return made
 

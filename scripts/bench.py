@@ -2,21 +2,19 @@
 
     nox -s bench [-- --rounds 10]
 
-It starts a sandbox of its own beside whatever runs, and ends it. Figures depend on the machine and on what else it
+It starts sandboxes of its own beside whatever runs, and ends them. Figures depend on the machine and on what else it
 does, of which the load average tells: compare two versions in one sitting and look at ratios.
 """
 
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,12 +26,13 @@ from flametest.run.deploy import NAMESPACE
 from flametest.run.project import Project
 from flametest.sandbox.images import ImageStore
 from flametest.sandbox.launch import default_home, image_store
-from scripts import bench_edges, bench_ids
+from scripts import bench_edges, bench_ids, bench_shipped
+from scripts.bench_figures import Row, ratio, seconds_of, spread
 from scripts.bench_images import copy_and_unpack, missing_programs, small_image
+from scripts.bench_pods import pods, replacement_seconds, until
 
 ROOT = Path(__file__).parents[1]
 ADDRESS = "127.0.0.43"
-REPLACEMENT_SECONDS_MAX = 60.0
 EDGE_REQUESTS = 4000
 ID_REQUESTS = 6000
 SMALL_NAMESPACE = "small"
@@ -42,36 +41,38 @@ SMALL_PODS = 100
 SMALL_SCRIPT = "trap 'exit 0' TERM; sleep 3600 & wait"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One measured figure; ``aim`` is what the project asks of it."""
-
-    figure: str
-    value: str
-    aim: str
-
-
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="repeats of what is repeated (default 7)")
-    rounds = parser.parse_args().rounds
+    parser.add_argument(
+        "--only", choices=("real-images",), help="measure nothing but the shipped system of real images"
+    )
+    options = parser.parse_args()
+    rounds = options.rounds
     before = os.getloadavg()[0]
-    rows = [_help(rounds), *_edges()]
+    if options.only:
+        _print(before, list(bench_shipped.measure(ROOT, rounds)))
+        return 0
+    rows = [_help(rounds), *_edges(), *bench_shipped.measure(ROOT, rounds)]
     with tempfile.TemporaryDirectory() as home:
         os.environ["FLAMETEST_HOME"] = home
         rows += _sandbox(rounds)
+    _print(before, rows)
+    return 0
+
+
+def _print(before: float, rows: list[Row]) -> None:
     print(f"load average {before:.1f} before, {os.getloadavg()[0]:.1f} after")
     width = max(len(row.figure) for row in rows)
     for row in rows:
         print(f"{row.figure:{width}}  {row.value:>24}  {row.aim}")
-    return 0
 
 
 def _help(rounds: int) -> Row:
     command = [sys.executable, "-m", "flametest.cli", "--help"]
-    times = [_seconds(lambda: subprocess.run(command, check=True, capture_output=True)) for _ in range(rounds)]
-    return Row("flametest --help", _spread(times), "< 0.3 s")
+    times = [seconds_of(lambda: subprocess.run(command, check=True, capture_output=True)) for _ in range(rounds)]
+    return Row("flametest --help", spread(times), "< 0.3 s")
 
 
 def _edges() -> Iterator[Row]:
@@ -103,10 +104,10 @@ def _sandbox(rounds: int) -> Iterator[Row]:
             yield Row("manifests applied, all pods Ready", f"{time.monotonic() - begun:.2f} s", "<= 12 s, aim 6 s")
             memory = cluster.memory_bytes() or 0
             yield Row("memory of the sandbox's own processes", f"{memory / 1e6:.0f} MB", "<= 150 MB")
-            replaced = [_replacement_seconds(client, NAMESPACE, "api", 3) for _ in range(rounds)]
-            yield Row("deleted api pod: replacement Ready", _spread(replaced), "< 5 s, aim 2.5 s")
-        asked = [_seconds(lambda: _ask(access.url)) for _ in range(50 * rounds)]
-        yield Row("GET / over a fresh connection", _spread(asked), "")
+            replaced = [replacement_seconds(client, NAMESPACE, "api", 3) for _ in range(rounds)]
+            yield Row("deleted api pod: replacement Ready", spread(replaced), "< 5 s, aim 2.5 s")
+        asked = [seconds_of(lambda: _ask(access.url)) for _ in range(50 * rounds)]
+        yield Row("GET / over a fresh connection", spread(asked), "")
         cost = bench_ids.measure(f"{access.url}/", ID_REQUESTS)
         value = f"{cost.with_ms:.2f} ms, {cost.ratio:.3f} times"
         yield Row("GET / with ids, against without", value, "<= 1.01 times")
@@ -132,19 +133,19 @@ def _small_pods(client: KubeClient, rounds: int) -> Iterator[Row]:
     client.wait_ready(SMALL_NAMESPACE, READY_SECONDS)
     yield Row(f"{SMALL_PODS} small pods created, all Ready", f"{time.monotonic() - begun:.2f} s", "<= 10 s")
     client.api.send("DELETE", f"{deployments}/small")
-    _until(lambda: not _pods(client, SMALL_NAMESPACE, "small"))
+    until(lambda: not pods(client, SMALL_NAMESPACE, "small"))
     client.api.send("POST", deployments, _small_deployment(3))
     client.wait_ready(SMALL_NAMESPACE, READY_SECONDS)
-    replaced = [_replacement_seconds(client, SMALL_NAMESPACE, "small", 3) for _ in range(3 * rounds)]
-    yield Row("deleted small pod: replacement Ready", _spread(replaced), "<= 0.6 s")
+    replaced = [replacement_seconds(client, SMALL_NAMESPACE, "small", 3) for _ in range(3 * rounds)]
+    yield Row("deleted small pod: replacement Ready", spread(replaced), "<= 0.6 s")
     plain = _small_deployment(1)["spec"]["template"]["spec"]["containers"][0]
     limited = plain | {"resources": {"limits": {"cpu": "1", "memory": "64Mi"}}}
     yield Row(
-        "small pod started, with limits to without", _ratio(*_started_in_turn(client, 3 * rounds, plain, limited)), ""
+        "small pod started, with limits to without", ratio(*_started_in_turn(client, 3 * rounds, plain, limited)), ""
     )
     yield from _real_images(client, 3 * rounds, plain)
     client.api.send("DELETE", f"/api/v1/namespaces/{SMALL_NAMESPACE}")
-    _until(lambda: not _pods(client, SMALL_NAMESPACE, "small"))
+    until(lambda: not pods(client, SMALL_NAMESPACE, "small"))
 
 
 def _real_images(client: KubeClient, count: int, stand_in: dict[str, Any]) -> Iterator[Row]:
@@ -157,21 +158,21 @@ def _real_images(client: KubeClient, count: int, stand_in: dict[str, Any]) -> It
     yield Row("real image of 100 MB: copied into the store", f"{copied:.2f} s", "")
     yield Row("real image of 100 MB: unpacked", f"{unpacked:.2f} s", "")
     real = stand_in | {"image": small_image(store)}
-    yield Row(started, _ratio(*_started_in_turn(client, count, stand_in, real)), "<= 1.5 times")
+    yield Row(started, ratio(*_started_in_turn(client, count, stand_in, real)), "<= 1.5 times")
 
 
 def _started_in_turn(
     client: KubeClient, count: int, one: dict[str, Any], other: dict[str, Any]
 ) -> tuple[list[float], list[float]]:
     """Return how long pods of one container and of another take until they run, started in turn."""
-    pods = f"/api/v1/namespaces/{SMALL_NAMESPACE}/pods"
+    collection = f"/api/v1/namespaces/{SMALL_NAMESPACE}/pods"
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(2 * count):
         spec = {"containers": [other if number % 2 else one]}
-        path = f"{pods}/started-{number}"
+        path = f"{collection}/started-{number}"
         begun = time.monotonic()
-        client.api.send("POST", pods, {"metadata": {"name": f"started-{number}"}, "spec": spec})
-        _until(partial(_runs, client, path))
+        client.api.send("POST", collection, {"metadata": {"name": f"started-{number}"}, "spec": spec})
+        until(partial(_runs, client, path))
         times[number % 2].append(time.monotonic() - begun)
         client.api.send("DELETE", path)
     return times
@@ -185,60 +186,13 @@ def _small_deployment(replicas: int) -> dict[str, Any]:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "small"}, "spec": spec}
 
 
-def _replacement_seconds(client: KubeClient, namespace: str, app: str, replicas: int) -> float:
-    """Delete a pod and return how long it took until so many others of its kind were Ready."""
-    victim = next(pod for pod in _pods(client, namespace, app) if _ready(pod))["metadata"]
-    begun = time.monotonic()
-    client.api.send("DELETE", f"/api/v1/namespaces/{namespace}/pods/{victim['name']}")
-
-    def replaced() -> bool:
-        others = [pod for pod in _pods(client, namespace, app) if pod["metadata"]["uid"] != victim["uid"]]
-        return sum(_ready(pod) for pod in others) >= replicas
-
-    _until(replaced)
-    return time.monotonic() - begun
-
-
-def _until(met: Callable[[], bool]) -> None:
-    end = time.monotonic() + REPLACEMENT_SECONDS_MAX
-    while not met():
-        if time.monotonic() > end:
-            raise TimeoutError(f"the pods are not as wanted after {REPLACEMENT_SECONDS_MAX:g} s")
-
-
-def _pods(client: KubeClient, namespace: str, app: str) -> list[dict[str, Any]]:
-    return list(client.api.get(f"/api/v1/namespaces/{namespace}/pods", {"labelSelector": f"app={app}"})["items"])
-
-
 def _runs(client: KubeClient, path: str) -> bool:
     return bool(client.api.get(path)["status"].get("phase") == "Running")
-
-
-def _ready(pod: dict[str, Any]) -> bool:
-    conditions = pod.get("status", {}).get("conditions", [])
-    going = "deletionTimestamp" in pod["metadata"]
-    return not going and any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def _ask(url: str) -> None:
     with urllib.request.urlopen(f"{url}/", timeout=5) as answer:  # noqa: S310 (the sandbox's own entry)
         answer.read()
-
-
-def _seconds(action: Callable[[], object]) -> float:
-    begun = time.monotonic()
-    action()
-    return time.monotonic() - begun
-
-
-def _ratio(base: list[float], measured: list[float]) -> str:
-    """Return what was measured, and how many times the base's median its median is."""
-    return f"{_spread(measured)}, {statistics.median(measured) / statistics.median(base):.2f} times"
-
-
-def _spread(seconds: list[float]) -> str:
-    ordered = sorted(seconds)
-    return f"{statistics.median(ordered):.3f} s ({ordered[0]:.3f} to {ordered[-1]:.3f})"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import shlex
 import sys
 
 from flametest.sandbox.images.builtin.binaries import PATH, Tag, version_notice
+from flametest.sandbox.images.builtin.waiting import waiting_commands
 from flametest.sandbox.images.image import Bind, Image, TextFile
 
 __all__ = ["busybox", "python"]
@@ -15,7 +16,7 @@ def busybox(tag: str) -> Image | None:
     """Return a shell with the machine's tools."""
     if Tag.parse(tag) is None and tag not in ("musl", "glibc", "uclibc"):
         return None
-    return Image(f"busybox:{tag}", environment=(("PATH", PATH),), command=("sh",))
+    return Image(f"busybox:{tag}", environment=(("PATH", PATH),), command=("sh",), files=waiting_commands())
 
 
 def python(tag: str) -> Image | None:

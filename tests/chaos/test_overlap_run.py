@@ -90,3 +90,25 @@ def test_a_harm_limit_that_is_none_is_refused_before_anything_starts(chaos_run: 
     assert chaos_run.exit_code != 0
     assert "expected a number between 0 and 1" in output
     assert not (chaos_run.folder / "record").exists()
+
+
+def test_a_fault_ends_as_soon_as_a_limit_is_missed_for_good_by_stock_chaos_run(
+    cluster: PretendedCluster, chaos_run: ChaosRun
+) -> None:
+    cluster.replicas_served = SERVED
+    chaos_run.limits = {"outage_seconds": 1.0}
+    method(
+        chaos_run,
+        scaling("harm", 4),
+        action("observe_fault", seconds=600, until_missed=True),
+        action("heal_faults"),
+        action("await_recovery", timeout_seconds=30, hold_seconds=0.5, prolong=False),
+    )
+
+    output = chaos_run.finish()
+
+    assert chaos_run.exit_code == 0, output  # its hypothesis asks for nothing
+    told = {one["activity"]["provider"]["func"]: one["output"] for one in chaos_run.journal["run"]}
+    assert told["observe_fault"] == ["outage_seconds"]
+    assert told["await_recovery"]["held"]
+    assert replicas(cluster) == SERVED

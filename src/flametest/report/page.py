@@ -58,7 +58,7 @@ _DETAILS = (
             is_compact=True,
             has_descriptions=points >= 30,
             path_lines=2 if points >= 30 else 1,
-            path_characters=160 if points >= 30 else 100,
+            path_characters=160 if points >= 30 else 70,
         )
         for points, columns, rows in ((60, 48, 12), (36, 36, 8), (24, 24, 6), (16, 18, 4), (12, 14, 3))
     ),

@@ -171,6 +171,7 @@ def test_commands_are_told_apart() -> None:
     )
     assert read_run('["pip", "install", "a b"]').commands == (("pip", "install", "a b"),)
     assert read_run("pip install x@git+https://h/p#egg=x").commands[0][-1] == "x@git+https://h/p#egg=x"
+    assert read_run('adduser --gecos "" app && true').commands == (("adduser", "--gecos", "", "app"), ("true",))
     with pytest.raises(ValueError, match="quotation"):
         read_run("echo 'open")
 

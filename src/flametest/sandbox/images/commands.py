@@ -92,7 +92,7 @@ def _commands_of_shell(text: str) -> list[tuple[str, ...]]:
             skip = True
             if words and words[-1] in ("1", "2"):
                 words.pop()
-        elif set(token) <= set("();&|"):
+        elif token and set(token) <= set("();&|"):
             commands += _plain(words)
             words = []
         else:

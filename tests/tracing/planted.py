@@ -28,7 +28,7 @@ __all__ = ["NAMESPACE", "PATHS", "Planted", "Recorded", "Window", "named", "plan
 NAMESPACE = "flametest"
 PATHS = ("/hits", "/visits", "/shop/api/audit/books")
 _EVERY_SECONDS = 0.15
-_TIMEOUT_SECONDS = 3.0
+_TIMEOUT_SECONDS = 1.0  # as the prober's
 
 
 @dataclass(frozen=True, slots=True)

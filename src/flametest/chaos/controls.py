@@ -41,6 +41,7 @@ from flametest.chaos.radius import harm_limits, read_limits
 from flametest.chaos.reading import OWN_ACTIONS
 from flametest.chaos.recorder import Noting, Recorder, Scenario
 from flametest.chaos.settings import read_settings
+from flametest.chaos.starting import await_start
 from flametest.chaos.tracebacks import last_line
 from flametest.chaos.values import Values
 from flametest.faults.healing import place_of
@@ -142,6 +143,7 @@ def before_experiment_control(
     end_with_runner(os.environ)
     judged = judges_steady_state(context)
     described = Scenario(scenario, workload, str(context.get("title", "")), _experiment_file(), path, judged)
+    await_start(os.environ)
     recorder = Recorder(settings, described)
     session.begin(recorder)
     recorder.start()

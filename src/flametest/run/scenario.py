@@ -11,7 +11,7 @@ from flametest.clusters import Access
 from flametest.faults.owner import RUNNER_VARIABLE, own_name
 from flametest.load import LoadOptions
 from flametest.run.bookkeeper import Bookkeeper
-from flametest.run.chaostoolkit import ChaosOutcome, run_chaos
+from flametest.run.chaostoolkit import ChaosOutcome, prepared_chaos
 from flametest.run.experiment import Experiment
 from flametest.run.halting import Halt
 from flametest.run.loading import loaded_here
@@ -82,9 +82,13 @@ def run_scenario(
     environment = recorder_environment(scene, repeat, folder)
     saw(f"bringing up {scene.load.words}")
     name, keeper = experiment.name, scene.bookkeeper
-    logs = followed(name, scene.access, folder)
-    with logs, _loaded(experiment, scene, folder, saw), keeper.writing(name, repeat.seed, folder):
-        return run_chaos(experiment.path, folder / "journal.json", environment, saw, scene.halt)
+    with (
+        prepared_chaos(experiment.path, folder / "journal.json", environment) as chaos,
+        followed(name, scene.access, folder),
+        _loaded(experiment, scene, folder, saw),
+        keeper.writing(name, repeat.seed, folder),
+    ):
+        return chaos.run(saw, scene.halt)
 
 
 def recorder_environment(scene: Scene, repeat: Repeat, folder: Path) -> dict[str, str]:

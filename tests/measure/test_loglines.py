@@ -67,7 +67,8 @@ def test_a_line_tells_how_long_it_took_where_it_names_the_unit(line: str, second
         ("ERROR GET http://web:8080/redis/items failed", ("frontend",)),
         ('{"level":"error","exception":"File \\"/app/logic/app.py\\", line 7: no answer of postgres"}', ("postgres",)),
         ('{"level":"info","message":"asked redis"}', ()),
-        ('{"level":"warning","message":"logic away: [Errno -3] Temporary failure in name resolution"}', ()),
+        ('{"level":"warning","message":"logic away: [Errno -3] Temporary failure in name resolution"}', ("logic",)),
+        ('{"level":"warning","message":"logic away: Timeout while contacting DNS servers"}', ()),
     ],
 )
 def test_a_failure_blames_whom_it_names_and_a_path_names_nobody(line: str, blames: tuple[str, ...]) -> None:

@@ -74,7 +74,7 @@ PLANTED = (
     Planted("redis refuses connections", edge("redis", Effect(refuse=True)), HITS, ("redis",)),
     Planted("nobody gets to logic", NetworkPartition(NAMESPACE, "logic", 8080), SHOP, ("logic",)),
     Planted("the Service of logic is gone", removed("logic"), SHOP, ("logic",)),
-    Planted("the Service of redis is gone", removed("redis"), HITS, ("redis",)),
+    Planted("postgres is never heard of", edge("postgres", Effect(silence=True)), VISITS, ("postgres",)),
 )
 
 

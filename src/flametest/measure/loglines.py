@@ -41,10 +41,9 @@ _ACCESS = re.compile(r'HTTP/[\d.]+"\s+(\d{3})\b')
 _ADDRESS = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
 _HOST = re.compile(r"(?:(?<=//)|(?<=@)|(?<![\w./-]))([a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9.-]+)?(?=:\d|\.svc)")
 _WORD = re.compile(r"(?<![\w./-])([a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?![\w/-]|\.\w)")
-# Whoever cannot ask the name server has not been let down by whom it looked for.
-_NO_NAMES = re.compile(
-    r"temporary failure in name resolution|EAI_AGAIN|contacting DNS|server misbehaving", re.IGNORECASE
-)
+# Whoever cannot ask the name server has not been let down by whom it looked for. "Temporary failure in name resolution"
+# is no such case: the C library says so of a short name that is not there as well, such as that of a Service removed.
+_NO_NAMES = re.compile(r"contacting DNS|server misbehaving", re.IGNORECASE)
 _NUMERIC_WARNING = 40  # of pino and bunyan, whose levels are numbers
 _CLIENT_GONE = 499  # nginx: the client did not wait for the answer
 _SERVER_ERROR = 500

@@ -181,6 +181,7 @@ def before_activity_control(
         return
     name = str(provider.get("func") or context.get("name", ""))
     fault_name = session.armed().names.take("", name)
+    session.current().seed(name)
     armed = session.armed().arm(fault) if fault is not None else None
     with ExitStack() as stamping:
         noting = stamping.enter_context(session.current().injecting(name, fault_name))

@@ -177,7 +177,12 @@ class Recorder:
         self.note(PhaseStarted(_now(), self.scenario.name, phase))
 
     def seed(self, fault: str) -> None:
-        """Begin the process' random numbers again from the run's seed, for one fault."""
+        """Begin the process' random numbers again from the run's seed, for one fault.
+
+        So an action draws the same places in its list of candidates whatever was drawn before it. (Names are new in
+        each deployment; places are all that can recur.) What it will draw is foretold from these numbers, so nothing
+        begins them again between the guarding of an action and its end.
+        """
         random.seed(f"{self._seed} {self.scenario.name} {fault}")
 
     def note_fault(self, event: FaultInjected) -> int:
@@ -208,11 +213,7 @@ class Recorder:
         ``fault`` is what it does, such as ``terminate_pods``, and ``name`` what the experiment's faults know it by.
 
         What it gives has the number of that injection, once the block has ended.
-
-        The process' random numbers starts again from the seed, so that an action draws the same places in its list of
-        candidates whatever was drawn before it. (Names are new in each deployment; places are all that can recur.)
         """
-        self.seed(fault)
         noting = Noting()
         with stamp_mutations() as mutations:
             yield noting

@@ -118,7 +118,8 @@ def flametest(kubeconfig: Path, home: Path, *arguments: str) -> "subprocess.Comp
             ),
             (
                 "lacks 3 rights",
-                "delete services; create networkpolicies.networking.k8s.io (remove-service-logic)",
+                "delete services (remove-service-logic)",
+                "create networkpolicies.networking.k8s.io (to deploy, remove-service-logic)",
                 "watch endpointslices",
             ),
         ),

@@ -50,7 +50,7 @@ def sent(lane: Any, times: int = 1) -> list[tuple[Answer | None, str]]:
 
     async def send() -> list[tuple[Answer | None, str]]:
         try:
-            return [await ask(lane.send(Progress()), 10) for _ in range(times)]
+            return [await ask(lane.send(Progress(), {}), 10) for _ in range(times)]
         finally:
             lane.close()
 

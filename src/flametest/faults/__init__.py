@@ -21,11 +21,13 @@ enforcement   whether the network enforces NetworkPolicies, by trying
 own_namespace a namespace of Flametest's own, gone on every way out
 helper_pod    a pod of Flametest's own beside the system; pure
 connection    whether a pod can connect
+vantage_pod   a pod of Flametest's own that connects again and again, and tells by its log what becomes of it
 inside        scripts in a container, and what they left running
 selection     which pods, drawn or not
 workloads     Deployments and StatefulSets as targets
 nodes         nodes as targets
 policies      NetworkPolicies that admit to given pods
+admission     who may well connect to pods: those that policies name
 http_faults   errors, latency and aborts of HTTP; pure
 http_proof    whether requests to pods show them; pure
 evidence      what shows a rate and a delay, and sounding on until it decides
@@ -39,6 +41,7 @@ proxy_parts   what the fault proxy is deployed as; pure
 proxy_deployment  deploys it, leads a Service to it and back, removes it
 proxy_switch  what it is told and asked
 edge_options  which options of an edge make sense and can be proved; pure
+edge_sharing  several edges of one Service: who shares its proxy, and what could not be told apart
 edge_soundings  which soundings it is to send
 edge_proof    whether soundings show the rules of an edge; pure
 open_connections  ends connections that were open before

@@ -15,6 +15,7 @@ locust_runner  the handle by which a run starts stock Locust, waits for its rate
 locust_export  what Locust loads before the load test, to write samples
 locust_sample  what Locust says of a request, as a sample; pure
 locust_route   what Locust loads beside the load test, to reach an https entry or one behind a proxy
+locust_ids     what Locust loads beside the load test, to send an id with each request
 locust_watch   what Locust does not say of itself: errors of listeners, tasks and greenlets, users that are missing
 generator      a load generator's account of itself, as it is kept and read; pure
 exhaustion     when it is the sending machine that could not send

@@ -9,6 +9,7 @@ structure    parts, their replicas and their needs, and how two faults are relat
 gate         what a set of faults may hit together
 likelihood   how likely a set is to break a promise, and why it is thought so
 candidates   the sets that are worth a trial, the likeliest first, and how many are left out
+groups       several sets that are looked at in one trial
 evidence     how often a set was seen to break, and when that is enough
 shrinking    from a set that breaks to the smallest, weakest and shortest one
 hunt         all of it: which trials come next, until nothing is left to ask

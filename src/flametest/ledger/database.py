@@ -19,7 +19,7 @@ from flametest.kube.forwarding import ForwardedService, ServicePort
 from flametest.kube.resources import ENDPOINT_SLICES, PODS, SECRETS, SERVICES
 from flametest.kube.rights import Right, rights
 from flametest.ledger.definition import Definition, Sql
-from flametest.ledger.store import NotThereError, Reached
+from flametest.ledger.store import NotThereError, Reached, ReachedAtOnce
 from flametest.load.errors import LoadError
 
 __all__ = ["Database", "database_of", "ledger_rights"]
@@ -66,21 +66,13 @@ def ledger_rights(definition: Definition) -> tuple[Right, ...]:
     )
 
 
-class _Named:
+class _Named(ReachedAtOnce):
     """A database that a URI names; libpq takes what that leaves out from the environment, such as PGPASSWORD."""
 
     problem = ""
 
     def __init__(self, uri: str) -> None:
         self.parameters: Mapping[str, Any] = {"conninfo": uri}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
 
 
 class _InCluster:

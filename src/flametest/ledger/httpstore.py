@@ -4,15 +4,14 @@ import http.client
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urljoin
 
 import jsonpath
 
 from flametest.ledger.definition import Definition, Read
 from flametest.ledger.outcomes import Written, answer_to_look, answer_to_write, at, text_of
-from flametest.ledger.store import Looked, NotThereError
+from flametest.ledger.store import Looked, NotThereError, ReachedAtOnce
 from flametest.ledger.template import fill, fill_path, placeholders
 from flametest.load.errors import LoadError
 from flametest.load.exchange import Entry
@@ -32,19 +31,7 @@ _PASSING = (408, 429)  # a timeout, and too many requests
 _JSON = "application/json"
 
 
-class _HttpStore:
-    """Each request has a connection of its own, so there is nothing to begin or to end."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
-
-
-class HttpWriter(_HttpStore):
+class HttpWriter(ReachedAtOnce):
     """Writes to the entry of the system under test at ``url``."""
 
     def __init__(self, definition: Definition, url: str, route: Route, ids: RequestIds) -> None:
@@ -87,7 +74,7 @@ class HttpWriter(_HttpStore):
         return Looked(outcome, answer.status, error)
 
 
-class HttpReader(_HttpStore):
+class HttpReader(ReachedAtOnce):
     """Reads back from the entry of the system under test at ``url``."""
 
     def __init__(self, definition: Definition, url: str, route: Route) -> None:

@@ -8,7 +8,7 @@ from flametest.ledger.outcomes import Written
 from flametest.load.errors import LoadError
 from flametest.model.writes import LookOutcome, StoredWrite
 
-__all__ = ["LedgerReader", "LedgerWriter", "Looked", "NotThereError", "Reached", "StoreGoneError"]
+__all__ = ["LedgerReader", "LedgerWriter", "Looked", "NotThereError", "Reached", "ReachedAtOnce", "StoreGoneError"]
 
 
 class NotThereError(LoadError):
@@ -35,6 +35,18 @@ class Reached(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class ReachedAtOnce:
+    """What each request reaches by a connection of its own, so that there is nothing to begin or to end."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
 
 
 class LedgerWriter(Reached, Protocol):

@@ -199,11 +199,13 @@ def prober_punctual(history: History, samples: Samples, objectives: Objectives) 
     if late := sum(one.late for one in reports):
         detail += f", {late} of them while it did not run"
     punctual = lag <= objectives.send_lag_seconds_max and gap <= objectives.send_lag_seconds_max + interval
-    allowed = max(objectives.dropped_min, int(objectives.dropped_ratio_max * (sent + dropped)))
-    if punctual and dropped <= allowed:
+    if punctual and dropped <= objectives.dropped_ratio_max * (sent + dropped):
         return Verdict.PASSED, detail
     limit_ms = objectives.send_lag_seconds_max * 1e3
-    return Verdict.INCONCLUSIVE, f"{detail}; up to {limit_ms:.0f} ms and {allowed} of them are believed"
+    return (
+        Verdict.INCONCLUSIVE,
+        f"{detail}; up to {limit_ms:.0f} ms and {objectives.dropped_ratio_max:.1%} are believed",
+    )
 
 
 def clock_steady(history: History, objectives: Objectives) -> tuple[Verdict, str]:

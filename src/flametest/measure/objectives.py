@@ -49,10 +49,6 @@ class Objectives:
     dropped_ratio_max: float = 0.001
     """Greatest share of its schedule that a believed prober may have dropped: one in a thousand."""
 
-    dropped_min: int = 2
-    """So many samples may be dropped of any schedule, however short: one of each lane, as by a single stop of less
-    than two intervals. It shows as a gap, and the bracket of an outage spans that."""
-
     clock_drift_seconds_max: float = 0.1
     """Greatest distance of wall and monotonic clock over a scenario; more means that the clock was set meanwhile."""
 

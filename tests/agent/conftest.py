@@ -199,6 +199,10 @@ class Bench:
         return self
 
     async def __aexit__(self, *error: object) -> None:
+        await self.end()
+
+    async def end(self) -> None:
+        """End the agent and return once it has ended; again is no error."""
         assert self._task is not None
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

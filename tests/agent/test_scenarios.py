@@ -5,6 +5,8 @@ Each program is given as the shell script that a real container runs and as the 
 
 import asyncio
 import os
+import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,30 @@ async def test_a_container_that_ignores_the_signal_is_killed_at_the_end_of_its_g
         await cluster.until_gone("web")
         ended = cluster.objects.last("pods").object["status"]["containerStatuses"][0]["state"]["terminated"]
         assert (ended["exitCode"], ended["reason"]) == (137, "Error")
+
+
+async def test_an_agent_that_ends_waits_for_the_files_of_a_pod_that_has_gone(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, released, remove = threading.Event(), threading.Event(), shutil.rmtree
+
+    def slow_removal(*arguments: Any, **options: Any) -> None:
+        begun.set()
+        assert released.wait(20.0)
+        remove(*arguments, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", slow_removal)
+    async with bench() as cluster:
+        cluster.create("web", containers=[shell(SERVE)])
+        await cluster.until_phase("web", "Running")
+        cluster.objects.delete("pods", "default", "web", grace_seconds=0)
+        await cluster.until(begun.is_set)
+        ending = asyncio.create_task(cluster.end())
+        await asyncio.wait([ending], timeout=0.2)
+        assert not ending.done()
+        released.set()
+        await ending
+        assert os.listdir(cluster.folder / "pods") == []
 
 
 async def test_a_shorter_grace_period_of_a_second_deletion_counts(bench: MakeBench) -> None:

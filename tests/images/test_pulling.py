@@ -88,6 +88,9 @@ def test_a_login_is_used_and_never_told(
     [
         ("shop/web:none", "not found"),
         ("shop/none:1", "not found"),
+        # Names in which a status or a refusal can be read.
+        ("shop/denied:1", "not found"),
+        ("unauthorized/web-403:403", "not found"),
         ("shop/foreign:1", "no match for platform in manifest: not found: .* for architecture"),
     ],
 )

@@ -107,7 +107,7 @@ class PodWorker:
                 await self._live()
             await self._finish()
         finally:
-            await asyncio.shield(asyncio.ensure_future(self._clean_up()))
+            await self._cleaned_up()
 
     async def _set_up(self) -> bool:
         """Make network, volumes and shared files; return False when the pod is deleted meanwhile."""
@@ -216,6 +216,15 @@ class PodWorker:
         if not self._state.gone:
             with contextlib.suppress(StatusError):
                 self._tools.objects.delete("pods", self._namespace, self._name, uid=self._state.uid, grace_seconds=0)
+
+    async def _cleaned_up(self) -> None:
+        """Clean up to the end, also when this task is cancelled meanwhile: whoever ends the agent waits for it."""
+        removal = asyncio.ensure_future(self._clean_up())
+        try:
+            await asyncio.shield(removal)
+        except asyncio.CancelledError:
+            await asyncio.wait([removal])
+            raise
 
     async def _clean_up(self) -> None:
         self._containers.stop_tasks()

@@ -30,9 +30,9 @@ SKOPEO = "skopeo"
 _PULL_SECONDS_MAX = 1800
 _PR_SET_PDEATHSIG = 1
 _MESSAGE = re.compile(r'level=(?:fatal|error) msg="((?:[^"\\]|\\.)*)"')
-_MISSING = ("manifest unknown", "name unknown", "not found", "404")
+_MISSING = re.compile(r"manifest unknown|name unknown|not found|\b404\b")
 _NO_ARCHITECTURE = "no image found in"  # ... manifest list, or image index, for architecture ...
-_FORBIDDEN = ("unauthorized", "authentication required", "denied", "403", "invalid username/password")
+_FORBIDDEN = re.compile(r"unauthorized|authentication required|denied|\b403\b|invalid username/password")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -170,15 +170,22 @@ def _cause(stderr: str) -> str:
     return text or "skopeo was ended"
 
 
+def _without_name(cause: str, reference: Reference) -> str:
+    """Return a cause without the image's own name: a port, a repository or a tag may look like a status."""
+    for name in (f"manifest {reference.tag} in", str(reference), reference.full_repository, reference.registry):
+        cause = cause.replace(name, "")
+    return cause
+
+
 def _translated(reference: Reference, cause: str) -> str:
     """Return a failure as containerd tells it, with the true cause behind."""
-    low = cause.lower()
+    low = _without_name(cause, reference).lower()
     start = f'failed to pull and unpack image "{reference}": failed to resolve image: '
     if _NO_ARCHITECTURE in low:
         return f'failed to pull and unpack image "{reference}": no match for platform in manifest: not found: {cause}'
-    if any(word in low for word in _FORBIDDEN):
+    if _FORBIDDEN.search(low):
         return f"{start}pull access denied, repository does not exist or may require authorization: {cause}"
-    if any(word in low for word in _MISSING):
+    if _MISSING.search(low):
         return f"{start}{reference}: not found: {cause}"
     return f'failed to pull and unpack image "{reference}": {cause}'
 

@@ -28,8 +28,15 @@ def backend(entry: Any, wait_until: Wait) -> Any:
     first = entry.backend
     first.status, first.broken_connections = 200, 0
     wait_until(lambda: ask(entry.port)[1].get("x-served-by") == "backend-127.0.0.2")
+    # Each of nginx's two servers asks for the name by itself, so one may know the address before the other does.
+    wait_until(lambda: _is_served_by_both(entry.port, first))
     first.requests.clear()
     return first
+
+
+def _is_served_by_both(port: int, backend: Any) -> bool:
+    backend.broken_connections = 1
+    return bool(ask(port)[0] == 200 and backend.broken_connections == 0)
 
 
 @pytest.fixture

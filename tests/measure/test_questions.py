@@ -51,11 +51,17 @@ def until(history: History, samples: Samples, seconds: float) -> tuple[History, 
 
 
 def asked(
-    history: History, samples: Samples, limits: list[Limit], seconds: float, *, judged: bool = False
+    history: History,
+    samples: Samples,
+    limits: list[Limit],
+    seconds: float,
+    *,
+    judged: bool = False,
+    planned: float = PLANNED,
 ) -> dict[str, Question]:
     """Return the questions at that time of a system that is watched since its pods were back."""
     known, measured = until(history, samples, seconds)
-    watch = Watch(round(READY_SECONDS * SECOND_NS), seconds - READY_SECONDS, PLANNED)
+    watch = Watch(round(READY_SECONDS * SECOND_NS), seconds - READY_SECONDS, planned)
     found = questions_after(Seen(known, measured, watch, OBJECTIVES), limits, is_steady_judged=judged)
     return {one.name: one for one in found}
 
@@ -75,6 +81,16 @@ def test_a_steady_state_is_decided_as_soon_as_it_is_told(lab: Laboratory) -> Non
     assert answer(history, samples, steady, 30 + HOLD + 0.5) is Answer.HOLDS
     assert asked(history, samples, [], 30 + HOLD + 0.5, judged=True)["steady_seconds"].answer is Answer.HOLDS
     assert asked(history, samples, [], 30 + HOLD + 0.5) == {}
+
+
+def test_a_spread_over_many_pods_does_not_make_a_share_wait(lab: Laboratory) -> None:
+    history, samples = lab.deletion(), lab.samples()
+    strict, spread = limit("availability", 0.9999), limit("max_over_mean", 1.25)
+    both = asked(history, samples, [strict, spread], 40, judged=True, planned=500)
+    assert both["availability"].answer is Answer.UNDECIDED
+    assert both["availability"].bound_seconds == pytest.approx(PLANNED)
+    assert both["max_over_mean"].bound_seconds == 500
+    assert asked(history, samples, [strict], 40, judged=True, planned=500)["availability"].bound_seconds == 500
 
 
 def test_a_relapse_within_the_limit_is_watched_for_longer_than_planned(lab: Laboratory) -> None:

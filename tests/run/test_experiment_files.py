@@ -54,6 +54,19 @@ def written(folder: Path, content: dict[str, Any]) -> Path:
     return path
 
 
+def test_the_seconds_and_pauses_of_the_method_add_up(tmp_path: Path) -> None:
+    content = document()
+    content["method"] = [
+        {"name": "a", "provider": {"type": "python", "arguments": {"seconds": 3, "timeout_seconds": 60}}},
+        {"name": "b", "pauses": {"before": 1, "after": 0.5}, "provider": {"type": "process", "arguments": "sleep 9"}},
+        {"name": "c", "pauses": {"after": "${pause}"}, "provider": {"arguments": {"seconds": "${seconds}"}}},
+        {"name": "d", "provider": {"arguments": {"seconds": True}}},
+        {"ref": "a"},
+    ]
+    assert load_experiment(written(tmp_path, content)).planned_seconds == 4.5
+    assert load_experiment(written(tmp_path, document())).planned_seconds == 0
+
+
 def test_limits_are_the_ranges_of_the_hypothesis(tmp_path: Path) -> None:
     experiment = load_experiment(written(tmp_path, document()))
 

@@ -74,6 +74,23 @@ def test_each_trial_runs_once_on_whichever_system_is_free_and_the_history_is_who
     assert (recording.folder.path / "logs" / "sandbox-2").is_dir()
 
 
+@pytest.mark.parametrize(("systems", "first"), [(1, "pod-delete-api"), (2, "redis-outage")])
+def test_several_systems_begin_with_the_longest_and_one_keeps_the_order(
+    recording: Recording, experiments: list[Experiment], monkeypatch: pytest.MonkeyPatch, systems: int, first: str
+) -> None:
+    ran: list[str] = []
+
+    def run(experiment: Experiment, *_: object) -> ChaosOutcome:
+        ran.append(experiment.name)
+        return ChaosOutcome("completed", False, "")
+
+    monkeypatch.setattr(subject, "run_scenario", run)
+    monkeypatch.setattr(subject, "side_by_side", lambda jobs, _: [job() for job in jobs.values()])
+    record(recording, [system("first"), system("second")][:systems], experiments)
+    assert ran[0] == first
+    assert recording.folder.inputs().scenarios == NAMES
+
+
 def test_a_scenario_that_cannot_be_carried_out_stops_the_others(
     recording: Recording, experiments: list[Experiment], monkeypatch: pytest.MonkeyPatch
 ) -> None:

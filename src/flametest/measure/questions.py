@@ -102,10 +102,9 @@ class Seen:
     watch: Watch
     objectives: Objectives
 
-    @property
-    def to_come(self) -> int:
-        """Return how many requests are still to come until the planned end."""
-        left = max(0.0, self.watch.planned_seconds - self.watch.watched_seconds)
+    def to_come(self, planned_seconds: float) -> int:
+        """Return how many requests are still to come until the watch has lasted for so long."""
+        left = max(0.0, planned_seconds - self.watch.watched_seconds)
         return round(left * self.measured.demand.offered_per_second)
 
 
@@ -162,14 +161,20 @@ def questions_after(seen: Seen, limits: Iterable[Limit], *, is_steady_judged: bo
         is_steady_judged: whether a steady state is asked for even where no limit is set for it.
     """
     by_name = {limit.criterion: limit for limit in limits}
-    steady, planned = by_name.pop("steady_seconds", None), seen.watch.planned_seconds
+    planned = seen.watch.planned_seconds
+    spread = by_name.pop("max_over_mean", None)
+    for_shares = planned
+    if spread is not None:  # it may take longer than a share is watched for, and must not make that wait
+        others = by_name.values()
+        needed = planned_hold_seconds(seen.measured, others, seen.objectives, is_steady_judged=is_steady_judged)
+        for_shares = min(planned, needed)
+    steady = by_name.pop("steady_seconds", None)
     asked = [_steady(seen, steady)] if steady is not None or is_steady_judged else []
     for name, limit in by_name.items():
-        test = _share_test(limit)
-        if test is not None:
-            asked.append(Question(name, _share(test, *_judged(seen, limit), seen.to_come), planned))
-        elif name == "max_over_mean":
-            asked.append(Question(name, _spread(seen, limit), planned))
+        if (test := _share_test(limit)) is not None:
+            asked.append(Question(name, _share(test, *_judged(seen, limit), seen.to_come(for_shares)), for_shares))
+    if spread is not None:
+        asked.append(Question("max_over_mean", _spread(seen, spread), planned))
     return tuple(asked)
 
 

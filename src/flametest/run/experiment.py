@@ -6,6 +6,7 @@ that brings ranges in its own hypothesis instead, such as one from elsewhere, is
 """
 
 import json
+import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ class Experiment:
         entry_path: what the load asks the entry for, likewise; ``/`` stands for the mixture of the load test.
         limits: one for each measured figure that the hypothesis gives a range.
         namespaces: in which it may hit something besides that of the system, from the recorder's arguments.
+        planned_seconds: how long its method lasts at least, by the seconds and pauses that stand in it.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Experiment:
     entry_path: str
     limits: tuple[Limit, ...]
     namespaces: frozenset[str] = frozenset()
+    planned_seconds: float = 0.0
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -94,6 +97,7 @@ def load_experiment(path: Path) -> Experiment:
         entry_path=str(arguments.get("path") or "/"),
         limits=tuple(_limits(path, document)),
         namespaces=_namespaces(path, arguments),
+        planned_seconds=_planned_seconds(document),
     )
 
 
@@ -104,6 +108,17 @@ def _namespaces(path: Path, arguments: Mapping[str, Any]) -> frozenset[str]:
         raise ExperimentError(
             f"{path.name}: the recorder control: {error}", "fix the arguments of the recorder control"
         ) from error
+
+
+def _planned_seconds(document: Mapping[str, Any]) -> float:
+    """Return the sum of the numbers given as seconds; what stands in a variable, or ends by itself, is left out."""
+    given: list[Any] = []
+    for step in _objects(document.get("method")):
+        provider, pauses = step.get("provider"), step.get("pauses")
+        arguments = provider.get("arguments") if isinstance(provider, dict) else None
+        given.append(arguments.get("seconds") if isinstance(arguments, dict) else None)
+        given += pauses.values() if isinstance(pauses, dict) else ()
+    return math.fsum(one for one in given if type(one) in (int, float) and 0 < one < math.inf)
 
 
 def suite_files(project: Project, suite: str) -> list[Path]:

@@ -1,8 +1,9 @@
 """Recording the scenarios of a run, one after the other, or side by side on several systems.
 
-Scenarios come from one queue, in the order of the suite, and each system takes the next one when it is done with the
-last. Random choices are those of the scenario and its trial, whichever system it meets. What is inconclusive for a
-reason of the machine that it shared is repeated at the end, alone and once.
+Scenarios come from one queue, and each system takes the next one when it is done with the last: in the order of the
+suite, or, on several systems, the longest first, so that none waits long for the others at the end. Random choices are
+those of the scenario and its trial, whichever system it meets. What is inconclusive for a reason of the machine that it
+shared is repeated at the end, alone and once.
 """
 
 import os
@@ -94,7 +95,7 @@ def record(recording: Recording, systems: Sequence[System], experiments: Sequenc
         if count == 1:
             _work(recording, systems[0], _Queue(planned))
         else:
-            queue = _Queue(planned)
+            queue = _Queue(sorted(planned, key=lambda one: -one[0].planned_seconds))
             jobs = {f"scenarios-{number}": partial(_work, recording, one, queue) for number, one in _numbered(systems)}
             side_by_side(jobs, recording.halt)
             _repeat_alone(recording, systems[0], planned)

@@ -62,7 +62,7 @@ SHORT = Form(
     stopped=1,
     flapping=0,
     never=0,
-    tracks=3,
+    tracks=4,
     spread_intervals=0.0,
 )
 """Before each run: a few seconds."""

@@ -9,7 +9,7 @@ from flametest.tracing.kept import KEPT_LINES_FILE
 
 __all__ = ["FollowerSummary", "LogFollower", "LogPlace"]
 
-TRAILING_SECONDS = 1.0  # lines of the last requests come so much later at most, or are missed
+TRAILING_SECONDS = 1.0  # a request's lines come so long after it was found bad at most, or are missed
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 It follows the logs of a namespace, looks a few times a second which requests have failed or were slow, and writes the
 lines that carry their ids. It runs until SIGTERM, SIGINT, the death of its parent or its own time limit, waits a moment
-for lines of the last requests, and writes its summary, one JSON object. Whatever it measures beside is more important,
-so that it takes the processor only when nobody else wants it.
+for the lines of such a request of the last second, and writes its summary, one JSON object. Whatever it measures beside
+is more important, so that it takes the processor only when nobody else wants it.
 """
 
 import argparse
 import asyncio
+import math
 import os
 import queue
 import sys
@@ -63,6 +64,7 @@ class _Follower:
         self._keeper = Keeper(_WAITING_BYTES_MAX, _LINES_MAX)
         self._wall_ahead_ns = time.time_ns() - time.monotonic_ns()
         self._unreachable = 0
+        self._wanted_until = -math.inf  # by then the lines of the last wanted request are there
 
     async def run(self) -> dict[str, int]:
         """Follow until told to stop; return the summary."""
@@ -73,7 +75,8 @@ class _Follower:
             print(f"follower of logs: {error}", file=sys.stderr)
             self._unreachable = 1
         await stop.keep_house(_LOOK_SECONDS, self._options.seconds_max, self._look)
-        await asyncio.sleep(TRAILING_SECONDS)
+        self._look()
+        await asyncio.sleep(max(0.0, self._wanted_until - time.monotonic()))
         self._look()
         return {
             "containers": self._following.followed,
@@ -96,6 +99,7 @@ class _Follower:
             line = self._lines.get_nowait()
             self._write(self._keeper.take(line, ids_in(line.text)))
         for trace_id in self._wanted.read():
+            self._wanted_until = time.monotonic() + TRAILING_SECONDS
             self._file.write(f"{looked_for_row(trace_id)}\n")
             self._write(self._keeper.want(trace_id))
         self._file.flush()

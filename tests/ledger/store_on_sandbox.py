@@ -87,6 +87,10 @@ class Store:
         assert done.code == 0, done.output
         return done.output.strip()
 
+    def keys(self) -> set[str]:
+        """Return the keys of all that it has."""
+        return set(self.query("SELECT reference FROM notes").splitlines())
+
     def kept(self, keys: set[str]) -> int:
         """Return how many of these keys the store has, by its own count."""
         listed = ",".join(f"'{key}'" for key in sorted(keys))
@@ -142,9 +146,10 @@ class Store:
 
 
 class Keeping:
-    """A ledger that writes to a store, and what it has noted so far."""
+    """A ledger that writes to a store, and what it has noted so far; ``earlier`` writes were there when it began."""
 
-    def __init__(self, ledger: Ledger, auditor: Auditor, folder: Path) -> None:
+    def __init__(self, ledger: Ledger, auditor: Auditor, folder: Path, earlier: set[str]) -> None:
+        self.earlier = earlier
         self._ledger = ledger
         self._auditor = auditor
         self._folder = folder
@@ -187,8 +192,9 @@ def keeping(store: Store, environment: Mapping[str, str], folder: Path) -> Itera
     definition = read_definition(file)
     assert definition is not None
     auditor = Auditor(definition, reader_of(definition, "", environment))
+    earlier = store.keys()
     auditor.begin()
     record = folder / "record"
     record.mkdir()
     with Ledger(LedgerOptions("http://127.0.0.1:1", definition, "7", environment=environment), record) as ledger:
-        yield Keeping(ledger, auditor, record)
+        yield Keeping(ledger, auditor, record, earlier)

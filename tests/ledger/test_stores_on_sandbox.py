@@ -75,8 +75,10 @@ def check_lost(store: Store, keeper: Keeping, injected_ns: int) -> Durability:
     acknowledged = keeper.acknowledged()
     found = keeper.judge(injected_ns)
     missing = len(acknowledged) - store.kept(set(acknowledged))
+    earlier = len(keeper.earlier) - store.kept(keeper.earlier)
     assert (found.problem, found.acknowledged) == ("", len(acknowledged))
-    assert found.lost.count == missing > 0
+    assert missing > 0
+    assert found.lost.count == missing + earlier
     assert found.recovery_point is not None
     assert found.recovery_point.writes == missing
     return found

@@ -33,6 +33,12 @@ def test_a_ledger_cut_off_anywhere_is_read_as_far_as_it_is_whole(cut: int) -> No
     assert len(attempts) == (cut >= len(OPENED))
 
 
+@given(st.integers(1, len(ANSWERED) - 1))
+def test_a_line_that_is_written_while_it_is_read_counts_once_it_is_whole(cut: int) -> None:
+    growing = [HEADER, OPENED, ANSWERED[:cut], ANSWERED[cut:]]
+    assert [one.outcome for one in read_attempts(growing)] == [WriteOutcome.UNKNOWN]
+
+
 def test_an_empty_ledger_has_no_attempts() -> None:
     assert read_attempts([]) == read_attempts([HEADER]) == ()
 

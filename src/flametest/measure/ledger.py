@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
+from itertools import takewhile
 from typing import TypeVar
 
 from flametest.model.errors import FlametestError
@@ -19,7 +20,8 @@ class LedgerError(FlametestError):
 def read_attempts(lines: Iterable[str]) -> tuple[Attempt, ...]:
     """Return the attempts of a ledger in the order in which they were begun, each as its last row has it.
 
-    A last line that a crash cut off is left out: the row before it says that the request is open.
+    A last line that is not whole, since a crash cut it off or it is being written, is left out: the row before it says
+    that the request is open.
 
     Raises:
         LedgerError: the header or another line cannot be read.
@@ -34,7 +36,8 @@ def read_looks(lines: Iterable[str]) -> tuple[Look, ...]:
 
 
 def _rows(lines: Iterable[str], columns: tuple[str, ...], convert: Callable[[list[str]], Row]) -> Iterator[Row]:
-    reader = csv.reader(line for line in lines if line.endswith("\n"))
+    # Nothing after a line that is not whole: of a file that grows, the rest of that line may come next.
+    reader = csv.reader(takewhile(lambda line: line.endswith("\n"), lines))
     header = next(reader, None)
     if header is None:
         return

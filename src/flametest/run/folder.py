@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -344,7 +345,7 @@ def _renamed(line: str, name: str) -> str:
 
 def _whole_lines(path: Path) -> Iterator[str]:
     with path.open(encoding="utf-8") as lines:
-        yield from (line for line in lines if line.endswith("\n"))
+        yield from takewhile(lambda line: line.endswith("\n"), lines)
 
 
 def _field(name: str) -> str:

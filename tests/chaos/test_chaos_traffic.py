@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
+from flametest.chaos import traffic
 from flametest.chaos.traffic import TrafficReader, counted_requests
 from flametest.kube import connect
 from flametest.model.events import RequestsCounted
@@ -99,16 +100,35 @@ def test_what_counts_no_requests_tells_nothing(text: str) -> None:
     assert counted_requests(text) is None
 
 
-def test_annotated_pods_are_read_and_one_that_does_not_answer_is_left_out(
-    server: tuple[str, set[str]], tmp_path: Path
-) -> None:
-    url, asked = server
-    names = {"name": "one", "cluster": {"server": url}}
+@pytest.fixture
+def kubeconfig(server: tuple[str, set[str]], tmp_path: Path) -> Path:
+    names = {"name": "one", "cluster": {"server": server[0]}}
     contexts = [{"name": "one", "context": {"cluster": "one", "user": "one"}}]
     config = {"clusters": [names], "users": [{"name": "one", "user": {}}], "contexts": contexts}
-    (tmp_path / "config").write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **config}))
+    path = tmp_path / "config"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **config}))
+    return path
+
+
+def test_a_reading_that_is_asked_for_is_not_put_off(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "EVERY_SECONDS", 3600.0)
     seen: queue.Queue[RequestsCounted] = queue.Queue()
-    with connect(tmp_path / "config", "one") as client:
+    with connect(kubeconfig, "one") as client:
+        reader = TrafficReader(client, "flametest", "pod-delete-logic", seen.put)
+        reader.start()
+        for _ in range(3):
+            seen.get(timeout=WAIT_SECONDS)
+            reader.read_soon()
+        reader.stop()
+    assert not any(thread.name.startswith("request counts") for thread in threading.enumerate())
+
+
+def test_annotated_pods_are_read_and_one_that_does_not_answer_is_left_out(
+    server: tuple[str, set[str]], kubeconfig: Path
+) -> None:
+    _, asked = server
+    seen: queue.Queue[RequestsCounted] = queue.Queue()
+    with connect(kubeconfig, "one") as client:
         reader = TrafficReader(client, "flametest", "pod-delete-logic", seen.put)
         reader.start()
         event = seen.get(timeout=WAIT_SECONDS)

@@ -88,6 +88,7 @@ class Recorder:
         self._client: KubeClient | None = None
         self._prober: Prober | None = None
         self._watching: Watching | None = None
+        self._traffic: TrafficReader | None = None
         self._exits = ExitStack()
         self._outcome = ("aborted", False)
         self._failure: Exception | None = None
@@ -175,6 +176,8 @@ class Recorder:
     def begin_phase(self, phase: Phase) -> None:
         """Note that a phase begins now."""
         self.note(PhaseStarted(_now(), self.scenario.name, phase))
+        if self._traffic is not None:  # a baseline is over once requests were counted twice in it
+            self._traffic.read_soon()
 
     def seed(self, fault: str) -> None:
         """Begin the process' random numbers again from the run's seed, for one fault.
@@ -304,9 +307,9 @@ class Recorder:
         watching.stop(comparing=self._outcome[0] in ("completed", "deviated"))
 
     def _start_traffic(self, client: KubeClient) -> None:
-        reader = TrafficReader(client, self._settings.namespace, self.scenario.name, self._take)
-        self._exits.callback(reader.stop)
-        reader.start()
+        self._traffic = TrafficReader(client, self._settings.namespace, self.scenario.name, self._take)
+        self._exits.callback(self._traffic.stop)
+        self._traffic.start()
 
     def _start_prober(self) -> None:
         url = self._settings.url.rstrip("/") + self.scenario.path

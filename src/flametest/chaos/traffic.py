@@ -60,7 +60,7 @@ def counted_requests(text: str, uncounted: Collection[str] = ()) -> int | None:
 
 
 class TrafficReader:
-    """Reads the counts of all annotated pods of a namespace every `EVERY_SECONDS`.
+    """Reads the counts of all annotated pods of a namespace every `EVERY_SECONDS`, and when asked to.
 
     Args:
         client: the cluster; has to outlive the reader.
@@ -77,23 +77,32 @@ class TrafficReader:
         self._scenario = scenario
         self._saw = saw
         self._stopping = threading.Event()
+        self._due = threading.Event()
         self._thread = threading.Thread(target=self._run, name="request counts", daemon=True)
 
     def start(self) -> None:
         """Begin to read; the first reading is made at once."""
         self._thread.start()
 
+    def read_soon(self) -> None:
+        """Have the next reading made as soon as the one under way, if there is one, is done."""
+        self._due.set()
+
     def stop(self) -> None:
         """End; waits for a reading under way, within a bound."""
         self._stopping.set()
+        self._due.set()
         self._thread.join(_STOP_SECONDS_MAX)
 
     def _run(self) -> None:
         with ThreadPoolExecutor(_READERS, thread_name_prefix="request counts") as readers:
-            while not self._stopping.is_set():
+            while True:
+                self._due.clear()
+                if self._stopping.is_set():  # which is set before the other one
+                    return
                 began = time.monotonic()
                 self._read_all(readers)
-                self._stopping.wait(max(0.0, began + EVERY_SECONDS - time.monotonic()))
+                self._due.wait(max(0.0, began + EVERY_SECONDS - time.monotonic()))
 
     def _read_all(self, readers: ThreadPoolExecutor) -> None:
         try:

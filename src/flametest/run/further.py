@@ -171,11 +171,14 @@ def _tested_under_load(scenes: Sequence[Scene], seed: int, step: Step) -> SelfTe
                 own = folder / str(number)
                 own.mkdir()
                 loads.append(exits.enter_context(Locust(load_options(scene), own)))
-            for load in loads:
-                load.wait_until_offered(OFFERED_SECONDS_MAX)
-            return run_self_test(form, seed, step.saw)
+            return run_self_test(form, seed, step.saw, partial(_wait_until_offered, loads))
         except LoadError as error:
             return broken_self_test(form, seed, error.message)
+
+
+def _wait_until_offered(loads: Sequence[Locust]) -> None:
+    for load in loads:
+        load.wait_until_offered(OFFERED_SECONDS_MAX)
 
 
 def _test_alone(recording: Recording, earlier: SelfTest | None) -> None:

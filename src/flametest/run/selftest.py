@@ -70,8 +70,16 @@ class _Recorded:
         return self.zero_ns + round(self.track.end_seconds * 1e9)
 
 
-def run_self_test(form: Form, seed: int, saw: Callable[[str], None]) -> SelfTest:
-    """Carry out a self-test and return its outcome; ``saw`` is told how far it is.
+def run_self_test(
+    form: Form, seed: int, saw: Callable[[str], None], until_ready: Callable[[], None] = lambda: None
+) -> SelfTest:
+    """Carry out a self-test and return its outcome.
+
+    Args:
+        form: how thorough it is.
+        seed: of its random choices.
+        saw: told how far it is.
+        until_ready: called before the first outage; returns when what it is to run beside is there.
 
     Raises:
         LoadError: the server or a prober could not be started, or died.
@@ -81,7 +89,7 @@ def run_self_test(form: Form, seed: int, saw: Callable[[str], None]) -> SelfTest
     begun = stamp()
     tracks = plan_tracks(form, seed, interval)
     with tempfile.TemporaryDirectory(prefix="flametest-selftest-") as folder:
-        recorded, stamps = _record(tracks, Path(folder), seed, interval, saw)
+        recorded, stamps = _record(tracks, Path(folder), seed, saw, until_ready)
     trials = [one for track in recorded for one in _trials(track, objectives)]
     trials.sort(key=lambda one: (form.kinds.index(OutageKind(one.kind)), one.nominal))
     cases = tuple(_cases(form, seed, recorded, stamps, objectives))
@@ -127,9 +135,10 @@ def read_self_test(path: Path) -> SelfTest | None:
 
 
 def _record(
-    tracks: Sequence[Track], folder: Path, seed: int, interval_seconds: float, saw: Callable[[str], None]
+    tracks: Sequence[Track], folder: Path, seed: int, saw: Callable[[str], None], until_ready: Callable[[], None]
 ) -> tuple[list[_Recorded], list[Stamp]]:
     """Make the outages of all tracks at once under one prober each; return the records, and stamps of both clocks."""
+    interval_seconds = Objectives().prober_interval_seconds
     with ExitStack() as exits:
         windows = [track.windows for track in tracks]
         server = exits.enter_context(TruthServer(windows, seed, interval_seconds))
@@ -141,6 +150,7 @@ def _record(
             probers.append((exits.enter_context(prober), own))
         for prober, _ in probers:
             prober.wait_first_samples()
+        until_ready()
         zero_ns = time.monotonic_ns() + round(_AHEAD_SECONDS * 1e9)
         server.begin(zero_ns)
         stamps = _watch(tracks, [prober for prober, _ in probers], zero_ns, saw)

@@ -98,11 +98,19 @@ def test_a_container_of_one_process_is_refused_outside_the_sandbox(client: Any, 
         (Executed(None, ""), "could not be asked: it gave no answer"),
         (Executed(0, "1 0 S\n7 1"), "could not be asked"),
         (Executed(1, ANSWER_END), "could not be asked"),
+        (ApiRejectedError("x", code=500, told='container not found ("main")'), "cannot be entered: container not found"),
+        (ApiRejectedError("x", code=400, told="container is waiting to start"), "cannot be entered: container is wait"),
     ],
 )
 def test_an_answer_that_is_none_is_refused(client: Any, shell: Any, answer: Any, told: str) -> None:
     shell(answer)
     with pytest.raises(FaultError, match=told):
+        recorded(client)
+
+
+def test_a_right_that_is_missing_is_no_container_that_does_not_run(client: Any, shell: Any) -> None:
+    shell(ApiRejectedError("no right", code=403))
+    with pytest.raises(ApiRejectedError, match="no right"):
         recorded(client)
 
 

@@ -5,7 +5,8 @@ they can; an image without a shell is found out before anything is done. What a 
 its command line or its environment, by which any later process finds and ends it. Nothing of it outlives the container.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from flametest.faults.errors import FaultError, HealError
@@ -36,7 +37,7 @@ __all__ = [
 EXEC_SECONDS_MAX = 10.0
 TRIES_SECONDS_MAX = 15.0  # a container that is being restarted takes no command
 # How API servers refuse to execute a command in a container that does not run at that moment.
-_AMID_RESTART = (400, 404, 409, 500)
+_NOT_RUNNING = (400, 404, 409, 500)
 _END = "that-is-all"
 _MARK = "flametest-held"
 # The mark comes in two parts, so that this very script does not bear it.
@@ -122,18 +123,19 @@ def run(client: KubeClient, where: Inside, script: str, *arguments: str, mutatin
     """Run a script in a container by its shell, and return how it ended.
 
     Raises:
-        FaultError: the image has no shell.
+        FaultError: the image has no shell, or the container does not run.
         KubeError: the API is unreachable or refused.
     """
     command = [*_SHELL, script, "sh", *arguments]
-    done = execute(
-        client.api,
-        (where.namespace, where.pod),
-        command,
-        container=where.container,
-        timeout_seconds=EXEC_SECONDS_MAX,
-        mutating=mutating,
-    )
+    with _entering(where):
+        done = execute(
+            client.api,
+            (where.namespace, where.pod),
+            command,
+            container=where.container,
+            timeout_seconds=EXEC_SECONDS_MAX,
+            mutating=mutating,
+        )
     return _with_shell(where, done)
 
 
@@ -141,7 +143,8 @@ def lines_of(client: KubeClient, where: Inside, script: str, *arguments: str) ->
     """Run a script that only looks, and return the words of each line that it wrote.
 
     Raises:
-        FaultError: the image has no shell, or not all of the answer came: no answer is none that says "nothing".
+        FaultError: the image has no shell, the container does not run, or not all of the answer came: no answer is none
+            that says "nothing".
         KubeError: the API is unreachable or refused.
     """
     done = run(client, where, f"{script}\necho {_END}", *arguments)
@@ -164,18 +167,19 @@ def hold(client: KubeClient, where: Inside, key: str, script: str, *arguments: s
         arguments: of the script, as ``$1`` and so on.
 
     Raises:
-        FaultError: the image has no shell, or the script ended instead.
+        FaultError: the image has no shell, the container does not run, or the script ended instead.
         KubeError: the API is unreachable or refused.
     """
     command = [*_SHELL, f": {mark(key)}\n{script}", "sh", *arguments]
-    begun = begin(
-        client.api,
-        (where.namespace, where.pod),
-        command,
-        container=where.container,
-        timeout_seconds=EXEC_SECONDS_MAX,
-        mutating=True,
-    )
+    with _entering(where):
+        begun = begin(
+            client.api,
+            (where.namespace, where.pod),
+            command,
+            container=where.container,
+            timeout_seconds=EXEC_SECONDS_MAX,
+            mutating=True,
+        )
     if not begun.line:
         begun.close()
         done = _with_shell(where, begun.ended)
@@ -240,16 +244,23 @@ def healed_inside(client: KubeClient, where: Inside, heal: Callable[[], str | No
             return heal()
         except FaultError as error:
             last[0] = error.message
-        except ApiRejectedError as error:
-            if error.code not in _AMID_RESTART:
-                raise
-            last[0] = error.told
         return None
 
     evidence = wait_for(done, TRIES_SECONDS_MAX)
     if evidence is None:
         raise HealError(f"{where} could not be healed: {last[0] or 'it is as the fault has left it'}", "see its events")
     return evidence
+
+
+@contextmanager
+def _entering(where: Inside) -> Iterator[None]:
+    """Name a container that does not run at that moment, whatever its status still says, as `inside_of` does."""
+    try:
+        yield
+    except ApiRejectedError as error:
+        if error.code not in _NOT_RUNNING:
+            raise
+        raise FaultError(f"{where} cannot be entered: {error.told}", "wait until it runs") from error
 
 
 def _with_shell(where: Inside, done: Executed) -> Executed:

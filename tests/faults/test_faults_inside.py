@@ -98,7 +98,7 @@ def test_a_container_of_one_process_is_refused_outside_the_sandbox(client: Any, 
         (Executed(None, ""), "could not be asked: it gave no answer"),
         (Executed(0, "1 0 S\n7 1"), "could not be asked"),
         (Executed(1, ANSWER_END), "could not be asked"),
-        (ApiRejectedError("x", code=500, told='container not found ("main")'), "cannot be entered: container not found"),
+        (ApiRejectedError("x", code=500, told="container not found"), "cannot be entered: container not found"),
         (ApiRejectedError("x", code=400, told="container is waiting to start"), "cannot be entered: container is wait"),
     ],
 )

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,8 +23,8 @@ from flametest.faults.protocol import Proof
 from flametest.faults.proxy_parts import Front, Route, address_of, own_name, routes_of
 from flametest.faults.random_errors import RandomErrors
 from flametest.faults.soundings import proof_of
-from flametest.faults.switches import Follower
-from flametest.kube.errors import ApiUnreachableError
+from flametest.faults.switches import Follower, turn_on
+from flametest.kube.errors import ApiRejectedError, ApiUnreachableError
 from flametest.kube.resources import NETWORK_POLICIES
 from tests.faults.conftest import merge, pod
 
@@ -338,6 +339,24 @@ def test_pods_and_containers_that_start_later_are_switched_once_each_until_the_e
     assert pods.switched == ["a", "b", "a"]
     assert follower.missed == {}
     assert not [one for one in threading.enumerate() if one.name == "fault switches"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "raised"),
+    [
+        ("error trying to reach service: dial tcp 10.0.0.9:9090: connect: connection refused", FaultError),
+        ("the server is currently unable to handle the request", ApiRejectedError),
+    ],
+)
+def test_a_switch_that_nobody_hears_is_told_from_an_api_server_that_refuses(
+    answer: str, raised: type[Exception]
+) -> None:
+    def send(*_: Any) -> None:
+        raise ApiRejectedError("503", code=503, told=answer)
+
+    client: Any = SimpleNamespace(api=SimpleNamespace(send=send))
+    with pytest.raises(raised):
+        turn_on(client, "shop", "web-1", {})
 
 
 def test_following_ends_by_itself_when_its_time_is_over() -> None:

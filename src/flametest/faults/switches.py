@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from flametest.faults.errors import HealError
+from flametest.faults.errors import FaultError, HealError
 from flametest.faults.soundings import pod_proxy
 from flametest.faults.waiting import wait_for
 from flametest.kube import KubeClient
@@ -54,9 +54,17 @@ def turn_on(client: KubeClient, namespace: str, pod: str, body: dict[str, Any]) 
     """Turn a pod's switch on.
 
     Raises:
-        KubeError: the pod, or its switch, does not answer.
+        FaultError: nothing listens there, such as in a pod that is being replaced.
+        KubeError: the API is unreachable or refused.
     """
-    client.api.send("POST", pod_proxy(namespace, pod, ADMIN_PORT, SWITCH), body)
+    try:
+        client.api.send("POST", pod_proxy(namespace, pod, ADMIN_PORT, SWITCH), body)
+    except ApiRejectedError as error:
+        if _UNREACHED not in error.told.lower():
+            raise
+        raise FaultError(
+            f"the fault switch of pod {pod} cannot be turned on: {error.told}", "wait until its pods run, and try again"
+        ) from error
 
 
 def turn_off(client: KubeClient, namespace: str, pod: str, switch: str = SWITCH) -> Object | None:
@@ -121,7 +129,7 @@ class Follower:
         """Turn on the switches of the pods that run now, then follow in a thread.
 
         Raises:
-            KubeError: a pod, or its switch, does not answer.
+            FaultError, KubeError: a pod, or its switch, does not answer.
         """
         for pod in self._pods():
             self._switch(pod)
@@ -136,7 +144,7 @@ class Follower:
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS) and time.monotonic() < self._until:
-            with suppress(KubeError):  # an API server that is busy, or a process that does not listen yet
+            with suppress(FaultError, KubeError):  # an API server that is busy, or a process that does not listen yet
                 for pod in self._pods():
                     if _life(pod) not in self._on and not self._stopping.is_set():
                         self._follow(pod)
@@ -145,7 +153,7 @@ class Follower:
         name = str(pod["metadata"]["name"])
         try:
             self._switch(pod)
-        except KubeError as error:  # it may not listen yet; the next look tries again
+        except (FaultError, KubeError) as error:  # it may not listen yet; the next look tries again
             self.missed[name] = error.message
             return
         self._on.add(_life(pod))

@@ -8,27 +8,17 @@ import json
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-__all__ = ["JOBS", "VOTES", "Application", "Jobs", "Votes"]
+__all__ = ["JOBS", "VOTES", "Application", "Jobs", "ListedVotes", "Votes"]
 
-VOTES = """
-name = "votes"
-
-[write]
-request = "POST /quotes/{quote}/votes"
-choose.quote = [0, 1, 2, 3]
-accepted = [202]
-per_second = 100
-
-[[count]]
-name = "quote {number}"
-request = "GET /quotes/{quote}"
-joined = "quote"
-laws.lost = "votes - votes_before >= acknowledged"
-laws.phantom = "votes - votes_before <= acknowledged + unknown"
-"""
+EXAMPLE = Path(__file__).parents[2] / "examples" / "quotes" / "experiments" / "ledger.toml"
+VOTES = EXAMPLE.read_text().replace("quiet_seconds = 2", "").replace("[write]", "[write]\nper_second = 100")
+VOTES_IN_A_LIST = VOTES.replace("GET /quotes/{quote}", "GET /quotes").replace(
+    'joined = "quote"', 'items = "$[*]"\njoined = "quote"'
+)
 JOBS = """
 name = "jobs"
 quiet_seconds = 0.1
@@ -137,9 +127,15 @@ class Votes(Application):
         return 202, {"number": number, "queued": True}
 
     def get(self, path: str) -> Reply:
-        """Tell the votes of one quote."""
-        number = int(path.split("/")[2])
-        return 200, {"number": number, "votes": self.votes[number]}
+        """Tell the votes of one quote, or of all."""
+        quotes = [{"number": n, "quote": f"Quote {n}.", "votes": votes} for n, votes in enumerate(self.votes)]
+        return 200, quotes if path == "/quotes" else quotes[int(path.split("/")[2])]
+
+
+class ListedVotes(Votes):
+    """Has a ledger that looks for the numbers of quotes where their texts are."""
+
+    ledger = VOTES_IN_A_LIST
 
 
 class Jobs(Application):

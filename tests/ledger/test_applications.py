@@ -11,7 +11,7 @@ from flametest.measure.durability import WriteRecord, judge_writes
 from flametest.measure.ledger import read_attempts, read_looks
 from flametest.model.measures import Durability
 from flametest.model.writes import WriteOutcome
-from tests.ledger.applications import Application, Jobs, Votes
+from tests.ledger.applications import Application, Jobs, ListedVotes, Votes
 
 WaitUntil = Callable[..., None]
 PLANTED: list[tuple[type[Application], str, str]] = [
@@ -81,6 +81,12 @@ def test_a_sound_application_is_not_accused(kind: type[Application], tmp_path: P
     assert (found.problem, broken(found)) == ("", {})
     assert found.acknowledged >= 30
     assert found.kept == (0 if kind is Votes else found.acknowledged)
+
+
+def test_counts_to_which_no_write_belongs_judge_nothing(tmp_path: Path, wait_until: WaitUntil) -> None:
+    with ListedVotes() as application:
+        found = judged(application, tmp_path, wait_until)
+    assert "no count is of a quote that was written: counts have 'Quote 0.', writes have" in found.problem
 
 
 @pytest.mark.parametrize(("kind", "planted", "rule"), PLANTED)

@@ -4,6 +4,7 @@ The counts are read before and after the writes; only when both readings agree w
 of one moment. Bounded: a number of pages, and a time limit for all readings together.
 """
 
+import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -89,6 +90,8 @@ class Auditor:
         while True:
             try:
                 found = self._quiet(tries)
+                if found is not None and (problem := _of_nothing_written(self._definition.count, found.counted, tries)):
+                    return self._unread(problem)
                 if found is not None:
                     return self._audit(prefix, tries, found)
                 problem = "they went on changing while they were read"
@@ -97,9 +100,12 @@ class Auditor:
             if self._clock() >= deadline:
                 if self._is_gone():
                     return self._audit(prefix, tries, _Found(tuple(() for _ in self._definition.count), ()))
-                words = f"the {self._definition.name} could not be read back: {problem}"
-                return Audit((), 0, self._scope, (), (), (), (), words)
+                return self._unread(problem)
             self._sleep(_PAUSE_SECONDS)
+
+    def _unread(self, problem: str) -> Audit:
+        words = f"the {self._definition.name} could not be read back: {problem}"
+        return Audit((), 0, self._scope, (), (), (), (), words)
 
     def _is_gone(self) -> bool:
         """Return whether the store says that what held the writes, and was read before, does not exist any more."""
@@ -209,6 +215,23 @@ def _count(definition: CountDefinition, item: Mapping[str, Any], writes: Sequenc
     _check_figures(definition, values)
     texts: defaultdict[str, object] = defaultdict(lambda: "?", item)
     return Count(str(fill(definition.name, texts)), values, joined, definition.sum or "")
+
+
+def _of_nothing_written(
+    definitions: Sequence[CountDefinition], counted: _Counted, tries: Mapping[str, Sequence[Attempt]]
+) -> str:
+    """Return which count has no item that an acknowledged write belongs to, so that it judges nothing."""
+    attempts = [one for tried in tries.values() for one in tried if one.outcome is WriteOutcome.ACKNOWLEDGED]
+    contents = [json.loads(one.contents) for one in attempts]
+    for definition, items in zip(definitions, counted, strict=True):
+        name = definition.joined
+        if name is None:
+            continue
+        there = [item[name] for item in items if name in item]
+        written = [one[name] for one in contents if name in one]
+        if there and written and not any(one in there for one in written):
+            return f"no count is of a {name} that was written: counts have {there[0]!r}, writes have {written[0]!r}"
+    return ""
 
 
 def _check_figures(definition: CountDefinition, values: Mapping[str, float]) -> None:

@@ -108,7 +108,10 @@ class HttpReader(ReachedAtOnce):
         raise LoadError(f"the list has more than {_PAGES_MAX} pages", "ask for larger pages, or begin with fewer rows")
 
     def counts(self, number: int) -> Sequence[Mapping[str, Any]]:
-        """Return the items of a count; one that is asked for by a choice is asked for each of its values."""
+        """Return the items of a count; one that is asked for by a choice is asked for each of its values.
+
+        Such an item is one of that value, whatever the application calls by the same name.
+        """
         count = self._definition.count[number]
         assert count.request is not None
         path = count.request.removeprefix("GET ")
@@ -118,7 +121,7 @@ class HttpReader(ReachedAtOnce):
             fields = [item if isinstance(item, Mapping) else {"value": item} for item in items]
             if not fields:
                 raise NotThereError(f"{count.request} has nothing at {count.items}", "correct items in ledger.toml")
-            found += [{**values, **one} for one in fields]
+            found += [{**one, **values} for one in fields]
         return found
 
     def look(self, values: Mapping[str, object]) -> LookOutcome:

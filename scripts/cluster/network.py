@@ -4,6 +4,7 @@ Nothing of this machine's own network is changed but for one link and the routes
 """
 
 import subprocess
+from pathlib import Path
 
 from scripts.cluster.machines import inside, process_of
 from scripts.cluster.plan import PODS, ClusterError, Machine, Plan
@@ -30,6 +31,7 @@ def link_to_host(plan: Plan) -> None:
     control = str(process_of(plan, plan.control))
     # Should the link break, what is meant for the cluster must not take this machine's default route.
     _here("ip", "route", "add", *_elsewhere(plan))
+    _own(plan).touch()
     _here("ip", "link", "add", HOST_LINK, "type", "veth", "peer", "name", "host", "netns", control)
     _here("ip", "address", "add", f"{plan.host_address}/24", "dev", HOST_LINK)
     _here("ip", "link", "set", HOST_LINK, "up")
@@ -37,8 +39,16 @@ def link_to_host(plan: Plan) -> None:
 
 
 def unlink_from_host(plan: Plan) -> None:
-    """Remove the route that outlives the link, if it is there."""
+    """Remove the link and the route of this cluster, if it has them; those of another one stay.
+
+    Connections of which the other end is gone keep the control plane's namespace for a minute or two, and with it the
+    link; the route outlives it.
+    """
+    if not _own(plan).exists():
+        return
+    subprocess.run(["ip", "link", "delete", HOST_LINK], capture_output=True, check=False)
     subprocess.run(["ip", "route", "delete", *_elsewhere(plan)], capture_output=True, check=False)
+    _own(plan).unlink()
 
 
 def plug_in(plan: Plan, node: Machine) -> None:
@@ -59,6 +69,11 @@ def plug_in(plan: Plan, node: Machine) -> None:
     # Only what leaves the cluster takes the node's address: policies go by the addresses of pods.
     leaving = ("-s", PODS, "!", "-d", PODS)
     inside(plan, node, "iptables", "-t", "nat", "-A", "POSTROUTING", *leaving, "-j", "MASQUERADE")
+
+
+def _own(plan: Plan) -> Path:
+    """The file that says that link and route are those of this cluster."""
+    return plan.state / "linked"
 
 
 def _elsewhere(plan: Plan) -> tuple[str, ...]:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from scripts.cluster import files, network
 from scripts.cluster.images import give_images, start_containerd
-from scripts.cluster.machines import start, start_program, wait_for, weigh_pods
+from scripts.cluster.machines import has_process, start, start_program, wait_for, weigh_pods
 from scripts.cluster.plan import ADMIN_TOKEN, PODS, SERVICES, ClusterError, Machine, Plan
 
 __all__ = ["apply", "kubectl", "start_control_plane", "start_worker", "wait_until_ready"]
 
 _API_SECONDS = 120.0
 _READY_SECONDS = 300
+_PARTS_OF_WORKERS = ("kubelet", "kube-proxy", "kube-router")
 _STORE = "http://127.0.0.1:2379"
 
 
@@ -50,6 +51,8 @@ def start_worker(plan: Plan, node: Machine) -> None:
     configured = f"--config={folder / 'kubelet.yaml'}"
     start_program(plan, node, "kubelet", own, named, f"--node-ip={node.address}", configured)
     start_program(plan, node, "kube-proxy", *_proxy_options(plan), named)
+    # kube-router ends at once on a node whose address the kubelet has not told yet.
+    kubectl(plan, "wait", "node", node.name, "--for=condition=Ready", f"--timeout={_READY_SECONDS}s")
     start_program(plan, node, "kube-router", *_policy_options(plan), named)
 
 
@@ -84,11 +87,15 @@ def apply(plan: Plan, manifests: str) -> None:
 
 
 def wait_until_ready(plan: Plan) -> None:
-    """Wait until every node and every pod of the cluster's own is Ready; raises ClusterError."""
+    """Wait until the nodes and the cluster's own pods are Ready; raises ClusterError, also when a part has ended."""
     patience = f"--timeout={_READY_SECONDS}s"
     kubectl(plan, "wait", "node", "--all", "--for=condition=Ready", patience)
     weigh_pods()
     kubectl(plan, "--namespace=kube-system", "rollout", "status", "deployment", patience)
+    for node in plan.nodes:
+        for name in _PARTS_OF_WORKERS:
+            if not has_process(plan, node, name):
+                raise ClusterError(f"{node.name}: {name} has ended; see {plan.folder(node) / f'{name}.log'}")
 
 
 def kubectl(plan: Plan, *arguments: str, standard_input: str = "") -> str:

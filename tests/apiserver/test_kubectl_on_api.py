@@ -131,7 +131,8 @@ def test_quotas_priority_classes_and_autoscalers_are_created_by_commands(kubectl
         "pods": "3",
         "requests.cpu": "500m",
     }
-    assert kubectl("delete", "quota", "typed").endswith(" deleted\n")
+    # kubectl 1.34 and newer name the namespace behind it.
+    assert kubectl("delete", "quota", "typed").startswith('resourcequota "typed" deleted')
     created = kubectl("create", "priorityclass", "typed", "--value=7", "--description=seven")
     assert "priorityclass.scheduling.k8s.io/typed created" in created, created
     assert json.loads(kubectl("get", "pc", "typed", "-o", "json"))["value"] == 7

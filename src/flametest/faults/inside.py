@@ -5,9 +5,9 @@ they can; an image without a shell is found out before anything is done. What a 
 its command line or its environment, by which any later process finds and ends it. Nothing of it outlives the container.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 from flametest.faults.errors import FaultError, HealError
 from flametest.faults.protocol import State
@@ -38,6 +38,7 @@ EXEC_SECONDS_MAX = 10.0
 TRIES_SECONDS_MAX = 15.0  # a container that is being restarted takes no command
 # How API servers refuse to execute a command in a container that does not run at that moment.
 _NOT_RUNNING = (400, 404, 409, 500)
+_Done = TypeVar("_Done")
 _END = "that-is-all"
 _MARK = "flametest-held"
 # The mark comes in two parts, so that this very script does not bear it.
@@ -127,16 +128,7 @@ def run(client: KubeClient, where: Inside, script: str, *arguments: str, mutatin
         KubeError: the API is unreachable or refused.
     """
     command = [*_SHELL, script, "sh", *arguments]
-    with _entering(where):
-        done = execute(
-            client.api,
-            (where.namespace, where.pod),
-            command,
-            container=where.container,
-            timeout_seconds=EXEC_SECONDS_MAX,
-            mutating=mutating,
-        )
-    return _with_shell(where, done)
+    return _with_shell(where, _entered(execute, client, where, command, mutating=mutating))
 
 
 def lines_of(client: KubeClient, where: Inside, script: str, *arguments: str) -> list[list[str]]:
@@ -171,15 +163,7 @@ def hold(client: KubeClient, where: Inside, key: str, script: str, *arguments: s
         KubeError: the API is unreachable or refused.
     """
     command = [*_SHELL, f": {mark(key)}\n{script}", "sh", *arguments]
-    with _entering(where):
-        begun = begin(
-            client.api,
-            (where.namespace, where.pod),
-            command,
-            container=where.container,
-            timeout_seconds=EXEC_SECONDS_MAX,
-            mutating=True,
-        )
+    begun = _entered(begin, client, where, command, mutating=True)
     if not begun.line:
         begun.close()
         done = _with_shell(where, begun.ended)
@@ -252,11 +236,18 @@ def healed_inside(client: KubeClient, where: Inside, heal: Callable[[], str | No
     return evidence
 
 
-@contextmanager
-def _entering(where: Inside) -> Iterator[None]:
-    """Name a container that does not run at that moment, whatever its status still says, as `inside_of` does."""
+def _entered(
+    do: Callable[..., _Done], client: KubeClient, where: Inside, command: list[str], *, mutating: bool
+) -> _Done:
+    """Return what `execute` or `begin` returns for a container.
+
+    Raises:
+        FaultError: it does not run at that moment, whatever its status still says.
+        KubeError: the API is unreachable or refused.
+    """
+    pod, options = (where.namespace, where.pod), {"timeout_seconds": EXEC_SECONDS_MAX, "mutating": mutating}
     try:
-        yield
+        return do(client.api, pod, command, container=where.container, **options)
     except ApiRejectedError as error:
         if error.code not in _NOT_RUNNING:
             raise

@@ -77,8 +77,9 @@ class Auditor:
     def audit(self, prefix: str, attempts: Iterable[Attempt], timeout_seconds: float) -> Audit:
         """Return what is kept of a ledger's writes, trying until the system answers and is quiet.
 
-        What could not be read within ``timeout_seconds`` is stated as the audit's ``problem``. Where the store was read
-        before and says now that its table is gone, nothing is kept, and everything is lost.
+        What could not be read within ``timeout_seconds`` is the audit's ``problem``, as are counts to which no
+        write belongs: they cannot judge any. Where the store was read before and says now that its table is gone,
+        nothing is kept, and everything is lost.
 
         Args:
             prefix: what the keys of the ledger begin with.
@@ -90,10 +91,9 @@ class Auditor:
         while True:
             try:
                 found = self._quiet(tries)
-                if found is not None and (problem := _of_nothing_written(self._definition.count, found.counted, tries)):
-                    return self._unread(problem)
                 if found is not None:
-                    return self._audit(prefix, tries, found)
+                    problem = _count_without_writes(self._definition.count, found.counted, tries)
+                    return self._unread(problem) if problem else self._audit(prefix, tries, found)
                 problem = "they went on changing while they were read"
             except LoadError as error:
                 problem = error.message
@@ -217,10 +217,10 @@ def _count(definition: CountDefinition, item: Mapping[str, Any], writes: Sequenc
     return Count(str(fill(definition.name, texts)), values, joined, definition.sum or "")
 
 
-def _of_nothing_written(
+def _count_without_writes(
     definitions: Sequence[CountDefinition], counted: _Counted, tries: Mapping[str, Sequence[Attempt]]
 ) -> str:
-    """Return which count has no item that an acknowledged write belongs to, so that it judges nothing."""
+    """Return in words which count has no item that an acknowledged write belongs to; empty for none."""
     attempts = [one for tried in tries.values() for one in tried if one.outcome is WriteOutcome.ACKNOWLEDGED]
     contents = [json.loads(one.contents) for one in attempts]
     for definition, items in zip(definitions, counted, strict=True):

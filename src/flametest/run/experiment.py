@@ -58,7 +58,7 @@ class Experiment:
         entry_path: what the load asks the entry for, likewise; ``/`` stands for the mixture of the load test.
         limits: one for each measured figure that the hypothesis gives a range.
         namespaces: in which it may hit something besides that of the system, from the recorder's arguments.
-        planned_seconds: how long its method lasts at least, by the seconds and pauses that stand in it.
+        planned_seconds: how long its method lasts, as far as seconds and pauses stand in it.
     """
 
     name: str

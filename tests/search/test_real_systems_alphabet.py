@@ -1,6 +1,7 @@
 """The alphabet of the shipped shop: what its experiments name, what `init` would write, and slow edges."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,14 +24,18 @@ from flametest.starter import read_folder as read_manifests
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def shop() -> tuple[Alphabet, Structure]:
-    topology = make_topology(read_manifests(ROOT / "manifests", ""))
-    written = read_folder(ROOT / "experiments")
+def read_system(manifests: Path, experiments: Path) -> tuple[Alphabet, Structure]:
+    topology = make_topology(read_manifests(manifests, ""))
+    written = read_folder(experiments)
     paths = tuple(dict.fromkeys((*written_paths(written), *user_paths(topology))))
     structure = structure_of(topology, paths)
     plan = make_plan(topology, "http://127.0.0.1", paths)
     return alphabet_of(topology, plan, written, structure, 1), structure
+
+
+@pytest.fixture(scope="module")
+def shop() -> tuple[Alphabet, Structure]:
+    return read_system(ROOT / "manifests", ROOT / "experiments")
 
 
 def test_a_fault_of_the_folder_takes_the_place_of_one_that_would_be_made_up(shop: tuple[Alphabet, Structure]) -> None:
@@ -127,6 +132,35 @@ def test_every_fault_of_the_catalogue_has_a_meaning_but_an_intruder() -> None:
     assert {name for name in by_name if kind_of(f"inject_{name}", {}) is None} == {"intrusion"}
     for name, fault in by_name.items():
         assert is_passing(f"inject_{name}") is not fault.lasts, name
+
+
+@pytest.mark.parametrize(
+    ("replicas", "stated", "pods", "share"),
+    [
+        (1, {}, [1], 1.0),  # the only one, as `init` lets it
+        (2, {}, [1], 0.5),
+        (5, {}, [2, 1], 0.5),
+        (2, {"pods_share_max": 1.0}, [2, 1], 1.0),
+    ],
+)
+def test_an_experiment_of_the_folder_takes_the_only_pod_and_of_several_no_more_than_it_allows(
+    tmp_path: Path, replicas: int, stated: dict[str, float], pods: list[int], share: float
+) -> None:
+    shutil.copytree(ROOT / "manifests", tmp_path / "manifests")
+    logic = tmp_path / "manifests" / "31-logic.yaml"
+    logic.write_text(logic.read_text().replace("  replicas: 2\n", f"  replicas: {replicas}\n"))
+    experiment = json.loads((ROOT / "experiments" / "pod-delete-logic.json").read_text())
+    experiment["controls"][0]["provider"]["arguments"] |= stated
+    experiment["method"][1]["provider"]["arguments"]["qty"] = 2
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "pod-delete-logic.json").write_text(json.dumps(experiment))
+
+    alphabet, structure = read_system(tmp_path / "manifests", tmp_path / "experiments")
+
+    letter = alphabet.letters["pod-delete-logic"]
+    assert letter.pods_share_max == share
+    assert [pods_taken(letter.func, one.arguments) for one in letter.levels] == pods
+    assert not Space(alphabet, structure, 1, 0).reason_against(frozenset([letter.name]))
 
 
 def test_pods_that_are_taken_are_told_by_the_arguments_that_an_action_has() -> None:

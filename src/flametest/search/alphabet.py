@@ -158,11 +158,27 @@ def _of_folder(topology: Topology, written: Iterable[Written]) -> Iterator[_Foun
             pods_share_max=radius.pods_share_max,
             source=f"{one.name}.json",
         )
+        letter = letter if part is None else _as_allowed(letter, part.replicas)
         yield (
             call.signature,
             letter,
             one.trouble or ("" if kind else "the search cannot tell what it does, or to which part"),
         )
+
+
+def _as_allowed(letter: Letter, replicas: int) -> Letter:
+    """Return a letter that may take the only pod of its part, as `init` lets it, and of several no more than it states.
+
+    How many pods are there is a matter of the system that is searched, which may differ from its author's.
+    """
+    if not letter.pods:
+        return letter
+    share = 1.0 if replicas == 1 else letter.pods_share_max
+    taken = ((one, pods_taken(letter.func, one.arguments)) for one in letter.levels)
+    allowed = [(one, pods) for one, pods in taken if pods <= share * replicas]
+    if not allowed:
+        return letter
+    return replace(letter, pods_share_max=share, levels=tuple(one for one, _ in allowed), pods=allowed[0][1])
 
 
 def _of_plan(topology: Topology, plan: Plan) -> Iterator[_Found]:

@@ -48,6 +48,6 @@ def refusal(letters: Iterable[Letter], parts: Mapping[str, Part], nodes_max: int
         of_part = [one for one in chosen if one.part == name]
         share = max((PODS_SHARE_MAX, *(one.pods_share_max for one in of_part)))
         taken, replicas = sum(one.pods for one in of_part), parts[name].replicas if name in parts else 1
-        if taken > share * replicas and len(of_part) > 1:
+        if taken > share * replicas:
             return f"together it takes {taken} of {replicas} pods of {name}, more than the share of {share:.0%}"
     return ""

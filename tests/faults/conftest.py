@@ -3,6 +3,7 @@
 import copy
 import itertools
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,7 +69,7 @@ class FakeApi:
             return copy.deepcopy(self.objects[path])
         plural = path.rsplit("/", 1)[1]
         if plural in {one.plural for one in _LISTED}:
-            below = [obj for where, obj in sorted(self.objects.items()) if where.rsplit("/", 1)[0] == path]
+            below = [obj for where, obj in sorted(self.objects.items()) if path in listed_at(where)]
             return {"items": [copy.deepcopy(one) for one in below if selected(one, query or {})]}
         raise absent("GET", path)
 
@@ -113,8 +114,17 @@ class FakeClient:
         """Have nothing to close."""
 
 
+def listed_at(path: str) -> tuple[str, str]:
+    """Return the path of the list of one namespace, and that of all namespaces, which have the object at a path."""
+    in_namespace = path.rsplit("/", 1)[0]
+    return in_namespace, re.sub("/namespaces/[^/]+/", "/", in_namespace)
+
+
 def selected(obj: Object, query: dict[str, str]) -> bool:
-    """Return whether a list with this label selector, of equalities only, has an object."""
+    """Return whether a list with this label selector, of equalities only, and this node of pods, has an object."""
+    node = query.get("fieldSelector", "").removeprefix("spec.nodeName=")
+    if node and obj["spec"].get("nodeName") != node:
+        return False
     labels = obj["metadata"].get("labels") or {}
     wanted = [part.partition("=") for part in query.get("labelSelector", "").split(",") if part]
     return all(labels.get(key) == value for key, _, value in wanted)

@@ -117,3 +117,22 @@ def test_a_node_is_drawn_by_the_pods_that_an_app_owns(client: Any) -> None:
     workload(client, "shop", {"app": "shop", "part": "web"}, node="node-2")
     workload(client, "shop-worker", {"app": "shop", "part": "worker"}, node="node-1")
     assert {NodeSelection(NS, app="shop").targets(client)[0].name for _ in range(20)} == {"node-2"}
+
+
+def test_a_node_whose_pods_are_all_of_the_namespace_is_drawn_before_one_with_others(client: Any) -> None:
+    for name in ("node-1", "node-2", "node-3"):
+        client.api.put(NODES, {"metadata": {"name": name}, "spec": {}})
+    for number in (2, 3):
+        workload(client, f"shop-{number}", {"app": "shop"}, node=f"node-{number}")
+    dns = pod("dns-1", "dns") | {"spec": {"nodeName": "node-2"}}
+    client.api.put(PODS, dns, namespace="kube-system")
+    agent = pod("agent-1", "agent") | {"spec": {"nodeName": "node-3"}}
+    agent["metadata"]["ownerReferences"][0]["kind"] = "DaemonSet"  # a drain leaves it where it is
+    client.api.put(PODS, agent, namespace="kube-system")
+
+    selection = NodeSelection(NS, label_selector="app=shop")
+
+    assert {selection.targets(client)[0].name for _ in range(20)} == {"node-3"}
+    client.api.put(PODS, pod("dns-2", "dns") | {"spec": {"nodeName": "node-3"}}, namespace="kube-system")
+    found = selection.targets(client)
+    assert {one.namespace for one in found} == {"", NS, "kube-system"}  # the gate refuses it, and says why

@@ -22,7 +22,8 @@ class NodeSelection:
 
     Attributes:
         namespace: where the pods are by which it is drawn.
-        node: its name; else one is drawn from those with a live pod that the others select.
+        node: its name; else one is drawn from those with a live pod that the others select, of which those go first that
+            no other namespace's pod would have to leave.
         app: whose pods, as `flametest.faults.apps` finds it.
         label_selector: any other selector of pods, as the API takes it.
     """
@@ -43,7 +44,8 @@ class NodeSelection:
             KubeError: the API is unreachable or refused.
         """
         node = existing(client, NODES, "", self.node or self._drawn(client))
-        return (target_of(node), *(target_of(pod | {"kind": PODS.kind}) for pod in pods_on(client, node)))
+        pods = pods_on(client, str(node["metadata"]["name"]))
+        return (target_of(node), *(target_of(pod | {"kind": PODS.kind}) for pod in pods))
 
     def _drawn(self, client: KubeClient) -> str:
         app, selector = self.app.strip(), self.label_selector.strip()
@@ -61,7 +63,8 @@ class NodeSelection:
             raise FaultError(
                 f"no node has a live pod {whose} in namespace {self.namespace!r}", "fix the app or the selector"
             )
-        return random.choice(nodes)  # noqa: S311 (not for secrets: repeatable on purpose)
+        own_only = [name for name in nodes if not _foreign_pods(client, name, self.namespace)] if len(nodes) > 1 else []
+        return random.choice(own_only or nodes)  # noqa: S311 (not for secrets: repeatable on purpose)
 
 
 def node_of(targets: tuple[Target, ...]) -> str:
@@ -69,7 +72,7 @@ def node_of(targets: tuple[Target, ...]) -> str:
     return next(target.name for target in targets if target.kind == NODES.kind)
 
 
-def pods_on(client: KubeClient, node: Object) -> list[Object]:
+def pods_on(client: KubeClient, node: str) -> list[Object]:
     """Return the pods on a node that a drain would move, of whatever namespace.
 
     Those of DaemonSets and those that the node itself started stay, as with ``kubectl drain --ignore-daemonsets``; what
@@ -78,7 +81,7 @@ def pods_on(client: KubeClient, node: Object) -> list[Object]:
     Raises:
         KubeError: the API is unreachable or refused.
     """
-    query = {"fieldSelector": f"spec.nodeName={node['metadata']['name']}"}
+    query = {"fieldSelector": f"spec.nodeName={node}"}
     return [pod for pod in client.api.listed(PODS.path(), query).items if _moves(pod)]
 
 
@@ -86,6 +89,10 @@ def is_ready(node: Object) -> bool:
     """Return whether a node's Ready condition is true."""
     conditions = node.get("status", {}).get("conditions") or []
     return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+
+
+def _foreign_pods(client: KubeClient, node: str, namespace: str) -> list[Object]:
+    return [pod for pod in pods_on(client, node) if pod["metadata"]["namespace"] != namespace]
 
 
 def _moves(pod: Object) -> bool:

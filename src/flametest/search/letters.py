@@ -47,8 +47,8 @@ class Letter:
         targets: how many objects it hits at least; a node's pods are known on the cluster only.
         pods: how many of the part's pods it takes at its strongest; 0 where it takes none.
         nodes: how many nodes it hits.
-        targets_max, pods_share_max: the blast radius that its own experiment states, and a share of 1 where it takes the only
-            pod of its part.
+        targets_max, pods_share_max: the blast radius that its own experiment states; a share of 1 where it takes the
+            only pod of its part.
         source: where the fault was found: an experiment's file, or ``needs graph``.
     """
 

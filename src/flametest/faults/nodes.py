@@ -22,8 +22,8 @@ class NodeSelection:
 
     Attributes:
         namespace: where the pods are by which it is drawn.
-        node: its name; else one is drawn from those with a live pod that the others select, of which those go first that
-            no other namespace's pod would have to leave.
+        node: its name; else one is drawn from those with a live pod that the others select; those come first that no
+            pod of another namespace would have to leave.
         app: whose pods, as `flametest.faults.apps` finds it.
         label_selector: any other selector of pods, as the API takes it.
     """

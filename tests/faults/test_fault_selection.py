@@ -103,6 +103,12 @@ DEAD = [
     {"status": {"phase": "Unknown"}},
     {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}},
 ]
+UNSCHEDULABLE = {
+    "status": {
+        "phase": "Pending",
+        "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}],
+    }
+}
 
 
 def put(client: Any, name: str, change: dict[str, Any], node: str = "node-1") -> None:
@@ -111,8 +117,8 @@ def put(client: Any, name: str, change: dict[str, Any], node: str = "node-1") ->
     client.api.put(PODS, obj)
 
 
-@pytest.mark.parametrize("change", DEAD)
-def test_a_pod_that_has_ended_or_is_on_its_way_out_is_never_drawn(client: Any, change: dict[str, Any]) -> None:
+@pytest.mark.parametrize("change", [*DEAD, UNSCHEDULABLE])
+def test_a_pod_that_has_ended_or_is_on_its_way_out_or_that_no_node_takes_is_never_drawn(client: Any, change: dict[str, Any]) -> None:
     for number in range(5):
         put(client, f"api-a{number}", change)
     assert names(PodSelection(NS, "app=api", every=True), client) == ["api-0", "api-1", "api-2"]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from flametest.faults.errors import FaultError
 from flametest.faults.workloads import target_of
 from flametest.kube import KubeClient
-from flametest.kube.pods import is_live
+from flametest.kube.pods import is_live, is_unschedulable
 from flametest.kube.resources import PODS, Object
 from flametest.model.events import Target
 
@@ -88,8 +88,9 @@ class PodSelection:
         return tuple(target_of(pod | {"kind": PODS.kind}) for pod in self.pods(client))
 
     def is_candidate(self, pod: Object) -> bool:
-        """Return whether a fault on a pod can have an effect."""
-        return is_live(pod) and (not self.running or pod["status"]["phase"] == "Running")
+        """Return whether a fault on a pod can have an effect: one that no node takes does nothing for anybody."""
+        runs = pod.get("status", {}).get("phase") == "Running"
+        return is_live(pod) and not is_unschedulable(pod) and (runs or not self.running)
 
     def candidates(self, client: KubeClient) -> list[Object]:
         """Return the pods to draw from, at least one of them live.
@@ -160,4 +161,6 @@ def _told(pods: list[Object]) -> str:
 
 
 def _state(pod: Object) -> str:
-    return "terminating" if pod["metadata"].get("deletionTimestamp") else str(pod.get("status", {}).get("phase"))
+    if pod["metadata"].get("deletionTimestamp"):
+        return "terminating"
+    return "no node takes it" if is_unschedulable(pod) else str(pod.get("status", {}).get("phase"))

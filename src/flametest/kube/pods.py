@@ -12,6 +12,7 @@ __all__ = [
     "default_container",
     "is_live",
     "is_ready",
+    "is_unschedulable",
 ]
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -45,6 +46,12 @@ def is_ready(pod: Object) -> bool:
     """Return whether a pod's Ready condition is true."""
     conditions = pod.get("status", {}).get("conditions") or []
     return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+
+
+def is_unschedulable(pod: Object) -> bool:
+    """Return whether the scheduler has found no node that takes a pod."""
+    conditions = pod.get("status", {}).get("conditions") or []
+    return any(one.get("type") == "PodScheduled" and one.get("reason") == "Unschedulable" for one in conditions)
 
 
 def default_container(pod: Object) -> str:

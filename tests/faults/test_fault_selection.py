@@ -118,7 +118,9 @@ def put(client: Any, name: str, change: dict[str, Any], node: str = "node-1") ->
 
 
 @pytest.mark.parametrize("change", [*DEAD, UNSCHEDULABLE])
-def test_a_pod_that_has_ended_or_is_on_its_way_out_or_that_no_node_takes_is_never_drawn(client: Any, change: dict[str, Any]) -> None:
+def test_a_pod_that_has_ended_or_is_on_its_way_out_or_unschedulable_is_never_drawn(
+    client: Any, change: dict[str, Any]
+) -> None:
     for number in range(5):
         put(client, f"api-a{number}", change)
     assert names(PodSelection(NS, "app=api", every=True), client) == ["api-0", "api-1", "api-2"]

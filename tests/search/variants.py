@@ -101,6 +101,14 @@ def _setting(file: str, name: str, value: str) -> Patch:
 
 
 _STALE = (
+    # Names are asked for while it runs, so that it starts without them: a new pod is Ready, and its cache is empty.
+    Patch(
+        _SYSTEM,
+        "      upstream backends {\n",
+        "      resolver kube-dns.kube-system.svc.cluster.local valid=1s ipv6=off;\n"
+        "      upstream backends {\n        zone backends 64k;\n",
+    ),
+    Patch(_SYSTEM, ":80 max_fails=0", ":80 resolve max_fails=0"),
     Patch(
         _SYSTEM,
         "      access_log off;\n",

@@ -65,7 +65,10 @@ def test_a_trial_that_chaos_toolkit_judged_otherwise_proves_nothing(availability
 def test_whether_service_is_steady_again_is_no_part_of_the_promise() -> None:
     short = Check("steady_again", "The system was steady again after healing", Verdict.INCONCLUSIVE, "too short")
 
-    assert judged(scenario(0.95, 1.0, short), PROMISE, deviated=False).saw.outcome is Outcome.HOLDS
+    found = judged(scenario(0.95, 1.0, short), PROMISE, deviated=False)
+
+    assert found.saw.outcome is Outcome.HOLDS
+    assert found.sentence == "availability: it is 0.95; outage_seconds: it is 1.0"
 
 
 def test_a_promise_of_nothing_lost_is_read_back_when_chaos_toolkit_is_done() -> None:

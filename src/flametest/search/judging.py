@@ -8,6 +8,7 @@ repeated by it. Everything else is inconclusive.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flametest.measure.words import told_of
 from flametest.model.result import ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict
 from flametest.search.evidence import Outcome, Saw
@@ -22,7 +23,7 @@ _AFTERWARDS = frozenset({"write_anomalies", "connections_admitted"})  # read bac
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The outcome of a trial, its figures by criterion, and what happened in a sentence."""
+    """The outcome of a trial, its figures by criterion, and those that decided it, or the doubt, in a sentence."""
 
     saw: Saw
     figures: dict[str, float | None]
@@ -44,9 +45,10 @@ def judged(scenario: ScenarioResult, promise: Sequence[Limit], *, deviated: bool
     if doubt := _doubt(scenario, kept, missed, deviated=deviated):
         return Judged(Saw(Outcome.INCONCLUSIVE), figures, doubt)
     if missed:
-        return Judged(Saw(Outcome.BREAKS, 1.0), figures, "; ".join(_told(one) for one in missed))
+        return Judged(Saw(Outcome.BREAKS, 1.0), figures, "; ".join(told_of(one) for one in missed))
     strain = max((_strain(limit, one) for limit, one in kept if one is not None), default=0.0)
-    return Judged(Saw(Outcome.HOLDS, round(strain, 3)), figures, scenario.sentence)
+    told = "; ".join(told_of(one) for _, one in kept if one is not None)
+    return Judged(Saw(Outcome.HOLDS, round(strain, 3)), figures, told)
 
 
 def _doubt(
@@ -80,7 +82,3 @@ def _strain(limit: Limit, found: Criterion) -> float:
     else:
         share = (1 - found.value) / (1 - limit.value) if limit.value < 1 else float(found.value < 1)
     return min(max(share, 0.0), 1.0)
-
-
-def _told(criterion: Criterion) -> str:
-    return f"{criterion.title.lower()}: {criterion.reason}"

@@ -93,6 +93,22 @@ _TWO_PODS = "spec:\n  replicas: 2\n"
 _ONE_POD = "spec:\n  replicas: 1\n"
 _SURGE = "    rollingUpdate:\n      maxSurge: 1\n      maxUnavailable: 0\n"
 _RECREATE = Patch(_API, f"    type: RollingUpdate\n{_SURGE}", "    type: Recreate\n")
+_AT_ONCE = Patch(
+    _LOGIC,
+    """\
+          lifecycle:
+            preStop:
+              # New connections still come until every node has learnt that this pod is leaving.
+              sleep:
+                seconds: 3
+""",
+    "",
+)
+_SLOW_START = Patch(
+    _SYSTEM,
+    "readinessProbe: {httpGet: {path: /, port: 8081}, periodSeconds: 1}",
+    "readinessProbe: {httpGet: {path: /, port: 8081}, periodSeconds: 1, initialDelaySeconds: 3}",
+)
 _ENV = "            - name: POD_NAME\n"
 
 
@@ -183,11 +199,11 @@ VARIANTS: tuple[Variant, ...] = (
     Variant(
         "shop-one-logic",
         "shop",
-        "of one pod of logic none is left when it is deleted",
+        "the only pod of logic ends as soon as it is deleted, before another one has started",
         ("availability=0.95",),
         ("pod-delete-logic", "pod-delete-frontend", "redis-outage"),
         _one("pod-delete-logic"),
-        (Patch(_LOGIC, _TWO_PODS, _ONE_POD),),
+        (Patch(_LOGIC, _TWO_PODS, _ONE_POD), _AT_ONCE),
         _SHOP_EVENTS,
     ),
     Variant(
@@ -278,10 +294,10 @@ VARIANTS: tuple[Variant, ...] = (
         "standbys-two-nodes",
         2,
         "the front's pods run on one of two nodes each: with one drained, a deleted pod has no sibling",
-        ("outage_seconds=0.4",),
+        ("outage_seconds=1",),
         ("drain-node-of-front", "pod-delete-front", "remove-service-standby"),
         _one("drain-node-of-front", "pod-delete-front"),
-        (_TWO_NODES, _on_third_node("primary"), _on_third_node("standby")),
+        (_TWO_NODES, _SLOW_START, _on_third_node("primary"), _on_third_node("standby")),
     ),
     Variant(
         "shop-cache-and-slow-logic",

@@ -41,6 +41,15 @@ def test_files_that_are_named_can_be_left_out_too(project: Project, tmp_path: Pa
     assert names(choose(project, "none", files, ("a",)).files) == ("b",)
 
 
+def test_an_experiment_is_named_by_its_file_or_as_in_a_suite(project: Project, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+
+    assert choose(project, "core", [Path("two"), other]).files == (project.experiments / "two.json", other)
+    with pytest.raises(ExperimentError, match="no experiment is called 'four'") as caught:
+        choose(project, "core", [Path("four")])
+    assert caught.value.remedy == "name a file, or one of: one, three, two"
+
+
 def test_an_unknown_name_is_refused_with_those_that_there_are(project: Project) -> None:
     with pytest.raises(ExperimentError, match="--skip four, five: no such experiment in suite 'core'") as caught:
         choose(project, "core", skipped=("one", "four", "five"))

@@ -18,7 +18,7 @@ from flametest.clusters.beside import beside
 from flametest.measure.paired import MARGINS
 from flametest.model.check import Judgement, Side
 from flametest.run.exitcodes import ExitCode
-from flametest.run.experiment import suite_files
+from flametest.run.experiment import named_file, suite_files
 from flametest.run.interrupt import interruptible
 from flametest.run.project import Project
 
@@ -33,7 +33,7 @@ def check_trees(where: Where, **options: Any) -> int:
     trees = {side: _tree(side, one, where) for side, one in ((Side.BASE, base), (Side.NEW, project))}
     out = options["out"] or project.reports / time.strftime("check-%Y-%m-%dT%H-%M-%S")
     wanted = CheckOptions(
-        experiment=options["experiment"] or suite_files(project, "core")[0],
+        experiment=named_file(project, options["experiment"] or suite_files(project, "core")[0]),
         load=load_size(project, options | _NOTHING_OF_PODS),
         out=out.absolute(),
         seed=options["seed"],

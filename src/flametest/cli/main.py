@@ -231,7 +231,7 @@ def compare(base: Path, new: Path, margin_ratio: float) -> int:
 @click.option(
     "--experiment",
     type=PATH,
-    metavar="FILE",
+    metavar="FILE|NAME",
     help="Experiment whose fault both trees get [the first of the suite core].",
 )
 @click.option(

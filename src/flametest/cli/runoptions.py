@@ -96,7 +96,7 @@ EXPERIMENTS = click.option(
     "experiments",
     multiple=True,
     type=PATH,
-    metavar="FILE",
+    metavar="FILE|NAME",
     help="Run this instead of a suite; repeatable.",
 )
 

@@ -15,7 +15,7 @@ from flametest.clusters.incluster import IN_CLUSTER
 from flametest.incluster.manifest import IMAGE, JobOptions, job_manifests
 from flametest.ledger import read_definition
 from flametest.manifests import Manifest
-from flametest.run.experiment import load_experiment, refuse_equal_names, suite_files
+from flametest.run.experiment import load_experiment, named_file, refuse_equal_names, suite_files
 from flametest.run.needs import Needs, Plan, experiment_needs, ledger_needs, together
 from flametest.run.project import Project, ProjectError
 
@@ -65,7 +65,7 @@ def plan_job(wish: JobWish, project: Project) -> JobPlan:
     Raises:
         FlametestError: an experiment, the suite or the entry cannot be found, or the files are too large for the API.
     """
-    files = list(wish.experiments) or suite_files(project, wish.suite)
+    files = [named_file(project, one) for one in wish.experiments] or suite_files(project, wish.suite)
     url = wish.url or _entry(project, wish.namespace)
     ledger = None if "--no-ledger" in wish.run_arguments else read_definition(project.ledger_file)
     plan = Plan(tuple(load_experiment(file) for file in files), ledger=ledger)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flametest.run.experiment import ExperimentError, suite_files
+from flametest.run.experiment import ExperimentError, named_file, suite_files
 from flametest.run.project import Project
 
 __all__ = ["Choice", "choose"]
@@ -43,13 +43,13 @@ def choose(project: Project, suite: str, named: Sequence[Path] = (), skipped: Se
     Args:
         project: has the suites.
         suite: a name of suites.toml; not looked at when files are named.
-        named: experiment files.
+        named: experiment files, or names of experiments of the project.
         skipped: names of experiments, as in suites.toml; ``.json`` may stand behind them.
 
     Raises:
         ExperimentError: there is no such suite, a name to leave out is none of these, or nothing would be left.
     """
-    files = tuple(named) or tuple(suite_files(project, suite))
+    files = tuple(named_file(project, one) for one in named) or tuple(suite_files(project, suite))
     names = [file.stem for file in files]
     of = "those that are named" if named else f"suite {suite!r}"
     _check_names(files)

@@ -26,6 +26,7 @@ __all__ = [
     "ExperimentError",
     "experiment_file",
     "load_experiment",
+    "named_file",
     "read_document",
     "read_limits",
     "recorder_arguments",
@@ -145,6 +146,24 @@ def suite_files(project: Project, suite: str) -> list[Path]:
 def experiment_file(folder: Path, name: str) -> Path | None:
     """Return the experiment called ``name`` in a folder, in whichever format it is written; None when there is none."""
     return next((file for suffix in SUFFIXES if (file := folder / f"{name}{suffix}").is_file()), None)
+
+
+def named_file(project: Project, given: Path) -> Path:
+    """Return the file that a user names: its path, or the name of an experiment of the project without an ending.
+
+    Raises:
+        ExperimentError: it is neither.
+    """
+    if given.exists() or given.suffix in SUFFIXES or given.name != str(given):
+        return given
+    found = experiment_file(project.experiments, given.name)
+    if found is None:
+        names = sorted({one.stem for one in project.experiments.glob("*") if one.suffix in SUFFIXES})
+        raise ExperimentError(
+            f"no experiment is called {given.name!r}",
+            f"name a file, or one of: {', '.join(names)}" if names else "name a file",
+        )
+    return found
 
 
 def refuse_equal_names(experiments: Sequence[Experiment]) -> None:

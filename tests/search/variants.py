@@ -346,7 +346,7 @@ VARIANTS: tuple[Variant, ...] = (
         "standbys-one-and-cache",
         2,
         "the standby stands in for the primary, and the cache for both until a pod is new",
-        ("availability=0.8",),
+        ("availability=0.9",),
         ("remove-service-*", "pod-delete-front"),
         _one("remove-service-primary", "remove-service-standby", "pod-delete-front"),
         _STALE,

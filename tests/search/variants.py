@@ -104,11 +104,13 @@ _AT_ONCE = Patch(
 """,
     "",
 )
-_SLOW_START = Patch(
-    _SYSTEM,
-    "readinessProbe: {httpGet: {path: /, port: 8081}, periodSeconds: 1}",
-    "readinessProbe: {httpGet: {path: /, port: 8081}, periodSeconds: 1, initialDelaySeconds: 3}",
-)
+
+
+def _slow_start(port: int) -> Patch:
+    probe = f"readinessProbe: {{httpGet: {{path: /, port: {port}}}, periodSeconds: 1"
+    return Patch(_SYSTEM, f"{probe}}}", f"{probe}, initialDelaySeconds: 3}}")
+
+
 _ENV = "            - name: POD_NAME\n"
 
 
@@ -288,7 +290,7 @@ VARIANTS: tuple[Variant, ...] = (
         ("outage_seconds=0.5",),
         ("rolling-restart-primary", "remove-service-standby", "pod-delete-front"),
         _one("rolling-restart-primary", "remove-service-standby"),
-        (_RECREATED_PRIMARY,),
+        (_RECREATED_PRIMARY, _slow_start(80)),
     ),
     Variant(
         "standbys-two-nodes",
@@ -297,7 +299,7 @@ VARIANTS: tuple[Variant, ...] = (
         ("outage_seconds=1",),
         ("drain-node-of-front", "pod-delete-front", "remove-service-standby"),
         _one("drain-node-of-front", "pod-delete-front"),
-        (_TWO_NODES, _SLOW_START, _on_third_node("primary"), _on_third_node("standby")),
+        (_TWO_NODES, _slow_start(8081), _on_third_node("primary"), _on_third_node("standby")),
     ),
     Variant(
         "shop-cache-and-slow-logic",
@@ -317,7 +319,7 @@ VARIANTS: tuple[Variant, ...] = (
         "standbys-retry-meets-slow-pod",
         2,
         "one of two pods of the primary is slow, and the second try meets it as often as the first",
-        ("availability=0.9",),
+        ("availability=0.95",),
         ("edge-slow-one-primary", "remove-service-standby", "pod-delete-front"),
         _one("edge-slow-one-primary", "remove-service-standby"),
         _TWO_PRIMARIES,

@@ -6,6 +6,10 @@ probability ratio test (1945): each break multiplies the odds by 9, each hold di
 outcome over the other counts. Both being equally likely beforehand, a lead of n leaves an error of 1 in 9^n + 1: 10 %
 at one, 1.2 % at two, 0.14 % at three. A lead of two is the first that is known to 95 %.
 
+A set that is claimed has to break reliably: a share of nine of ten is told from one of six of ten, which a lead of
+three would pass three times of four. So for the claim the test is that of a share of 0.95 against one of 0.6, at 5 %
+each: seven breaks without a hold, and each hold outweighs 4.5 breaks.
+
 What is claimed takes more where trials are seen to err. A set that held more often than it broke has shown by its
 breaks how often something else breaks the promise: a share q. Of N sets that are sound, N qⁿ are expected to break n
 times in a row, so a claim takes as many breaks as make that at most one in a hundred searches, and three at least.
@@ -18,7 +22,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["SCREENED", "SURE", "THRICE", "Counts", "Evidence", "Outcome", "Rule", "Saw", "Standing"]
+__all__ = ["SCREENED", "STRAINED", "SURE", "THRICE", "Counts", "Evidence", "Outcome", "Rule", "Saw", "Standing"]
+
+
+STRAINED = 0.7
+"""From which share of a promise on a trial that held says little of the next one, and nothing of smaller sets."""
 
 
 class Outcome(StrEnum):
@@ -63,6 +71,11 @@ class Counts:
         """Return how many trials had an outcome that counts."""
         return self.breaks + self.holds
 
+    @property
+    def is_strained(self) -> bool:
+        """Return whether a trial used up most of the promise."""
+        return self.strain >= STRAINED
+
     def plus(self, saw: Saw) -> "Counts":
         """Return the counts with one trial more."""
         return Counts(
@@ -80,7 +93,10 @@ class Rule:
 
     Attributes:
         breaks_lead: by so many more breaks than holds a set breaks.
-        holds_lead: by so many more holds than breaks it holds, provided that none broke or the lead is two.
+        hold_weight: how many breaks one hold outweighs in that; where it is more than one, a lead of holds as large
+            leaves the set undecided.
+        holds_lead: by so many more holds than breaks it holds; by two at least where one broke, or where a hold used up
+            so much of the promise (`STRAINED`) that the next trial may break it.
         told_max: after so many outcomes without a decision it is undecided.
         inconclusive_max: so many more trials that proved nothing than others leave it undecided as well.
     """
@@ -89,17 +105,20 @@ class Rule:
     holds_lead: int
     told_max: int = 9
     inconclusive_max: int = 5
+    hold_weight: float = 1.0
 
     def standing(self, counts: Counts) -> Standing:
         """Return what is known by these counts."""
         if counts.refused:
             return Standing.REFUSED
-        lead = counts.breaks - counts.holds
-        holds_lead = self.holds_lead if counts.breaks == 0 else max(self.holds_lead, 2)
+        lead = counts.breaks - self.hold_weight * counts.holds
+        holds_lead = max(self.holds_lead, 2) if counts.breaks or counts.is_strained else self.holds_lead
         if lead >= self.breaks_lead:
             return Standing.BREAKS
-        if -lead >= holds_lead:
+        if counts.holds - counts.breaks >= holds_lead:
             return Standing.HOLDS
+        if self.hold_weight > 1 and lead <= -self.breaks_lead:
+            return Standing.UNDECIDED
         if counts.told >= self.told_max or counts.inconclusive - counts.told >= self.inconclusive_max:
             return Standing.UNDECIDED
         return Standing.OPEN
@@ -112,11 +131,14 @@ SURE = Rule(breaks_lead=2, holds_lead=2)
 """For steps of shrinking: known to 95 %, both ways."""
 
 THRICE = Rule(breaks_lead=3, holds_lead=3)
-"""For what is claimed: it broke three times more often than it held, and each proper subset held so often."""
-
+"""For what has to hold where a set is claimed: it held three times more often than it broke."""
 
 _WRONG_CLAIMS = 0.01
 _ERROR_MAX = 0.5
+_RELIABLE, _AT_TIMES, _UNSURE = 0.95, 0.6, 0.05
+_OF_A_BREAK = math.log(_RELIABLE / _AT_TIMES)
+_OF_A_HOLD = math.log((1 - _AT_TIMES) / (1 - _RELIABLE))
+_RELIABLE_LEAD = math.ceil(-math.log(_UNSURE) / _OF_A_BREAK)
 
 
 @dataclass(slots=True)
@@ -149,7 +171,13 @@ class Evidence:
 
     @property
     def claim(self) -> Rule:
-        """Return when a set may be claimed to break, and each proper subset of it to hold."""
+        """Return when a set may be claimed to break."""
+        lead = max(_RELIABLE_LEAD, self.smaller.breaks_lead)
+        return Rule(lead, THRICE.holds_lead, told_max=3 * lead, hold_weight=_OF_A_HOLD / _OF_A_BREAK)
+
+    @property
+    def smaller(self) -> Rule:
+        """Return when each proper subset of a set that is claimed is known to hold, or breaks itself."""
         expected = _WRONG_CLAIMS / max(1, len(self.counts))
         lead = math.ceil(math.log(expected) / math.log(min(self.error, _ERROR_MAX)))
         lead = max(THRICE.breaks_lead, lead)

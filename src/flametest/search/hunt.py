@@ -53,7 +53,8 @@ class Hunt:
         held: sets that held, groups of them included.
         undecided: sets of which nothing can be said.
         refused: sets that the gate does not let through on this cluster.
-        loose: larger sets than are asked for of which nothing smaller explains that they broke, or proved nothing.
+        loose: larger sets than are asked for of which nothing smaller explains that they broke, used up most of the
+            promise, or proved nothing.
         reasons: why sets were tried.
         is_screening: whether sets are looked through now, and no set that breaks is looked at further.
         is_over: whether nothing is left to ask.
@@ -196,7 +197,7 @@ class Hunt:
             yield (group,)
             if self.evidence.get(group.key) == before:
                 return False
-        if before.holds and not before.breaks:
+        if before.holds and not before.breaks and not before.is_strained:
             self.held.append(group)
             self._groups.append(group)
         else:

@@ -23,7 +23,7 @@ class Shrunk:
 
     Attributes:
         trial: the set, with its strengths and its time.
-        is_confirmed: whether it broke so much more often than it held that it may be claimed, while the promise held
+        is_confirmed: whether it broke so reliably that it may be claimed, while the promise held
             without any fault.
         is_minimal: whether each proper subset was shown to hold.
         doubts: why not, a reason each.
@@ -64,8 +64,11 @@ class Shrinker:
         """
         while True:
             trial = yield from self.fewer(trial)
-            trial = yield from self._weaker(trial)
-            smaller, shrunk = yield from self._proved(trial, found_before)
+            forms = yield from self._weaker(trial)
+            while True:
+                smaller, shrunk = yield from self._proved(forms.pop(), found_before)
+                if smaller is not None or shrunk.is_confirmed or not forms:
+                    break
             if smaller is None:
                 return shrunk
             trial = smaller
@@ -97,15 +100,19 @@ class Shrinker:
                 trial = smaller
         return trial
 
-    def _weaker(self, trial: Trial) -> Generator[tuple[Trial, ...], None, Trial]:
-        """Weaken one letter after another, level by level, as long as the set breaks."""
+    def _weaker(self, trial: Trial) -> Generator[tuple[Trial, ...], None, list[Trial]]:
+        """Weaken one letter after another, level by level, as long as the set breaks; return all forms that did.
+
+        The last one is the weakest. It may do so at times only, and one before it reliably.
+        """
+        forms = [trial]
         for dose in trial.doses:
             for level in range(dose.level + 1, len(self._alphabet.letters[dose.letter].levels)):
-                weaker = _with(trial, Dose(dose.letter, level))
+                weaker = _with(forms[-1], Dose(dose.letter, level))
                 if (yield from self.decide(weaker, SURE)) is not Standing.BREAKS:
                     break
-                trial = weaker
-        return trial
+                forms.append(weaker)
+        return forms
 
     def _proved(
         self, trial: Trial, found_before: int
@@ -116,9 +123,9 @@ class Shrinker:
         """
         smaller = smaller_of(trial)
         while True:
-            rule = self._evidence.claim
+            rule = self._evidence.smaller
             controls = replace(rule, holds_lead=rule.holds_lead + found_before, told_max=3 * rule.told_max)
-            rules = {trial: rule, **{one: rule if one.doses else controls for one in smaller}}
+            rules = {trial: self._evidence.claim, **{one: rule if one.doses else controls for one in smaller}}
             known = {one: rules[one].standing(self._evidence.get(one.key)) for one in rules}
             waiting = tuple(one for one in rules if known[one] is Standing.OPEN)
             broken = next((one for one in smaller if one.doses and known[one] is Standing.BREAKS), None)

@@ -56,7 +56,7 @@ class Simulated:
         if self.random.random() < self.wrong:
             breaks = not breaks
         strain = max((self.strains.get(name, 0.0) for name in trial.letters), default=0.0)
-        return Saw(Outcome.BREAKS, 1.0) if breaks else Saw(Outcome.HOLDS, strain)
+        return Saw(Outcome.BREAKS, 2.0) if breaks else Saw(Outcome.HOLDS, strain)
 
     def searched(self, recorded: Recorded | None = None, trials_max: int = TRIALS_MAX, **options: bool | int) -> Hunt:
         """Return the search of this system, at its end or after so many trials, those on record left out."""

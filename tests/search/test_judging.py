@@ -42,6 +42,7 @@ def test_one_missed_limit_breaks_the_promise() -> None:
     found = judged(scenario(0.5, 1.0), PROMISE, deviated=True)
 
     assert found.saw.outcome is Outcome.BREAKS
+    assert found.saw.strain == pytest.approx(5.0)  # by how much
     assert "availability" in found.sentence
 
 

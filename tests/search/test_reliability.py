@@ -18,19 +18,21 @@ from tests.search.simulated import letter
 REPEATS = 400
 
 
-def claimed(seed: int, shares: Sequence[float]) -> Shrunk:
-    """Return what comes of one fault that breaks the promise in these shares of trials, by its levels."""
+def claimed(seed: int, shares: Sequence[float], strains: Sequence[float] = ()) -> Shrunk:
+    """Return what comes of one fault that breaks the promise in these shares of trials, so far, by its levels."""
+    strain = strains or [2.0 for _ in shares]
     draw, evidence = random.Random(seed), Evidence()
     alphabet = Alphabet({"slow": letter("slow", Kind.DEGRADED, "p", len(shares))})
     trial = Trial.of(["slow"])
     for _ in range(2):  # it was found by them
-        evidence.add(trial.key, Saw(Outcome.BREAKS))
+        evidence.add(trial.key, Saw(Outcome.BREAKS, strain[0]))
     asking = Shrinker(alphabet, evidence, holds=1).finish(trial)
     try:
         while True:
             for one in next(asking):
-                breaks = bool(one.doses) and draw.random() < shares[one.doses[0].level]
-                evidence.add(one.key, Saw(Outcome.BREAKS if breaks else Outcome.HOLDS))
+                level = one.doses[0].level if one.doses else 0
+                breaks = bool(one.doses) and draw.random() < shares[level]
+                evidence.add(one.key, Saw(Outcome.BREAKS, strain[level]) if breaks else Saw(Outcome.HOLDS))
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
 
@@ -59,6 +61,14 @@ def test_a_stronger_form_is_claimed_where_a_weaker_one_breaks_at_times() -> None
     assert found[2] <= 0.08 * REPEATS
 
 
+def test_a_weaker_form_that_breaks_by_a_hair_is_not_claimed_in_place_of_one_that_breaks_by_far() -> None:
+    found = claimed(1, [1, 1, 1], [4.0, 2.0, 1.2])
+
+    assert found.is_confirmed
+    assert found.trial.doses[0].level == 1
+    assert claimed(1, [1], [1.2]).is_confirmed  # there is nothing stronger
+
+
 def test_a_hold_that_used_up_most_of_the_promise_is_tried_again_before_it_is_passed_over() -> None:
     assert SCREENED.standing(Counts(holds=1, strain=0.3)) is Standing.HOLDS
     assert SCREENED.standing(Counts(holds=1, strain=0.9)) is Standing.OPEN
@@ -77,7 +87,7 @@ def test_a_larger_set_that_used_up_most_of_the_promise_says_nothing_of_the_sets_
         for one in trials:
             breaks = one.letters == {"gone-a", "gone-b"}
             strain = 0.95 if len(one.letters) > 2 else 0.1
-            hunt.evidence.add(one.key, Saw(Outcome.BREAKS, 1.0) if breaks else Saw(Outcome.HOLDS, strain))
+            hunt.evidence.add(one.key, Saw(Outcome.BREAKS, 2.0) if breaks else Saw(Outcome.HOLDS, strain))
 
     assert any(len(one.letters) > 2 for one in hunt.loose)
     assert [found.shrunk.trial.letters for found in hunt.found] == [{"gone-a", "gone-b"}]

@@ -85,7 +85,7 @@ class TrialTold:
         doses: the faults; none for the control.
         hold_seconds: how long lasting ones were held.
         outcome: holds, breaks, inconclusive or refused.
-        strain: which share of the promise was used up, from 0 to 1.
+        strain: which share of the promise was used up, from 0; more than 1 where it was broken.
         sentence: what happened, in plain words.
         figures: the promised figures; None for one that could not be measured.
         folder: its record, relative to the search's folder; empty where nothing was run.

@@ -28,6 +28,9 @@ __all__ = ["SCREENED", "STRAINED", "SURE", "THRICE", "Counts", "Evidence", "Outc
 STRAINED = 0.7
 """From which share of a promise on a trial that held says little of the next one, and nothing of smaller sets."""
 
+CLEAR = 1.5
+"""From which share of a promise on a trial breaks it by far: the next one will as well."""
+
 
 class Outcome(StrEnum):
     """What one trial has shown; REFUSED by the gate, so that nothing was injected."""
@@ -40,7 +43,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Saw:
-    """A trial's outcome; ``strain`` is which share of the promise was used up, from 0 (nothing felt) to 1 (broken)."""
+    """A trial's outcome; ``strain`` is which share of the promise was used up: 0 if nothing was felt, over 1 if broken."""
 
     outcome: Outcome
     strain: float = 0.0
@@ -58,13 +61,14 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The outcomes of the trials of one set."""
+    """The outcomes of the trials of one set; ``clear`` of its breaks were so by `CLEAR`, ``strain`` is 1 at most."""
 
     breaks: int = 0
     holds: int = 0
     inconclusive: int = 0
     refused: int = 0
     strain: float = 0.0
+    clear: int = 0
 
     @property
     def told(self) -> int:
@@ -76,6 +80,11 @@ class Counts:
         """Return whether a trial used up most of the promise."""
         return self.strain >= STRAINED
 
+    @property
+    def breaks_clearly(self) -> bool:
+        """Return whether every trial that told something broke the promise by far."""
+        return 0 < self.told == self.clear
+
     def plus(self, saw: Saw) -> "Counts":
         """Return the counts with one trial more."""
         return Counts(
@@ -83,7 +92,8 @@ class Counts:
             self.holds + (saw.outcome is Outcome.HOLDS),
             self.inconclusive + (saw.outcome is Outcome.INCONCLUSIVE),
             self.refused + (saw.outcome is Outcome.REFUSED),
-            max(self.strain, saw.strain if saw.outcome in (Outcome.BREAKS, Outcome.HOLDS) else 0.0),
+            max(self.strain, min(saw.strain, 1.0) if saw.outcome in (Outcome.BREAKS, Outcome.HOLDS) else 0.0),
+            self.clear + (saw.outcome is Outcome.BREAKS and saw.strain >= CLEAR),
         )
 
 

@@ -18,6 +18,7 @@ __all__ = ["Judged", "judged"]
 # Whether service is steady again takes longer to tell than a trial lasts, and it is no part of the promise; what the
 # hypothesis found is compared with it below.
 _NOT_ASKED = frozenset({"steady_again", "hypothesis_held"})
+_STRAIN_MAX = 99.0
 _AFTERWARDS = frozenset({"write_anomalies", "connections_admitted"})  # read back when the experiment is over
 
 
@@ -44,9 +45,9 @@ def judged(scenario: ScenarioResult, promise: Sequence[Limit], *, deviated: bool
     missed = [one for _, one in kept if one is not None and one.verdict is Verdict.FAILED]
     if doubt := _doubt(scenario, kept, missed, deviated=deviated):
         return Judged(Saw(Outcome.INCONCLUSIVE), figures, doubt)
-    if missed:
-        return Judged(Saw(Outcome.BREAKS, 1.0), figures, "; ".join(told_of(one) for one in missed))
     strain = max((_strain(limit, one) for limit, one in kept if one is not None), default=0.0)
+    if missed:
+        return Judged(Saw(Outcome.BREAKS, round(strain, 3)), figures, "; ".join(told_of(one) for one in missed))
     told = "; ".join(told_of(one) for _, one in kept if one is not None)
     return Judged(Saw(Outcome.HOLDS, round(strain, 3)), figures, told)
 
@@ -74,11 +75,10 @@ def _doubt(
 
 
 def _strain(limit: Limit, found: Criterion) -> float:
-    """Return which share of a limit a figure has used up."""
+    """Return which share of a limit a figure has used up; more than 1 where it missed it, at most `_STRAIN_MAX`."""
     if found.value is None:
         return 0.0
-    if limit.bound is Bound.AT_MOST:
-        share = found.value / limit.value if limit.value else float(found.value > 0)
-    else:
-        share = (1 - found.value) / (1 - limit.value) if limit.value < 1 else float(found.value < 1)
-    return min(max(share, 0.0), 1.0)
+    at_most = limit.bound is Bound.AT_MOST
+    used, allowed = (found.value, limit.value) if at_most else (1 - found.value, 1 - limit.value)
+    share = used / allowed if allowed > 0 else _STRAIN_MAX * (used > 0)
+    return min(max(share, 0.0), _STRAIN_MAX)

@@ -67,7 +67,7 @@ class Shrinker:
             forms = yield from self._weaker(trial)
             while True:
                 smaller, shrunk = yield from self._proved(forms.pop(), found_before)
-                if smaller is not None or shrunk.is_confirmed or not forms:
+                if smaller is not None or not forms or (shrunk.is_confirmed and self._is_clear(shrunk.trial)):
                     break
             if smaller is None:
                 return shrunk
@@ -83,10 +83,11 @@ class Shrinker:
             return shrunk
         for hold in range(self._holds - 1, trial.hold, -1):
             shorter = replace(trial, hold=hold)
-            if (yield from self.decide(shorter, SURE)) is not Standing.BREAKS:
+            if (yield from self.decide(shorter, SURE)) is not Standing.BREAKS or not self._is_clear(shorter):
                 continue
             smaller, found = yield from self._proved(shorter, found_before)
-            if smaller is None and found.is_confirmed and found.is_minimal >= shrunk.is_minimal:
+            is_as_sure = found.is_confirmed and found.is_minimal >= shrunk.is_minimal
+            if smaller is None and is_as_sure and self._is_clear(shorter):
                 return found
         return shrunk
 
@@ -101,18 +102,22 @@ class Shrinker:
         return trial
 
     def _weaker(self, trial: Trial) -> Generator[tuple[Trial, ...], None, list[Trial]]:
-        """Weaken one letter after another, level by level, as long as the set breaks; return all forms that did.
+        """Weaken one letter after another, level by level, as long as the set breaks by far; return all such forms.
 
-        The last one is the weakest. It may do so at times only, and one before it reliably.
+        The last one is the weakest. It may break at times only, and one before it reliably.
         """
         forms = [trial]
         for dose in trial.doses:
             for level in range(dose.level + 1, len(self._alphabet.letters[dose.letter].levels)):
                 weaker = _with(forms[-1], Dose(dose.letter, level))
-                if (yield from self.decide(weaker, SURE)) is not Standing.BREAKS:
+                if (yield from self.decide(weaker, SURE)) is not Standing.BREAKS or not self._is_clear(weaker):
                     break
                 forms.append(weaker)
         return forms
+
+    def _is_clear(self, trial: Trial) -> bool:
+        """Return whether every trial of a weaker or shorter form broke by far, as whoever repeats it will see."""
+        return self._evidence.get(trial.key).breaks_clearly
 
     def _proved(
         self, trial: Trial, found_before: int

@@ -43,7 +43,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Saw:
-    """A trial's outcome; ``strain`` is which share of the promise was used up: 0 if nothing was felt, over 1 if broken."""
+    """A trial's outcome; ``strain`` is which share of the promise was used up, more than 1 where it was broken."""
 
     outcome: Outcome
     strain: float = 0.0

@@ -274,6 +274,23 @@ def test_a_fault_ends_when_a_limit_is_missed_for_good_and_else_as_planned(
     assert clock.now - begin == pytest.approx(seconds, abs=0.6)
 
 
+@pytest.mark.parametrize(
+    ("bad_of_ten", "missed", "seconds"),
+    [(0, False, 4.0), (1, False, 4.0), (2, False, 20.0), (4, True, 11.5), (10, True, 3.5)],
+)
+def test_a_fault_that_is_about_to_miss_a_share_lasts_until_that_is_for_good_or_five_times_as_long(
+    recording: Recordings, clock: Clock, bad_of_ten: int, missed: bool, seconds: float
+) -> None:
+    recorder = recording("[default]\navailability = 0.85\n", rate=20, started=False)
+    recorder.wait(10)
+    recorder.inject()
+    recorder.wait(6)  # the first of two faults, which is not felt alone
+    begin = clock.now
+    recorder.is_bad = lambda moment: moment >= begin and round((moment - begin) * 20) % 10 < bad_of_ten
+    assert observe_until_missed(recorder, 4) == (("availability",) if missed else ())
+    assert clock.now - begin == pytest.approx(seconds, abs=0.6)
+
+
 @pytest.mark.parametrize(("rate", "seconds"), [(100, 3.0), (40, 6.0), (10, 21.0), (2, BASELINE_SECONDS_MAX)])
 def test_a_baseline_ends_when_the_system_is_known_to_be_healthy(
     recording: Recordings, clock: Clock, rate: float, seconds: float

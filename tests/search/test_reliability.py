@@ -61,12 +61,12 @@ def test_a_stronger_form_is_claimed_where_a_weaker_one_breaks_at_times() -> None
     assert found[2] <= 0.08 * REPEATS
 
 
-def test_a_weaker_form_that_breaks_by_a_hair_is_not_claimed_in_place_of_one_that_breaks_by_far() -> None:
-    found = claimed(1, [1, 1, 1], [4.0, 2.0, 1.2])
+def test_a_weaker_form_that_breaks_by_a_hair_is_not_claimed_in_place_of_a_clear_one() -> None:
+    found = claimed(1, [1, 1, 1], [4.0, 2.0, 1.1])
 
     assert found.is_confirmed
     assert found.trial.doses[0].level == 1
-    assert claimed(1, [1], [1.2]).is_confirmed  # there is nothing stronger
+    assert claimed(1, [1], [1.1]).is_confirmed  # there is nothing stronger
 
 
 def test_a_hold_that_used_up_most_of_the_promise_is_tried_again_before_it_is_passed_over() -> None:

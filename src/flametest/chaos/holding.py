@@ -40,6 +40,9 @@ HOLD_SECONDS_MAX = 1000.0
 LOOK_SECONDS = 0.5
 """How often it is looked whether a limit is missed while a fault lasts."""
 
+PROLONGED = 4.0
+"""How many times as long again a fault may last that is about to miss a limit."""
+
 AFTERMATH_SECONDS = 10.0
 """For how long good requests may still come after a fault that is ended early; a longer recovery may outweigh it."""
 
@@ -74,16 +77,21 @@ def observe_health(recorder: Recorder, least_seconds: float) -> None:
 def observe_until_missed(recorder: Recorder, seconds: float) -> tuple[str, ...]:
     """Let a fault last for ``seconds``, or until a limit is missed whatever comes after it; return such limits.
 
+    While more requests are bad than a limit allows, it lasts up to `PROLONGED` times as long again: what came before it,
+    such as the injection of several faults one after the other, would else outweigh what it does.
+
     Raises:
         FlametestError: the prober died, or the record or the limits cannot be read.
     """
-    inquiry, end = Inquiry(recorder), time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        if missed := inquiry.missed_already(left + AFTERMATH_SECONDS):
+    inquiry, begun = Inquiry(recorder), time.monotonic()
+    while True:
+        left = begun + seconds - time.monotonic()
+        if missed := inquiry.missed_already(max(left, 0) + AFTERMATH_SECONDS):
             logger.info(f"missed whatever comes after it, so that the fault need not last: {', '.join(missed)}")
             return missed
-        recorder.wait(min(left, LOOK_SECONDS))
-    return ()
+        if left <= 0 and (left <= -PROLONGED * seconds or not inquiry.being_missed(seconds)):
+            return ()
+        recorder.wait(min(left, LOOK_SECONDS) if left > 0 else LOOK_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

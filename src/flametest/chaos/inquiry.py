@@ -14,6 +14,7 @@ from flametest.measure.questions import (
     Seen,
     Watch,
     baseline_questions,
+    being_missed,
     missed_already,
     planned_hold_seconds,
     questions_after,
@@ -67,6 +68,10 @@ class Inquiry:
     def missed_already(self, left_seconds: float) -> tuple[str, ...]:
         """Return the limits that are missed whatever comes within the next ``left_seconds``."""
         return missed_already(self._look()[1], self._limits, left_seconds)
+
+    def being_missed(self, recent_seconds: float) -> tuple[str, ...]:
+        """Return the limits that would be missed if all went on as in the last ``recent_seconds``."""
+        return being_missed(self._look()[1], self._limits, recent_seconds)
 
     def since_recovery(self, watch: Watch) -> tuple[Question, ...]:
         """Return what is known of the system since its recovery."""

@@ -32,6 +32,7 @@ __all__ = [
     "Seen",
     "Watch",
     "baseline_questions",
+    "being_missed",
     "missed_already",
     "planned_hold_seconds",
     "questions_after",
@@ -190,6 +191,26 @@ def missed_already(measured: Figures, limits: Iterable[Limit], left_seconds: flo
         return ()
     to_come = round(left_seconds * measured.demand.offered_per_second)
     return tuple(one.criterion for one in limits if _is_missed_already(measured, one, to_come))
+
+
+def being_missed(measured: Figures, limits: Iterable[Limit], recent_seconds: float) -> tuple[str, ...]:
+    """Return the limits on shares of requests that would be missed if all went on as in the last seconds.
+
+    Args:
+        measured: the figures so far.
+        limits: the limits.
+        recent_seconds: how long ago the first request was sent that is looked at.
+    """
+    return tuple(one.criterion for one in limits if _is_being_missed(measured, one, recent_seconds))
+
+
+def _is_being_missed(measured: Figures, limit: Limit, recent_seconds: float) -> bool:
+    test = _share_test(limit)
+    if test is None or not len(measured.demand.samples):
+        return False
+    bad, sent_ns = _bad(measured, limit)
+    recent = bad[sent_ns >= sent_ns.max(initial=0) - recent_seconds * 1e9]
+    return int(np.count_nonzero(recent)) > test.allowed * len(recent) + _COUNT_SLACK
 
 
 def _is_missed_already(measured: Figures, limit: Limit, to_come: int) -> bool:

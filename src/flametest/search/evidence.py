@@ -28,8 +28,12 @@ __all__ = ["SCREENED", "STRAINED", "SURE", "THRICE", "Counts", "Evidence", "Outc
 STRAINED = 0.7
 """From which share of a promise on a trial that held says little of the next one, and nothing of smaller sets."""
 
-CLEAR = 1.5
-"""From which share of a promise on a trial breaks it by far: the next one will as well."""
+CLEAR = 1.2
+"""From which share of a promise on a trial breaks it clearly, so that the next one will as well.
+
+Faults last until a share is missed even with ten seconds of good requests to come, of which a few come; so a trial that
+they have broken for good is clear.
+"""
 
 
 class Outcome(StrEnum):
@@ -82,7 +86,7 @@ class Counts:
 
     @property
     def breaks_clearly(self) -> bool:
-        """Return whether every trial that told something broke the promise by far."""
+        """Return whether every trial that told something broke the promise clearly."""
         return 0 < self.told == self.clear
 
     def plus(self, saw: Saw) -> "Counts":

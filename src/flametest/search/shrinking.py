@@ -102,7 +102,7 @@ class Shrinker:
         return trial
 
     def _weaker(self, trial: Trial) -> Generator[tuple[Trial, ...], None, list[Trial]]:
-        """Weaken one letter after another, level by level, as long as the set breaks by far; return all such forms.
+        """Weaken one letter after another, level by level, as long as the set breaks clearly; return all such forms.
 
         The last one is the weakest. It may break at times only, and one before it reliably.
         """
@@ -116,7 +116,7 @@ class Shrinker:
         return forms
 
     def _is_clear(self, trial: Trial) -> bool:
-        """Return whether every trial of a weaker or shorter form broke by far, as whoever repeats it will see."""
+        """Return whether every trial of a weaker or shorter form broke clearly, as whoever repeats it will see."""
         return self._evidence.get(trial.key).breaks_clearly
 
     def _proved(

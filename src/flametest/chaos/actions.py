@@ -103,8 +103,8 @@ def begin_control() -> str:
 def observe_fault(seconds: float, *, until_missed: bool = False) -> list[str]:
     """Let the fault last for ``seconds``, while load and prober go on.
 
-    With ``until_missed`` it lasts no longer than until one of the limits is missed, whatever comes afterwards, and up to
-    five times as long while more requests are bad than a limit allows.
+    With ``until_missed`` it lasts no longer than until one of the limits is missed, whatever comes afterwards, and up
+    to five times as long while more requests are bad than a limit allows.
 
     Returns:
         For the journal: the limits that ended it early.

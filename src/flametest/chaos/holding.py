@@ -77,7 +77,7 @@ def observe_health(recorder: Recorder, least_seconds: float) -> None:
 def observe_until_missed(recorder: Recorder, seconds: float) -> tuple[str, ...]:
     """Let a fault last for ``seconds``, or until a limit is missed whatever comes after it; return such limits.
 
-    While more requests are bad than a limit allows, it lasts up to `PROLONGED` times as long again: what came before it,
+    While more requests are bad than a limit allows, it lasts up to `PROLONGED` times as long again: what came before,
     such as the injection of several faults one after the other, would else outweigh what it does.
 
     Raises:

@@ -31,6 +31,7 @@ from flametest.run.livescenario import Ground
 from flametest.run.progress import Progress
 from flametest.run.project import Project
 from flametest.run.reaper import Reaper
+from flametest.run.restarted import replace_restarted, restarts_of
 from flametest.run.selftest import short_self_test
 from flametest.run.systems import recall
 
@@ -87,6 +88,7 @@ class Session:
         self._access: Access | None = None
         self._client: KubeClient | None = None
         self._failure: FlametestError | None = None
+        self._restarts: dict[str, int] = {}
 
     @property
     def access(self) -> Access:
@@ -131,6 +133,7 @@ class Session:
             deployed(self.cluster, reading, self.progress, keep=shared, options=wanted)
         )
         self._client = self._exits.enter_context(connect(self._access.kubeconfig, self._access.context))
+        self._restarts = restarts_of(self._client, self._access.namespace)
 
     def close(self) -> None:
         """End what `start` has started; a second call does nothing."""
@@ -149,7 +152,7 @@ class Session:
             yield
 
     def clean(self) -> None:
-        """Heal what was left behind, and return when the system is whole.
+        """Heal what was left behind, and return when the system is whole, with pods that were not restarted.
 
         Raises:
             HealError: something could not be healed.
@@ -161,12 +164,15 @@ class Session:
         own = [one for one in journal.records()[0] if one.owner.process == own_name()]  # of a test before
         refuse_unhealed([*heal_all(journal, own), *heal_leftovers(home, [self.cluster]).unhealed])
         refuse_other_runs(home, self.client, self.access)
+        if self.options.deploying:
+            replace_restarted(self.client, self.access.namespace, self._restarts)
         try:
             self.client.wait_ready(self.access.namespace, timeout_seconds=WHOLE_SECONDS)
         except KubeError:
             if not self.options.deploying:
                 raise
             deploy(self.cluster, self.options.project.read(), self.progress, DeployOptions(url=self.options.url))
+        self._restarts = restarts_of(self.client, self.access.namespace)
 
     @cached_property
     def self_test(self) -> SelfTest:

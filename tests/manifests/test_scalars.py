@@ -146,6 +146,8 @@ def test_plain_scalars_mean_what_kubectl_takes_them_for(texts: list[str]) -> Non
 @example("16777217.0")
 @example("1.1")
 @example("18446744073709551615")
+@example("3.4025000633641588e+38")
+@example("-3.4028235e+38")
 def test_keys_mean_what_kubectl_takes_them_for(text: str) -> None:
     manifest = f"{HEAD}data:\n  ? {text}\n  : 1\n"
     assert flametest_says(manifest) == kubectl_says(manifest)

@@ -139,18 +139,25 @@ def _from_base64(text: str) -> str:
         raise ValueError(f"!!binary value contains invalid base64 data: {error}") from error
 
 
+def _packed(value: float) -> bytes | None:
+    """Return a float in 32 bits; None for one that is too large, as the largest ones are once they are rounded up."""
+    try:
+        return struct.pack("<f", value)
+    except OverflowError:
+        return None
+
+
 def _shortest(value: float) -> str:
     """Return a float in the fewest digits that mean the same 32-bit float, as Go's ``FormatFloat(v, 'g', -1, 32)``."""
-    try:
-        wanted = struct.pack("<f", value)
-    except OverflowError:
+    wanted = _packed(value)
+    if wanted is None:
         return ".inf" if value > 0 else "-.inf"
     if not math.isfinite(value):
         return ".nan" if math.isnan(value) else f"{value:.0f}".replace("inf", ".inf")
     value, written = struct.unpack("<f", wanted)[0], ""
     for digits in range(_FLOAT32_DIGITS_MAX):
         written = f"{value:.{digits}e}"
-        if struct.pack("<f", float(written)) == wanted:
+        if _packed(float(written)) == wanted:
             break
     mantissa, exponent = written.split("e")
     if _FLOAT_KEY_EXPONENT_MIN <= int(exponent) < _FLOAT_KEY_EXPONENT_MAX:

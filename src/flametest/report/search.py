@@ -129,7 +129,7 @@ def _tables(result: SearchResult) -> Iterator[_Table]:
                 " and ".join(map(str, one.doses)) or "none",
                 f"{one.hold_seconds:g} s",
                 one.outcome,
-                f"{one.strain:.0%}",
+                f"{one.strain:.0%}" if one.strain <= 1 else f"{one.strain:.1f} times",
                 one.sentence,
             )
             for one in result.trials[-_TRIALS_MAX:]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from flametest.model.plurals import counted
 from flametest.model.search import SCHEMA_VERSION, Asked, FoundTold, LetterTold, SearchResult, TrialTold
 from flametest.model.verdict import Limit
 from flametest.report import render_search
@@ -216,7 +217,7 @@ class _Searching:
         promised = ", ".join(f"{one.criterion} {one.bound} {one.value:g}" for one in terms.promise)
         self._progress.say(f"promise: {promised}")
         self._progress.say(
-            f"combines {len(terms.alphabet.letters)} faults, up to {hunt.space.size} at a time: "
+            f"combines {counted(len(terms.alphabet.letters), 'fault')}, up to {hunt.space.size} at a time: "
             f"{', '.join(sorted(terms.alphabet.letters))}"
         )
         if self.result.trials:

@@ -41,7 +41,11 @@ def test_files_that_are_named_can_be_left_out_too(project: Project, tmp_path: Pa
     assert names(choose(project, "none", files, ("a",)).files) == ("b",)
 
 
-def test_an_experiment_is_named_by_its_file_or_as_in_a_suite(project: Project, tmp_path: Path) -> None:
+def test_an_experiment_is_named_by_its_file_or_as_in_a_suite(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two").mkdir()  # a folder is no experiment
     other = tmp_path / "other.yaml"
 
     assert choose(project, "core", [Path("two"), other]).files == (project.experiments / "two.json", other)

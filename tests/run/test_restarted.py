@@ -2,7 +2,11 @@
 
 from typing import Any
 
+import pytest
+
+from flametest.kube.errors import NotReadyError
 from flametest.kube.resources import PODS
+from flametest.run import restarted
 from flametest.run.restarted import replace_restarted, restarts_of
 from tests.faults.conftest import NAMESPACE, FakeClient, pod
 
@@ -40,3 +44,13 @@ def test_a_pod_that_came_later_and_was_restarted_is_deleted_as_well() -> None:
 
     assert replace_restarted(client, NAMESPACE, {}) == 1
     assert names(client) == set()
+
+
+def test_a_pod_that_does_not_go_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restarted, "GONE_SECONDS_MAX", 0.0)
+    client: Any = FakeClient()
+    put(client, "held", 1)
+    monkeypatch.setattr(client.api, "send", lambda *_: {})  # a finalizer keeps it
+
+    with pytest.raises(NotReadyError, match="still there 0 s after it was deleted, of held"):
+        replace_restarted(client, NAMESPACE, {})

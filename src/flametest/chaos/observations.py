@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from flametest.kube.pods import controller_of
+from flametest.kube.pods import controller_of, restarts
 from flametest.kube.resources import (
     DAEMON_SETS,
     DEPLOYMENTS,
@@ -57,7 +57,7 @@ def _pod(change: Change, scenario: str) -> PodObserved:
         ready=any(one.get("type") == "Ready" and one.get("status") == "True" for one in status.get("conditions") or []),
         terminating=bool(metadata.get("deletionTimestamp")),
         containers_started=running > 0 and running == len(spec.get("containers") or []),
-        restarts=sum(int(one.get("restartCount", 0)) for one in containers),
+        restarts=restarts(pod),
         created_wall_s=_wall_seconds(metadata.get("creationTimestamp")),
         ended_because=_last_end(containers),
         hostname=str(spec.get("nodeName" if spec.get("hostNetwork") else "hostname") or ""),

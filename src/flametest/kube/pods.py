@@ -13,6 +13,7 @@ __all__ = [
     "is_live",
     "is_ready",
     "is_unschedulable",
+    "restarts",
 ]
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -52,6 +53,11 @@ def is_unschedulable(pod: Object) -> bool:
     """Return whether the scheduler has found no node that takes a pod."""
     conditions = pod.get("status", {}).get("conditions") or []
     return any(one.get("type") == "PodScheduled" and one.get("reason") == "Unschedulable" for one in conditions)
+
+
+def restarts(pod: Object) -> int:
+    """Return how often a pod's containers were restarted, all together."""
+    return sum(int(one.get("restartCount", 0)) for one in pod.get("status", {}).get("containerStatuses") or ())
 
 
 def default_container(pod: Object) -> str:

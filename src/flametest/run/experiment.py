@@ -154,7 +154,7 @@ def named_file(project: Project, given: Path) -> Path:
     Raises:
         ExperimentError: it is neither.
     """
-    if given.exists() or given.suffix in SUFFIXES or given.name != str(given):
+    if given.is_file() or given.suffix in SUFFIXES or given.name != str(given):
         return given
     found = experiment_file(project.experiments, given.name)
     if found is None:

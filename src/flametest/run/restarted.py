@@ -6,11 +6,12 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from flametest.faults.waiting import wait_for
 from flametest.kube import KubeClient
-from flametest.kube.errors import NotFoundError
-from flametest.kube.pods import controller_uid
+from flametest.kube.errors import NotFoundError, NotReadyError
+from flametest.kube.pods import controller_uid, restarts
 from flametest.kube.resources import PODS, Object
 
 __all__ = ["replace_restarted", "restarts_of"]
@@ -24,7 +25,7 @@ def restarts_of(client: KubeClient, namespace: str) -> dict[str, int]:
     Raises:
         KubeError: the API is unreachable or refused.
     """
-    return {_uid(pod): _restarts(pod) for pod in client.api.listed(PODS.path(namespace)).items}
+    return {_uid(pod): restarts(pod) for pod in client.api.listed(PODS.path(namespace)).items}
 
 
 def replace_restarted(client: KubeClient, namespace: str, before: Mapping[str, int]) -> int:
@@ -36,24 +37,23 @@ def replace_restarted(client: KubeClient, namespace: str, before: Mapping[str, i
         before: what `restarts_of` told before; what is in it is nobody's fault.
 
     Raises:
+        NotReadyError: one is still there after `GONE_SECONDS_MAX`.
         KubeError: the API is unreachable or refused.
     """
     pods = client.api.listed(PODS.path(namespace)).items
-    restarted = [pod for pod in pods if controller_uid(pod) and _restarts(pod) > before.get(_uid(pod), 0)]
+    restarted = [pod for pod in pods if controller_uid(pod) and restarts(pod) > before.get(_uid(pod), 0)]
     for pod in restarted:
-        try:
+        with suppress(NotFoundError):
             client.api.send("DELETE", PODS.path(namespace, pod["metadata"]["name"]))
-        except NotFoundError:
-            continue
-    leaving = {_uid(pod) for pod in restarted}
-    if leaving:
-        wait_for(lambda: not leaving & restarts_of(client, namespace).keys(), GONE_SECONDS_MAX)
+    leaving = {_uid(pod): str(pod["metadata"]["name"]) for pod in restarted}
+    if leaving and not wait_for(lambda: not leaving.keys() & restarts_of(client, namespace).keys(), GONE_SECONDS_MAX):
+        raise NotReadyError(
+            f"a pod whose containers were restarted is still there {GONE_SECONDS_MAX:g} s after it was deleted, of "
+            f"{', '.join(leaving.values())}",
+            "look at its finalizers and its terminationGracePeriodSeconds",
+        )
     return len(restarted)
 
 
 def _uid(pod: Object) -> str:
     return str(pod["metadata"]["uid"])
-
-
-def _restarts(pod: Object) -> int:
-    return sum(int(one.get("restartCount", 0)) for one in pod.get("status", {}).get("containerStatuses") or ())

@@ -12,20 +12,19 @@ from typing import Any
 from flametest.edgeproxy.rules import Rule
 from flametest.faults.edge_proof import Seen, Volume
 from flametest.faults.errors import FaultError, HealError
+from flametest.faults.server_access import reaches
 from flametest.faults.soundings import pod_proxy
 from flametest.faults.switches import ADMIN_PORT, SWITCH, turn_off
 from flametest.faults.waiting import wait_for
 from flametest.kube import KubeClient
-from flametest.kube.errors import ApiRejectedError, ApiUnreachableError
+from flametest.kube.errors import ApiRejectedError
 from flametest.kube.execute import execute
 from flametest.kube.resources import Object
 
 __all__ = ["ProxySwitch"]
 
 SOUNDINGS_SECONDS_MAX = 120.0
-REACH_SECONDS = 3.0
 ANSWER_CHARACTERS_MAX = 1_000_000
-_NO_WAY = (502, 503, 504)  # how API servers say that they do not reach a pod
 _ASK = f"""
 import sys, urllib.error, urllib.request
 method, path, body = sys.argv[1:]
@@ -140,15 +139,7 @@ class ProxySwitch:
     def _is_reached(self) -> bool:
         key = (self.client.api.server, self.namespace, self.pod)
         if key not in _reached:
-            try:
-                self.client.api.get(pod_proxy(self.namespace, self.pod, ADMIN_PORT, "healthz"), seconds=REACH_SECONDS)
-                _reached[key] = True
-            except ApiUnreachableError:
-                _reached[key] = False
-            except ApiRejectedError as error:
-                if error.code not in _NO_WAY:
-                    raise
-                _reached[key] = False
+            _reached[key] = reaches(self.client, self.namespace, self.pod, ADMIN_PORT, "healthz")
         return _reached[key]
 
     def _inside(self, method: str, path: str, body: str) -> Object:

@@ -45,6 +45,17 @@ def test_an_old_folder_gives_the_same_bytes_again(tmp_path: Path) -> None:
     assert {name: (folder.path / name).read_bytes() for name in RENDERED} == first
 
 
+def test_a_run_that_was_killed_is_reported_with_the_scenarios_that_it_did_not_begin(tmp_path: Path) -> None:
+    folder = laboratory_run(tmp_path / "run")
+    folder.restrict((SCENARIO, "pod-delete-nginx"))  # the second has left nothing behind
+    result = analyse(folder, Project(tmp_path))
+    first, second = result.scenarios
+    assert (first.verdict, second.verdict) == (Verdict.PASSED, Verdict.INCONCLUSIVE)
+    assert second.sentence == "not begun before the run ended"
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "pod-delete-nginx" in (folder.path / "report.html").read_text()
+
+
 def test_what_a_run_skipped_stands_in_every_rendering(tmp_path: Path) -> None:
     folder = laboratory_run(tmp_path / "run")
     folder.note(Noted(stamp(1), "", "skipped: resolve the targets: api 2/3"))

@@ -214,6 +214,8 @@ def _judge(figure: Figure, limit: Limit | None) -> Verdict:
 def _sentence(history: History, measured: Figures, criteria: tuple[Criterion, ...], checked: tuple[Check, ...]) -> str:
     """Return the outcome in plain words; a doubt stands before it, and another limit that was missed at its end."""
     if measured.axis.t0_ns is None:
+        if not list(history):
+            return "not begun before the run ended"
         reason = stopping_reason(history)
         if not reason:
             return "nothing was injected, so nothing was tested"

@@ -25,6 +25,8 @@ from flametest.run.selftest import SELF_TEST_FILE, read_self_test
 
 __all__ = ["analyse", "machine_doubts", "measured", "render"]
 
+_NOT_BEGUN = "Not begun"  # in place of the title of an experiment that was not recorded
+
 
 def analyse(folder: RunFolder, project: Project) -> Result:
     """Measure and judge every scenario of a run, write result.json and the renderings, and return the result.
@@ -124,15 +126,16 @@ def _folder(repeat: Repeat) -> str:
 def _measure(record: _Record, repeat: Repeat) -> ScenarioResult:
     folder, name = record.folder, repeat.scenario
     own = folder.scenario(repeat.key)
-    experiment = load_experiment(experiment_file(own, name) or own / f"{name}.json")
+    file = experiment_file(own, name)
+    experiment = load_experiment(file) if file else None
     journal = own / "journal.json"
     overrides = [parse_override(text) for text in record.inputs.limits]
     spec = ScenarioSpec(
         name=name,
-        title=experiment.title,
-        description=experiment.description,
-        workload=experiment.workload,
-        limits=record.limits.of(name, experiment.limits, overrides),
+        title=experiment.title if experiment else _NOT_BEGUN,
+        description=experiment.description if experiment else "",
+        workload=experiment.workload if experiment else "",
+        limits=record.limits.of(name, experiment.limits if experiment else (), overrides),
         objectives=Objectives(),
         journal=str(journal.relative_to(folder.path)) if journal.exists() else "",
         unreadable=record.samples.problem(repeat.key),

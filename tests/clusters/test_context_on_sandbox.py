@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -20,13 +22,14 @@ from flametest.faults.undo import UndoJournal, UndoRecord
 from flametest.incluster.rules import rules_of
 from flametest.kube import KubeClient, connect
 from flametest.kube.api import MERGE
-from flametest.kube.resources import DEPLOYMENTS, NAMESPACES, NETWORK_POLICIES, PODS
+from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, NETWORK_POLICIES, PODS
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
 from flametest.run.experiment import load_experiment
 from flametest.run.needs import Plan, experiment_needs
 from flametest.sandbox import launch
 from tests.addresses import own_address
+from tests.faults.system import wait_until
 
 pytestmark = pytest.mark.sandbox
 
@@ -111,6 +114,29 @@ def least(elsewhere: Elsewhere, client: KubeClient, tmp_path: Path) -> Path:
     kubeconfig = tmp_path / "least"
     kubeconfig.write_text(json.dumps(document))
     return kubeconfig
+
+
+def test_a_deletion_that_has_to_be_waited_for_is_told_first(
+    elsewhere: Elsewhere, client: KubeClient, tmp_path: Path
+) -> None:
+    namespace, finalizer = "lasting", "tests.example/held"
+    client.api.send("POST", NAMESPACES.path(), {"metadata": {"name": namespace}})
+    held = {"metadata": {"name": "held", "finalizers": [finalizer]}}
+    client.api.send("POST", CONFIG_MAPS.path(namespace), held)
+    client.api.send("DELETE", NAMESPACES.path(name=namespace))
+    shutil.copy(elsewhere.home / "allowed-contexts.toml", tmp_path)  # what `down` means stays as it is
+    environment = {**os.environ, "FLAMETEST_HOME": str(tmp_path), "KUBECONFIG": str(elsewhere.kubeconfig)}
+    command = [sys.executable, "-m", "flametest.cli", "up", "--cluster", f"context:{CONTEXT}", "--namespace", namespace]
+    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout is not None
+        told = next((line for line in waiting.stdout if "is being deleted" in line), "")
+        waiting.send_signal(signal.SIGINT)
+        waiting.stdout.read()
+    assert told.startswith(f"namespace {namespace} is being deleted: waits up to 120 s"), told
+    assert waiting.returncode == 130
+    released = {"metadata": {"finalizers": None}}
+    client.api.send("PATCH", CONFIG_MAPS.path(namespace, "held"), released, content_type=MERGE)
+    wait_until(lambda: find(client.api, NAMESPACES, "", namespace) is None, 30)
 
 
 @pytest.mark.exhaustive

@@ -45,11 +45,22 @@ def await_namespace(
         if clock() >= end:
             expected = " or ".join(one or "gone" for one in phases)
             raise NotReadyError(
-                f"namespace {name!r} is {phase or 'gone'} and was not {expected} within {timeout_seconds:g} s",
+                f"namespace {name!r} is {phase or 'gone'} and was not {expected} within {timeout_seconds:g} s"
+                f"{_obstacles(api, name)}",
                 f"look at its finalizers and conditions: kubectl get namespace {name} -o yaml",
             )
         pause(POLL_SECONDS)
     return phase
+
+
+def _obstacles(api: Api, name: str) -> str:
+    """Return what the namespace's own conditions say of a deletion that does not end; empty where they say nothing."""
+    try:
+        status = api.get(NAMESPACES.path(name=name)).get("status", {})
+    except NotFoundError:
+        return ""
+    told = [str(one.get("message", "")) for one in status.get("conditions") or [] if one.get("status") == "True"]
+    return f": {'; '.join(told)}" if told else ""
 
 
 def delete_namespace(api: Api, name: str, timeout_seconds: float = 60.0) -> bool:

@@ -211,15 +211,20 @@ def _judge(figure: Figure, limit: Limit | None) -> Verdict:
     return Verdict.FAILED if exceeds else Verdict.INCONCLUSIVE
 
 
+def _without_fault(history: History) -> str:
+    """Return the outcome of a scenario in which nothing was injected."""
+    if not list(history):
+        return "not begun before the run ended"
+    reason = stopping_reason(history)
+    if not reason:
+        return "nothing was injected, so nothing was tested"
+    return reason if reason.endswith("nothing was injected") else f"{reason}; nothing was injected"
+
+
 def _sentence(history: History, measured: Figures, criteria: tuple[Criterion, ...], checked: tuple[Check, ...]) -> str:
     """Return the outcome in plain words; a doubt stands before it, and another limit that was missed at its end."""
     if measured.axis.t0_ns is None:
-        if not list(history):
-            return "not begun before the run ended"
-        reason = stopping_reason(history)
-        if not reason:
-            return "nothing was injected, so nothing was tested"
-        return reason if reason.endswith("nothing was injected") else f"{reason}; nothing was injected"
+        return _without_fault(history)
     stopped = "".join(f"{one.words}; " for one in history.of(HarmLimitPassed)[:1])
     sentence = stopped + outcome_sentence(measured, criteria, what_was_done(measured))
     told = {"outage_seconds", "recovery_seconds", WRITES_LIMIT.criterion}

@@ -17,7 +17,7 @@ from flametest.faults.safety import OPT_IN_LABEL, OPT_IN_VALUE
 from flametest.kube import KubeClient, connect
 from flametest.kube.apply import ApplyOptions, Changes
 from flametest.kube.errors import NotReadyError
-from flametest.kube.namespaces import await_namespace
+from flametest.kube.namespaces import await_namespace, namespace_phase
 from flametest.kube.resources import Discovery
 from flametest.kube.served import unserved
 from flametest.manifests import WORKLOADS, Manifest, Reading, placed
@@ -31,6 +31,7 @@ from flametest.run.project import ProjectError
 __all__ = ["NAMESPACE", "DeployOptions", "deploy", "deployed", "located", "start_bare"]
 
 NOTHING_MORE = Plan()
+DELETION_SECONDS = 120.0  # volumes and pods with a long grace take their time on other people's clusters
 ENDING_SECONDS = 60.0  # a namespace of an earlier run may still be going away
 FILES_SHOWN_MAX = 12
 
@@ -136,9 +137,19 @@ def _preflight(cluster: Cluster, reading: Reading | None, progress: Progress, op
     with connect(access.kubeconfig, access.context) as client:
         manifests: Sequence[Manifest] = ()
         if reading is not None:
+            _await_deletion(client, access.namespace, progress)
             manifests = _served(client, placed(reading, access.namespace).manifests, options)
             _check_namespaces(client, manifests, access.namespace)
         preflight(client, access, manifests, options.plan, progress)
+
+
+def _await_deletion(client: KubeClient, namespace: str, progress: Progress) -> None:
+    """Wait until a namespace that an earlier run has deleted is gone, and say so first, since it may take long."""
+    if namespace_phase(client.api, namespace) != "Terminating":
+        return
+    progress.say(f"namespace {namespace} is being deleted: waits up to {DELETION_SECONDS:g} s until it is gone")
+    with progress.step(f"wait for the deletion of namespace {namespace}"):
+        await_namespace(client.api, namespace, ("", "Active"), DELETION_SECONDS)
 
 
 def _served(client: KubeClient, manifests: Sequence[Manifest], options: DeployOptions) -> list[Manifest]:

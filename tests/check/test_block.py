@@ -17,7 +17,7 @@ from flametest.model.samples import Lane, Outcome, Sample
 from flametest.run.halting import Halt, Halted
 from flametest.run.progress import Seen
 from flametest.run.project import Project
-from flametest.run.scenario import Scene
+from flametest.run.scene import Scene
 from tests.chaos.conftest import ChaosRun, PretendedCluster
 
 BEGUN_NS = 10**12

@@ -16,7 +16,7 @@ from flametest.clusters import Access
 from flametest.model.check import Side
 from flametest.run.halting import Halt
 from flametest.run.project import Project
-from flametest.run.scenario import Scene
+from flametest.run.scene import Scene
 from tests.chaos.conftest import ChaosRun, PretendedCluster
 from tests.run.test_rehearsal import Told
 

@@ -39,6 +39,50 @@ def achieved_per_second(samples: Samples) -> float:
     return float(((meant >= low) & (meant < high)).sum() / ((high - low) / 1e9))
 
 
+@pytest.fixture
+def telling(locustfile: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A load test that makes a file when it has been imported, and that file."""
+    imported, own = tmp_path / "imported", tmp_path / "telling.py"
+    own.write_text(f"{locustfile.read_text()}\n\nimport pathlib\n\npathlib.Path({str(imported)!r}).touch()\n")
+    return own, imported
+
+
+def await_file(path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} did not come"
+        time.sleep(0.02)
+
+
+def test_one_that_is_prepared_sends_nothing_until_it_is_started(
+    target: Any, tmp_path: Path, telling: tuple[Path, Path]
+) -> None:
+    folder = tmp_path / "record"
+    folder.mkdir()
+    own, imported = telling
+    locust = Locust(options(target, own), folder)
+    locust.prepare()
+    await_file(imported)
+    assert not target.requests
+    with locust:
+        locust.wait_until_offered()
+    assert len(target.requests) == len(recorded(folder)) > 0
+
+
+def test_one_that_is_prepared_and_never_started_ends_and_leaves_no_samples(
+    target: Any, tmp_path: Path, telling: tuple[Path, Path]
+) -> None:
+    folder = tmp_path / "record"
+    folder.mkdir()
+    own, imported = telling
+    locust = Locust(options(target, own), folder)
+    locust.prepare()
+    await_file(imported)
+    locust.stop()
+    assert not target.requests
+    assert not (folder / "samples-load.csv").exists()
+
+
 def test_the_offered_rate_is_reached_and_kept_with_every_request_exported(
     target: Any, tmp_path: Path, locustfile: Path
 ) -> None:

@@ -16,9 +16,10 @@ from flametest.run import recording as subject
 from flametest.run.alone import machine_doubt
 from flametest.run.analyse import analyse
 from flametest.run.chaostoolkit import ChaosOutcome
-from flametest.run.experiment import Experiment, load_experiment
+from flametest.run.experiment import load_experiment
 from flametest.run.folder import RunFolder, RunInputs
 from flametest.run.halting import Halt
+from flametest.run.programs import Programs
 from flametest.run.progress import RememberingProgress
 from flametest.run.project import Project
 from flametest.run.recording import Recording, record
@@ -39,13 +40,14 @@ class Recorded:
         self.spoil = spoil
         self.ran: list[Repeat] = []
 
-    def run(self, _: Experiment, __: object, repeat: Repeat, folder: Path, ___: object) -> ChaosOutcome:
+    def run(self, programs: Programs, *_: object) -> ChaosOutcome:
         """Leave what a scenario leaves."""
+        repeat = programs.repeat
         self.ran.append(repeat)
         laboratory = Laboratory()
         samples: Samples = laboratory.samples()
         events = [self.spoil(event, repeat) for event in laboratory.deletion()]
-        write_raw(folder, events, [samples.row(row) for row in range(len(samples))])
+        write_raw(programs.folder, events, [samples.row(row) for row in range(len(samples))])
         return ChaosOutcome("completed", False, "")
 
 

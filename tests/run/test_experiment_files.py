@@ -67,6 +67,14 @@ def test_the_seconds_and_pauses_of_the_method_add_up(tmp_path: Path) -> None:
     assert load_experiment(written(tmp_path, document())).planned_seconds == 0
 
 
+def test_only_what_asks_nothing_before_its_experiment_begins_can_wait(tmp_path: Path) -> None:
+    asking, controlled = document(), document()
+    asking["configuration"] = {"pods": {"type": "probe", "name": "count", "provider": {"type": "python"}}, "seconds": 3}
+    controlled["controls"] = [*controlled["controls"], {"name": "other", "provider": {"type": "python"}}]
+    waiting = [load_experiment(written(tmp_path, one)).can_wait for one in (document(), asking, controlled)]
+    assert waiting == [True, False, False]
+
+
 def test_limits_are_the_ranges_of_the_hypothesis(tmp_path: Path) -> None:
     experiment = load_experiment(written(tmp_path, document()))
 

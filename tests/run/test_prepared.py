@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from flametest.chaos.errors import RecorderError
-from flametest.chaos.starting import START_VARIABLE, await_start
+from flametest.load import LoadError
+from flametest.load.starting import START_VARIABLE, await_start
 from flametest.run.chaostoolkit import prepared_chaos
 from flametest.run.halting import Halt
 
 CONTROLS = """\
 import os, pathlib
-from flametest.chaos.starting import await_start
+from flametest.load.starting import await_start
 
 def before_experiment_control(context, **_):
     pathlib.Path("prepared").touch()
@@ -74,5 +74,5 @@ def test_the_end_of_the_input_is_no_leave_to_begin(tmp_path: Path, monkeypatch: 
     (tmp_path / "empty").touch()
     with (tmp_path / "empty").open() as empty:
         monkeypatch.setattr("sys.stdin", empty)
-        with pytest.raises(RecorderError, match="ended before"):
+        with pytest.raises(LoadError, match="ended before"):
             await_start({START_VARIABLE: "stdin"})

@@ -1,12 +1,16 @@
 """Scenarios on several systems come from one queue, each once, with draws of its own seed, into one folder."""
 
+import dataclasses
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
+from flametest.load import LoadError
 from flametest.model.events import Noted, RunEnded, RunStarted
 from flametest.model.history import encode
 from flametest.run import recording as subject
@@ -14,11 +18,11 @@ from flametest.run.chaostoolkit import ChaosOutcome
 from flametest.run.experiment import Experiment, load_experiment
 from flametest.run.folder import RunFolder, RunInputs, stamp
 from flametest.run.halting import Halt
+from flametest.run.programs import Programs
 from flametest.run.progress import RememberingProgress
 from flametest.run.project import Project
 from flametest.run.recording import Recording, System, record
 from flametest.run.repeats import Repeat, repeats
-from flametest.run.scenario import Scene
 from tests.run.laboratory_run import REPOSITORY
 from tests.run.test_rehearsal import Told
 
@@ -54,10 +58,10 @@ def test_each_trial_runs_once_on_whichever_system_is_free_and_the_history_is_who
     both = threading.Barrier(2, timeout=60)  # two scenarios are under way whenever one ends
     ran: list[tuple[str, Repeat]] = []
 
-    def run(experiment: Experiment, scene: Scene, repeat: Repeat, folder: Path, saw: object) -> ChaosOutcome:
-        ran.append((str(getattr(scene.access, "name", "")), repeat))
-        note = encode(Noted(stamp(), experiment.name, "x" * 200))
-        (folder / "history.jsonl").write_text(f"{note}\n" * LINES)
+    def run(programs: Programs, *_: object) -> ChaosOutcome:
+        ran.append((str(getattr(programs.scene.access, "name", "")), programs.repeat))
+        note = encode(Noted(stamp(), programs.experiment.name, "x" * 200))
+        (programs.folder / "history.jsonl").write_text(f"{note}\n" * LINES)
         both.wait()
         return ChaosOutcome("completed", False, "")
 
@@ -80,8 +84,8 @@ def test_several_systems_begin_with_the_longest_and_one_keeps_the_order(
 ) -> None:
     ran: list[str] = []
 
-    def run(experiment: Experiment, *_: object) -> ChaosOutcome:
-        ran.append(experiment.name)
+    def run(programs: Programs, *_: object) -> ChaosOutcome:
+        ran.append(programs.experiment.name)
         return ChaosOutcome("completed", False, "")
 
     monkeypatch.setattr(subject, "run_scenario", run)
@@ -91,12 +95,64 @@ def test_several_systems_begin_with_the_longest_and_one_keeps_the_order(
     assert recording.folder.inputs().scenarios == NAMES
 
 
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What became of the programs of each scenario, in order; that of Nginx cannot be started ahead."""
+    told: list[str] = []
+
+    def prepare(programs: Programs) -> None:
+        if programs.experiment.name == "pod-delete-nginx":
+            raise LoadError("there is no such load test")
+        told.append(f"prepare {programs.repeat.key}")
+
+    def run(programs: Programs, _: object, begun: Callable[[], None]) -> ChaosOutcome:
+        told.append(f"begin {programs.repeat.key}")
+        begun()
+        told.append(f"end {programs.repeat.key}")
+        return ChaosOutcome("completed", False, "")
+
+    monkeypatch.setattr(Programs, "prepare", prepare)
+    monkeypatch.setattr(Programs, "close", lambda programs: told.append(f"close {programs.repeat.key}"))
+    monkeypatch.setattr(subject, "run_scenario", run)
+    return told
+
+
+def test_the_programs_of_the_next_scenario_are_started_while_one_is_watched(
+    recording: Recording, experiments: list[Experiment], told: list[str]
+) -> None:
+    recording.folder.restrict((NAMES[0], NAMES[2], NAMES[1]))
+    inputs = dataclasses.replace(recording.folder.inputs(), trials=1)
+    (recording.folder.path / "run.json").write_bytes(TypeAdapter(RunInputs).dump_json(inputs))
+    record(recording, [system("first")], [experiments[0], experiments[2], experiments[1]])
+    assert told == [
+        "begin pod-delete-api",
+        "prepare redis-outage",
+        "end pod-delete-api",
+        "begin redis-outage",  # Nginx's next, whose error is told when it is due
+        "end redis-outage",
+        "begin pod-delete-nginx",
+        "end pod-delete-nginx",
+        "close pod-delete-nginx",
+        "close redis-outage",
+    ]
+
+
+def test_an_experiment_that_asks_the_system_as_it_is_loaded_is_not_started_ahead(
+    recording: Recording, experiments: list[Experiment], told: list[str]
+) -> None:
+    asking = dataclasses.replace(experiments[2], can_wait=False)
+    record(recording, [system("first")], [experiments[0], asking])
+    assert not [line for line in told if line.startswith("prepare redis")]
+    assert [line for line in told if line.startswith("begin redis")]
+
+
 def test_a_scenario_that_cannot_be_carried_out_stops_the_others(
     recording: Recording, experiments: list[Experiment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = threading.Event()
 
-    def run(_: Experiment, scene: Scene, repeat: Repeat, __: Path, ___: object) -> ChaosOutcome:
+    def run(programs: Programs, *_: object) -> ChaosOutcome:
+        scene = programs.scene
         if getattr(scene.access, "name", "") == "first":
             assert begun.wait(60)
             raise OSError("the disk is full")

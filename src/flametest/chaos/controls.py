@@ -41,13 +41,13 @@ from flametest.chaos.radius import harm_limits, read_limits
 from flametest.chaos.reading import OWN_ACTIONS
 from flametest.chaos.recorder import Noting, Recorder, Scenario
 from flametest.chaos.settings import read_settings
-from flametest.chaos.starting import await_start
 from flametest.chaos.tracebacks import last_line
 from flametest.chaos.values import Values
 from flametest.faults.healing import place_of
 from flametest.faults.owner import own_owner
 from flametest.faults.pod_deletion import PodDeletion
 from flametest.faults.wrapper import Armed, InjectionOptions
+from flametest.load.starting import await_start
 from flametest.model.errors import FlametestError
 
 __all__ = [

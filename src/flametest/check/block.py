@@ -24,7 +24,7 @@ from flametest.run.folder import RAW_HISTORY
 from flametest.run.progress import Step
 from flametest.run.recording import WHOLE_SECONDS
 from flametest.run.repeats import Repeat
-from flametest.run.scenario import Scene, recorder_environment
+from flametest.run.scene import Scene, recorder_environment
 
 __all__ = ["Block", "BlockError", "RunningBlock", "Target", "block_figures"]
 

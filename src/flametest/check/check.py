@@ -33,7 +33,7 @@ from flametest.run.loadpods import OFFERED_SECONDS_MAX
 from flametest.run.progress import Progress, Step
 from flametest.run.project import Project
 from flametest.run.rehearsal import aim_all, check_all
-from flametest.run.scenario import LoadSize, Scene, load_options
+from flametest.run.scene import LoadSize, Scene, load_options
 
 __all__ = ["CheckOptions", "Tree", "check"]
 

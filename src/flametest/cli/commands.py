@@ -33,7 +33,7 @@ from flametest.run.telling import result_lines
 if TYPE_CHECKING:
     from flametest.chaos.preview import Aimed
     from flametest.run.leftovers import Leftovers
-    from flametest.run.scenario import LoadSize
+    from flametest.run.scene import LoadSize
 
 __all__ = [
     "cluster_option",
@@ -129,7 +129,7 @@ def load_size(project: Project, options: Mapping[str, Any]) -> "LoadSize":
         LoadError: the load test cannot be read, or an option of Locust's cannot be taken.
     """
     from flametest.run.loadtest import chosen_rate, parse_load_options, read_load_test  # noqa: PLC0415
-    from flametest.run.scenario import LoadSize  # noqa: PLC0415
+    from flametest.run.scene import LoadSize  # noqa: PLC0415
 
     load_test = (options["load_test"] or project.locustfile).absolute()
     # A project without one is told so when load is started; a dry run needs none.

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flametest.load.errors import LoadError
+from flametest.load.priority import let_go, stay_behind
+from flametest.load.starting import START_STDIN, START_VARIABLE
 
 __all__ = ["Child"]
 
@@ -17,29 +19,48 @@ _TAIL_BYTES = 8192
 class Child:
     """A running program. It has a session of its own, so that a Ctrl-C in the terminal reaches its owner only.
 
+    One that is ``held`` gets ready, behind all others, and waits for `release` (see `flametest.load.starting`).
+
     Raises:
         LoadError: it cannot be started.
     """
 
     def __init__(
-        self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        held: bool = False,
     ) -> None:
         self.name = name
         self._log = log
+        holding = {START_VARIABLE: START_STDIN} if held else {}
         try:
             with log.open("wb") as output:
                 self._process = subprocess.Popen(
                     command,
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE if held else subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    env=os.environ | dict(environment or {}),
+                    env=os.environ | dict(environment or {}) | holding,
                     start_new_session=True,
                 )
         except OSError as error:
             raise LoadError(
                 f"{name} cannot be started: {error}", "check the installation by `flametest doctor`"
             ) from error
+        if held:
+            stay_behind(self._process.pid)
+
+    def release(self) -> None:
+        """Let one that is held begin; a second call does nothing."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            let_go(self._process.pid)
+            with contextlib.suppress(BrokenPipeError):  # it has ended already, and says why
+                self._process.stdin.write(b"begin\n")
+                self._process.stdin.close()
 
     @property
     def exit_code(self) -> int | None:
@@ -61,6 +82,8 @@ class Child:
 
     def stop(self, grace_seconds: float) -> int:
         """Ask it to end, kill it when it does not within ``grace_seconds``, and return its exit code."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            self._process.stdin.close()  # one that is held waits for nothing else
         self._process.terminate()
         try:
             return self._process.wait(grace_seconds)

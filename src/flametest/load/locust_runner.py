@@ -24,6 +24,7 @@ LOAD_SAMPLES_FILE = "samples-load.csv"
 _LOG_FILE = "locust.log"
 _SAMPLES_VARIABLE = "FLAMETEST_LOAD_SAMPLES"  # as in locust_export, which can be imported in Locust's process only
 _STOP_SECONDS = 10.0
+_EXTENSIONS = ("hold", "export", "route", "ids")
 _POLL_SECONDS = 0.05
 _USER_STOP_SECONDS = 3.0
 
@@ -93,12 +94,24 @@ class Locust:
     ) -> None:
         self.stop()
 
+    def prepare(self) -> None:
+        """Start the process, which gets ready behind all others and sends nothing before `start`; raises as that."""
+        self._begin(held=True)
+
     def start(self) -> None:
-        """Start the process; `wait_until_offered` tells when it is at its rate.
+        """Start the process, or let one that was prepared begin; `wait_until_offered` tells when it is at its rate.
+
+        A second call does nothing.
 
         Raises:
             LoadError: the load test is missing, the folder has samples already, or Locust cannot be started.
         """
+        if self._child is None:
+            self._begin(held=False)
+        else:
+            self._child.release()
+
+    def _begin(self, *, held: bool) -> None:
         if not self._options.locustfile.is_file():
             raise LoadError(f"load test {self._options.locustfile} does not exist", "name an existing Locust file")
         if self._samples.exists():
@@ -109,7 +122,7 @@ class Locust:
             **self._options.variables,
         }
         Entry.from_url(self._options.url, route_of(self._options.url, environment))
-        self._child = Child("locust", self._command(), self._log, environment)
+        self._child = Child("locust", self._command(), self._log, environment, held=held)
 
     def check(self) -> None:
         """Do nothing while it offers load.
@@ -159,7 +172,7 @@ class Locust:
 
     def _command(self) -> list[str]:
         options = self._options
-        extensions = ",".join(str(Path(__file__).with_name(f"locust_{name}.py")) for name in ("export", "route", "ids"))
+        extensions = ",".join(str(Path(__file__).with_name(f"locust_{name}.py")) for name in _EXTENSIONS)
         # One -f with all files: Locust takes users from either. All users come at once, and spread out by themselves.
         command = [sys.executable, "-m", "locust", "-f", f"{extensions},{options.locustfile}", "--headless"]
         command += ["--host", options.url, "-u", str(options.users), "-r", str(options.users)]

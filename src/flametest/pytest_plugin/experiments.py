@@ -19,7 +19,7 @@ from flametest.run.lasting import refuse_unhealed
 from flametest.run.leftovers import heal_leftovers
 from flametest.run.loadtest import chosen_rate, read_load_test
 from flametest.run.run import RunOptions, execute
-from flametest.run.scenario import LoadSize
+from flametest.run.scene import LoadSize
 from flametest.run.session import Session
 from flametest.run.telling import result_lines
 

@@ -1,6 +1,6 @@
 """Stock Chaos Toolkit, run as a process of its own, exactly as a person would run an experiment alone.
 
-It may be started before the experiment may begin, since that takes seconds: see `flametest.chaos.starting`.
+It may be started before the experiment may begin, since that takes seconds: see `flametest.load.starting`.
 """
 
 import json
@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flametest.chaos.starting import START_STDIN, START_VARIABLE
 from flametest.chaos.tracebacks import last_line
+from flametest.load.starting import START_STDIN, START_VARIABLE
 from flametest.run.halting import Halt
 from flametest.run.stopping import LOG_FILE, why_stopped_in
 

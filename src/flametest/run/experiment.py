@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flametest.chaos.places import dynamic_configuration
 from flametest.chaos.radius import read_limits as read_radius
 from flametest.measure.scenario import LIMITABLE
 from flametest.model.errors import FlametestError
@@ -60,6 +61,8 @@ class Experiment:
         limits: one for each measured figure that the hypothesis gives a range.
         namespaces: in which it may hit something besides that of the system, from the recorder's arguments.
         planned_seconds: how long its method lasts, as far as seconds and pauses stand in it.
+        can_wait: whether Chaos Toolkit, started before the experiment may begin, asks nothing of the system until then:
+            there is no dynamic configuration and no control but the recorder.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Experiment:
     limits: tuple[Limit, ...]
     namespaces: frozenset[str] = frozenset()
     planned_seconds: float = 0.0
+    can_wait: bool = True
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -99,6 +103,7 @@ def load_experiment(path: Path) -> Experiment:
         limits=tuple(_limits(path, document)),
         namespaces=_namespaces(path, arguments),
         planned_seconds=_planned_seconds(document),
+        can_wait=_can_wait(document),
     )
 
 
@@ -120,6 +125,12 @@ def _planned_seconds(document: Mapping[str, Any]) -> float:
         given.append(arguments.get("seconds") if isinstance(arguments, dict) else None)
         given += pauses.values() if isinstance(pauses, dict) else ()
     return math.fsum(one for one in given if type(one) in (int, float) and 0 < one < math.inf)
+
+
+def _can_wait(document: Mapping[str, Any]) -> bool:
+    configuration = document.get("configuration")
+    asks = any(dynamic_configuration(configuration)) if isinstance(configuration, dict) else False
+    return not asks and len(_objects(document.get("controls"))) == 1
 
 
 def suite_files(project: Project, suite: str) -> list[Path]:

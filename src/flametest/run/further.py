@@ -29,7 +29,7 @@ from flametest.run.loadpods import OFFERED_SECONDS_MAX
 from flametest.run.progress import Progress, Step, StepProgress
 from flametest.run.reaper import Reaper
 from flametest.run.recording import Recording, System
-from flametest.run.scenario import Scene, load_options
+from flametest.run.scene import Scene, load_options
 from flametest.run.selftest import (
     SELF_TEST_FILE,
     broken_self_test,

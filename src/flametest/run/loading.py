@@ -14,14 +14,16 @@ __all__ = ["loaded_here"]
 
 
 @contextmanager
-def loaded_here(name: str, options: LoadOptions, folder: Path) -> Iterator[None]:
+def loaded_here(name: str, options: LoadOptions, folder: Path, prepared: Locust | None = None) -> Iterator[None]:
     """Offer load to scenario ``name`` while the block runs, which begins when it is at its rate; record in ``folder``.
+
+    ``prepared`` is the process that offers it, where that was started before.
 
     Raises:
         LoadError: the load could not be started.
     """
     history, reason = folder / "history.jsonl", "stopped"
-    with Locust(options, folder) as locust:
+    with prepared or Locust(options, folder) as locust:
         wait_until_offered(locust, name, history)
         append_event(history, load_started(name, options, locust.report().users))
         try:

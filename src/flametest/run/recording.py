@@ -8,14 +8,15 @@ shared is repeated at the end, alone and once.
 
 import os
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 from flametest.clusters import Access, Cluster
 from flametest.faults.undo import state_home
 from flametest.kube import KubeClient, KubeError
+from flametest.model.errors import FlametestError
 from flametest.model.events import ExperimentStopped, Noted, RunEnded, RunStarted
 from flametest.run.alone import alone
 from flametest.run.analyse import machine_doubts
@@ -24,10 +25,12 @@ from flametest.run.experiment import Experiment
 from flametest.run.folder import RunFolder, stamp
 from flametest.run.halting import Halt, side_by_side
 from flametest.run.leftovers import heal_leftovers
+from flametest.run.programs import Programs
 from flametest.run.progress import RememberingProgress
 from flametest.run.project import Project
 from flametest.run.repeats import Repeat, repeats
-from flametest.run.scenario import LoadSize, Scene, run_scenario
+from flametest.run.scenario import run_scenario
+from flametest.run.scene import LoadSize, Scene
 
 __all__ = ["WHOLE_SECONDS", "Recording", "System", "record"]
 
@@ -123,7 +126,9 @@ def _repeat_alone(recording: Recording, system: System, ran: Sequence[tuple[Expe
                 f"{repeat.key} was repeated alone: beside other scenarios it was inconclusive ({doubts[repeat.key]})"
             )
             _await_whole(recording, system, experiment)
-            _record_scenario(recording, system, experiment, alone(repeat))
+            again = alone(repeat)
+            programs = Programs(experiment, recording.scene(system), again, recording.folder.scenario(again.key))
+            _record_scenario(recording, system, programs, lambda: None)
 
 
 def _numbered(systems: Sequence[System]) -> list[tuple[int, System]]:
@@ -131,18 +136,36 @@ def _numbered(systems: Sequence[System]) -> list[tuple[int, System]]:
 
 
 def _work(recording: Recording, system: System, planned: _Queue) -> None:
-    """Take scenarios from the queue and run them on ``system``, until none is left."""
-    is_first = True
-    while planned:
-        try:
-            experiment, repeat = planned.popleft()
-        except IndexError:  # another system was quicker
-            return
-        recording.halt.check()
-        if not is_first:  # before the first, the rehearsal has waited
-            _await_whole(recording, system, experiment)
-        is_first = False
-        _record_scenario(recording, system, experiment, repeat)
+    """Take scenarios from the queue and run them on ``system``, until none is left.
+
+    While one is watched, the programs of the next are started.
+    """
+    with ExitStack() as exits:
+        is_first, upcoming = True, _taken(recording, system, planned)
+        while upcoming is not None:
+            recording.halt.check()
+            if not is_first:  # before the first, the rehearsal has waited
+                _await_whole(recording, system, upcoming.experiment)
+            ahead: list[Programs | None] = []
+
+            def prepare_next(ahead: list[Programs | None] = ahead) -> None:
+                ahead.append(_taken(recording, system, planned))
+                if ahead[0] is not None and ahead[0].experiment.can_wait:
+                    exits.callback(ahead[0].close)
+                    with suppress(FlametestError, OSError):  # it is tried again when it is due, and told then
+                        ahead[0].prepare()
+
+            _record_scenario(recording, system, upcoming, prepare_next)
+            is_first, upcoming = False, ahead[0] if ahead else _taken(recording, system, planned)
+
+
+def _taken(recording: Recording, system: System, planned: _Queue) -> Programs | None:
+    """Return the programs of the next scenario, none of them started; None where none is left."""
+    try:
+        experiment, repeat = planned.popleft()
+    except IndexError:
+        return None
+    return Programs(experiment, recording.scene(system), repeat, recording.folder.scenario(repeat.key))
 
 
 def _await_whole(recording: Recording, system: System, experiment: Experiment) -> None:
@@ -157,13 +180,12 @@ def _await_whole(recording: Recording, system: System, experiment: Experiment) -
             step.skip(f"given up after {WHOLE_SECONDS:g} s: {error.message}")
 
 
-def _record_scenario(recording: Recording, system: System, experiment: Experiment, repeat: Repeat) -> None:
-    folder = recording.folder
-    own = folder.scenario(repeat.key)
-    (own / experiment.path.name).write_bytes(experiment.path.read_bytes())
+def _record_scenario(recording: Recording, system: System, programs: Programs, begun: Callable[[], None]) -> None:
+    folder, experiment, repeat = recording.folder, programs.experiment, programs.repeat
+    (programs.folder / experiment.path.name).write_bytes(experiment.path.read_bytes())
     try:
         with recording.progress.step(f"experiment {_told(repeat, folder.inputs().trials)}") as step:
-            outcome = run_scenario(experiment, recording.scene(system), repeat, own, step.saw)
+            outcome = run_scenario(programs, step.saw, begun)
             why = f": {outcome.reason}" if outcome.reason else ""
             step.saw(f"{outcome.status}{', deviated' if outcome.deviated else ''}{why}")
             if outcome.reason:

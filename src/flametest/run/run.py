@@ -40,7 +40,7 @@ from flametest.run.progress import Progress, RememberingProgress
 from flametest.run.project import Project, ProjectError
 from flametest.run.recording import WHOLE_SECONDS, Recording, System, record
 from flametest.run.rehearsal import aim_all, ask_entries, check_all
-from flametest.run.scenario import LoadSize
+from flametest.run.scene import LoadSize
 from flametest.run.standins import stand_ins_note
 from flametest.run.versions import component_versions
 

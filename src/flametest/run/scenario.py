@@ -1,130 +1,50 @@
 """One scenario of a run: the load and the ledger of writes, and beside them one experiment by stock Chaos Toolkit."""
 
-import os
-import shlex
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import closing, contextmanager
 
-from flametest.clusters import Access
-from flametest.faults.owner import RUNNER_VARIABLE, own_name
-from flametest.load import LoadOptions
-from flametest.run.bookkeeper import Bookkeeper
-from flametest.run.chaostoolkit import ChaosOutcome, prepared_chaos
-from flametest.run.experiment import Experiment
-from flametest.run.halting import Halt
+from flametest.run.chaostoolkit import ChaosOutcome
 from flametest.run.loading import loaded_here
 from flametest.run.loadpods import PodLoadOptions, loaded_from_pods
 from flametest.run.logfollowing import followed
-from flametest.run.project import Project
-from flametest.run.repeats import Repeat
+from flametest.run.programs import Programs
+from flametest.run.scene import load_options
 
-__all__ = ["LoadSize", "Scene", "load_options", "recorder_environment", "run_scenario"]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadSize:
-    """How much load is offered; users times rate is the offered rate.
-
-    Attributes:
-        users: Locust's users.
-        rate_per_user: requests a second of each; None for the rate that they reach.
-        workers: pods that send it; 0 for one process on this machine.
-        entry: the entry's address as those pods have it; empty to have it found.
-        load_test: the Locust file; None for the project's own.
-        arguments: further arguments of Locust's command line.
-    """
-
-    users: int
-    rate_per_user: float | None
-    workers: int = 0
-    entry: str = ""
-    load_test: Path | None = None
-    arguments: tuple[str, ...] = ()
-
-    @property
-    def offered_per_second(self) -> float:
-        """Return the rate of all users together; 0 where none is asked for."""
-        return self.users * (self.rate_per_user or 0.0)
-
-    @property
-    def words(self) -> str:
-        """Return how much is offered."""
-        if self.rate_per_user is None:
-            return f"{self.users} users, at the rate that they reach"
-        return f"{self.offered_per_second:g} requests a second"
+__all__ = ["run_scenario"]
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What scenarios on one system share: how it is reached, its load, its limits, who keeps its ledgers.
+def run_scenario(programs: Programs, saw: Callable[[str], None], begun: Callable[[], None]) -> ChaosOutcome:
+    """Run one trial of an experiment under load and writes; everything recorded lies in its folder afterwards.
 
-    ``halt`` tells whether they are to be stopped.
-    """
-
-    access: Access
-    project: Project
-    load: LoadSize
-    limits: tuple[str, ...]
-    bookkeeper: Bookkeeper
-    halt: Halt
-
-
-def run_scenario(
-    experiment: Experiment, scene: Scene, repeat: Repeat, folder: Path, saw: Callable[[str], None]
-) -> ChaosOutcome:
-    """Run one trial of an experiment under load and writes; everything recorded lies in ``folder`` afterwards.
+    Args:
+        programs: what runs it; ended afterwards.
+        saw: called with each line that tells how far it is.
+        begun: called when the experiment is about to begin.
 
     Raises:
         LoadError: the load could not be started.
     """
-    environment = recorder_environment(scene, repeat, folder)
+    scene, name = programs.scene, programs.experiment.name
     saw(f"bringing up {scene.load.words}")
-    name, keeper = experiment.name, scene.bookkeeper
-    with (
-        prepared_chaos(experiment.path, folder / "journal.json", environment) as chaos,
-        followed(name, scene.access, folder),
-        _loaded(experiment, scene, folder, saw),
-        keeper.writing(name, repeat.seed, folder),
-    ):
-        return chaos.run(saw, scene.halt)
-
-
-def recorder_environment(scene: Scene, repeat: Repeat, folder: Path) -> dict[str, str]:
-    """Return the variables by which Chaos Toolkit reaches the system, and records into ``folder``."""
-    return {
-        **scene.access.environment(os.environ),
-        "FLAMETEST_RECORD_DIR": str(folder),
-        "FLAMETEST_SEED": str(repeat.seed),
-        "FLAMETEST_EXTRA_BASELINE_SECONDS": str(repeat.extra_baseline_seconds),
-        "FLAMETEST_LIMITS_FILE": str(scene.project.limits_file),
-        "FLAMETEST_LIMITS": shlex.join(scene.limits),
-        RUNNER_VARIABLE: str(own_name()),
-    }
-
-
-def load_options(scene: Scene, path: str = "/") -> LoadOptions:
-    """Return the load that users offer to ``path``; ``/`` stands for the load test's own mixture."""
-    load = scene.load
-    return LoadOptions(
-        load.users,
-        load.rate_per_user,
-        scene.access.url,
-        load.load_test or scene.project.locustfile,
-        path=path,
-        environment=scene.access.environment(os.environ),
-        arguments=load.arguments,
-    )
+    with closing(programs):
+        programs.come_forward()
+        with (
+            followed(name, scene.access, programs.folder),
+            _loaded(programs, saw),
+            scene.bookkeeper.writing(name, programs.repeat.seed, programs.folder),
+        ):
+            begun()
+            return programs.chaos.run(saw, scene.halt)
 
 
 @contextmanager
-def _loaded(experiment: Experiment, scene: Scene, folder: Path, saw: Callable[[str], None]) -> Iterator[None]:
-    name, load, options = experiment.name, scene.load, load_options(scene, experiment.entry_path)
-    if load.workers:
-        pods = PodLoadOptions(options, load.workers, load.entry)
+def _loaded(programs: Programs, saw: Callable[[str], None]) -> Iterator[None]:
+    scene, name, folder = programs.scene, programs.experiment.name, programs.folder
+    options = load_options(scene, programs.experiment.entry_path)
+    if scene.load.workers:
+        pods = PodLoadOptions(options, scene.load.workers, scene.load.entry)
         with loaded_from_pods(name, scene.access, pods, folder, saw):
             yield
         return
-    with loaded_here(name, options, folder):
+    with loaded_here(name, options, folder, programs.locust):
         yield

@@ -19,7 +19,6 @@ guarded        other extensions' actions as faults, so that they are gated and h
 injections     the faults of the running experiment, noted in its record
 preview        what an experiment would hit, without injecting anything
 session        the one recorder of the process, where the former three meet
-starting       an experiment that is prepared, and waits until its load is there
 entryprobes    probes by HTTP trust whom all trust who ask the entry
 extension      chaostoolkit-kubernetes on the recorder's connection
 limits         the limits of the running experiment

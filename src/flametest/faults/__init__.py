@@ -34,6 +34,7 @@ evidence      what shows a rate and a delay, and sounding on until it decides
 odds          whether a count speaks for the rate that was asked for; pure
 soundings     requests through the API server, sent to see what a fault does
 switches      the fault switches of pods
+server_access a policy by which the API server reaches pods that others shut it out of
 apps          what the app of a fault names
 egress        lets callers whose egress is limited connect to the fault proxy
 callers       who calls a Service, by the addresses of its pods

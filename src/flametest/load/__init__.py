@@ -12,6 +12,7 @@ growing        a file that is read while another process appends lines to it
 exchange       one HTTP request on a connection, and the answer to it
 redirects      whether an entry serves, or says where else to ask
 locust_runner  the handle by which a run starts stock Locust, waits for its rate, and ends it
+locust_hold    what Locust loads first, to wait until it is let begin
 locust_export  what Locust loads before the load test, to write samples
 locust_sample  what Locust says of a request, as a sample; pure
 locust_route   what Locust loads beside the load test, to reach an https entry or one behind a proxy
@@ -24,7 +25,8 @@ distributed    the handle by which a run starts, waits for and ends Locust as ma
 worker_pods    what these are deployed as; pure
 truth          the handle of a server whose outages are of known length, for the self-test
 truth_main     that server's process
-priority       what keeps a busy machine from delaying the prober
+priority       what keeps a busy machine from delaying the prober, and what is being started from delaying others
+starting       a program that is started before it may begin, and waits until it is let
 collector      fetches one worker's samples through the API server
 clocks         a worker's clock in terms of this machine's; pure
 clockname      which clock a process reads
@@ -34,7 +36,7 @@ child          a child process with a log, ended for certain
 errors         the error tree
 
 Handles are safe to import anywhere: this package's own needs the standard library only. Only those called `locust_`
-and loaded by Locust import it (`export`, `route`, `serve`, `watch`); `distributed`, `worker_pods` and `collector` need
+and loaded by Locust import it (`export`, `hold`, `route`, `serve`, `watch`); `distributed`, `worker_pods` and `collector` need
 `flametest.kube`.
 """
 

@@ -36,8 +36,8 @@ child          a child process with a log, ended for certain
 errors         the error tree
 
 Handles are safe to import anywhere: this package's own needs the standard library only. Only those called `locust_`
-and loaded by Locust import it (`export`, `hold`, `route`, `serve`, `watch`); `distributed`, `worker_pods` and `collector` need
-`flametest.kube`.
+and loaded by Locust import it (`export`, `hold`, `route`, `serve`, `watch`); `distributed`, `worker_pods` and
+`collector` need `flametest.kube`.
 """
 
 from flametest.load.errors import LoadError

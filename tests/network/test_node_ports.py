@@ -221,6 +221,8 @@ async def test_an_open_connection_outlives_the_endpoints() -> None:
     async with forwarding(echo) as (node_ports, port, _, _):
         node_ports.update(snapshot(port, served=True))
         reader, writer = await until_served(port)
+        writer.write(b"here\n")  # before that, it may only wait to be accepted
+        assert await asyncio.wait_for(reader.readline(), SECONDS_MAX) == b"here\n"
         node_ports.update(snapshot(port, served=False))
         await until_refused(port)
         writer.write(b"still here\n")

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flametest.chaos.places import dynamic_configuration
 from flametest.chaos.radius import read_limits as read_radius
 from flametest.measure.scenario import LIMITABLE
 from flametest.model.errors import FlametestError
@@ -129,7 +128,8 @@ def _planned_seconds(document: Mapping[str, Any]) -> float:
 
 def _can_wait(document: Mapping[str, Any]) -> bool:
     configuration = document.get("configuration")
-    asks = any(dynamic_configuration(configuration)) if isinstance(configuration, dict) else False
+    entries = configuration.values() if isinstance(configuration, dict) else ()
+    asks = any(isinstance(entry, dict) and entry.get("type") == "probe" for entry in entries)
     return not asks and len(_objects(document.get("controls"))) == 1
 
 

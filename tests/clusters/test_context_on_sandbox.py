@@ -125,9 +125,11 @@ def test_a_deletion_that_has_to_be_waited_for_is_told_first(
     client.api.send("POST", CONFIG_MAPS.path(namespace), held)
     client.api.send("DELETE", NAMESPACES.path(name=namespace))
     shutil.copy(elsewhere.home / "allowed-contexts.toml", tmp_path)  # what `down` means stays as it is
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests" / "map.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: own}\n")
     environment = {**os.environ, "FLAMETEST_HOME": str(tmp_path), "KUBECONFIG": str(elsewhere.kubeconfig)}
     command = [sys.executable, "-m", "flametest.cli", "up", "--cluster", f"context:{CONTEXT}", "--namespace", namespace]
-    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as waiting:
+    with subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as waiting:
         assert waiting.stdout is not None
         told = next((line for line in waiting.stdout if "is being deleted" in line), "")
         waiting.send_signal(signal.SIGINT)

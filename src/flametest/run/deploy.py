@@ -137,10 +137,11 @@ def _preflight(cluster: Cluster, reading: Reading | None, progress: Progress, op
     with connect(access.kubeconfig, access.context) as client:
         manifests: Sequence[Manifest] = ()
         if reading is not None:
-            _await_deletion(client, access.namespace, progress)
             manifests = _served(client, placed(reading, access.namespace).manifests, options)
             _check_namespaces(client, manifests, access.namespace)
         preflight(client, access, manifests, options.plan, progress)
+        if reading is not None:
+            _await_deletion(client, access.namespace, progress)
 
 
 def _await_deletion(client: KubeClient, namespace: str, progress: Progress) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,29 +40,25 @@ def achieved_per_second(samples: Samples) -> float:
 
 
 @pytest.fixture
-def telling(locustfile: Path, tmp_path: Path) -> tuple[Path, Path]:
-    """A load test that makes a file when it has been imported, and that file."""
-    imported, own = tmp_path / "imported", tmp_path / "telling.py"
-    own.write_text(f"{locustfile.read_text()}\n\nimport pathlib\n\npathlib.Path({str(imported)!r}).touch()\n")
-    return own, imported
-
-
-def await_file(path: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} did not come"
-        time.sleep(0.02)
-
-
-def test_one_that_is_prepared_sends_nothing_until_it_is_started(
-    target: Any, tmp_path: Path, telling: tuple[Path, Path]
-) -> None:
-    folder = tmp_path / "record"
+def prepared(target: Any, locustfile: Path, tmp_path: Path) -> Iterator[tuple[Locust, Path]]:
+    """A Locust that was prepared, and has imported its load test; and its folder."""
+    folder, imported, own = tmp_path / "record", tmp_path / "imported", tmp_path / "telling.py"
     folder.mkdir()
-    own, imported = telling
+    own.write_text(f"{locustfile.read_text()}\n\nimport pathlib\n\npathlib.Path({str(imported)!r}).touch()\n")
     locust = Locust(options(target, own), folder)
     locust.prepare()
-    await_file(imported)
+    try:
+        deadline = time.monotonic() + 60
+        while not imported.exists():
+            assert time.monotonic() < deadline, "the load test was not imported"
+            time.sleep(0.02)
+        yield locust, folder
+    finally:
+        locust.stop()
+
+
+def test_one_that_is_prepared_sends_nothing_until_it_is_started(target: Any, prepared: tuple[Locust, Path]) -> None:
+    locust, folder = prepared
     assert not target.requests
     with locust:
         locust.wait_until_offered()
@@ -70,14 +66,9 @@ def test_one_that_is_prepared_sends_nothing_until_it_is_started(
 
 
 def test_one_that_is_prepared_and_never_started_ends_and_leaves_no_samples(
-    target: Any, tmp_path: Path, telling: tuple[Path, Path]
+    target: Any, prepared: tuple[Locust, Path]
 ) -> None:
-    folder = tmp_path / "record"
-    folder.mkdir()
-    own, imported = telling
-    locust = Locust(options(target, own), folder)
-    locust.prepare()
-    await_file(imported)
+    locust, folder = prepared
     locust.stop()
     assert not target.requests
     assert not (folder / "samples-load.csv").exists()

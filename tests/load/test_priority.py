@@ -58,8 +58,10 @@ def test_what_stays_behind_has_the_priority_of_others_again_once_it_is_let_go(or
     )
     niceness, group, niceness_after, group_after = done.stdout.split()
     assert niceness_after == "0"
-    assert (group, group_after) in (("19", "0"), ("none", "none"))
+    assert group_after in ("0", "none")
+    assert group in ("19", "0", "none")  # a user's group is set once in a tenth of a second, whoever's it is
     if os.geteuid() == 0 and not ordinary:
+        assert group in ("19", "none")
         assert niceness == str(19 - os.getpriority(os.PRIO_PROCESS, 0))
 
 

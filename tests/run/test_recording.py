@@ -128,12 +128,13 @@ def test_the_programs_of_the_next_scenario_are_started_while_one_is_watched(
         "begin pod-delete-api",
         "prepare redis-outage",
         "end pod-delete-api",
+        "close pod-delete-api",
         "begin redis-outage",  # Nginx's next, whose error is told when it is due
         "end redis-outage",
+        "close redis-outage",
         "begin pod-delete-nginx",
         "end pod-delete-nginx",
         "close pod-delete-nginx",
-        "close redis-outage",
     ]
 
 

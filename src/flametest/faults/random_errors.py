@@ -29,12 +29,11 @@ __all__ = ["RandomErrors"]
 
 # What turns on switches in this process; another process that heals needs none of them.
 _followers: dict[tuple[str, str, str, str], Follower] = {}
-# The policy that admits the API server, between the record of a fault and its preparation.
+# The policies that are to admit the API server for faults whose switches this process has not touched yet: until then
+# it must not turn them off, since they may be on by somebody else.
 _access: dict[tuple[str, str, str, str], ServerAccess] = {}
 # How quickly pods answered before, where that could be asked only once the API server was admitted.
 _before: dict[tuple[str, str, str, str], Latency] = {}
-# Whose switches this process has not touched yet, and must not turn off: they may be on by somebody else.
-_untouched: set[tuple[str, str, str, str]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +72,12 @@ class RandomErrors:
             FaultError: a pod has no switch, or one that is on already, or fails without it.
         """
         workload, pods = self._workload(client), self._running(client)
+        _access.pop(self._key(client), None)  # of a fault that was not journalled
         access = self._wanted_access(client, workload, pods)
         place = {"namespace": self.namespace, "kind": self.kind, "workload": self.workload}
         state = place | {"labels": workload["spec"]["selector"]["matchLabels"]}
         if access is not None:
             _access[self._key(client)] = access
-            _untouched.add(self._key(client))
             return state | {"access": access.state}
         return state | {"before": asdict(self._looked_at(client, pods))}
 
@@ -88,7 +87,7 @@ class RandomErrors:
         Raises:
             FaultError: it does not reach the pods even so; otherwise as `record`.
         """
-        access = _access.pop(self._key(client), None)
+        access = _access.get(self._key(client))
         if access is None:
             return
         pods = self._running(client)
@@ -108,7 +107,7 @@ class RandomErrors:
             turn_on(client, self.namespace, pod["metadata"]["name"], body)
 
         follower = Follower(lambda: self._running(client), switch, until)
-        _untouched.discard(self._key(client))
+        _access.pop(self._key(client), None)
         _followers[self._key(client)] = follower
         follower.start()
 
@@ -123,9 +122,8 @@ class RandomErrors:
         """Turn the switches of all pods off, and shut the API server out again where it was."""
         access = ServerAccess.of(state["access"]) if "access" in state else None
         key = _key(client, state["namespace"], state["kind"], state["workload"])
-        if key in _untouched:
+        if _access.pop(key, None) is not None:
             done = f"no fault switch of {state['kind']} {state['workload']} was turned on"
-            _untouched.discard(key)
         else:
             if access is not None:
                 access.open(client)  # somebody may have removed it

@@ -17,15 +17,13 @@ from flametest.model.limits import LIMITS_FILE, LimitBook, parse_override
 from flametest.model.result import SCHEMA_VERSION, FirstAttempt, Result, ScenarioResult, Version
 from flametest.report import render_html, render_junit, render_markdown, render_openmetrics
 from flametest.run.alone import alone, machine_doubt
-from flametest.run.experiment import experiment_file, load_experiment, read_limits
+from flametest.run.experiment import Experiment, experiment_file, load_experiment, read_limits
 from flametest.run.folder import RunFolder, RunInputs, read_result
 from flametest.run.project import Project, ProjectError
 from flametest.run.repeats import Repeat, repeats
 from flametest.run.selftest import SELF_TEST_FILE, read_self_test
 
 __all__ = ["analyse", "machine_doubts", "measured", "render"]
-
-_NOT_BEGUN = "Not begun"  # in place of the title of an experiment that was not recorded
 
 
 def analyse(folder: RunFolder, project: Project) -> Result:
@@ -127,15 +125,15 @@ def _measure(record: _Record, repeat: Repeat) -> ScenarioResult:
     folder, name = record.folder, repeat.scenario
     own = folder.scenario(repeat.key)
     file = experiment_file(own, name)
-    experiment = load_experiment(file) if file else None
+    experiment = load_experiment(file) if file else _not_begun(name, own)
     journal = own / "journal.json"
     overrides = [parse_override(text) for text in record.inputs.limits]
     spec = ScenarioSpec(
         name=name,
-        title=experiment.title if experiment else _NOT_BEGUN,
-        description=experiment.description if experiment else "",
-        workload=experiment.workload if experiment else "",
-        limits=record.limits.of(name, experiment.limits if experiment else (), overrides),
+        title=experiment.title,
+        description=experiment.description,
+        workload=experiment.workload,
+        limits=record.limits.of(name, experiment.limits, overrides),
         objectives=Objectives(),
         journal=str(journal.relative_to(folder.path)) if journal.exists() else "",
         unreadable=record.samples.problem(repeat.key),
@@ -143,6 +141,11 @@ def _measure(record: _Record, repeat: Repeat) -> ScenarioResult:
     history = record.history.scenario(repeat.key)
     writes, kept = folder.writes(repeat.key), folder.kept_logs(repeat.key)
     return measure_scenario(history, record.samples.of(repeat.key), spec, writes, kept)
+
+
+def _not_begun(name: str, folder: Path) -> Experiment:
+    """Return what stands for an experiment that a run did not come to, so that its file was not recorded."""
+    return Experiment(name, folder, title="Not begun", description="", workload="", entry_path="/", limits=())
 
 
 def _compared(result: Result, inputs: RunInputs) -> Result:

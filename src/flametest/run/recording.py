@@ -9,9 +9,8 @@ shared is repeated at the end, alone and once.
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from functools import partial
 
 from flametest.clusters import Access, Cluster
 from flametest.faults.undo import state_home
@@ -96,10 +95,10 @@ def record(recording: Recording, systems: Sequence[System], experiments: Sequenc
     planned = [(one, each) for one in experiments for each in repeats(one.name, inputs.trials, inputs.seed)]
     try:
         if count == 1:
-            _work(recording, systems[0], _Queue(planned))
+            _Lane(recording, systems[0], _Queue(planned)).work()
         else:
             queue = _Queue(sorted(planned, key=lambda one: -one[0].planned_seconds))
-            jobs = {f"scenarios-{number}": partial(_work, recording, one, queue) for number, one in _numbered(systems)}
+            jobs = {f"scenarios-{number}": _Lane(recording, one, queue).work for number, one in _numbered(systems)}
             side_by_side(jobs, recording.halt)
             _repeat_alone(recording, systems[0], planned)
     except BaseException as error:
@@ -126,45 +125,58 @@ def _repeat_alone(recording: Recording, system: System, ran: Sequence[tuple[Expe
                 f"{repeat.key} was repeated alone: beside other scenarios it was inconclusive ({doubts[repeat.key]})"
             )
             _await_whole(recording, system, experiment)
-            again = alone(repeat)
-            programs = Programs(experiment, recording.scene(system), again, recording.folder.scenario(again.key))
-            _record_scenario(recording, system, programs, lambda: None)
+            _record_scenario(recording, system, _programs(recording, system, experiment, alone(repeat)), lambda: None)
 
 
 def _numbered(systems: Sequence[System]) -> list[tuple[int, System]]:
     return list(enumerate(systems, start=1))
 
 
-def _work(recording: Recording, system: System, planned: _Queue) -> None:
-    """Take scenarios from the queue and run them on ``system``, until none is left.
+class _Lane:
+    """One system, and the scenarios that it takes from the queue: one to run, and one ahead, to start its programs."""
 
-    While one is watched, the programs of the next are started.
-    """
-    with ExitStack() as exits:
-        is_first, upcoming = True, _taken(recording, system, planned)
-        while upcoming is not None:
-            recording.halt.check()
-            if not is_first:  # before the first, the rehearsal has waited
-                _await_whole(recording, system, upcoming.experiment)
-            ahead: list[Programs | None] = []
+    def __init__(self, recording: Recording, system: System, planned: _Queue) -> None:
+        self._recording = recording
+        self._system = system
+        self._planned = planned
+        self._ahead: Programs | None = None
 
-            def prepare_next(ahead: list[Programs | None] = ahead) -> None:
-                ahead.append(_taken(recording, system, planned))
-                if ahead[0] is not None and ahead[0].experiment.can_wait:
-                    exits.callback(ahead[0].close)
-                    with suppress(FlametestError, OSError):  # it is tried again when it is due, and told then
-                        ahead[0].prepare()
+    def work(self) -> None:
+        """Run scenarios until none is left."""
+        is_first = True
+        try:
+            while (programs := self._taken()) is not None:
+                with closing(programs):
+                    self._recording.halt.check()
+                    if not is_first:  # before the first, the rehearsal has waited
+                        _await_whole(self._recording, self._system, programs.experiment)
+                    _record_scenario(self._recording, self._system, programs, self._prepare_next)
+                is_first = False
+        finally:
+            if self._ahead is not None:
+                self._ahead.close()
 
-            _record_scenario(recording, system, upcoming, prepare_next)
-            is_first, upcoming = False, ahead[0] if ahead else _taken(recording, system, planned)
+    def _prepare_next(self) -> None:
+        """Start the programs of the next scenario, where that asks nothing of the system yet."""
+        self._ahead = self._next()
+        if self._ahead is not None and self._ahead.experiment.can_wait:
+            with suppress(FlametestError, OSError):  # it is tried again when it is due, and told then
+                self._ahead.prepare()
+
+    def _taken(self) -> Programs | None:
+        ahead, self._ahead = self._ahead, None
+        return ahead or self._next()
+
+    def _next(self) -> Programs | None:
+        """Return the programs of the next scenario, none of them started; None where none is left."""
+        try:
+            experiment, repeat = self._planned.popleft()
+        except IndexError:
+            return None
+        return _programs(self._recording, self._system, experiment, repeat)
 
 
-def _taken(recording: Recording, system: System, planned: _Queue) -> Programs | None:
-    """Return the programs of the next scenario, none of them started; None where none is left."""
-    try:
-        experiment, repeat = planned.popleft()
-    except IndexError:
-        return None
+def _programs(recording: Recording, system: System, experiment: Experiment, repeat: Repeat) -> Programs:
     return Programs(experiment, recording.scene(system), repeat, recording.folder.scenario(repeat.key))
 
 

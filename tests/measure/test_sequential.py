@@ -4,7 +4,7 @@ The seeds are fixed, so no test here fails by chance.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from flametest.measure.samples import Samples
 from flametest.measure.sequential import (
     BATCH_REQUESTS,
     ERROR,
+    UNEVEN_ERROR,
     Answer,
     ShareTest,
     answers,
@@ -83,27 +84,39 @@ def test_clear_service_is_decided_by_few_requests(allowed: float) -> None:
     assert bad[Answer.MISSED] >= 0.95
 
 
-def simulated_spread(shares: list[float], limit: float, steps: int, seed: int) -> dict[Answer, float]:
-    """Return how often each answer comes first when requests fall on pods with these shares, looked at every ten."""
+@dataclass(frozen=True, slots=True)
+class SpreadsFound:
+    """What came of many spreads of requests over pods: how often each answer came first, and figures at the bound."""
+
+    share: dict[Answer, float]
+    missed_at_the_bound: float
+
+
+def simulated_spread(shares: list[float], limit: float, seed: int) -> SpreadsFound:
+    """Return what is found when requests fall on pods with these shares, looked at every ten until 200 for each pod."""
+    steps = 20 * len(shares)
     drawn = np.random.default_rng(seed).multinomial(10, shares, (REPEATS, steps))
-    counts = np.cumsum(drawn, axis=1).reshape(-1, len(shares))
-    seen = np.array(spread_answers(counts, [1 / len(shares)] * len(shares), limit)).reshape(REPEATS, steps)
-    decided = seen != Answer.UNDECIDED
-    first = seen[np.arange(REPEATS), decided.argmax(axis=1)]
-    return {answer: np.count_nonzero(first == answer) / REPEATS for answer in Answer}
+    counts = np.cumsum(drawn, axis=1)
+    seen = np.array(spread_answers(counts.reshape(-1, len(shares)), [1 / len(shares)] * len(shares), limit))
+    seen = seen.reshape(REPEATS, steps)
+    first = seen[np.arange(REPEATS), (seen != Answer.UNDECIDED).argmax(axis=1)]
+    over = counts[:, -1].max(axis=1) > limit * counts[:, -1].mean(axis=1)
+    late = (first == Answer.UNDECIDED) & over
+    return SpreadsFound({one: np.count_nonzero(first == one) / REPEATS for one in Answer}, late.mean())
 
 
 @pytest.mark.parametrize("pods", [2, 3, 6])
 def test_a_spread_is_seldom_taken_for_held_or_missed_wrongly(pods: int) -> None:
+    """A run of a sound system fails by chance about once in a thousand, what is undecided at the bound included."""
     limit = 1.25
-    even = simulated_spread([1 / pods] * pods, limit, 45, seed=pods)
+    even = simulated_spread([1 / pods] * pods, limit, seed=pods)
     busiest = (1 + 1.5 * (limit - 1)) / pods
-    uneven = simulated_spread([busiest, *[(1 - busiest) / (pods - 1)] * (pods - 1)], limit, 45, seed=10 + pods)
-    assert even[Answer.MISSED] <= ERROR, even
-    assert uneven[Answer.HOLDS] <= ERROR, uneven
-    if pods <= 3:
-        assert even[Answer.HOLDS] >= 0.9, even
-        assert uneven[Answer.MISSED] >= 0.8, uneven
+    uneven = simulated_spread([busiest, *[(1 - busiest) / (pods - 1)] * (pods - 1)], limit, seed=10 + pods)
+    assert even.share[Answer.MISSED] + even.missed_at_the_bound <= UNEVEN_ERROR, even
+    assert even.share[Answer.HOLDS] >= 0.95, even
+    held_at_the_bound = uneven.share[Answer.UNDECIDED] - uneven.missed_at_the_bound
+    assert uneven.share[Answer.HOLDS] + held_at_the_bound <= ERROR, uneven
+    assert uneven.share[Answer.MISSED] >= 0.9, uneven
 
 
 @given(st.lists(st.booleans(), max_size=400), st.sampled_from(ALLOWED), st.floats(1, 5))

@@ -45,7 +45,7 @@ SETTLING_SECONDS = 3.0
 
 _BURST = 2.0  # how many requests in a row a failure of a recovered system takes with it, at least
 _SLOW_SHARE = 0.05  # of the requests, which a 95th percentile leaves out
-_POD_REQUESTS = 100  # as many, to each pod, tell an excess of a quarter in nine of ten cases
+_POD_REQUESTS = 200  # after as many to each pod, an even spread seems a quarter uneven in one of 3,000 cases at most
 _LEVEL_SECONDS = 8.0  # what a rate that is only reached needs, to be told well enough to be compared with
 _FRESH = CONNECTIONS[Lane.FRESH]
 _SILENCE_SECONDS, _SILENCE_REQUESTS = 5.0, 5  # after so long, and so many requests that were due, a load has ended

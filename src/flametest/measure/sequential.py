@@ -3,8 +3,8 @@
 A fixed number of requests is too many where service is clearly good or clearly bad, and too few in between. Wald's
 sequential probability ratio test looks again after every batch. It compares two shares p0 < p1: the likelihood ratio of
 what was seen decides for p1 when it reaches 1/ε, and for p0 when it falls to ε. By Ville's inequality either happens
-wrongly in at most ε of all cases, however often one looks. ε is `ERROR`. Between p0 and p1 lies the indifference
-region, in which either answer is right enough.
+wrongly in at most ε of all cases, however often one looks. ε is `ERROR`; a spread is told to be missed at
+`UNEVEN_ERROR`. Between p0 and p1 lies the indifference region, in which either answer is right enough.
 
 Sources: Wald, Sequential Tests of Statistical Hypotheses, Ann. Math. Statist. 16, 1945; Ramdas, Grünwald, Vovk and
 Shafer, Game-Theoretic Statistics and Safe Anytime-Valid Inference, Statistical Science 38, 2023 (the two limits).
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 __all__ = [
     "BATCH_REQUESTS",
     "ERROR",
+    "UNEVEN_ERROR",
     "Answer",
     "ShareTest",
     "answers",
@@ -38,6 +39,13 @@ __all__ = [
 ERROR = 0.05
 """The greatest probability of each wrong answer: "holds" at p1 and above, "missed" at p0 and below."""
 
+UNEVEN_ERROR = 0.001
+"""The greatest probability that an even spread is told to be missed.
+
+A sound system is right at p0 here, where one of 20 runs would fail by chance at `ERROR`; a share of bad requests is far
+below its p0 where nothing is wrong.
+"""
+
 BATCH_REQUESTS = 25
 """Requests in a batch: several times the bursts that are assumed, and a quarter of a second of the usual load."""
 
@@ -45,6 +53,7 @@ _INDIFFERENCE_FACTOR = 2.0  # a share up to half of what is allowed holds, from 
 _SPREAD_FACTOR = 1.5  # missed is an excess over the mean from one and a half times the allowed one on
 _SHARE_MAX = 0.999  # of requests on one pod: of two pods, a limit of 1.7 would ask for more than all of them
 _LOG_LIMIT = math.log(1 / ERROR)
+_UNEVEN_LOG_LIMIT = math.log(1 / UNEVEN_ERROR)
 
 
 class Answer(StrEnum):
@@ -116,9 +125,14 @@ class ShareTest:
         return np.asarray((bad * if_bad + (requests - bad) * if_good) / dispersion)
 
 
-def answers(log_ratios: NDArray[np.float64]) -> list[Answer]:
-    """Return what each log of a likelihood ratio, of missed over held, says by itself."""
-    found = np.where(log_ratios >= _LOG_LIMIT, 1, np.where(log_ratios <= -_LOG_LIMIT, -1, 0))
+def answers(log_ratios: NDArray[np.float64], missed_from: float = _LOG_LIMIT) -> list[Answer]:
+    """Return what each log of a likelihood ratio, of missed over held, says by itself.
+
+    Args:
+        log_ratios: logs of likelihood ratios.
+        missed_from: from which one on the answer is "missed".
+    """
+    found = np.where(log_ratios >= missed_from, 1, np.where(log_ratios <= -_LOG_LIMIT, -1, 0))
     words = {1: Answer.MISSED, -1: Answer.HOLDS, 0: Answer.UNDECIDED}
     return [words[int(one)] for one in found.ravel()]
 
@@ -133,7 +147,8 @@ def spread_answer(requests: Sequence[int], due: Sequence[float], limit: float) -
     """Return whether requests spread over pods evenly enough: the busiest one over the mean is within ``limit``.
 
     One test a pod compares its due share with that of a pod whose excess over the mean is 1.5 times the allowed one.
-    It holds when every pod's test says so, and is missed when one does at ε over the number of pods (Bonferroni).
+    It holds when every pod's test says so, and is missed when one does at `UNEVEN_ERROR` over the number of pods
+    (Bonferroni).
     Requests have to be independent: those over fresh connections are, since each is balanced by itself.
 
     Args:
@@ -156,7 +171,7 @@ def spread_answers(requests: NDArray[np.int64], due: Sequence[float], limit: flo
     seen, shares, missed = requests[:, compared], shares[compared], missed[compared]
     others = requests.sum(axis=1, keepdims=True) - seen
     busiest = (seen * np.log(missed / shares) + others * np.log((1 - missed) / (1 - shares))).max(axis=1)
-    return answers(np.where(busiest > 0, busiest - math.log(len(due)), busiest))
+    return answers(busiest, _UNEVEN_LOG_LIMIT + math.log(len(due)))
 
 
 def _dispersion(counts: NDArray[np.int64], batches: NDArray[np.intp], bad: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flametest.faults.errors import FaultError
+from flametest.faults.errors import FaultError, HealError
 from flametest.faults.http_faults import HttpFaults
 from flametest.faults.random_errors import RandomErrors
 from flametest.faults.switches import read, turn_off, turn_on
@@ -27,17 +27,25 @@ def policy(system: System) -> Object | None:
     return find(system.client.api, NETWORK_POLICIES, NAMESPACE, POLICY)
 
 
-@pytest.fixture
-def shut_out(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the API server reach no pod of logic, unless the policy is there.
+# Most networks drop what no policy admits; kube-router refuses it.
+@pytest.fixture(params=["i/o timeout", "connect: connection refused"])
+def shut_out(system: System, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """Shut the API server out of logic; return how its requests end."""
+    shut(system, monkeypatch, str(request.param))
+    return str(request.param)
+
+
+def shut(system: System | None, monkeypatch: pytest.MonkeyPatch, ends: str) -> None:
+    """Have the API server reach no pod of logic, unless the policy is there, or however that be without a system.
 
     The sandbox's API server is on every pod's node, and so is always let in.
     """
     passed_on = Api._read
 
     def asked(api: Api, request: Any) -> bytes:
-        if "/pods/logic-" in request.path and "/proxy/" in request.path and policy(system) is None:
-            told = "error trying to reach service: dial tcp 10.244.0.5:9090: i/o timeout"
+        is_meant = "/pods/logic-" in request.path and "/proxy/" in request.path
+        if is_meant and (system is None or policy(system) is None):
+            told = f"error trying to reach service: dial tcp 10.244.0.5:9090: {ends}"
             raise ApiRejectedError(told, code=503, told=told)
         return passed_on(api, request)
 
@@ -65,30 +73,43 @@ def test_the_api_server_is_admitted_for_as_long_as_the_fault_lasts(system: Syste
     assert system.left() == 0
 
 
-@pytest.mark.usefixtures("shut_out")
-def test_switches_are_turned_off_though_somebody_has_removed_the_policy(system: System) -> None:
+def test_switches_are_turned_off_though_somebody_has_removed_the_policy(system: System, shut_out: str) -> None:
     before = system.whole()
     with applied(FAULT, system.injector()):
         system.client.api.send("DELETE", NETWORK_POLICIES.path(NAMESPACE, POLICY))
     assert system.specifications() == before
     assert system.left() == 0
     for pod in pods_of(system, "logic"):
-        with pytest.raises(ApiRejectedError, match="i/o timeout"):
+        with pytest.raises(ApiRejectedError, match=shut_out):
             read(system.client, NAMESPACE, pod)
 
 
-def test_a_switch_that_is_on_by_somebody_else_stays_on(system: System, request: pytest.FixtureRequest) -> None:
+def test_a_refused_connection_is_no_proof_that_a_switch_is_off(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Policies may refuse it, while the switch is on."""
+    (pod, *_) = pods_of(system, "logic")
+    turn_on(system.client, NAMESPACE, pod, {"latency_ms": 1, "expires_seconds": 120})
+    shut(None, monkeypatch, "connect: connection refused")
+    monkeypatch.setattr("flametest.faults.switches.OFF_SECONDS_MAX", 1.0)
+    with pytest.raises(HealError, match=r"cannot be turned off: .* connection refused"):
+        turn_off(system.client, NAMESPACE, pod)
+    monkeypatch.undo()
+    assert read(system.client, NAMESPACE, pod)["active"]
+    turn_off(system.client, NAMESPACE, pod)
+    assert not read(system.client, NAMESPACE, pod)["active"]
+
+
+def test_a_switch_that_is_on_by_somebody_else_stays_on(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     before = system.whole()
     (pod, *_) = pods_of(system, "logic")
     turn_on(system.client, NAMESPACE, pod, {"latency_ms": 1, "expires_seconds": 120})
     try:
-        request.getfixturevalue("shut_out")
+        shut(system, monkeypatch, "i/o timeout")
         with (
             pytest.raises(FaultError, match=f"the fault switch of pod {pod} is on already"),
             applied(FAULT, system.injector()),
         ):
             pytest.fail("it was injected")
-        request.getfixturevalue("monkeypatch").undo()
+        monkeypatch.undo()
         assert read(system.client, NAMESPACE, pod)["active"]
         assert system.specifications() == before
     finally:

@@ -12,7 +12,7 @@ from typing import Any
 from flametest.edgeproxy.rules import Rule
 from flametest.faults.edge_proof import Seen, Volume
 from flametest.faults.errors import FaultError, HealError
-from flametest.faults.server_access import reaches
+from flametest.faults.server_access import unreached
 from flametest.faults.soundings import pod_proxy
 from flametest.faults.switches import ADMIN_PORT, SWITCH, turn_off
 from flametest.faults.waiting import wait_for
@@ -139,7 +139,7 @@ class ProxySwitch:
     def _is_reached(self) -> bool:
         key = (self.client.api.server, self.namespace, self.pod)
         if key not in _reached:
-            _reached[key] = reaches(self.client, self.namespace, self.pod, ADMIN_PORT, "healthz")
+            _reached[key] = not unreached(self.client, self.namespace, self.pod, ADMIN_PORT, "healthz")
         return _reached[key]
 
     def _inside(self, method: str, path: str, body: str) -> Object:

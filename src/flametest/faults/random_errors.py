@@ -15,7 +15,7 @@ from flametest.faults.errors import FaultError
 from flametest.faults.evidence import LATENCY_REQUESTS, Latency
 from flametest.faults.http_faults import HttpFaults
 from flametest.faults.protocol import Proof, State
-from flametest.faults.server_access import ServerAccess, reaches
+from flametest.faults.server_access import ServerAccess, unreached
 from flametest.faults.soundings import PATH, pod_proxy, proof_of, sound
 from flametest.faults.switches import ADMIN_PORT, SWITCH, Follower, read, running, turn_off, turn_on
 from flametest.faults.workloads import WORKLOADS, existing, pods_of, selects, target_of
@@ -149,7 +149,7 @@ class RandomErrors:
     def _wanted_access(self, client: KubeClient, workload: Object, pods: Sequence[Object]) -> ServerAccess | None:
         """Return the policy that admits the API server, where it does not reach a pod because of others."""
         names = [str(pod["metadata"]["name"]) for pod in pods]
-        if all(reaches(client, self.namespace, name, ADMIN_PORT, SWITCH) for name in names):
+        if not any(unreached(client, self.namespace, name, ADMIN_PORT, SWITCH) for name in names):
             return None
         return ServerAccess.wanted(client, workload, pods, (ADMIN_PORT, *sorted({_service_port(pod) for pod in pods})))
 

@@ -8,7 +8,6 @@ namespace `default`). An API server that reaches pods by another way, such as an
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 from ipaddress import ip_network
 from typing import Self
 
@@ -22,7 +21,7 @@ from flametest.kube.errors import ApiRejectedError, ApiUnreachableError, Conflic
 from flametest.kube.resources import ENDPOINT_SLICES, NETWORK_POLICIES, Object
 from flametest.kube.snapshots import find
 
-__all__ = ["ServerAccess", "reaches"]
+__all__ = ["ServerAccess", "unreached"]
 
 REACH_SECONDS = 3.0
 IN_FORCE_SECONDS_MAX = 10.0
@@ -30,26 +29,27 @@ GONE_SECONDS_MAX = 25.0
 NAME_CHARACTERS_MAX = 63
 _PREFIX = "flametest-api-server-"
 _NO_WAY = (502, 503, 504)  # how API servers say that they do not reach a pod
-_REFUSED = "connection refused"  # by the pod's own machine: it is reached, and nothing listens there
 _OWN_SERVICE = {"labelSelector": "kubernetes.io/service-name=kubernetes"}
 
 
-def reaches(client: KubeClient, namespace: str, pod: str, port: int, path: str) -> bool:
-    """Return whether the API server gets an answer from a pod's port, or that nothing listens there.
+def unreached(client: KubeClient, namespace: str, pod: str, port: int, path: str) -> str:
+    """Return why the API server gets no answer from a pod's port; empty where it gets one, whatever it is.
+
+    A refused connection is none: some networks refuse what a policy does not admit, others drop it.
 
     Raises:
         KubeError: it refuses to be asked.
     """
     try:
         client.api.get(pod_proxy(namespace, pod, port, path), seconds=REACH_SECONDS)
-    except ApiUnreachableError:
-        return False
+    except ApiUnreachableError as error:
+        return error.message
     except ApiRejectedError as error:
         if error.code in _NO_WAY:
-            return _REFUSED in error.told.lower()
+            return error.told
         if error.code in (401, 403):
             raise
-    return True
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +124,17 @@ class ServerAccess:
             KubeError: the API is unreachable or refused.
         """
         for pod in pods:
-            if not wait_for(partial(reaches, client, self.namespace, pod, self.ports[0], path), IN_FORCE_SECONDS_MAX):
+            told = [""]
+
+            def is_reached(pod: str = pod, told: list[str] = told) -> bool:
+                told[0] = unreached(client, self.namespace, pod, self.ports[0], path)
+                return not told[0]
+
+            if not wait_for(is_reached, IN_FORCE_SECONDS_MAX):
                 raise FaultError(
                     f"the API server does not reach port {self.ports[0]} of pod {pod}, though a policy admitted "
-                    f"{', '.join(self.addresses)}",
-                    _remedy(self.workload, self.ports),
+                    f"{', '.join(self.addresses)}: {told[0]}",
+                    f"see that something listens there; {_remedy(self.workload, self.ports)}",
                 )
 
     def close(self, client: KubeClient) -> None:

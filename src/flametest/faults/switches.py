@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from flametest.faults.errors import FaultError, HealError
+from flametest.faults.policies import isolating
 from flametest.faults.soundings import pod_proxy
 from flametest.faults.waiting import wait_for
 from flametest.kube import KubeClient
@@ -100,11 +101,28 @@ def _has_no_switch(client: KubeClient, pod: tuple[str, str], error: ApiRejectedE
     """Return whether an answer says that a pod is gone, or that nothing listens in it: the switch lives in its memory.
 
     The API server's own words count, and only while it answers for the pod itself; a proxy before it may say the like.
+    A connection may also be refused by a policy, so that a pod that one isolates has to have nothing that runs.
     """
-    refused = _UNREACHED in error.told.lower() and _REFUSED in error.told.lower()
     if isinstance(error, NotFoundError) and error.is_absence_of(pod[1]):
         return find(client.api, PODS, *pod) is None
-    return refused and find(client.api, PODS, *pod) is not None
+    if _UNREACHED not in error.told.lower() or _REFUSED not in error.told.lower():
+        return False
+    found = find(client.api, PODS, *pod)
+    return found is not None and not (_runs(found) and _may_be_isolated(client, found))
+
+
+def _runs(pod: Object) -> bool:
+    statuses = pod.get("status", {}).get("containerStatuses") or []
+    return any("running" in one.get("state", {}) for one in statuses)
+
+
+def _may_be_isolated(client: KubeClient, pod: Object) -> bool:
+    """Return whether a policy isolates a pod, or that cannot be asked."""
+    metadata = pod["metadata"]
+    try:
+        return bool(isolating(client, metadata["namespace"], {metadata["uid"]}))
+    except ApiRejectedError:
+        return True
 
 
 class Follower:

@@ -29,6 +29,7 @@ from flametest.model.events import (
 )
 from flametest.model.history import History, decode, encode
 from flametest.model.result import ScenarioResult
+from flametest.model.samples import Lane
 from flametest.model.verdict import Bound, Limit, Verdict
 
 if TYPE_CHECKING:
@@ -64,6 +65,27 @@ def without(history: History, kind: type[Event]) -> History:
 def worker_ended(number: int = 0, requests: int = 10, offset_ns: int = 0, uncertainty_ns: int = 0) -> LoadWorkerEnded:
     stamp = Stamp(90 * SECOND_NS, 1_000_090.0)
     return LoadWorkerEnded(stamp, "pod-delete-api", f"locust-worker-{number}", requests, offset_ns, uncertainty_ns)
+
+
+def failing_elsewhere(lab: Laboratory) -> Samples:
+    """Return requests of which users' fail on a path of their own, that the prober does not ask for."""
+    whole, failed = lab.samples(), lab.samples(lambda at: 30.1 <= at < 45 and at % 0.1 < 0.05)
+    rows = [whole.row(number) for number in range(len(whole))]
+    others = (failed.row(number) for number in range(len(failed)))
+    rows = [one for one in rows if one.lane is not Lane.LOAD]
+    return Samples.of([*rows, *(one._replace(name="GET /orders") for one in others if one.lane is Lane.LOAD)])
+
+
+def test_a_system_that_fails_on_another_path_is_not_said_to_be_unfelt(lab: Laboratory) -> None:
+    result = judged(lab.deletion(), failing_elsewhere(lab), LIMITS[1])
+    assert result.availability is not None
+    failed = f"{result.availability.bad / result.availability.valid * 100:.2f} % of users' requests failed"
+    assert f" was not felt on the probed path, but {failed}; its replacement" in result.sentence
+    unjudged = judged(lab.deletion(), lab.samples(), LIMITS[1])
+    assert summarise([unjudged, result]) == (
+        Verdict.PASSED,
+        f"all 2 scenarios kept their limits; none was felt on the probed path, but {failed} (pod-delete-api)",
+    )
 
 
 def test_a_recovery_within_its_limits_passes_and_says_so(lab: Laboratory) -> None:

@@ -8,7 +8,7 @@ from flametest.measure.pods import counts_as_ready
 from flametest.model.digits import error_digits, supported_decimals
 from flametest.model.events import NO_FAULT, Target
 from flametest.model.faults import FaultFigures
-from flametest.model.measures import Outage
+from flametest.model.measures import Availability, Outage
 from flametest.model.result import ScenarioResult
 from flametest.model.verdict import Bound, Criterion, Limit, Verdict, worst
 
@@ -173,7 +173,7 @@ def _others(measured: Figures, pods: Sequence[Target]) -> str:
 def outcome_sentence(measured: Figures, criteria: Sequence[Criterion], done: str) -> str:
     """Return the outcome of a fault in plain words: what was done, what users felt, when it was whole again."""
     limits = {one.name: one.limit for one in criteria}
-    felt = _felt(measured.outage, limits.get("outage_seconds"))
+    felt = _felt(measured.outage, measured.availability, limits.get("outage_seconds"))
     return f"{done} {felt}; {_recovered(measured, limits.get('recovery_seconds'))}{_wished(measured)}"
 
 
@@ -186,15 +186,26 @@ def _wished(measured: Figures) -> str:
     return f"; it was scaled from {before} to {since} {'pod' if since == 1 else 'pods'} meanwhile, and judged by that"
 
 
-def _felt(outage: Outage | None, limit: Limit | None) -> str:
+def _felt(outage: Outage | None, availability: Availability | None, limit: Limit | None) -> str:
     if outage is None:
         return "was not watched by the prober, so what users felt is unknown"
     if outage.total is None:
-        return "was not felt by users"
+        elsewhere = _failed_elsewhere(availability)
+        return f"was not felt on the probed path, but {elsewhere}" if elsewhere else "was not felt by users"
     if not outage.recovered:
         return f"was felt by users for more than {amount(outage.total.low, 's')}, until the watch ended"
     bound = f"limit {_limit_text(limit)}" if limit else ""
     return f"was felt by users for {_with_error(outage.total.midpoint, outage.total.uncertainty, bound)}"
+
+
+def _failed_elsewhere(availability: Availability | None) -> str:
+    """Return what share of users' requests failed, where it is more than the service level allows; else nothing.
+
+    The prober asks for one path, users for many, which may need other parts of the system.
+    """
+    if availability is None or availability.ratio is None or availability.ratio >= availability.objective:
+        return ""
+    return f"{amount(availability.bad / availability.valid * 100, '%')} of users' requests failed"
 
 
 def _recovered(measured: Figures, limit: Limit | None) -> str:
@@ -238,7 +249,9 @@ def _longest(scenarios: Sequence[ScenarioResult]) -> str:
         if scenario.outage is not None and scenario.outage.total is not None
     ]
     if not felt:
-        return "none was felt by users"
+        elsewhere = ((_failed_elsewhere(one.availability), one.name) for one in scenarios)
+        told = next((f", but {failed} ({name})" for failed, name in elsewhere if failed), "")
+        return f"none was felt on the probed path{told}" if told else "none was felt by users"
     seconds, scenario = max(felt, key=lambda pair: pair[0])
     return f"the longest that users felt was {amount(seconds, 's')} ({scenario.name})"
 

@@ -93,11 +93,14 @@ def test_pods_of_a_workload_without_constraints_go_to_different_hosts() -> None:
     assert [len(pods) for pods in placed.values()] == [1, 1, 1]
 
 
-def test_a_pod_that_fits_nowhere_is_told_in_the_real_words() -> None:
-    assert refusal(asking(cpu="5"), views()) == (
-        "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: "
-        "3 No preemption victims found for incoming pod."
+def test_a_pod_that_fits_nowhere_is_told_in_the_words_of_kubernetes_1_36() -> None:
+    """As recorded from v1.36.2, for pods that ask for more than a node has, and for more than others have left."""
+    waits = (
+        "0/3 nodes are available: 3 Insufficient cpu. no new claims to deallocate, preemption: 0/3 nodes are available"
     )
+    assert refusal(asking(cpu="5"), views()) == f"{waits}: 3 Preemption is not helpful for scheduling."
+    full = views({name: [asking(name, cpu="3")] for name in NODES})
+    assert refusal(asking(cpu="2"), full) == f"{waits}: 3 No preemption victims found for incoming pod."
 
 
 def test_reasons_are_counted_by_node_and_sorted() -> None:
@@ -105,9 +108,9 @@ def test_reasons_are_counted_by_node_and_sorted() -> None:
     on[0].node["spec"]["unschedulable"] = True
     on[1].node["spec"]["taints"] = [{"key": "dedicated", "value": "gpu", "effect": "NoSchedule"}]
     assert refusal(asking(cpu="5"), on) == (
-        "0/3 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {dedicated: gpu}, "
-        "1 node(s) were unschedulable. preemption: 0/3 nodes are available: "
-        "1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling."
+        "0/3 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s), "
+        "1 node(s) were unschedulable. no new claims to deallocate, preemption: 0/3 nodes are available: "
+        "3 Preemption is not helpful for scheduling."
     )
 
 

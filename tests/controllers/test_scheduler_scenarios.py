@@ -19,6 +19,12 @@ def scheduled_condition(cluster: SmallCluster, name: str) -> dict[str, str]:
     return next((each for each in conditions if each["type"] == "PodScheduled"), {})
 
 
+def cordon(cluster: SmallCluster, name: str, unschedulable: bool) -> None:
+    node = cluster.get("nodes", name, "")
+    node["spec"]["unschedulable"] = unschedulable
+    cluster.registry.update("nodes", node)
+
+
 async def test_replicas_go_to_different_nodes_and_the_binding_is_told(cluster: SmallCluster) -> None:
     cluster.create("deployments.apps", deployment(replicas=3))
     await cluster.until(lambda: len(cluster.ready_pods()) == 3)
@@ -51,19 +57,14 @@ async def test_a_pod_is_bound_when_another_makes_room(cluster: SmallCluster) -> 
 
 
 async def test_an_uncordoned_node_takes_pods_again(cluster: SmallCluster) -> None:
-    def cordon(name: str, unschedulable: bool) -> None:
-        node = cluster.get("nodes", name, "")
-        node["spec"]["unschedulable"] = unschedulable
-        cluster.registry.update("nodes", node)
-
     for name in ("sandbox-1", "sandbox-2", "sandbox-3"):
-        cordon(name, unschedulable=True)
+        cordon(cluster, name, unschedulable=True)
     await cluster.settled()
     taints = cluster.get("nodes", "sandbox-1", "")["spec"]["taints"]
     assert [(taint["key"], taint["effect"]) for taint in taints] == [("node.kubernetes.io/unschedulable", "NoSchedule")]
     cluster.create("pods", bare("late"))
     await cluster.until(lambda: cluster.events("FailedScheduling"))
-    cordon("sandbox-2", unschedulable=False)
+    cordon(cluster, "sandbox-2", unschedulable=False)
     await cluster.until(lambda: node_of(cluster, "late") == "sandbox-2")
 
 
@@ -93,3 +94,62 @@ async def test_a_node_without_a_spec_takes_pods(cluster: SmallCluster) -> None:
     cluster.create("nodes", {key: value for key, value in node_object("bare").items() if key != "spec"})
     cluster.create("pods", bare("first"))
     await cluster.until(lambda: node_of(cluster, "first") == "bare")
+
+
+def claim(name: str, storage_class: str | None) -> dict[str, object]:
+    spec: dict[str, object] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    named = {} if storage_class is None else {"storageClassName": storage_class}
+    return {"metadata": {"name": name, "namespace": "default"}, "spec": spec | named}
+
+
+def with_claim(name: str, claim_name: str) -> dict[str, object]:
+    return bare(name, volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": claim_name}}])
+
+
+def storage_class(cluster: SmallCluster, name: str, mode: str, **annotations: str) -> None:
+    made = {"metadata": {"name": name, "annotations": annotations}, "provisioner": "any", "volumeBindingMode": mode}
+    cluster.create("storageclasses.storage.k8s.io", made)
+
+
+def phase(cluster: SmallCluster, name: str) -> str:
+    return str((cluster.get("persistentvolumeclaims", name).get("status") or {}).get("phase", ""))
+
+
+async def test_a_local_volume_is_on_the_node_of_its_first_pod_and_keeps_later_ones_there(cluster: SmallCluster) -> None:
+    """As on a Kubernetes v1.36.2 with local volumes, where a drain makes their pods wait; the words are its own."""
+    storage_class(cluster, "disk", "WaitForFirstConsumer")
+    cluster.create("persistentvolumeclaims", claim("data", "disk"))
+    await cluster.settled()
+    assert phase(cluster, "data") == "Pending"
+    cluster.create("pods", with_claim("first", "data"))
+    await cluster.until(lambda: node_of(cluster, "first"))
+    node, bound = node_of(cluster, "first"), cluster.get("persistentvolumeclaims", "data")
+    assert bound["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] == node
+    volume = cluster.get("persistentvolumes", bound["spec"]["volumeName"], "")
+    assert volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"] == [
+        {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}
+    ]
+    cordon(cluster, node, unschedulable=True)
+    cluster.registry.delete("pods", "default", "first")
+    cluster.create("pods", with_claim("second", "data"))
+    await cluster.until(lambda: scheduled_condition(cluster, "second").get("reason") == "Unschedulable")
+    assert scheduled_condition(cluster, "second")["message"] == (
+        "0/3 nodes are available: 1 node(s) were unschedulable, 2 node(s) didn't match PersistentVolume's node "
+        "affinity. no new claims to deallocate, preemption: 0/3 nodes are available: "
+        "3 Preemption is not helpful for scheduling."
+    )
+    cordon(cluster, node, unschedulable=False)
+    await cluster.until(lambda: node_of(cluster, "second"))
+    assert node_of(cluster, "second") == node
+
+
+async def test_a_claim_of_no_class_waits_where_the_default_one_does(cluster: SmallCluster) -> None:
+    storage_class(cluster, "usual", "WaitForFirstConsumer", **{"storageclass.kubernetes.io/is-default-class": "true"})
+    cluster.create("persistentvolumeclaims", claim("data", None))
+    cluster.create("persistentvolumeclaims", claim("other", "unknown"))
+    await cluster.until(lambda: phase(cluster, "other") == "Bound")
+    await cluster.settled()
+    assert phase(cluster, "data") == "Pending"
+    cluster.create("pods", with_claim("first", "data"))
+    await cluster.until(lambda: node_of(cluster, "first"))
+    assert phase(cluster, "data") == "Bound"

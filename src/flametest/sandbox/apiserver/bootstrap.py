@@ -27,13 +27,21 @@ ROLES: dict[str, list[Object]] = {
 }
 """Cluster roles that every cluster has, and what they grant; `GRANTS` says to whom."""
 
-STORAGE_CLASS: Object = {
-    "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
-    "provisioner": "flametest.dev/folder",
-    "reclaimPolicy": "Delete",
-    "volumeBindingMode": "Immediate",
-}
-"""What makes volumes for claims, by the name and the way that it has in Minikube and kind."""
+STORAGE_CLASSES: tuple[Object, ...] = (
+    {
+        "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+        "provisioner": "flametest.dev/folder",
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "Immediate",
+    },
+    {
+        "metadata": {"name": "local"},
+        "provisioner": "flametest.dev/folder",
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    },
+)
+"""What makes volumes for claims: such as any node has, by Minikube's name for it, and such as one node has."""
 
 GRANTS = {
     "cluster-admin": "system:masters",
@@ -43,14 +51,15 @@ GRANTS = {
 
 
 def bootstrap(registry: Registry, *, api_address: str = "10.96.0.1", dns_address: str = "10.96.0.10") -> None:
-    """Create namespaces, rights, a StorageClass, and the Services ``kubernetes`` and ``kube-dns``.
+    """Create namespaces, rights, StorageClasses, and the Services ``kubernetes`` and ``kube-dns``.
 
     Neither Service has a selector: the endpoints of the API and of the DNS are made by whoever serves them.
     """
     for name in NAMESPACES:
         registry.create("namespaces", {"metadata": {"name": name}})
     _grant(registry)
-    registry.create("storageclasses.storage.k8s.io", STORAGE_CLASS)
+    for storage_class in STORAGE_CLASSES:
+        registry.create("storageclasses.storage.k8s.io", storage_class)
     registry.create(
         "services",
         {

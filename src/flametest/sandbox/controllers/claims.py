@@ -1,7 +1,8 @@
 """Persistent volume claims: each gets a volume of its own as soon as it asks, and the volume goes with the claim.
 
 This is what a dynamic provisioner does on a real cluster. The volume is a folder that the agent keeps for the claim,
-named by its uid; nothing here touches the disk.
+named by its uid; nothing here touches the disk. Where its class asks for that, a claim waits until the scheduler has
+chosen a node for its first pod, and its volume can be used on that node only, as a disk of the node's own.
 """
 
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from flametest.sandbox.controllers.metadata import (
     with_status,
 )
 from flametest.sandbox.objects import Object
+from flametest.sandbox.storageclasses import SELECTED_NODE, STORAGE_CLASSES, waits_for_consumer
 
 __all__ = ["ClaimController", "Observed", "plan"]
 
@@ -40,11 +42,13 @@ class Observed:
         claim: the object; None for one that is gone.
         volume: the volume that is bound to it, or that it asks for by name and that is free; None for none.
         left: volumes that were bound to an earlier claim of this name.
+        waits: whether it gets a volume only on the node that the scheduler chooses.
     """
 
     claim: Object | None
     volume: Object | None
     left: tuple[Object, ...]
+    waits: bool = False
 
 
 def plan(observed: Observed) -> Plan:
@@ -55,9 +59,11 @@ def plan(observed: Observed) -> Plan:
         return Plan(tuple(released))
     if volume is not None:
         return Plan((*released, *_binding(claim, volume)))
+    node = annotations_of(claim).get(SELECTED_NODE, "") if observed.waits else ""
     # A claim that names its volume waits for somebody to bring that.
-    made = () if claim["spec"].get("volumeName") else (Create(VOLUMES, _volume(claim)),)
-    return Plan((*released, *made))
+    if claim["spec"].get("volumeName") or (observed.waits and not node):
+        return Plan(tuple(released))
+    return Plan((*released, Create(VOLUMES, _volume(claim, node))))
 
 
 def _release(volume: Object) -> tuple[Change, ...]:
@@ -78,7 +84,8 @@ def volume_name(claim: Object) -> str:
     return str(claim["spec"].get("volumeName") or f"pvc-{claim['metadata']['uid']}")
 
 
-def _volume(claim: Object) -> Object:
+def _volume(claim: Object, node: str) -> Object:
+    """Return the volume of a claim, which only that node has where one is named."""
     metadata, spec, name = claim["metadata"], claim["spec"], volume_name(claim)
     wanted = ((spec.get("resources") or {}).get("requests") or {}).get("storage", "1Gi")
     volume: Object = {
@@ -96,6 +103,10 @@ def _volume(claim: Object) -> Object:
     }
     if spec.get("storageClassName"):
         volume["spec"]["storageClassName"] = spec["storageClassName"]
+    if node:
+        on_node = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+        terms = [{"matchExpressions": [on_node]}]
+        volume["spec"]["nodeAffinity"] = {"required": {"nodeSelectorTerms": terms}}
     return volume
 
 
@@ -133,12 +144,14 @@ class ClaimController:
     """Feeds `plan` from the cache."""
 
     name = "persistentvolume-controller"
-    watches = (CLAIMS, VOLUMES)
+    watches = (CLAIMS, VOLUMES, STORAGE_CLASSES)
 
     def keys(self, transition: Transition, cache: Cache) -> Iterable[Key]:
-        """Return the claim itself, or that of a volume."""
+        """Return the claim itself, that of a volume, or all when a class has changed."""
         if transition.resource == CLAIMS:
             return own_keys(transition)
+        if transition.resource == STORAGE_CLASSES:
+            return [key_of(claim) for claim in cache.objects_of(CLAIMS)]
         bound = [claim for state in transition.states if (claim := state["spec"].get("claimRef"))]
         waiting = [
             key_of(claim)
@@ -155,7 +168,8 @@ class ClaimController:
         left = tuple(each for each in bound if each["spec"]["claimRef"].get("uid") not in (None, "", uid))
         named = None if claim is None else cache.get(VOLUMES, "", volume_name(claim))
         free = named is not None and (not named["spec"].get("claimRef") or named in bound) and named not in left
-        return plan(Observed(claim, named if free else None, left))
+        waits = claim is not None and waits_for_consumer(claim, cache.objects_of(STORAGE_CLASSES))
+        return plan(Observed(claim, named if free else None, left, waits))
 
 
 def _is_bound_to(volume: Object, key: Key) -> bool:

@@ -1,8 +1,8 @@
 """The choice of a node for a pod: filters first, then scores. Pure and deterministic.
 
-Filters, weights and messages are the real scheduler's (k8s.io/kubernetes, pkg/scheduler/framework). Between nodes of
-the same score the one with fewer pods is taken, then the first by name, where the real one draws lots. Pods are not
-preempted: a pod of higher priority waits like any other.
+Filters, weights and messages are those of the real scheduler v1.36 (k8s.io/kubernetes, pkg/scheduler/framework).
+Between nodes of the same score the one with fewer pods is taken, then the first by name, where the real one draws lots.
+Pods are not preempted: a pod of higher priority waits like any other.
 """
 
 from collections import Counter
@@ -14,7 +14,10 @@ from flametest.sandbox.objects import Object
 from flametest.sandbox.placement import term_selects_node, tolerates
 from flametest.sandbox.scheduler.filters import (
     HOPELESS,
+    INSUFFICIENT,
+    exceeds_node,
     fits_resources,
+    has_volumes,
     is_schedulable,
     matches_affinity,
     matches_node_name,
@@ -49,21 +52,22 @@ class Refusal:
     message: str
 
 
-def choose(pod: Object, views: Sequence[NodeView]) -> Placement | Refusal:
-    """Return the node for a pod, or why there is none."""
+def choose(pod: Object, views: Sequence[NodeView], volumes: Sequence[Object] = ()) -> Placement | Refusal:
+    """Return the node for a pod that uses these persistent volumes, or why there is none."""
     if not views:
         return Refusal("no nodes available to schedule pods")
     spread, affinities = Spread(pod, views), Affinities(pod, views)
-    reasons = {view.name: _reasons(pod, view, spread, affinities) for view in views}
+    reasons = {view.name: _reasons(pod, view, volumes) or _apart(view, spread, affinities) for view in views}
     feasible = [view for view in views if not reasons[view.name]]
     if not feasible:
-        return Refusal(_message(list(reasons.values())))
+        hopeless = sum(_is_hopeless(pod, view, reasons[view.name][0]) for view in views)
+        return Refusal(_message(list(reasons.values()), hopeless))
     scores = _scores(pod, feasible, spread, affinities)
     best = min(feasible, key=lambda view: (-round(scores[view.name], 6), len(view.pods), view.name))
     return Placement(best.name)
 
 
-def _reasons(pod: Object, view: NodeView, spread: Spread, affinities: Affinities) -> list[str]:
+def _reasons(pod: Object, view: NodeView, volumes: Sequence[Object]) -> list[str]:
     """Return why a node is refused: the reasons of the first filter that does."""
     filters: tuple[Callable[[Object, NodeView], str | None], ...] = (
         is_schedulable,
@@ -79,21 +83,29 @@ def _reasons(pod: Object, view: NodeView, spread: Spread, affinities: Affinities
     lacking = fits_resources(pod, view)
     if lacking:
         return lacking
+    reason = has_volumes(volumes, view)
+    return [reason] if reason else []
+
+
+def _apart(view: NodeView, spread: Spread, affinities: Affinities) -> list[str]:
+    """Return why a node is refused because of the pods on others."""
     reason = spread.refusal(view) or affinities.refusal(view)
     return [reason] if reason else []
 
 
 def missing_claim(name: str, nodes: int) -> Refusal:
     """Return why a pod has no node while a claim that it names does not exist."""
-    reason = f'0/{nodes} nodes are available: persistentvolumeclaim "{name}" not found.'
-    helpless = f"0/{nodes} nodes are available: {nodes} Preemption is not helpful for scheduling."
-    return Refusal(f"{reason} preemption: {helpless}")
+    return Refusal(f'0/{nodes} nodes are available: persistentvolumeclaim "{name}" not found. not found')
 
 
-def _message(reasons: Sequence[Sequence[str]]) -> str:
+def _is_hopeless(pod: Object, view: NodeView, reason: str) -> bool:
+    """Return whether removing other pods from a node would not help a pod that it is refused to for this reason."""
+    return reason in HOPELESS or (reason.startswith(INSUFFICIENT) and exceeds_node(pod, view))
+
+
+def _message(reasons: Sequence[Sequence[str]], hopeless: int) -> str:
     nodes = len(reasons)
     counts = Counter(reason for each in reasons for reason in each)
-    hopeless = sum(each[0].startswith(HOPELESS) for each in reasons)
     preemption = Counter(
         {
             "Preemption is not helpful for scheduling": hopeless,
@@ -101,7 +113,8 @@ def _message(reasons: Sequence[Sequence[str]]) -> str:
         }
     )
     available = f"0/{nodes} nodes are available: "
-    return f"{available}{_histogram(counts)}. preemption: {available}{_histogram(preemption)}."
+    claims = "no new claims to deallocate"  # of devices, which it tells of every pod
+    return f"{available}{_histogram(counts)}. {claims}, preemption: {available}{_histogram(preemption)}."
 
 
 def _histogram(counts: Counter[str]) -> str:

@@ -15,6 +15,7 @@ from flametest.sandbox.eventrecorder import EventRecorder
 from flametest.sandbox.objects import Object, Objects
 from flametest.sandbox.scheduler.choice import Placement, Refusal, choose, missing_claim
 from flametest.sandbox.scheduler.view import NodeView, is_done
+from flametest.sandbox.storageclasses import SELECTED_NODE, STORAGE_CLASSES, waits_for_consumer
 from flametest.sandbox.timestamps import Clock, format_time, utc_now
 
 __all__ = ["Scheduler"]
@@ -22,7 +23,8 @@ __all__ = ["Scheduler"]
 _log = logging.getLogger(__name__)
 
 _NAME = "default-scheduler"
-_RESOURCES = ("nodes", "persistentvolumeclaims", "pods")
+_CLAIMS, _VOLUMES = "persistentvolumeclaims", "persistentvolumes"
+_RESOURCES = ("nodes", _CLAIMS, _VOLUMES, "pods", STORAGE_CLASSES)
 _RETRY_SECONDS = 0.1
 
 
@@ -130,8 +132,11 @@ class Scheduler:
     def _decide(self, reference: Reference, pod: Object) -> None:
         missing = next((name for name in _claim_names(pod) if self._claim(pod, name) is None), None)
         views = self._views()
-        choice = choose(pod, views) if missing is None else missing_claim(missing, len(views))
+        volumes = self._volumes_of(pod)
+        choice = choose(pod, views, volumes) if missing is None else missing_claim(missing, len(views))
         match choice:
+            case Placement(node) if self._asks_for_volumes(pod, node):
+                self._refused[reference] = None  # until they are there
             case Placement(node):
                 self._objects.bind(reference.namespace, reference.name, node)
                 self._refresh(reference)
@@ -154,12 +159,33 @@ class Scheduler:
             self._learn(self._cache.put("pods", pod))
 
     def _claim(self, pod: Object, name: str) -> Object | None:
-        return self._cache.get("persistentvolumeclaims", pod["metadata"]["namespace"], name)
+        return self._cache.get(_CLAIMS, pod["metadata"]["namespace"], name)
+
+    def _claims_of(self, pod: Object) -> list[Object]:
+        return [claim for name in _claim_names(pod) if (claim := self._claim(pod, name))]
+
+    def _volumes_of(self, pod: Object) -> list[Object]:
+        names = [claim["spec"].get("volumeName") for claim in self._claims_of(pod)]
+        return [volume for name in names if name and (volume := self._cache.get(_VOLUMES, "", name))]
+
+    def _asks_for_volumes(self, pod: Object, node: str) -> bool:
+        """Tell the claims that wait for it on which node their pod will be; return whether there are any."""
+        waiting = [claim for claim in self._claims_of(pod) if self._waits_for_node(claim)]
+        for claim in waiting:
+            metadata = claim["metadata"]
+            annotations = {**(metadata.get("annotations") or {}), SELECTED_NODE: node}
+            self._objects.update(_CLAIMS, {**claim, "metadata": {**metadata, "annotations": annotations}})
+        return bool(waiting)
 
     def _waits_for_binding(self, pod: Object) -> bool:
         """Return whether a claim is there but not bound: it will be, in a moment, and brings the pod back."""
-        claims = [claim for name in _claim_names(pod) if (claim := self._claim(pod, name))]
-        return any((claim.get("status") or {}).get("phase") != "Bound" for claim in claims)
+        return any(not _is_bound(claim) and not self._waits_for_node(claim) for claim in self._claims_of(pod))
+
+    def _waits_for_node(self, claim: Object) -> bool:
+        """Return whether a claim gets its volume only when it is known on which node its pod will be."""
+        if _is_bound(claim) or SELECTED_NODE in (claim["metadata"].get("annotations") or {}):
+            return False
+        return waits_for_consumer(claim, self._cache.objects_of(STORAGE_CLASSES))
 
     def _views(self) -> list[NodeView]:
         on_node: dict[str, list[Object]] = {}
@@ -169,6 +195,10 @@ class Scheduler:
                 on_node.setdefault(node, []).append(pod)
         nodes = self._cache.objects_of("nodes")
         return [NodeView(node, tuple(on_node.get(node["metadata"]["name"], ()))) for node in nodes]
+
+
+def _is_bound(claim: Object) -> bool:
+    return bool((claim.get("status") or {}).get("phase") == "Bound")
 
 
 def _claim_names(pod: Object) -> Iterable[str]:

@@ -218,7 +218,9 @@ def _without_fault(history: History) -> str:
     reason = stopping_reason(history)
     if not reason:
         return "nothing was injected, so nothing was tested"
-    return reason if reason.endswith("nothing was injected") else f"{reason}; nothing was injected"
+    # An action that failed may have done a part: evicted some pods of a node, and not the last one.
+    is_said = reason.endswith("nothing was injected") or "so the experiment proves nothing" in reason
+    return reason if is_said else f"{reason}; nothing was injected"
 
 
 def _sentence(history: History, measured: Figures, criteria: tuple[Criterion, ...], checked: tuple[Check, ...]) -> str:

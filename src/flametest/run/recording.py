@@ -1,7 +1,7 @@
 """Recording the scenarios of a run, one after the other, or side by side on several systems.
 
 Scenarios come from one queue, and each system takes the next one when it is done with the last: in the order of the
-suite, or, on several systems, the longest first, so that none waits long for the others at the end. Random choices are
+suite, or, on several systems, such that none waits long for the others at the end. Random choices are
 those of the scenario and its trial, whichever system it meets. What is inconclusive for a reason of the machine that it
 shared is repeated at the end, alone and once.
 """
@@ -24,6 +24,7 @@ from flametest.run.experiment import Experiment
 from flametest.run.folder import RunFolder, stamp
 from flametest.run.halting import Halt, side_by_side
 from flametest.run.leftovers import heal_leftovers
+from flametest.run.order import soonest
 from flametest.run.programs import Programs
 from flametest.run.progress import RememberingProgress
 from flametest.run.project import Project
@@ -33,6 +34,7 @@ from flametest.run.scene import LoadSize, Scene
 
 __all__ = ["WHOLE_SECONDS", "Recording", "System", "record"]
 
+_BESIDE_METHOD_SECONDS = 16.0  # baseline, watch after recovery, start and end: by experience
 WHOLE_SECONDS = 20.0  # a fault's aftermath is over by then, or the system does not heal by itself
 
 
@@ -97,7 +99,8 @@ def record(recording: Recording, systems: Sequence[System], experiments: Sequenc
         if count == 1:
             _Lane(recording, systems[0], _Queue(planned)).work()
         else:
-            queue = _Queue(sorted(planned, key=lambda one: -one[0].planned_seconds))
+            order = soonest([_BESIDE_METHOD_SECONDS + one.planned_seconds for one, _ in planned], count)
+            queue = _Queue(planned[index] for index in order)
             jobs = {f"scenarios-{number}": _Lane(recording, one, queue).work for number, one in _numbered(systems)}
             side_by_side(jobs, recording.halt)
             _repeat_alone(recording, systems[0], planned)

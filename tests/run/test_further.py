@@ -140,10 +140,26 @@ def test_what_has_one_system_only_is_refused(named: dict[str, Any], told: str, t
 
 
 @pytest.mark.parametrize(("experiments", "trials", "count"), [(1, 1, 0), (2, 1, 1), (1, 3, 2), (9, 9, 3)])
-def test_there_are_no_more_systems_than_scenarios(experiments: int, trials: int, count: int, tmp_path: Path) -> None:
+def test_there_are_no_more_systems_than_scenarios(
+    experiments: int, trials: int, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
     options: Any = SimpleNamespace(parallel=4, trials=trials, deploying=True, url="")
     found = _further(options, provide("sandbox", ClusterOptions(state=tmp_path)), experiments, NO_LEDGER)
-    assert len(found.clusters) == count
+    assert (len(found.clusters), found.note) == (count, "")
+
+
+@pytest.mark.parametrize(
+    ("processors", "told"), [(1, "1 did: this machine has 1 p"), (2, "2 did: this machine has 2 p")]
+)
+def test_there_are_no_more_systems_than_processors(
+    processors: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(processors)))
+    options: Any = SimpleNamespace(parallel=3, trials=1, deploying=True, url="")
+    found = _further(options, provide("sandbox", ClusterOptions(state=tmp_path)), 9, NO_LEDGER)
+    assert len(found.clusters) == processors - 1
+    assert f"3 scenarios were to run at the same time, and {told}" in found.note
 
 
 def test_each_further_sandbox_has_a_state_folder_and_an_address_of_its_own(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Further systems beside the first one of a run, each in a sandbox of its own, for scenarios that run side by side.
 
 They are deployed at the same time, after the first one, whose images they share, and end with the run on every way
-out; a reaper ends them when the run is killed. The machine has to be able to carry them: the self-test of the
-measurement runs as often at once as scenarios are to run, beside the load of them all. Where it misses its targets, or
-where a further system does not come up, the run goes on with the first system alone, and the report says why.
+out; a reaper ends them when the run is killed. The machine has to be able to carry them: there are no more systems than
+processors, and the self-test of the measurement runs as often at once as scenarios are to run, beside the load of them
+all. Where it misses its targets, or where a further system does not come up, the run goes on with the first system
+alone, and the report says why.
 """
 
 import tempfile
@@ -44,10 +45,17 @@ __all__ = ["Further", "Wanted", "deployed_at_once", "side_by_side_where_fit"]
 
 @dataclass(frozen=True, slots=True)
 class Further:
-    """The clusters of further systems by the names of their sandboxes, none started; and whose writes are kept."""
+    """The further systems of a run, none started.
+
+    Attributes:
+        clusters: by the names of their sandboxes.
+        wish: whose writes are kept.
+        note: why they are fewer than were asked for; empty where they are not.
+    """
 
     clusters: Mapping[str, Cluster]
     wish: LedgerWish
+    note: str = ""
 
 
 @contextmanager
@@ -64,6 +72,9 @@ def side_by_side_where_fit(
         further: those that are wanted beside it.
         earlier: what a self-test has found that was run for several runs; None to run one.
     """
+    if further.note:
+        recording.notes.append(further.note)
+        recording.progress.say(further.note)
     with ExitStack() as exits:
         systems = [first, *_deployed_where_possible(exits, recording, further)]
         if len(systems) > 1 and not _is_fit(recording, systems):

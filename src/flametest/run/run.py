@@ -191,7 +191,8 @@ def _further(options: RunOptions, cluster: Cluster, experiments: int, wish: Ledg
     Raises:
         FlametestError: scenarios cannot run at the same time on what the options name.
     """
-    count = min(options.parallel, experiments * options.trials) - 1
+    useful, processors = min(options.parallel, experiments * options.trials), len(os.sched_getaffinity(0))
+    count = min(useful, processors) - 1
     if options.parallel > 1 and not options.deploying:
         raise ProjectError(
             "--no-deploy tests the one system that is there, and --parallel needs several", "leave one of them out"
@@ -202,7 +203,11 @@ def _further(options: RunOptions, cluster: Cluster, experiments: int, wish: Ledg
         )
     names = [f"run-{os.getpid()}-{number}" for number in range(2, count + 2)]
     clusters = beside(cluster, names) if options.parallel > 1 else ()
-    return Further(dict(zip(names, clusters, strict=True)), wish)
+    note = (
+        f"{useful} scenarios were to run at the same time, and {count + 1} did: this machine has "
+        f"{counted(processors, 'processor')}, of which each scenario keeps about one busy"
+    )
+    return Further(dict(zip(names, clusters, strict=True)), wish, note if useful > processors else "")
 
 
 def _try_ledger(options: RunOptions, project: Project, access: Access, progress: Progress) -> None:

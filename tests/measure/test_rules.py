@@ -9,7 +9,7 @@ import pytest
 
 from flametest.measure.samples import Samples
 from flametest.measure.scenario import ScenarioSpec, measure_scenario
-from flametest.model.events import Event, FaultProved, PodObserved, Target
+from flametest.model.events import Event, FaultProved, PodObserved, ProberEnded, Target
 from flametest.model.history import History
 from flametest.model.result import Finding
 from flametest.model.samples import Lane, Sample
@@ -192,3 +192,16 @@ def test_every_finding_names_its_rule_and_what_was_felt(lab: Laboratory) -> None
         assert one.felt
         assert one.evidence
         assert one.advice
+
+
+def test_a_machine_without_a_processor_left_is_found(lab: Laboratory) -> None:
+    def busy(*milliseconds: int) -> dict[str, Finding]:
+        ended = [one for one in lab.deletion() if isinstance(one, ProberEnded)]
+        others = [one for one in lab.deletion() if not isinstance(one, ProberEnded)]
+        told = [dataclasses.replace(ended[0], looked_ms=20_000, busy_ms=each) for each in milliseconds]
+        return found(History([*others, *told]), lab.samples())
+
+    assert busy(7_900) == busy(0) == {}
+    one = busy(9_000)["no_processor_left"]
+    assert one.evidence == "all of its processors were busy for 9 of the 20 s that the prober ran"
+    assert "no_processor_left" in busy(3_000, 14_000)

@@ -26,6 +26,7 @@ worker_pods    what these are deployed as; pure
 truth          the handle of a server whose outages are of known length, for the self-test
 truth_main     that server's process
 priority       what keeps a busy machine from delaying the prober, and what is being started from delaying others
+processors     how long all processors of the prober's machine were busy
 starting       a program that is started before it may begin, and waits until it is let
 collector      fetches one worker's samples through the API server
 clocks         a worker's clock in terms of this machine's; pure

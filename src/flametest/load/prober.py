@@ -27,6 +27,8 @@ class ProberSummary:
         dropped: samples of its schedule that it did not send, or whose outcome it cannot vouch for.
         send_lag_max_ns: worst distance between intended and sent.
         late: those of the dropped that were due while it did not run; the others met a limit of its own.
+        looked_ms: for how long it looked at the processors of its machine.
+        busy_ms: for how long of that all of them were busy.
     """
 
     interval_ns: int
@@ -34,6 +36,8 @@ class ProberSummary:
     dropped: int
     send_lag_max_ns: int
     late: int
+    looked_ms: int
+    busy_ms: int
 
 
 class Prober(RecordingProcess[ProberSummary]):

@@ -17,6 +17,7 @@ from flametest.load import resolving
 from flametest.load.exchange import Entry, route_of
 from flametest.load.lanes import FreshLane, KeepAliveLane, Progress, Sender, probe
 from flametest.load.priority import go_first
+from flametest.load.processors import ProcessorMeter
 from flametest.load.program import add_common_arguments, positive, record
 from flametest.load.samplefile import FLUSH_SECONDS, SampleFile
 from flametest.load.schedule import Schedule, Slot
@@ -59,6 +60,7 @@ class _Prober:
         self._late = 0
         self._unsent = 0
         self._lag_max_ns = 0
+        self._processors = ProcessorMeter()
 
     async def run(self, seconds_max: float) -> dict[str, int]:
         """Probe until told to stop; return the summary."""
@@ -70,8 +72,8 @@ class _Prober:
             )
             for number, sender in enumerate(self._senders)
         ]
-        house = self._stop.keep_house(FLUSH_SECONDS, seconds_max, self._file.flush)
-        watch = asyncio.create_task(house, name="flush and watch the parent")
+        house = self._stop.keep_house(FLUSH_SECONDS, seconds_max, self._keep)
+        watch = asyncio.create_task(house, name="flush, and watch the parent and the processors")
         try:
             await asyncio.gather(watch, *lanes)
             if self._probes:
@@ -85,7 +87,13 @@ class _Prober:
             "dropped": self._late + self._unsent,
             "late": self._late,
             "send_lag_max_ns": self._lag_max_ns,
+            "looked_ms": self._processors.looked_ms,
+            "busy_ms": self._processors.busy_ms,
         }
+
+    def _keep(self) -> None:
+        self._file.flush()
+        self._processors.look()
 
     async def _run_lane(self, sender: Sender, start_ns: int) -> None:
         schedule = Schedule(start_ns, self._interval_ns)

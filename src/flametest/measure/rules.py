@@ -17,7 +17,7 @@ from flametest.measure.pods import PodTrack, counts_as_ready
 from flametest.measure.readiness import dropouts
 from flametest.measure.samples import Samples
 from flametest.measure.upstream import multiplied_load
-from flametest.model.events import Phase, PodObserved
+from flametest.model.events import Phase, PodObserved, ProberEnded
 from flametest.model.measures import Durability, Upstream
 from flametest.model.plurals import counted
 from flametest.model.result import Finding
@@ -36,6 +36,7 @@ _STARTING_SECONDS = 2.0
 _UNEVEN = 1.25
 _WARM_UP_SECONDS = 3.0
 _BURSTS = 3
+_BUSY_SECONDS, _BUSY_SHARE = 5.0, 0.4  # starting programs, and a replacement, take less of a short scenario
 _OUT_OF_MEMORY = "OOMKilled"  # as containerd and the kubelet name it
 
 
@@ -49,6 +50,7 @@ class Recorded:
         kept: what became of the ledger's writes; None without a ledger.
         felt: what users felt, in words.
         upstream: how many requests arrived at the apps inside.
+        prober: what the prober says of itself.
     """
 
     measured: Figures
@@ -56,6 +58,7 @@ class Recorded:
     kept: Durability | None
     felt: str
     upstream: tuple[Upstream, ...] = ()
+    prober: tuple[ProberEnded, ...] = ()
 
     @property
     def bad(self) -> Samples:
@@ -319,6 +322,22 @@ def _unknown_writes(recorded: Recorded) -> Finding | None:
     )
 
 
+def _no_processor_left(recorded: Recorded) -> Finding | None:
+    """Find a machine whose processors were all busy, so that whatever ran on it had to wait."""
+    busy = sum(one.busy_ms for one in recorded.prober) / 1000
+    looked = sum(one.looked_ms for one in recorded.prober) / 1000
+    if busy < max(_BUSY_SECONDS, _BUSY_SHARE * looked):
+        return None
+    return recorded.finding(
+        "no_processor_left",
+        "trust",
+        "the machine that Flametest runs on had no processor left",
+        f"all of its processors were busy for {busy:.0f} of the {looked:.0f} s that the prober ran",
+        "end what else runs there, run fewer scenarios at the same time, or offer less: a system on the same machine, "
+        "such as a sandbox, fails for longer and recovers later than it would",
+    )
+
+
 def _stages(recorded: Recorded) -> dict[str, float]:
     return {one.name: one.seconds for one in recorded.measured.stages if one.seconds is not None}
 
@@ -337,5 +356,6 @@ RULES: tuple[Callable[[Recorded], Finding | None], ...] = (
     _out_of_memory,
     _readiness_asks_another,
     _unknown_writes,
+    _no_processor_left,
 )
 """In the order in which reports show what they find."""

@@ -25,7 +25,7 @@ from flametest.measure.samples import Samples
 from flametest.measure.series import marks, series
 from flametest.measure.upstream import upstream_requests
 from flametest.measure.words import decapitalised, outcome_sentence, reason_sentence, summarise, told_of, what_was_done
-from flametest.model.events import EdgeCounted, HarmLimitPassed, LedgerStarted
+from flametest.model.events import EdgeCounted, HarmLimitPassed, LedgerStarted, ProberEnded
 from flametest.model.history import History
 from flametest.model.measures import Durability, EdgeCount
 from flametest.model.paths import SLOW_MS, KeptLogs
@@ -105,7 +105,7 @@ def measure_scenario(
     criteria = probed + tuple(one for one in (ledger and _writes_criterion(ledger, spec.limits), isolated) if one)
     criteria, checked = unless_contradicted(criteria, checked)
     upstream = upstream_requests(history, samples, _through_entry(history, writes), measured.phases)
-    recorded = Recorded(measured, samples, ledger, felt_words(measured), upstream)
+    recorded = Recorded(measured, samples, ledger, felt_words(measured), upstream, tuple(history.of(ProberEnded)))
     injected = measured.axis.t0_ns is not None
     verdicts = [*(one.verdict for one in criteria), *(one.verdict for one in checked)]
     return ScenarioResult(

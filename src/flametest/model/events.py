@@ -599,6 +599,8 @@ class ProberEnded(Event):
         dropped: samples of its schedule that it did not send.
         send_lag_max_ns: worst distance between intended and sent.
         late: those of the dropped that were due while the prober did not run; the others met a limit of its own.
+        looked_ms: for how long it looked at the processors of its machine.
+        busy_ms: for how long of that all of them were busy.
     """
 
     interval_ns: int
@@ -606,6 +608,8 @@ class ProberEnded(Event):
     dropped: int
     send_lag_max_ns: int
     late: int = 0
+    looked_ms: int = 0
+    busy_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

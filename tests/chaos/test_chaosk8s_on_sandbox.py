@@ -226,7 +226,11 @@ def test_what_older_experiments_call_microservices(run: Activities, core: client
     with pytest.raises(ActivityFailed, match="unhealthy"):
         run("probes.all_microservices_healthy")
     assert run("probes.microservice_is_not_available", name="stuck")
-    run("actions.kill_microservice", name="web", label_selector="name in (web)")
+    try:
+        run("actions.kill_microservice", name="web", label_selector="name in (web)")
+    except ActivityFailed as error:
+        if 'pods \\"web-' not in str(error) or "NotFound" not in str(error):
+            raise  # but for a pod that has ended since the package listed it, with its Deployment
     wait(lambda: not pods(core, run, name="web"))
 
 

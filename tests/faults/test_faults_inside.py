@@ -25,6 +25,8 @@ from flametest.faults.selection import PodSelection
 from flametest.kube.errors import ApiRejectedError
 from flametest.kube.execute import Executed
 from flametest.kube.resources import CLAIMS, PODS
+from flametest.model.events import Target
+from tests.faults.system import wait_until
 
 NS = "flametest"
 ANSWER_END = f"{inside._END}\n"
@@ -311,12 +313,31 @@ def test_a_busy_process_ends_by_itself(container: Container) -> None:
         assert process.wait(60) in (0, -signal.SIGXCPU, -signal.SIGKILL)
 
 
+def test_what_is_not_found_at_the_first_look_is_looked_for_again(
+    client: Any, shell: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process bears no mark in the moment in which it becomes another program."""
+
+    def until_told(look: Callable[[], str | None], _: float) -> str | None:
+        return next((told for told in (look() for _ in range(9)) if told is not None), None)
+
+    uid = client.api.objects[PODS.path(NS, "api-0")]["metadata"]["uid"]
+    where = inside.inside_of(client, Target("Pod", NS, "api-0", uid), "main")[0]
+    monkeypatch.setattr(inside, "wait_for", until_told)
+    for answers, count in ((["", ""], 0), (["", "17\n", ""], 1), (["17\n", ""], 1)):
+        asked = shell(*answers)
+        assert inside.end(client, where, "key") == f"{count} processes in container main of pod api-0 were ended"
+        assert asked.answers == []
+
+
 def test_a_file_without_a_name_takes_room_until_its_process_ends(container: Container, tmp_path: Path) -> None:
     key, volume, size = secrets.token_hex(6), tmp_path / "volume", 8 * 1024 * 1024
     volume.mkdir()
     with container.held(key, full_volume_module._FILL, str(volume), str(size), "60", inside.mark(key)) as process:
         assert list(volume.iterdir()) == []
         assert os.stat(f"/proc/{process.pid}/fd/3").st_size == size
+        program = Path(f"/proc/{process.pid}/comm")
+        wait_until(lambda: program.read_text() == "sleep\n", 60)  # while it becomes that, it bears no mark
         (volume / "left").touch()  # by a process that was killed before it could take the name away
         assert container.end(key, str(volume / "left")) == [[str(process.pid)]]
         assert process.wait() == -signal.SIGKILL

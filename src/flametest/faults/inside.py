@@ -180,6 +180,8 @@ def mark(key: str) -> str:
 def end(client: KubeClient, where: Inside, key: str, *, file: str = "") -> str:
     """End everything in a container that bears the mark of a key, and return what was done.
 
+    It is looked twice at least: a process shows no mark in the moment in which it becomes another program.
+
     Args:
         client: the cluster.
         where: the container.
@@ -191,11 +193,12 @@ def end(client: KubeClient, where: Inside, key: str, *, file: str = "") -> str:
         KubeError: the API is unreachable or refused.
     """
     ended: set[str] = set()
+    looks: list[set[str]] = []
 
     def gone() -> str | None:
-        found = {word for line in lines_of(client, where, _END_ALL, _MARK, key, file) for word in line}
-        ended.update(found)
-        return None if found else f"{len(ended)} processes in {where} were ended"
+        looks.append({word for line in lines_of(client, where, _END_ALL, _MARK, key, file) for word in line})
+        ended.update(looks[-1])
+        return None if looks[-1] or len(looks) < 2 else f"{len(ended)} processes in {where} were ended"
 
     try:
         return healed_inside(client, where, gone)

@@ -36,7 +36,7 @@ def shut_out(system: System, monkeypatch: pytest.MonkeyPatch, request: pytest.Fi
 
 
 def shut(system: System | None, monkeypatch: pytest.MonkeyPatch, ends: str) -> None:
-    """Have the API server reach no pod of logic, unless the policy is there, or however that be without a system.
+    """Have the API server reach no pod of logic, unless the policy is there; without a system, not even then.
 
     The sandbox's API server is on every pod's node, and so is always let in.
     """

@@ -135,8 +135,9 @@ class Scheduler:
         volumes = self._volumes_of(pod)
         choice = choose(pod, views, volumes) if missing is None else missing_claim(missing, len(views))
         match choice:
-            case Placement(node) if self._asks_for_volumes(pod, node):
-                self._refused[reference] = None  # until they are there
+            case Placement(node) if waiting := [one for one in self._claims_of(pod) if self._waits_for_node(one)]:
+                self._refused[reference] = None  # until the volumes are there
+                self._select_node(waiting, node)
             case Placement(node):
                 self._objects.bind(reference.namespace, reference.name, node)
                 self._refresh(reference)
@@ -168,14 +169,12 @@ class Scheduler:
         names = [claim["spec"].get("volumeName") for claim in self._claims_of(pod)]
         return [volume for name in names if name and (volume := self._cache.get(_VOLUMES, "", name))]
 
-    def _asks_for_volumes(self, pod: Object, node: str) -> bool:
-        """Tell the claims that wait for it on which node their pod will be; return whether there are any."""
-        waiting = [claim for claim in self._claims_of(pod) if self._waits_for_node(claim)]
-        for claim in waiting:
+    def _select_node(self, claims: Iterable[Object], node: str) -> None:
+        """Tell claims on which node their pod will be."""
+        for claim in claims:
             metadata = claim["metadata"]
             annotations = {**(metadata.get("annotations") or {}), SELECTED_NODE: node}
             self._objects.update(_CLAIMS, {**claim, "metadata": {**metadata, "annotations": annotations}})
-        return bool(waiting)
 
     def _waits_for_binding(self, pod: Object) -> bool:
         """Return whether a claim is there but not bound: it will be, in a moment, and brings the pod back."""

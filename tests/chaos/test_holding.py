@@ -15,14 +15,15 @@ from flametest.chaos.holding import (
     HOLD_SECONDS_MAX,
     hold,
     needed_hold,
+    observe_fault,
     observe_health,
-    observe_until_missed,
     plan,
 )
 from flametest.chaos.limits import judges_steady_state
 from flametest.chaos.record import GrowingRecord, read_record
 from flametest.chaos.recorder import Recorder, Scenario
 from flametest.chaos.settings import Settings
+from flametest.faults.protocol import Proof
 from flametest.load.samplefile import SampleFile
 from flametest.measure.objectives import Objectives
 from flametest.measure.questions import SETTLING_SECONDS
@@ -270,8 +271,27 @@ def test_a_fault_ends_when_a_limit_is_missed_for_good_and_else_as_planned(
     recorder.inject()
     begin = clock.now
     recorder.is_bad = lambda moment: is_bad and moment >= begin
-    assert observe_until_missed(recorder, 8) == (("outage_seconds",) if is_bad else ())
+    assert observe_fault(recorder, 8, until_missed=True) == (("outage_seconds",) if is_bad else ())
     assert clock.now - begin == pytest.approx(seconds, abs=0.6)
+
+
+@pytest.mark.parametrize("until_missed", [True, False])
+@pytest.mark.parametrize(("proved_after", "lasted"), [(3.0, 3.0), (13.0, 13.0), (3.0, 0.0)])
+def test_how_long_a_fault_lasts_does_not_depend_on_how_long_its_proof_took(
+    recording: Recordings, clock: Clock, until_missed: bool, proved_after: float, lasted: float
+) -> None:
+    """Unless it took effect only then, such as a node that was found to be lost."""
+    recorder = recording("[default]\navailability = 0.85\n", rate=20, started=False)
+    recorder.wait(10)
+    recorder.inject()
+    recorder.wait(proved_after)
+    recorder.note_proof(1, "nothing", Proof(True, "seen", lasted_seconds=lasted))
+    begin = clock.now
+    observe_fault(recorder, 8, until_missed=until_missed)
+    assert clock.now - begin == pytest.approx(max(0.0, 8 - lasted), abs=0.6)
+    begin = clock.now
+    observe_fault(recorder, 4, until_missed=until_missed)  # the proof's time counts once
+    assert clock.now - begin == pytest.approx(4, abs=0.6)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +307,7 @@ def test_a_fault_that_is_about_to_miss_a_share_lasts_until_that_is_for_good_or_f
     recorder.wait(6)  # the first of two faults, which is not felt alone
     begin = clock.now
     recorder.is_bad = lambda moment: moment >= begin and round((moment - begin) * 20) % 10 < bad_of_ten
-    assert observe_until_missed(recorder, 4) == (("availability",) if missed else ())
+    assert observe_fault(recorder, 4, until_missed=True) == (("availability",) if missed else ())
     assert clock.now - begin == pytest.approx(seconds, abs=0.6)
 
 

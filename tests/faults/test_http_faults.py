@@ -131,6 +131,7 @@ def test_a_proof_ends_with_its_time_and_says_that_it_is_open() -> None:
     )
     told = "3 of 30 requests (10.0%) failed as asked for, too few requests to tell whether the rate is 0.1"
     assert proof == Proof(False, told)
+    assert proof.lasted_seconds == 100
 
 
 def test_a_fault_that_lasts_short_or_delays_long_is_looked_at_in_time() -> None:

@@ -7,18 +7,28 @@ from pathlib import Path
 import pytest
 
 from flametest.load import LoadError
-from flametest.load.starting import START_VARIABLE, await_start
+from flametest.load.starting import START_VARIABLE, await_leave
 from flametest.run.chaostoolkit import prepared_chaos
 from flametest.run.halting import Halt
 
 CONTROLS = """\
-import os, pathlib
-from flametest.load.starting import await_start
+import os, pathlib, time
+from flametest.chaos.recorded import RECORDED_VARIABLE, tell_recorded
+from flametest.load.starting import await_leave
 
 def before_experiment_control(context, **_):
     pathlib.Path("prepared").touch()
-    await_start(os.environ)
+    await_leave(os.environ)
+    pathlib.Path("recording").touch()
+    await_leave(os.environ)
     pathlib.Path("begun").touch()
+    assert RECORDED_VARIABLE not in os.environ, "what an experiment starts would inherit it"
+
+def after_experiment_control(context, **_):
+    if pathlib.Path("slow").exists():
+        tell_recorded()
+        while pathlib.Path("slow").exists():
+            time.sleep(0.02)
 """
 WAIT_SECONDS = 120.0
 
@@ -57,6 +67,36 @@ def test_an_experiment_begins_when_it_is_let_and_not_before(experiment: Path, tm
     assert (tmp_path / "begun").exists()
 
 
+def test_a_recorder_begins_before_its_experiment(experiment: Path, tmp_path: Path) -> None:
+    with prepared_chaos(experiment, tmp_path / "journal.json", {"PYTHONPATH": str(tmp_path)}) as chaos:
+        wait_for(tmp_path / "prepared")
+        assert not (tmp_path / "recording").exists()
+        chaos.record()
+        wait_for(tmp_path / "recording")
+        assert not (tmp_path / "begun").exists()
+        assert chaos.run(lambda _: None, Halt()).status == "completed"
+    assert (tmp_path / "begun").exists()
+
+
+def test_that_everything_is_recorded_is_known_before_chaos_toolkit_has_ended(experiment: Path, tmp_path: Path) -> None:
+    (tmp_path / "slow").touch()
+    lines: list[str] = []
+    with prepared_chaos(experiment, tmp_path / "journal.json", {"PYTHONPATH": str(tmp_path)}) as chaos:
+        chaos.run_until_recorded(lines.append, Halt())
+        assert chaos.process.poll() is None
+        (tmp_path / "slow").unlink()
+        assert chaos.outcome(lines.append, Halt()).status == "completed"
+    assert "Experiment ended with status: completed" in lines
+
+
+def test_one_that_ends_before_anything_is_recorded_is_not_waited_for(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.json"
+    with prepared_chaos(missing, tmp_path / "journal.json", {}) as chaos:
+        outcome = chaos.run(lambda _: None, Halt())
+    assert outcome.status == "failed"
+    assert "missing.json" in outcome.reason
+
+
 def test_one_that_is_never_let_ends_with_its_block(experiment: Path, tmp_path: Path) -> None:
     environment = {"PYTHONPATH": str(tmp_path)}
     with prepared_chaos(experiment, tmp_path / "journal.json", environment) as chaos:
@@ -67,7 +107,7 @@ def test_one_that_is_never_let_ends_with_its_block(experiment: Path, tmp_path: P
 
 def test_a_lone_experiment_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
-    await_start({})
+    await_leave({})
 
 
 def test_the_end_of_the_input_is_no_leave_to_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,4 +115,4 @@ def test_the_end_of_the_input_is_no_leave_to_begin(tmp_path: Path, monkeypatch: 
     with (tmp_path / "empty").open() as empty:
         monkeypatch.setattr("sys.stdin", empty)
         with pytest.raises(LoadError, match="ended before"):
-            await_start({START_VARIABLE: "stdin"})
+            await_leave({START_VARIABLE: "stdin"})

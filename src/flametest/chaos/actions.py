@@ -13,9 +13,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from flametest.chaos import session
+from flametest.chaos import holding, session
 from flametest.chaos.errors import RecorderError
-from flametest.chaos.holding import hold, observe_health, observe_until_missed, plan
 from flametest.chaos.injections import note_control
 from flametest.edgeproxy.rules import Effect, Match, Rule, RuleError, options
 from flametest.faults.bad_rollout import BadRollout
@@ -87,7 +86,7 @@ def observe_baseline(seconds: float) -> None:
     """
     recorder = session.current()
     recorder.begin_phase(Phase.BASELINE)
-    observe_health(recorder, seconds)
+    holding.observe_health(recorder, seconds)
     recorder.wait(recorder.settings.extra_baseline_seconds)
 
 
@@ -103,6 +102,8 @@ def begin_control() -> str:
 def observe_fault(seconds: float, *, until_missed: bool = False) -> list[str]:
     """Let the fault last for ``seconds``, while load and prober go on.
 
+    They count from when it took effect. The time of the requests that proved a fault in force is part of them.
+
     With ``until_missed`` it lasts no longer than until one of the limits is missed, whatever comes afterwards, and up
     to five times as long while more requests are bad than a limit allows.
 
@@ -115,10 +116,7 @@ def observe_fault(seconds: float, *, until_missed: bool = False) -> list[str]:
     recorder = session.current()
     if not recorder.injected:
         raise RecorderError("no fault was injected, so there is nothing to observe", "fix the action before it")
-    if until_missed:
-        return list(observe_until_missed(recorder, seconds))
-    recorder.wait(seconds)
-    return []
+    return list(holding.observe_fault(recorder, seconds, until_missed=until_missed))
 
 
 def heal_faults(names: Sequence[str] | None = None) -> list[str]:
@@ -155,13 +153,13 @@ def await_recovery(timeout_seconds: float, hold_seconds: float, *, prolong: bool
     recorder = session.current()
     if not recorder.injected:
         raise RecorderError("no fault was injected, so there is nothing to recover from", "fix the action before it")
-    begin, planned = time.monotonic(), plan(recorder, hold_seconds, is_prolonged=prolong)
+    begin, planned = time.monotonic(), holding.plan(recorder, hold_seconds, is_prolonged=prolong)
     is_held, held_seconds = False, 0.0
     timeout_seconds += planned.planned_seconds - hold_seconds
     late_seconds = planned.bound_seconds - planned.planned_seconds
     while recorder.wait_recovered(_left(begin, timeout_seconds)):
         recorder.begin_phase(Phase.RECOVERY)
-        held = hold(recorder, planned, _left(begin, timeout_seconds + late_seconds))
+        held = holding.hold(recorder, planned, _left(begin, timeout_seconds + late_seconds))
         is_held, held_seconds = held.whole, held.seconds
         if not held.relapsed:
             break

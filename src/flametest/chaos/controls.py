@@ -39,6 +39,7 @@ from flametest.chaos.limits import judges_steady_state
 from flametest.chaos.preview import preview
 from flametest.chaos.radius import harm_limits, read_limits
 from flametest.chaos.reading import OWN_ACTIONS
+from flametest.chaos.recorded import tell_recorded
 from flametest.chaos.recorder import Noting, Recorder, Scenario
 from flametest.chaos.settings import read_settings
 from flametest.chaos.tracebacks import last_line
@@ -47,7 +48,7 @@ from flametest.faults.healing import place_of
 from flametest.faults.owner import own_owner
 from flametest.faults.pod_deletion import PodDeletion
 from flametest.faults.wrapper import Armed, InjectionOptions
-from flametest.load.starting import await_start
+from flametest.load.starting import await_leave
 from flametest.model.errors import FlametestError
 
 __all__ = [
@@ -143,7 +144,7 @@ def before_experiment_control(
     end_with_runner(os.environ)
     judged = judges_steady_state(context)
     described = Scenario(scenario, workload, str(context.get("title", "")), _experiment_file(), path, judged)
-    await_start(os.environ)
+    await_leave(os.environ)
     recorder = Recorder(settings, described)
     session.begin(recorder)
     recorder.start()
@@ -153,6 +154,7 @@ def before_experiment_control(
     faults = ExperimentFaults(recorder.client, place, options, recorder, settings.namespace)
     session.arm(faults, HarmWatch(harm_limits(limits, os.environ), recorder, faults))
     logger.info(f"Flametest records into {recorder.folder}")
+    await_leave(os.environ)
 
 
 @_interrupting()
@@ -240,6 +242,8 @@ def _end(status: str, deviated: bool) -> bool:
     except Exception as error:
         logger.error(f"the recorder did not end well: {error}")
         return False
+    finally:
+        tell_recorded()
 
 
 def _experiment_file() -> str:

@@ -24,8 +24,8 @@ __all__ = [
     "HoldPlan",
     "hold",
     "needed_hold",
+    "observe_fault",
     "observe_health",
-    "observe_until_missed",
     "plan",
 ]
 
@@ -74,16 +74,31 @@ def observe_health(recorder: Recorder, least_seconds: float) -> None:
     _note(recorder, Phase.BASELINE, seconds, bound, questions)
 
 
-def observe_until_missed(recorder: Recorder, seconds: float) -> tuple[str, ...]:
-    """Let a fault last for ``seconds``, or until a limit is missed whatever comes after it; return such limits.
+def observe_fault(recorder: Recorder, seconds: float, *, until_missed: bool = False) -> tuple[str, ...]:
+    """Let a fault last for ``seconds`` since it took effect; return the limits that ended it early.
 
-    While more requests are bad than a limit allows, it lasts up to `PROLONGED` times as long again: what came before,
-    such as the injection of several faults one after the other, would else outweigh what it does.
+    The requests by which it was proved are sent while it lasts, so their time counts: how long a fault lasts must not
+    depend on how quickly this machine can prove it.
+
+    Args:
+        recorder: records the experiment.
+        seconds: for so long.
+        until_missed: until a limit is missed whatever comes after it. While more requests are bad than a limit allows,
+            the fault then lasts up to `PROLONGED` times as long again: what came before, such as the injection of
+            several faults one after the other, would else outweigh what it does.
 
     Raises:
         FlametestError: the prober died, or the record or the limits cannot be read.
     """
-    inquiry, begun = Inquiry(recorder), time.monotonic()
+    begun = time.monotonic() - recorder.take_lasted_seconds()
+    if until_missed:
+        return _observe_until_missed(recorder, seconds, begun)
+    recorder.wait(max(0.0, begun + seconds - time.monotonic()))
+    return ()
+
+
+def _observe_until_missed(recorder: Recorder, seconds: float, begun: float) -> tuple[str, ...]:
+    inquiry = Inquiry(recorder)
     while True:
         left = begun + seconds - time.monotonic()
         if missed := inquiry.missed_already(max(left, 0) + AFTERMATH_SECONDS):

@@ -100,6 +100,7 @@ class Recorder:
         self._injections = 0
         self._deleted: set[str] = set()  # pods that an action of Flametest's own has deleted
         self._hit: set[str] = set()  # the workloads whose pods faults were aimed at
+        self._lasted_seconds = 0.0
 
     @property
     def client(self) -> KubeClient:
@@ -173,6 +174,11 @@ class Recorder:
             self.note(harm)
             self._seen.notify_all()
 
+    def take_lasted_seconds(self) -> float:
+        """Return how long the last fault had lasted when it was proved, once: then it counts as observed."""
+        lasted_seconds, self._lasted_seconds = self._lasted_seconds, 0.0
+        return lasted_seconds
+
     def begin_phase(self, phase: Phase) -> None:
         """Note that a phase begins now."""
         self.note(PhaseStarted(_now(), self.scenario.name, phase))
@@ -208,6 +214,7 @@ class Recorder:
         with self._seen:
             self.note(FaultProved(_now(), self.scenario.name, fault, proof.proved, proof.evidence, injection))
             self._pending = [pending for pending in self._pending if pending.event.injection != injection]
+            self._lasted_seconds = proof.lasted_seconds
 
     @contextmanager
     def injecting(self, fault: str, name: str = "") -> Iterator[Noting]:

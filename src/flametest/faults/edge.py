@@ -178,14 +178,14 @@ class Edge:
 
     def prove(self, client: KubeClient, targets: tuple[Target, ...], state: State) -> Proof:
         """Send soundings through the rules until they show them, and ask the proxy what it did and could not do."""
-        switch = self.switch(client)
+        begun, switch = time.monotonic(), self.switch(client)
         soundings = EdgeSoundings(switch, self.rules, self.seconds_max)
         checks = [soundings.shown(), soundings.untouched(), self._reached(client, state)]
         lost = switch.state()["counts"].get("unreachable", 0)
         checks.append(Proof(not lost, f"the proxy could not pass on {lost} connections" if lost else ""))
         checks.append(Proof(True, _ended.get(self._key(client), "")))
         told = "; ".join(check.evidence for check in checks if check.evidence)
-        return Proof(all(check.proved for check in checks), told)
+        return Proof(all(check.proved for check in checks), told, lasted_seconds=time.monotonic() - begun)
 
     @property
     def counted_at(self) -> str:

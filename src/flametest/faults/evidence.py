@@ -115,7 +115,7 @@ def sounded(
     judge: Callable[[PoolT], Sequence[Check]],
     clock: Callable[[], float] = time.monotonic,
 ) -> Proof:
-    """Send requests until all of them together decide, and return what they say.
+    """Send requests until all of them together decide, and return what they say; the fault lasts all the while.
 
     Args:
         plan: how many, and for how long.
@@ -123,7 +123,8 @@ def sounded(
         judge: says what all of them show; of a rate it decides after ``plan.most`` at the latest.
         clock: in seconds.
     """
-    end = clock() + plan.seconds_max
+    begun = clock()
+    end = begun + plan.seconds_max
     pool = send(plan.first)
     while True:
         checks = judge(pool) if pool.requests else (Check.of(False, "no request could be sent to see it"),)
@@ -132,7 +133,8 @@ def sounded(
         if Decision.OPEN not in decisions or Decision.REFUTED in decisions or over:
             break
         pool = pool + send(max(1, min(max(LATENCY_REQUESTS, plan.first // 2), plan.most - pool.requests)))
-    return Proof(decisions == {Decision.SHOWN}, "; ".join(check.told for check in checks))
+    told = "; ".join(check.told for check in checks)
+    return Proof(decisions == {Decision.SHOWN}, told, lasted_seconds=clock() - begun)
 
 
 def delay_shown(delay_ms: float, before: Latency, latency: Latency, requests: int) -> Check:

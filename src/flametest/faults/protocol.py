@@ -8,7 +8,7 @@ Implementers must not inject anything in `targets` or `record`, must bound every
 injected by half, what was healed already, and what somebody else has changed or deleted meanwhile.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from flametest.kube import KubeClient
@@ -22,10 +22,17 @@ State = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Whether a fault took effect, and what shows it, in a sentence."""
+    """Whether a fault took effect, and what shows it.
+
+    Attributes:
+        proved: whether it did.
+        evidence: what shows it, in a sentence.
+        lasted_seconds: how long it had been in effect before that was shown; 0 where it took effect just then.
+    """
 
     proved: bool
     evidence: str
+    lasted_seconds: float = field(default=0.0, compare=False)
 
 
 class Fault(Protocol):

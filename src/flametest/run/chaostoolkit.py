@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,15 +15,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from flametest.chaos.recorded import RECORDED_VARIABLE
 from flametest.chaos.tracebacks import last_line
-from flametest.load.starting import START_STDIN, START_VARIABLE
+from flametest.load.starting import GO_ON, START_STDIN, START_VARIABLE
+from flametest.run.chaosoutput import ChaosOutput
 from flametest.run.halting import Halt
 from flametest.run.stopping import LOG_FILE, why_stopped_in
 
 __all__ = ["ChaosOutcome", "PreparedChaos", "prepared_chaos", "run_chaos"]
 
 _ENDING_SECONDS = 20.0  # the recorder ends its prober and watches in less than a second; the rest is head room
-_TAIL_LINES = 8
+_LEAVES = 2  # for the recorder, and for the experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,24 @@ class ChaosOutcome:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
 class PreparedChaos:
-    """Chaos Toolkit, started and on its way to its experiment, which it does not begin before `run`."""
+    """Chaos Toolkit, started and on its way to its experiment, which it does not begin before it is let.
 
-    process: "subprocess.Popen[str]"
-    journal: Path
+    Args:
+        process: its process.
+        recorded: of a pipe that is closed at the other end when everything is recorded.
+        journal: where it writes its journal.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", recorded: int, journal: Path) -> None:
+        self.process = process
+        self._journal = journal
+        self._output = ChaosOutput(process, recorded)
+        self._leaves = _LEAVES
+
+    def record(self) -> None:
+        """Let its recorder begin, once; the experiment waits for `run` still."""
+        self._go_on()
 
     def run(self, saw: Callable[[str], None], halt: Halt) -> ChaosOutcome:
         """Let the experiment begin, and return how it ended.
@@ -56,24 +69,32 @@ class PreparedChaos:
             saw: called with each line of its log, without the time stamp.
             halt: whether it is to be stopped.
         """
-        tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        process = self.process
-        assert process.stdout is not None
-        with halt.ending(partial(_end, process)):
-            self._release()
-            for line in process.stdout:
-                message = line.rstrip().partition("] ")[2] or line.rstrip()
-                tail.append(message)
-                saw(message)
-            process.wait()
-        status, deviated = _journal_status(self.journal)
-        return ChaosOutcome(status, deviated, _reason(self.journal.parent, status, tail))
+        self.run_until_recorded(saw, halt)
+        return self.outcome(saw, halt)
 
-    def _release(self) -> None:
+    def run_until_recorded(self, saw: Callable[[str], None], halt: Halt) -> None:
+        """Let the experiment begin, and return when everything is recorded; see `run`, and then `outcome`."""
+        with halt.ending(partial(_end, self.process)):
+            while self._leaves:
+                self._go_on()
+            self._output.follow(saw, until_recorded=True)
+
+    def outcome(self, saw: Callable[[str], None], halt: Halt) -> ChaosOutcome:
+        """Wait for the end of Chaos Toolkit, and return how the experiment ended; see `run`."""
+        with halt.ending(partial(_end, self.process)):
+            self._output.follow(saw)
+            self.process.wait()
+        status, deviated = _journal_status(self._journal)
+        return ChaosOutcome(status, deviated, _reason(self._journal.parent, status, self._output.tail))
+
+    def _go_on(self) -> None:
         assert self.process.stdin is not None
+        self._leaves -= 1
         with suppress(BrokenPipeError):  # it has ended already, and says why
-            self.process.stdin.write("begin\n")
-            self.process.stdin.close()
+            self.process.stdin.write(GO_ON)
+            self.process.stdin.flush()
+            if not self._leaves:  # what an experiment starts finds nothing to read
+                self.process.stdin.close()
 
 
 @contextmanager
@@ -94,23 +115,33 @@ def prepared_chaos(experiment: Path, journal: Path, environment: Mapping[str, st
         *("--settings", str(journal.with_name("no-settings.yaml"))),
         *("run", "--rollback-strategy", "always", "--journal-path", str(journal), str(experiment)),
     ]
-    with subprocess.Popen(
-        command,
-        env={**os.environ, **environment, START_VARIABLE: START_STDIN},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    ) as process:
+    recorded, recording = os.pipe()
+    with os.fdopen(recorded, "rb"):
         try:
-            yield PreparedChaos(process, journal)
+            process = subprocess.Popen(
+                command,
+                env={
+                    **os.environ,
+                    **environment,
+                    START_VARIABLE: START_STDIN,
+                    RECORDED_VARIABLE: str(recording),
+                },
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=[recording],
+            )
         finally:
-            assert process.stdin is not None
-            with suppress(BrokenPipeError):
-                process.stdin.close()
-            _end(process)
+            os.close(recording)
+        with process:
+            try:
+                yield PreparedChaos(process, recorded, journal)
+            finally:
+                assert process.stdin is not None
+                with suppress(BrokenPipeError):
+                    process.stdin.close()
+                _end(process)
 
 
 def run_chaos(
@@ -121,7 +152,7 @@ def run_chaos(
         return chaos.run(saw, halt)
 
 
-def _end(process: "subprocess.Popen[str]") -> None:
+def _end(process: "subprocess.Popen[bytes]") -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         if process.poll() is not None:
             return

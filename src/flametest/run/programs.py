@@ -77,9 +77,10 @@ class Programs:
             self._exits = exits.pop_all()
 
     def come_forward(self) -> None:
-        """Start what was not started, and let the load begin; raises as `prepare`."""
+        """Start what was not started, and let the recorder and the load begin; raises as `prepare`."""
         self.prepare()
         let_go(self.chaos.process.pid)
+        self.chaos.record()
         if self.locust is not None:
             self.locust.start()
 

@@ -34,7 +34,8 @@ def run_scenario(programs: Programs, saw: Callable[[str], None], begun: Callable
             scene.bookkeeper.writing(name, programs.repeat.seed, programs.folder),
         ):
             begun()
-            return programs.chaos.run(saw, scene.halt)
+            programs.chaos.run_until_recorded(saw, scene.halt)
+        return programs.chaos.outcome(saw, scene.halt)
 
 
 @contextmanager

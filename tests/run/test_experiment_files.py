@@ -60,11 +60,20 @@ def test_the_seconds_and_pauses_of_the_method_add_up(tmp_path: Path) -> None:
         {"name": "a", "provider": {"type": "python", "arguments": {"seconds": 3, "timeout_seconds": 60}}},
         {"name": "b", "pauses": {"before": 1, "after": 0.5}, "provider": {"type": "process", "arguments": "sleep 9"}},
         {"name": "c", "pauses": {"after": "${pause}"}, "provider": {"arguments": {"seconds": "${seconds}"}}},
-        {"name": "d", "provider": {"arguments": {"seconds": True}}},
+        {"name": "d", "provider": {"arguments": {"seconds": True}, "func": ["inject_node_loss"]}},
         {"ref": "a"},
     ]
     assert load_experiment(written(tmp_path, content)).planned_seconds == 4.5
     assert load_experiment(written(tmp_path, document())).planned_seconds == 0
+
+
+def test_an_action_that_takes_long_by_itself_makes_a_method_longer(tmp_path: Path) -> None:
+    content = document()
+    content["method"] = [
+        {"name": "a", "provider": {"type": "python", "func": "inject_rolling_restart"}},
+        {"name": "b", "provider": {"type": "python", "func": "inject_pod_deletion", "arguments": {"seconds": 2}}},
+    ]
+    assert load_experiment(written(tmp_path, content)).planned_seconds == 6
 
 
 def test_only_what_asks_nothing_before_its_experiment_begins_can_wait(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from flametest.chaos.radius import read_limits as read_radius
@@ -46,6 +47,20 @@ class ExperimentError(FlametestError):
     """An experiment or suite file that cannot be used."""
 
 
+_ACTION_SECONDS: Mapping[str, float] = MappingProxyType(
+    {
+        "inject_edge": 6.0,
+        "inject_fault_proxy": 6.0,
+        "inject_intrusion": 7.0,
+        "inject_new_version": 4.0,
+        "inject_node_drain": 4.0,
+        "inject_node_loss": 6.0,
+        "inject_rolling_restart": 4.0,
+    }
+)
+"""How long actions take by themselves that take long, on the sandbox."""
+
+
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """What a run takes from an experiment file.
@@ -59,7 +74,7 @@ class Experiment:
         entry_path: what the load asks the entry for, likewise; ``/`` stands for the mixture of the load test.
         limits: one for each measured figure that the hypothesis gives a range.
         namespaces: in which it may hit something besides that of the system, from the recorder's arguments.
-        planned_seconds: how long its method lasts, as far as seconds and pauses stand in it.
+        planned_seconds: about how long its method lasts, by the seconds and pauses that stand in it.
         can_wait: whether Chaos Toolkit, started before the experiment may begin, asks nothing of the system until then:
             there is no dynamic configuration and no control but the recorder.
     """
@@ -116,12 +131,13 @@ def _namespaces(path: Path, arguments: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _planned_seconds(document: Mapping[str, Any]) -> float:
-    """Return the sum of the numbers given as seconds; what stands in a variable, or ends by itself, is left out."""
+    """Return the sum of the numbers given as seconds, and of what actions take; what stands in a variable is left out."""
     given: list[Any] = []
     for step in _objects(document.get("method")):
         provider, pauses = step.get("provider"), step.get("pauses")
         arguments = provider.get("arguments") if isinstance(provider, dict) else None
         given.append(arguments.get("seconds") if isinstance(arguments, dict) else None)
+        given.append(_ACTION_SECONDS.get(str(provider.get("func"))) if isinstance(provider, dict) else None)
         given += pauses.values() if isinstance(pauses, dict) else ()
     return math.fsum(one for one in given if type(one) in (int, float) and 0 < one < math.inf)
 

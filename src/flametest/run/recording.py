@@ -34,7 +34,7 @@ from flametest.run.scene import LoadSize, Scene
 
 __all__ = ["WHOLE_SECONDS", "Recording", "System", "record"]
 
-_BESIDE_METHOD_SECONDS = 16.0  # baseline, watch after recovery, start and end: by experience
+_BESIDE_METHOD_SECONDS = 13.0  # watch after recovery, start and end: by experience
 WHOLE_SECONDS = 20.0  # a fault's aftermath is over by then, or the system does not heal by itself
 
 

@@ -190,10 +190,20 @@ def test_a_hold_lasts_as_long_as_it_is_asked_to_at_least(recording: Recordings) 
 
 
 def test_a_hold_is_bounded_by_what_is_planned_where_nothing_is_decided(recording: Recordings) -> None:
-    recorder = recording("[default]\navailability = 0.9999\nsteady_seconds = 15\n")
+    recorder = recording("[default]\navailability = 0.99\nsteady_seconds = 15\n")
+    recorder.is_bad = lambda moment: round(moment * 100) % 120 == 0  # fewer than are allowed, but not clearly so
     _, whole, seconds = held(recorder, least=3)
     assert whole
     assert seconds == pytest.approx(needed_hold(100, OBJECTIVES), abs=0.51)  # as often as it looks
+    assert recorder.observed().undecided == ("availability",)
+    assert recorder.observed().decided == ("steady_seconds",)
+
+
+def test_a_hold_does_not_wait_for_what_it_cannot_decide(recording: Recordings) -> None:
+    recorder = recording("[default]\navailability = 0.9999\nsteady_seconds = 15\n")
+    _, whole, seconds = held(recorder, least=3)
+    assert whole
+    assert steady_hold_seconds(100, OBJECTIVES) <= seconds < needed_hold(100, OBJECTIVES) - 1
     assert recorder.observed().undecided == ("availability",)
     assert recorder.observed().decided == ("steady_seconds",)
 

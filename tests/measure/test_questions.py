@@ -85,12 +85,21 @@ def test_a_steady_state_is_decided_as_soon_as_it_is_told(lab: Laboratory) -> Non
 
 def test_a_spread_over_many_pods_does_not_make_a_share_wait(lab: Laboratory) -> None:
     history, samples = lab.deletion(), lab.samples()
-    strict, spread = limit("availability", 0.9999), limit("max_over_mean", 1.25)
-    both = asked(history, samples, [strict, spread], 40, judged=True, planned=500)
+    share, spread = limit("availability", 0.99), limit("max_over_mean", 1.25)
+    both = asked(history, samples, [share, spread], 40, judged=True, planned=500)
     assert both["availability"].answer is Answer.UNDECIDED
     assert both["availability"].bound_seconds == pytest.approx(PLANNED)
     assert both["max_over_mean"].bound_seconds == 500
-    assert asked(history, samples, [strict], 40, judged=True, planned=500)["availability"].bound_seconds == 500
+    assert asked(history, samples, [share], 40, judged=True, planned=500)["availability"].bound_seconds == 500
+
+
+def test_a_share_that_takes_longer_than_a_steady_state_is_not_waited_for(lab: Laboratory) -> None:
+    """Also where nothing fails: what is asked for is more than the requests of that time can show."""
+    history, samples, strict = lab.deletion(), lab.samples(), limit("availability", 0.9999)
+    for limits in ([strict], [strict, limit("max_over_mean", 1.25)]):
+        found = asked(history, samples, limits, 40, judged=True, planned=500)["availability"]
+        assert found.answer is Answer.UNDECIDED
+        assert found.bound_seconds == pytest.approx(HOLD)
 
 
 def test_a_relapse_within_the_limit_is_watched_for_longer_than_planned(lab: Laboratory) -> None:

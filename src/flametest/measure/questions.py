@@ -9,6 +9,7 @@ Figures that count single events (an outage, requests answered with status 500, 
 requests: they are whatever the watch for the other questions finds.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -173,7 +174,8 @@ def questions_after(seen: Seen, limits: Iterable[Limit], *, is_steady_judged: bo
     asked = [_steady(seen, steady)] if steady is not None or is_steady_judged else []
     for name, limit in by_name.items():
         if (test := _share_test(limit)) is not None:
-            asked.append(Question(name, _share(test, *_judged(seen, limit), seen.to_come(for_shares)), for_shares))
+            bound = min(for_shares, _share_seconds(seen, test))
+            asked.append(Question(name, _share(test, *_judged(seen, limit), seen.to_come(bound)), bound))
     if spread is not None:
         asked.append(Question("max_over_mean", _spread(seen, spread), planned))
     return tuple(asked)
@@ -239,6 +241,17 @@ def _share_test(limit: Limit) -> ShareTest | None:
     if limit.criterion not in ("availability", "p95_ms") or not 0 < allowed < 1:
         return None
     return ShareTest(allowed, _BURST)
+
+
+def _share_seconds(seen: Seen, test: ShareTest) -> float:
+    """Return for how long a system may be watched for a share: no longer than for a steady state where that is in vain.
+
+    In vain is what takes longer even if nothing fails: the share is then what was counted. Time to settle changes that
+    no more than any other time.
+    """
+    rate = seen.measured.demand.offered_per_second
+    steady_seconds = steady_hold_seconds(rate, seen.objectives)
+    return math.inf if test.good_requests / rate <= steady_seconds + SETTLING_SECONDS else steady_seconds
 
 
 def _judged(seen: Seen, limit: Limit) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -131,7 +131,7 @@ def _namespaces(path: Path, arguments: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _planned_seconds(document: Mapping[str, Any]) -> float:
-    """Return the sum of the numbers given as seconds, and of what actions take; what stands in a variable is left out."""
+    """Return the sum of the numbers given as seconds, and of what actions take; what a variable holds is left out."""
     given: list[Any] = []
     for step in _objects(document.get("method")):
         provider, pauses = step.get("provider"), step.get("pauses")

@@ -22,7 +22,7 @@ from flametest.run.halting import Halt
 from flametest.run.programs import Programs
 from flametest.run.progress import RememberingProgress
 from flametest.run.project import Project
-from flametest.run.recording import Recording, record
+from flametest.run.recording import Lanes, Recording
 from flametest.run.repeats import Repeat
 from tests.measure.conftest import Laboratory
 from tests.report.sample_result import scenario
@@ -61,7 +61,7 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Any, *, systems:
     load: Any = None
     recording = Recording(folder, Project(tmp_path), load, RememberingProgress(Told()), Halt())
     experiments = [load_experiment(REPOSITORY / "experiments" / f"{SCENARIO}.json")]
-    record(recording, [system(str(number)) for number in range(systems)], experiments)
+    Lanes(recording, experiments).record([system(str(number)) for number in range(systems)])
     return recorded, analyse(folder, Project(tmp_path))
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,7 @@ from flametest.run.halting import Halt
 from flametest.run.programs import Programs
 from flametest.run.progress import RememberingProgress
 from flametest.run.project import Project
-from flametest.run.recording import Recording, System, record
+from flametest.run.recording import Lanes, Recording, System
 from flametest.run.repeats import Repeat, repeats
 from tests.run.laboratory_run import REPOSITORY
 from tests.run.test_rehearsal import Told
@@ -66,7 +67,7 @@ def test_each_trial_runs_once_on_whichever_system_is_free_and_the_history_is_who
         return ChaosOutcome("completed", False, "")
 
     monkeypatch.setattr(subject, "run_scenario", run)
-    record(recording, [system("first"), system("second")], experiments)
+    Lanes(recording, experiments).record([system("first"), system("second")])
 
     wanted = [one for name in NAMES for one in repeats(name, 2, 7)]
     assert sorted(one.key for _, one in ran) == sorted(one.key for one in wanted)
@@ -90,7 +91,7 @@ def test_several_systems_begin_with_the_longest_and_one_keeps_the_order(
 
     monkeypatch.setattr(subject, "run_scenario", run)
     monkeypatch.setattr(subject, "side_by_side", lambda jobs, _: [job() for job in jobs.values()])
-    record(recording, [system("first"), system("second")][:systems], experiments)
+    Lanes(recording, experiments).record([system("first"), system("second")][:systems])
     assert ran[0] == first
     assert recording.folder.inputs().scenarios == NAMES
 
@@ -123,7 +124,7 @@ def test_the_programs_of_the_next_scenario_are_started_while_one_is_watched(
     recording.folder.restrict((NAMES[0], NAMES[2], NAMES[1]))
     inputs = dataclasses.replace(recording.folder.inputs(), trials=1)
     (recording.folder.path / "run.json").write_bytes(TypeAdapter(RunInputs).dump_json(inputs))
-    record(recording, [system("first")], [experiments[0], experiments[2], experiments[1]])
+    Lanes(recording, [experiments[0], experiments[2], experiments[1]]).record([system("first")])
     assert told == [
         "begin pod-delete-api",
         "prepare redis-outage",
@@ -138,11 +139,42 @@ def test_the_programs_of_the_next_scenario_are_started_while_one_is_watched(
     ]
 
 
+def test_what_was_started_before_the_run_is_used_by_it(
+    recording: Recording, experiments: list[Experiment], told: list[str]
+) -> None:
+    lanes, systems = Lanes(recording, [experiments[0], experiments[2]]), [system("first"), system("second")]
+    lanes.prepare(systems)
+    assert told == ["prepare redis-outage/trial-1", "prepare redis-outage/trial-2"]
+    lanes.record(systems)
+    assert len(told) == len(set(told)), "nothing is started, run or ended twice"
+
+
+def test_what_was_started_for_several_systems_is_ended_where_only_one_is_left(
+    recording: Recording, experiments: list[Experiment], told: list[str]
+) -> None:
+    lanes, first = Lanes(recording, [experiments[0], experiments[2]]), system("first")
+    lanes.prepare([first, system("second")])
+    lanes.record([first])
+    assert told[2:5] == ["close redis-outage/trial-1", "close redis-outage/trial-2", "begin pod-delete-api/trial-1"]
+    assert sorted(line for line in told if line.startswith("end")) == [
+        *("end pod-delete-api/trial-1", "end pod-delete-api/trial-2"),
+        *("end redis-outage/trial-1", "end redis-outage/trial-2"),
+    ]
+
+
+def test_what_was_started_for_a_run_that_does_not_come_ends(
+    recording: Recording, experiments: list[Experiment], told: list[str]
+) -> None:
+    with closing(Lanes(recording, [experiments[0]])) as lanes:
+        lanes.prepare([system("first")])
+    assert told == ["prepare pod-delete-api/trial-1", "close pod-delete-api/trial-1"]
+
+
 def test_an_experiment_that_asks_the_system_as_it_is_loaded_is_not_started_ahead(
     recording: Recording, experiments: list[Experiment], told: list[str]
 ) -> None:
     asking = dataclasses.replace(experiments[2], can_wait=False)
-    record(recording, [system("first")], [experiments[0], asking])
+    Lanes(recording, [experiments[0], asking]).record([system("first")])
     assert not [line for line in told if line.startswith("prepare redis")]
     assert [line for line in told if line.startswith("begin redis")]
 
@@ -165,5 +197,5 @@ def test_a_scenario_that_cannot_be_carried_out_stops_the_others(
 
     monkeypatch.setattr(subject, "run_scenario", run)
     with pytest.raises(OSError, match="the disk is full"):
-        record(recording, [system("first"), system("second")], experiments)
+        Lanes(recording, experiments).record([system("first"), system("second")])
     assert [one.reason for one in recording.folder.history().of(RunEnded)] == ["the disk is full"]

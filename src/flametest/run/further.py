@@ -8,7 +8,7 @@ alone, and the report says why.
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -60,7 +60,11 @@ class Further:
 
 @contextmanager
 def side_by_side_where_fit(
-    recording: Recording, first: System, further: Further, earlier: SelfTest | None
+    recording: Recording,
+    first: System,
+    further: Further,
+    earlier: SelfTest | None,
+    deployed: Callable[[Sequence[System]], None] = lambda _: None,
 ) -> Iterator[Sequence[System]]:
     """Yield the systems on which scenarios are to run, once the measurement has been tested; the first one always.
 
@@ -71,12 +75,14 @@ def side_by_side_where_fit(
         first: the system that is there.
         further: those that are wanted beside it.
         earlier: what a self-test has found that was run for several runs; None to run one.
+        deployed: called with all systems, before the measurement is tested.
     """
     if further.note:
         recording.notes.append(further.note)
         recording.progress.say(further.note)
     with ExitStack() as exits:
         systems = [first, *_deployed_where_possible(exits, recording, further)]
+        deployed(systems)
         if len(systems) > 1 and not _is_fit(recording, systems):
             exits.close()
             systems = [first]

@@ -17,10 +17,11 @@ from flametest.faults.undo import state_home
 from flametest.kube import KubeClient, KubeError
 from flametest.model.errors import FlametestError
 from flametest.model.events import ExperimentStopped, Noted, RunEnded, RunStarted
+from flametest.model.limits import LimitBook
 from flametest.run.alone import alone
 from flametest.run.analyse import machine_doubts
 from flametest.run.bookkeeper import Bookkeeper, LedgerWish
-from flametest.run.experiment import Experiment
+from flametest.run.experiment import Experiment, read_limits
 from flametest.run.folder import RunFolder, stamp
 from flametest.run.halting import Halt, side_by_side
 from flametest.run.leftovers import heal_leftovers
@@ -32,9 +33,10 @@ from flametest.run.repeats import Repeat, repeats
 from flametest.run.scenario import run_scenario
 from flametest.run.scene import LoadSize, Scene
 
-__all__ = ["WHOLE_SECONDS", "Recording", "System", "record"]
+__all__ = ["WHOLE_SECONDS", "Lanes", "Recording", "System"]
 
 _BESIDE_METHOD_SECONDS = 13.0  # watch after recovery, start and end: by experience
+_SPREAD_SECONDS = 4.0  # after which most even spreads over three pods are told to be so: late, and now and then later
 WHOLE_SECONDS = 20.0  # a fault's aftermath is over by then, or the system does not heal by itself
 
 
@@ -79,45 +81,91 @@ class Recording:
         return Scene(system.access, self.project, self.load, limits, system.bookkeeper, self.halt)
 
 
-_Queue = deque[tuple[Experiment, Repeat]]
+_Planned = tuple[Experiment, Repeat]
+_Queue = deque[_Planned]
 
 
-def record(recording: Recording, systems: Sequence[System], experiments: Sequence[Experiment]) -> None:
-    """Run all trials of all experiments, each on one of the systems; what is recorded is kept on every way out.
+class Lanes:
+    """All trials of all experiments, and the systems that take them; `close` ends what was started ahead."""
 
-    Raises:
-        FlametestError: a scenario could not be carried out; the others were stopped.
-        KeyboardInterrupt: a signal ended the run; all scenarios were stopped and have healed.
-    """
-    folder = recording.folder
-    inputs = folder.inputs()
-    count = len(systems)
-    folder.note(RunStarted(stamp(), "", inputs.run_id, inputs.cluster, inputs.seed, inputs.command, count))
-    reason = "completed"
-    planned = [(one, each) for one in experiments for each in repeats(one.name, inputs.trials, inputs.seed)]
-    try:
-        if count == 1:
-            _Lane(recording, systems[0], _Queue(planned)).work()
-        else:
-            order = soonest([_BESIDE_METHOD_SECONDS + one.planned_seconds for one, _ in planned], count)
-            queue = _Queue(planned[index] for index in order)
-            jobs = {f"scenarios-{number}": _Lane(recording, one, queue).work for number, one in _numbered(systems)}
-            side_by_side(jobs, recording.halt)
-            _repeat_alone(recording, systems[0], planned)
-    except BaseException as error:
-        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
-        raise
-    finally:
-        for note in (*recording.notes, *recording.progress.skipped):
-            folder.note(Noted(stamp(), "", note))
-        folder.note(RunEnded(stamp(), "", reason))
-        for number, system in _numbered(systems):
+    def __init__(self, recording: Recording, experiments: Sequence[Experiment]) -> None:
+        inputs = recording.folder.inputs()
+        self._recording = recording
+        self._planned = [(one, each) for one in experiments for each in repeats(one.name, inputs.trials, inputs.seed)]
+        self._lanes: list[_Lane] = []
+
+    def prepare(self, systems: Sequence[System]) -> None:
+        """Start the programs of the first scenario of each system, where that asks nothing of the system yet."""
+        self._assign(systems)
+        for lane in self._lanes:
+            lane.prepare_next()
+
+    def record(self, systems: Sequence[System]) -> None:
+        """Run each trial on one of the systems; what is recorded is kept on every way out.
+
+        Raises:
+            FlametestError: a scenario could not be carried out; the others were stopped.
+            KeyboardInterrupt: a signal ended the run; all scenarios were stopped and have healed.
+        """
+        folder = self._recording.folder
+        inputs = folder.inputs()
+        folder.note(RunStarted(stamp(), "", inputs.run_id, inputs.cluster, inputs.seed, inputs.command, len(systems)))
+        reason = "completed"
+        try:
+            self._work(systems)
+        except BaseException as error:
+            reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+            raise
+        finally:
+            for note in (*self._recording.notes, *self._recording.progress.skipped):
+                folder.note(Noted(stamp(), "", note))
+            folder.note(RunEnded(stamp(), "", reason))
+            _collect_logs(folder, systems)
+
+    def close(self) -> None:
+        """End the programs of scenarios that were started ahead; a second call does nothing."""
+        for lane in self._lanes:
+            lane.close()
+
+    def _work(self, systems: Sequence[System]) -> None:
+        if [lane.system for lane in self._lanes] != list(systems):
+            self._assign(systems)
+        if len(systems) == 1:
+            self._lanes[0].work()
+            return
+        jobs = {f"scenarios-{number}": lane.work for number, lane in enumerate(self._lanes, start=1)}
+        side_by_side(jobs, self._recording.halt)
+        _repeat_alone(self._recording, systems[0], self._planned)
+
+    def _assign(self, systems: Sequence[System]) -> None:
+        self.close()
+        queue = self._queue(len(systems))
+        self._lanes = [_Lane(self._recording, one, queue) for one in systems]
+
+    def _queue(self, systems: int) -> _Queue:
+        """Return the trials in the order of the suite, or in the one that several systems are done with soonest."""
+        if systems == 1:
+            return _Queue(self._planned)
+        limits = read_limits(self._recording.project.limits_file)
+        order = soonest([_expected_seconds(one, limits) for one, _ in self._planned], systems)
+        return _Queue(self._planned[index] for index in order)
+
+
+def _expected_seconds(experiment: Experiment, limits: LimitBook) -> float:
+    """Return about how long a scenario will take."""
+    asked = {one.criterion for one in limits.of(experiment.name, experiment.limits)}
+    spread_seconds = _SPREAD_SECONDS if "max_over_mean" in asked else 0.0
+    return _BESIDE_METHOD_SECONDS + experiment.planned_seconds + spread_seconds
+
+
+def _collect_logs(folder: RunFolder, systems: Sequence[System]) -> None:
+    for number, system in enumerate(systems, start=1):
+        with suppress(KubeError):
             logs = folder.path / "logs" / ("" if number == 1 else f"sandbox-{number}")
-            with suppress(KubeError):
-                system.client.collect_logs(system.access.namespace, logs)
+            system.client.collect_logs(system.access.namespace, logs)
 
 
-def _repeat_alone(recording: Recording, system: System, ran: Sequence[tuple[Experiment, Repeat]]) -> None:
+def _repeat_alone(recording: Recording, system: System, ran: Sequence[_Planned]) -> None:
     """Repeat on one system, with the others idle, what the machine has left in doubt; say so in the report."""
     with recording.progress.step("look for scenarios to repeat alone") as step:
         doubts = machine_doubts(recording.folder, [repeat for _, repeat in ran])
@@ -131,16 +179,12 @@ def _repeat_alone(recording: Recording, system: System, ran: Sequence[tuple[Expe
             _record_scenario(recording, system, _programs(recording, system, experiment, alone(repeat)), lambda: None)
 
 
-def _numbered(systems: Sequence[System]) -> list[tuple[int, System]]:
-    return list(enumerate(systems, start=1))
-
-
 class _Lane:
     """One system, and the scenarios that it takes from the queue: one to run, and one ahead, to start its programs."""
 
     def __init__(self, recording: Recording, system: System, planned: _Queue) -> None:
+        self.system = system
         self._recording = recording
-        self._system = system
         self._planned = planned
         self._ahead: Programs | None = None
 
@@ -152,14 +196,18 @@ class _Lane:
                 with closing(programs):
                     self._recording.halt.check()
                     if not is_first:  # before the first, the rehearsal has waited
-                        _await_whole(self._recording, self._system, programs.experiment)
-                    _record_scenario(self._recording, self._system, programs, self._prepare_next)
+                        _await_whole(self._recording, self.system, programs.experiment)
+                    _record_scenario(self._recording, self.system, programs, self.prepare_next)
                 is_first = False
         finally:
-            if self._ahead is not None:
-                self._ahead.close()
+            self.close()
 
-    def _prepare_next(self) -> None:
+    def close(self) -> None:
+        """End the programs of the next scenario; a second call does nothing."""
+        if self._ahead is not None:
+            self._ahead.close()
+
+    def prepare_next(self) -> None:
         """Start the programs of the next scenario, where that asks nothing of the system yet."""
         self._ahead = self._next()
         if self._ahead is not None and self._ahead.experiment.can_wait:
@@ -176,7 +224,7 @@ class _Lane:
             experiment, repeat = self._planned.popleft()
         except IndexError:
             return None
-        return _programs(self._recording, self._system, experiment, repeat)
+        return _programs(self._recording, self.system, experiment, repeat)
 
 
 def _programs(recording: Recording, system: System, experiment: Experiment, repeat: Repeat) -> Programs:

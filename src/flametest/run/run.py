@@ -10,7 +10,7 @@ import random
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ from flametest.run.needs import Plan
 from flametest.run.preflight import check_enforcement
 from flametest.run.progress import Progress, RememberingProgress
 from flametest.run.project import Project, ProjectError
-from flametest.run.recording import WHOLE_SECONDS, Recording, System, record
+from flametest.run.recording import WHOLE_SECONDS, Lanes, Recording, System
 from flametest.run.rehearsal import aim_all, ask_entries, check_all
 from flametest.run.scene import LoadSize
 from flametest.run.standins import stand_ins_note
@@ -127,8 +127,10 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
         folder = RunFolder.create(path, _inputs(stage, experiments))
         _keep_promises(project, folder)
         recording = Recording(folder, project, options.load, progress, Halt())
-        with side_by_side_where_fit(recording, stage.system, further, options.self_test) as systems:
-            record(recording, systems, experiments)
+        lanes = Lanes(recording, experiments)
+        fit = side_by_side_where_fit(recording, stage.system, further, options.self_test, lanes.prepare)
+        with closing(lanes), fit as systems:
+            lanes.record(systems)
     with progress.step("analyse and report") as step:
         result = analyse(folder, project)
         folder.point_latest(project.reports)

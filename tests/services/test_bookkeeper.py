@@ -69,6 +69,20 @@ def scenario(bookkeeper: Bookkeeper, folder: RunFolder, rows: int = 10) -> Itera
         yield own
 
 
+def test_a_scenario_that_is_over_before_its_ledger_begins_has_nothing_to_read_back(
+    shop: str, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its hypothesis did not hold before the fault, say; what the scenario shows is told nevertheless."""
+    monkeypatch.setattr("flametest.run.bookkeeper.Ledger.start", lambda _: None)
+    bookkeeper = Bookkeeper(shop, SHOP)
+    with bookkeeper.writing("one", 7, folder.scenario("one")):
+        pass
+    assert not bookkeeper.has_written
+    result = judged(folder)
+    assert result is not None
+    assert result.problem
+
+
 def test_what_was_written_is_read_back_and_judged(shop: str, folder: RunFolder) -> None:
     bookkeeper, seen = Bookkeeper(shop, SHOP), list[str]()
     with scenario(bookkeeper, folder):

@@ -118,8 +118,8 @@ class Bookkeeper:
 
     @property
     def has_written(self) -> bool:
-        """Return whether the last scenario has a ledger, which can be read back."""
-        return self._written is not None
+        """Return whether the last scenario has a ledger, which can be read back; one that was over at once has none."""
+        return self._written is not None and self._written[1].exists()
 
     def read_back(self, saw: Callable[[str], None]) -> Audit:
         """Return what the system kept of the last scenario's writes; it should be quiet and whole."""

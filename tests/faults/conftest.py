@@ -14,6 +14,7 @@ import pytest
 from flametest.kube.errors import ConflictError, NotFoundError
 from flametest.kube.pages import Listing, whole_list
 from flametest.kube.resources import (
+    AUTOSCALERS,
     DAEMON_SETS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
@@ -32,6 +33,7 @@ from tests.faults.system import GIVEN_CLUSTER, NODE_PORT_ADDRESS, READY_SECONDS,
 
 NAMESPACE = "flametest"
 _LISTED = (
+    AUTOSCALERS,
     DAEMON_SETS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,

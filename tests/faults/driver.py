@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flametest.edgeproxy.rules import Effect, Match, Rule
-from flametest.faults import inside
+from flametest.faults import inside, proxy_switch
 from flametest.faults.bad_rollout import BadRollout
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.cpu_hog import CpuHog
@@ -148,6 +148,7 @@ def main(fault: str, step: str, way: str) -> None:
             return (changing if options.get("mutating") else execute)(*arguments, **options)
 
         vars(inside).update(execute=executing, begin=stepping(begin))
+        vars(proxy_switch).update(execute=executing)  # where the API server does not reach the proxy
         radius = Radius(frozenset({NAMESPACE}), targets_max=12, pods_share_max=1, nodes_max=1)
         options = InjectionOptions(radius, Path(state_home(os.environ)), own_owner(os.environ))
         injector = Injector(client, place_of(client, kubeconfig, context), options, ending)

@@ -117,23 +117,28 @@ def test_a_switch_that_is_on_by_somebody_else_stays_on(system: System, monkeypat
 
 
 @pytest.mark.usefixtures("shut_out")
-def test_an_api_server_of_unknown_addresses_is_told_with_the_remedy(
-    system: System, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("unreadable", "told"),
+    [
+        (ENDPOINT_SLICES.path("default"), "shut out the API server from logic"),
+        (NETWORK_POLICIES.path(NAMESPACE), "does not reach logic, and whether policies shut it out is not known"),
+    ],
+)
+def test_what_a_user_may_not_read_is_told_with_the_remedy(
+    system: System, monkeypatch: pytest.MonkeyPatch, unreadable: str, told: str
 ) -> None:
     before = system.whole()
     passed_on = Api._read
 
     def asked(api: Api, request: Any) -> bytes:
-        if request.path == ENDPOINT_SLICES.path("default"):
-            raise ApiRejectedError("endpointslices is forbidden", code=403)
+        if request.path == unreadable:
+            raise ApiRejectedError("it is forbidden", code=403)
         return passed_on(api, request)
 
-    monkeypatch.setattr(Api, "_read", asked)
-    with (
-        pytest.raises(FaultError, match="shut out the API server from logic") as told,
-        applied(FAULT, system.injector()),
-    ):
-        pytest.fail("it was injected")
-    assert "to ports 9090 and 8080 of logic" in told.value.remedy
+    with monkeypatch.context() as reading:
+        reading.setattr(Api, "_read", asked)
+        with pytest.raises(FaultError, match=told) as error, applied(FAULT, system.injector()):
+            pytest.fail("it was injected")
+    assert "to ports 9090 and 8080 of logic" in error.value.remedy
     assert system.specifications() == before
     assert system.left() == 0

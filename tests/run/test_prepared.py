@@ -1,4 +1,4 @@
-"""Chaos Toolkit is started before its experiment may begin, begins when it is let, and ends when it never is."""
+"""Chaos Toolkit is started before its experiment may begin, begins when it is released, and ends when it never is."""
 
 import json
 import time
@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 from flametest.load import LoadError
-from flametest.load.starting import START_VARIABLE, await_leave
+from flametest.load.starting import START_VARIABLE, await_release
 from flametest.run.chaostoolkit import prepared_chaos
 from flametest.run.halting import Halt
 
 CONTROLS = """\
 import os, pathlib, time
 from flametest.chaos.recorded import RECORDED_VARIABLE, tell_recorded
-from flametest.load.starting import await_leave
+from flametest.load.starting import await_release
 
 def before_experiment_control(context, **_):
     pathlib.Path("prepared").touch()
-    await_leave(os.environ)
+    await_release(os.environ)
     pathlib.Path("recording").touch()
-    await_leave(os.environ)
+    await_release(os.environ)
     pathlib.Path("begun").touch()
     assert RECORDED_VARIABLE not in os.environ, "what an experiment starts would inherit it"
 
@@ -57,7 +57,7 @@ def wait_for(path: Path) -> None:
         time.sleep(0.02)
 
 
-def test_an_experiment_begins_when_it_is_let_and_not_before(experiment: Path, tmp_path: Path) -> None:
+def test_an_experiment_begins_when_it_is_released_and_not_before(experiment: Path, tmp_path: Path) -> None:
     environment = {"PYTHONPATH": str(tmp_path)}
     with prepared_chaos(experiment, tmp_path / "journal.json", environment) as chaos:
         wait_for(tmp_path / "prepared")
@@ -97,7 +97,7 @@ def test_one_that_ends_before_anything_is_recorded_is_not_waited_for(tmp_path: P
     assert "missing.json" in outcome.reason
 
 
-def test_one_that_is_never_let_ends_with_its_block(experiment: Path, tmp_path: Path) -> None:
+def test_one_that_is_never_released_ends_with_its_block(experiment: Path, tmp_path: Path) -> None:
     environment = {"PYTHONPATH": str(tmp_path)}
     with prepared_chaos(experiment, tmp_path / "journal.json", environment) as chaos:
         wait_for(tmp_path / "prepared")
@@ -107,12 +107,12 @@ def test_one_that_is_never_let_ends_with_its_block(experiment: Path, tmp_path: P
 
 def test_a_lone_experiment_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
-    await_leave({})
+    await_release({})
 
 
-def test_the_end_of_the_input_is_no_leave_to_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_the_input_is_no_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").touch()
     with (tmp_path / "empty").open() as empty:
         monkeypatch.setattr("sys.stdin", empty)
         with pytest.raises(LoadError, match="ended before"):
-            await_leave({START_VARIABLE: "stdin"})
+            await_release({START_VARIABLE: "stdin"})

@@ -48,7 +48,7 @@ from flametest.faults.healing import place_of
 from flametest.faults.owner import own_owner
 from flametest.faults.pod_deletion import PodDeletion
 from flametest.faults.wrapper import Armed, InjectionOptions
-from flametest.load.starting import await_leave
+from flametest.load.starting import await_release
 from flametest.model.errors import FlametestError
 
 __all__ = [
@@ -144,7 +144,7 @@ def before_experiment_control(
     end_with_runner(os.environ)
     judged = judges_steady_state(context)
     described = Scenario(scenario, workload, str(context.get("title", "")), _experiment_file(), path, judged)
-    await_leave(os.environ)
+    await_release(os.environ)
     recorder = Recorder(settings, described)
     session.begin(recorder)
     recorder.start()
@@ -154,7 +154,7 @@ def before_experiment_control(
     faults = ExperimentFaults(recorder.client, place, options, recorder, settings.namespace)
     session.arm(faults, HarmWatch(harm_limits(limits, os.environ), recorder, faults))
     logger.info(f"Flametest records into {recorder.folder}")
-    await_leave(os.environ)
+    await_release(os.environ)
 
 
 @_interrupting()

@@ -175,7 +175,7 @@ class Recorder:
             self._seen.notify_all()
 
     def take_lasted_seconds(self) -> float:
-        """Return how long the last fault had lasted when it was proved, once: then it counts as observed."""
+        """Return how long the last fault had lasted when it was proved; 0 after the first call."""
         lasted_seconds, self._lasted_seconds = self._lasted_seconds, 0.0
         return lasted_seconds
 
@@ -360,6 +360,7 @@ class Recorder:
         self.note(PhaseStarted(_at(event.sent_ns), self.scenario.name, Phase.FAULT))
         self.note(numbered)
         self._injections += 1
+        self._lasted_seconds = 0.0
         hit = (self._view.workload_of(target.uid) for target in event.targets if target.kind == PODS.kind)
         self._hit.update(name for name in hit if name)
         return numbered

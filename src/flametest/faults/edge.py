@@ -108,7 +108,7 @@ class Edge:
         return (target_of(service),)
 
     def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
-        """Return the Service as it is, and a pod that can connect to it.
+        """Return the Service as it is, and a pod that can connect to it, where it is to be able to still.
 
         Raises:
             FaultError: a proxy cannot stand in for it.
@@ -124,16 +124,13 @@ class Edge:
             raise FaultError(f"the caller {self.caller!r} has no pod that runs", "scale it up")
         own_name(service, self._behind(client, service))
         address, port = address_of(service), _place(service, routes)
-        pods = self._behind(client, service)
-        behind = {str(pod["metadata"]["name"]) for pod in pods}
-        likely = likely_callers(client, self.namespace, {str(pod["metadata"]["uid"]) for pod in pods})
         # Through another edge a pod may not come, and would say nothing about this one.
-        source = "" if others else vantage(client, self.namespace, address, port, besides=behind, likely=likely).pod
+        is_asked = not others and not self._ends_connections
         return {
             "namespace": self.namespace,
             "service": snapshot(service),
             "uid": targets[0].uid,
-            "pod": source,
+            "pod": self._connecting_pod(client, service, address, port) if is_asked else "",
             "address": address,
             "port": port,
             "edge": self.key,
@@ -240,11 +237,22 @@ class Edge:
         except FaultError:  # somebody has removed it
             return []
 
+    @property
+    def _ends_connections(self) -> bool:
+        """Return whether a pod that cannot connect would be no sign of a fault of its own."""
+        return any(rule.effect.refuse or rule.effect.reset for rule in self.rules)
+
+    def _connecting_pod(self, client: KubeClient, service: Object, address: str, port: int) -> str:
+        """Return the name of a pod that can connect to the Service; it takes commands in pods of the system."""
+        pods = self._behind(client, service)
+        behind = {str(pod["metadata"]["name"]) for pod in pods}
+        likely = likely_callers(client, self.namespace, {str(pod["metadata"]["uid"]) for pod in pods})
+        return vantage(client, self.namespace, address, port, besides=behind, likely=likely).pod
+
     def _reached(self, client: KubeClient, state: State) -> Proof:
         """Return whether a pod that could connect to the Service still can; it is not asked where it is not to."""
         source = (self.namespace, str(state["pod"]))
-        ends = any(rule.effect.refuse or rule.effect.reset for rule in self.rules)
-        if ends or not source[1] or reach(client, source, state["address"], state["port"]) is not Reach.FAILED:
+        if not source[1] or reach(client, source, state["address"], state["port"]) is not Reach.FAILED:
             return Proof(True, "")
         return Proof(False, f"pod {source[1]} cannot connect to the Service any more")
 

@@ -3,10 +3,18 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from flametest.faults.errors import FaultError
 from flametest.faults.protocol import Proof, State
 from flametest.faults.readback import change, gone, standing
 from flametest.faults.waiting import wait_for
-from flametest.faults.workloads import WORKLOADS, existing, replicas_of, set_replicas, target_of
+from flametest.faults.workloads import (
+    WORKLOADS,
+    acting_autoscaler,
+    existing,
+    replicas_of,
+    set_replicas,
+    target_of,
+)
 from flametest.kube import KubeClient
 from flametest.kube.resources import Object
 from flametest.model.events import Target
@@ -35,8 +43,15 @@ class Scaling:
         return f"scale {self.kind} {self.workload} to {self.replicas}"
 
     def targets(self, client: KubeClient) -> tuple[Target, ...]:
-        """Return the workload."""
-        return (target_of(existing(client, WORKLOADS[self.kind], self.namespace, self.workload)),)
+        """Return the workload, whose number of pods nothing else may set."""
+        workload = existing(client, WORKLOADS[self.kind], self.namespace, self.workload)
+        if autoscaler := acting_autoscaler(client, workload):
+            raise FaultError(
+                f"HorizontalPodAutoscaler {autoscaler} sets how many pods {self.kind} {self.workload} has, so it would "
+                "take the fault back",
+                "delete pods of it instead, or give the autoscaler another minReplicas",
+            )
+        return (target_of(workload),)
 
     def grown_replicas(self, client: KubeClient) -> int:
         """Return the number of pods that it will have; 0 when it has as many already."""

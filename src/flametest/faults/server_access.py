@@ -78,11 +78,18 @@ class ServerAccess:
         None where no policy isolates them: then something else is in the way.
 
         Raises:
-            FaultError: the API server's addresses are not known, or something bears the policy's name.
+            FaultError: policies or the API server's addresses are not known, or something bears the policy's name.
             KubeError: the API is unreachable or refused.
         """
         namespace, name = workload["metadata"]["namespace"], workload["metadata"]["name"]
-        if not isolating(client, namespace, {str(pod["metadata"]["uid"]) for pod in pods}):
+        try:
+            isolated = isolating(client, namespace, {str(pod["metadata"]["uid"]) for pod in pods})
+        except ApiRejectedError as error:
+            raise FaultError(
+                f"the API server does not reach {name}, and whether policies shut it out is not known: {error.told}",
+                _remedy(name, ports),
+            ) from error
+        if not isolated:
             return None
         access = cls(namespace, name, workload["spec"]["selector"], tuple(ports), _addresses(client, name, ports))
         if find(client.api, NETWORK_POLICIES, namespace, access.name) is not None:

@@ -3,8 +3,10 @@
 from flametest.faults.errors import FaultError
 from flametest.kube import KubeClient
 from flametest.kube.api import MERGE
+from flametest.kube.errors import ApiRejectedError
 from flametest.kube.pods import controller_uid
 from flametest.kube.resources import (
+    AUTOSCALERS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     PODS,
@@ -17,7 +19,19 @@ from flametest.kube.resources import (
 from flametest.kube.snapshots import find, is_ending
 from flametest.model.events import Target
 
-__all__ = ["WORKLOADS", "existing", "pods_of", "ready_endpoints", "replicas_of", "selects", "set_replicas", "target_of"]
+__all__ = [
+    "WORKLOADS",
+    "acting_autoscaler",
+    "existing",
+    "pods_of",
+    "ready_endpoints",
+    "replicas_of",
+    "selects",
+    "set_replicas",
+    "target_of",
+]
+
+_NONE_KNOWN = (403, 404)  # they may not be listed, or there is no such kind
 
 WORKLOADS = {resource.kind: resource for resource in (DEPLOYMENTS, STATEFUL_SETS)}
 
@@ -64,6 +78,30 @@ def set_replicas(client: KubeClient, resource: Resource, target: tuple[str, str]
         KubeError: the API is unreachable or refused.
     """
     client.api.send("PATCH", resource.path(*target), {"spec": {"replicas": replicas}}, content_type=MERGE)
+
+
+def acting_autoscaler(client: KubeClient, workload: Object) -> str:
+    """Return the name of the HorizontalPodAutoscaler that sets how many pods a workload has; empty for none.
+
+    One that lacks its metrics, or that no controller looks after, sets nothing. Where autoscalers may not be listed, or
+    the cluster knows none, none is found.
+
+    Raises:
+        KubeError: the API is unreachable or failed.
+    """
+    metadata = workload["metadata"]
+    try:
+        found = client.api.listed(AUTOSCALERS.path(metadata["namespace"])).items
+    except ApiRejectedError as error:
+        if error.code not in _NONE_KNOWN:
+            raise
+        return ""
+    for one in found:
+        target, conditions = one["spec"]["scaleTargetRef"], one.get("status", {}).get("conditions") or []
+        is_acting = any(each["type"] == "ScalingActive" and each["status"] == "True" for each in conditions)
+        if is_acting and (target["kind"], target["name"]) == (workload["kind"], metadata["name"]):
+            return str(one["metadata"]["name"])
+    return ""
 
 
 def selects(selector: Object | None, labels: Object | None) -> bool:

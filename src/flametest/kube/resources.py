@@ -78,6 +78,7 @@ REPLICATION_CONTROLLERS = Resource("v1", "ReplicationController", "replicationco
 JOBS = Resource("batch/v1", "Job", "jobs")
 NETWORK_POLICIES = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 ENDPOINT_SLICES = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
+AUTOSCALERS = Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 
 
 class Reader(Protocol):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flametest.load.errors import LoadError
 from flametest.load.priority import let_go, stay_behind
-from flametest.load.starting import GO_ON, START_STDIN, START_VARIABLE
+from flametest.load.starting import RELEASE, START_STDIN, START_VARIABLE
 
 __all__ = ["Child"]
 
@@ -59,7 +59,7 @@ class Child:
         if self._process.stdin is not None and not self._process.stdin.closed:
             let_go(self._process.pid)
             with contextlib.suppress(BrokenPipeError):  # it has ended already, and says why
-                self._process.stdin.write(GO_ON)
+                self._process.stdin.write(RELEASE)
                 self._process.stdin.close()
 
     @property

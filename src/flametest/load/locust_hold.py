@@ -10,12 +10,12 @@ from typing import Any
 from locust import events
 
 from flametest.load.errors import LoadError
-from flametest.load.starting import await_leave
+from flametest.load.starting import await_release
 
 
 def _on_init(**_: Any) -> None:
     try:
-        await_leave(os.environ)
+        await_release(os.environ)
     except LoadError as error:  # Locust would log it, and go on
         sys.exit(error.message)
 

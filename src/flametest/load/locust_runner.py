@@ -15,7 +15,7 @@ from flametest.load.child import Child
 from flametest.load.errors import LoadError
 from flametest.load.exchange import Entry, route_of
 from flametest.load.generator import GENERATOR_FILE, GeneratorReport, read_report
-from flametest.load.rate import ACHIEVED_MIN, AchievedRate
+from flametest.load.rate import ACHIEVED_MIN, AchievedRate, window_seconds
 from flametest.model.requestids import IDS_VARIABLE, LINK_VARIABLE
 
 __all__ = ["LOAD_SAMPLES_FILE", "LoadOptions", "Locust", "is_offered", "wanted_words"]
@@ -134,14 +134,14 @@ class Locust:
             self._child.check()
 
     def wait_until_offered(self, timeout_seconds: float = 30.0) -> None:
-        """Return once it has offered, through one second, at least 95 % of its rate, whatever the answers were.
+        """Return once it has offered at least 95 % of its rate, through `window_seconds`, whatever the answers were.
 
         Where none is asked for: once all users have come and requests were sent through one second.
 
         Raises:
             LoadError: it died, or did not come to that in time.
         """
-        achieved = AchievedRate(self._samples)
+        achieved = AchievedRate(self._samples, seconds=window_seconds(self._options.offered_per_second))
         deadline = time.monotonic() + timeout_seconds
         while not is_offered(self._options, found := achieved.per_second(), [self.report()]):
             self.check()

@@ -244,10 +244,10 @@ def _share_test(limit: Limit) -> ShareTest | None:
 
 
 def _share_seconds(seen: Seen, test: ShareTest) -> float:
-    """Return for how long a system may be watched for a share: no longer than for a steady state where that is in vain.
+    """Return for how long a system may be watched because of a share alone.
 
-    In vain is what takes longer even if nothing fails: the share is then what was counted. Time to settle changes that
-    no more than any other time.
+    One that stays undecided even if nothing fails is not waited for longer than a steady state takes: the figure is
+    then what was counted, and a few seconds more would not decide it either.
     """
     rate = seen.measured.demand.offered_per_second
     steady_seconds = steady_hold_seconds(rate, seen.objectives)

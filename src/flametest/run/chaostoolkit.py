@@ -17,7 +17,7 @@ from typing import Any
 
 from flametest.chaos.recorded import RECORDED_VARIABLE
 from flametest.chaos.tracebacks import last_line
-from flametest.load.starting import GO_ON, START_STDIN, START_VARIABLE
+from flametest.load.starting import RELEASE, START_STDIN, START_VARIABLE
 from flametest.run.chaosoutput import ChaosOutput
 from flametest.run.halting import Halt
 from flametest.run.stopping import LOG_FILE, why_stopped_in
@@ -25,7 +25,7 @@ from flametest.run.stopping import LOG_FILE, why_stopped_in
 __all__ = ["ChaosOutcome", "PreparedChaos", "prepared_chaos", "run_chaos"]
 
 _ENDING_SECONDS = 20.0  # the recorder ends its prober and watches in less than a second; the rest is head room
-_LEAVES = 2  # for the recorder, and for the experiment
+_RELEASES = 2  # for the recorder, and for the experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class ChaosOutcome:
 
 
 class PreparedChaos:
-    """Chaos Toolkit, started and on its way to its experiment, which it does not begin before it is let.
+    """Chaos Toolkit, started and on its way to its experiment, which it does not begin before it is released.
 
     Args:
         process: its process.
@@ -56,11 +56,11 @@ class PreparedChaos:
         self.process = process
         self._journal = journal
         self._output = ChaosOutput(process, recorded)
-        self._leaves = _LEAVES
+        self._releases_left = _RELEASES
 
     def record(self) -> None:
         """Let its recorder begin, once; the experiment waits for `run` still."""
-        self._go_on()
+        self._release()
 
     def run(self, saw: Callable[[str], None], halt: Halt) -> ChaosOutcome:
         """Let the experiment begin, and return how it ended.
@@ -75,8 +75,8 @@ class PreparedChaos:
     def run_until_recorded(self, saw: Callable[[str], None], halt: Halt) -> None:
         """Let the experiment begin, and return when everything is recorded; see `run`, and then `outcome`."""
         with halt.ending(partial(_end, self.process)):
-            while self._leaves:
-                self._go_on()
+            while self._releases_left:
+                self._release()
             self._output.follow(saw, until_recorded=True)
 
     def outcome(self, saw: Callable[[str], None], halt: Halt) -> ChaosOutcome:
@@ -87,13 +87,13 @@ class PreparedChaos:
         status, deviated = _journal_status(self._journal)
         return ChaosOutcome(status, deviated, _reason(self._journal.parent, status, self._output.tail))
 
-    def _go_on(self) -> None:
+    def _release(self) -> None:
         assert self.process.stdin is not None
-        self._leaves -= 1
+        self._releases_left -= 1
         with suppress(BrokenPipeError):  # it has ended already, and says why
-            self.process.stdin.write(GO_ON)
+            self.process.stdin.write(RELEASE)
             self.process.stdin.flush()
-            if not self._leaves:  # what an experiment starts finds nothing to read
+            if not self._releases_left:  # what an experiment starts finds nothing to read
                 self.process.stdin.close()
 
 

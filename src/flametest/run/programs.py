@@ -1,7 +1,7 @@
 """The programs of one scenario that take seconds to start: Chaos Toolkit, and Locust where it runs on this machine.
 
 They are started while the scenario before is watched, stay behind whatever else runs (`flametest.load.priority`), and
-begin when they are let.
+begin when they are released.
 """
 
 from contextlib import ExitStack

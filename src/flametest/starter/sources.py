@@ -12,7 +12,22 @@ from typing import TypeVar
 
 from flametest.kube import KubeClient
 from flametest.kube.errors import ApiRejectedError, NotFoundError
-from flametest.kube.resources import DEPLOYMENTS, NAMESPACES, PODS, SERVICES, STATEFUL_SETS, Object, Resource
+from flametest.kube.resources import (
+    AUTOSCALERS,
+    CLAIMS,
+    CONFIG_MAPS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    JOBS,
+    NAMESPACES,
+    PODS,
+    REPLICA_SETS,
+    REPLICATION_CONTROLLERS,
+    SERVICES,
+    STATEFUL_SETS,
+    Object,
+    Resource,
+)
 from flametest.manifests import WORKLOADS as WORKLOAD_KINDS
 from flametest.manifests import Manifest, Reading, generated_names, is_builtin_group, read_manifests
 from flametest.starter import parsing
@@ -27,23 +42,16 @@ __all__ = ["CONSENT_LABEL", "CONSENT_VALUE", "make_system", "read_folder", "read
 CONSENT_LABEL = "flametest.dev/faults"
 CONSENT_VALUE = "allowed"
 
-DAEMON_SETS = Resource("apps/v1", "DaemonSet", "daemonsets")
-REPLICA_SETS = Resource("apps/v1", "ReplicaSet", "replicasets")
-CONTROLLERS = Resource("v1", "ReplicationController", "replicationcontrollers")
-JOBS = Resource("batch/v1", "Job", "jobs")
 CRON_JOBS = Resource("batch/v1", "CronJob", "cronjobs")
 ROLLOUTS = Resource("argoproj.io/v1alpha1", "Rollout", "rollouts")
 BUDGETS = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 INGRESSES = Resource("networking.k8s.io/v1", "Ingress", "ingresses")
 HTTP_ROUTES = Resource("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
-AUTOSCALERS = Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
-CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
-CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
 _SECRET = "Secret"  # noqa: S105 (the name of a kind)
 
 WORKLOADS = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
-OTHERS = (REPLICA_SETS, CONTROLLERS, ROLLOUTS, JOBS, CRON_JOBS, PODS)
+OTHERS = (REPLICA_SETS, REPLICATION_CONTROLLERS, ROLLOUTS, JOBS, CRON_JOBS, PODS)
 _NEEDED = (*WORKLOADS, SERVICES)
 _WANTED = (*OTHERS, BUDGETS, INGRESSES, HTTP_ROUTES, AUTOSCALERS, CONFIG_MAPS, CLAIMS, ACCOUNTS)
 _FORBIDDEN = 403

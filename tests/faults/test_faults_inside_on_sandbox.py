@@ -30,7 +30,7 @@ PROOFS = {
         "processes in container postgres of pod postgres-0 were ended",
     ),
     "frozen-workers": (
-        r"(\d+) of \1 processes of container postgres of pod postgres-0 stand still, its first one goes on",
+        r"(\d+) of \1 processes of container postgres of pod postgres-0 stand still, its first one keeps running",
         "processes of container postgres of pod postgres-0 go on",
     ),
 }

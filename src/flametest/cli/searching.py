@@ -48,7 +48,7 @@ def find_smallest(where: Where, **options: Any) -> int:
 
     resume = options["resume"]
     if resume is not None and (given := [one for one in ("promise", "faults", "paths") if options[one]]):
-        raise click.UsageError(f"--resume goes on as the search was asked for; leave out: {', '.join(given)}")
+        raise click.UsageError(f"--resume continues a search with its own options; leave out: {', '.join(given)}")
     project = find_files()
     where = recalled(where) if options["no_deploy"] else in_namespace_of(where, project)
     seed = options["seed"] if options["seed"] is not None else random.SystemRandom().randrange(2**31)

@@ -131,7 +131,7 @@ def _stands_still(client: KubeClient, state: State, told: list[str]) -> bool:
     meant = list(found.values()) if state["by_signals"] else [first]
     stopped = sum(one in _STOPPED for one in meant)
     told[0] = f"{stopped} of {len(meant)} processes of {where} stand still"
-    told[0] += ", its first one goes on" if state["by_signals"] else ""
+    told[0] += ", its first one keeps running" if state["by_signals"] else ""
     return stopped == len(meant)
 
 
@@ -167,7 +167,7 @@ def _continued(client: KubeClient, where: Inside, *, thawed: bool) -> str | None
     """Continue what is stopped, and return what was done once nothing is stopped any more."""
     stopped = [str(number) for number, state in _processes(client, where).items() if state in _STOPPED]
     if not stopped:
-        return f"the first process of {where} goes on" if thawed else f"no process of {where} stands still"
+        return f"the first process of {where} runs again" if thawed else f"no process of {where} stands still"
     run(client, where, _SIGNAL, "CONT", *stopped, mutating=True)
     left = [number for number, state in _processes(client, where).items() if state in _STOPPED]
     return None if left else f"{len(stopped)} processes of {where} go on"

@@ -192,7 +192,7 @@ def _faults_of_container(place: Fault, container: Object, setting: Setting) -> I
     waiting = (container.get("state") or {}).get("waiting") or {}
     ended = (container.get("state") or {}).get("terminated") or {}
     reason = str(waiting.get("reason"))
-    told = f"container {name}: {reason}: {waiting.get('message') or 'no more is told'}"
+    told = f"container {name}: {reason}: {waiting.get('message') or 'no reason is given'}"
     if reason in _IMPOSSIBLE_IMAGES:
         yield replace(place, reason=told)
     elif reason in _PULLS:
@@ -210,7 +210,7 @@ def _faults_of_container(place: Fault, container: Object, setting: Setting) -> I
 def _ending(fault: Fault, terminated: Object, how: str) -> Fault:
     """Return the fault of a container that has ended: its last words tell more, but of one that never ran."""
     if terminated.get("reason") in _NEVER_RAN:
-        why = terminated.get("message") or "no more is told"
+        why = terminated.get("message") or "no reason is given"
         return replace(fault, reason=f"container {fault.container} cannot be started: {why}", container="")
     return replace(fault, reason=f"container {fault.container} {how}{_exit(terminated)}")
 

@@ -95,7 +95,7 @@ def _tables(result: SearchResult) -> Iterator[_Table]:
         )
     if result.beyond:
         yield _Table(
-            "What broke with more faults than were asked for",
+            "What broke with more faults than were requested",
             "Each was tried to look at several sets at once. None of these sets is known to break; a larger --size "
             "looks further.",
             ("faults", "broke"),
@@ -103,7 +103,7 @@ def _tables(result: SearchResult) -> Iterator[_Table]:
         )
     yield _Table(
         "What was not tried",
-        "" if result.is_over else "The search had not come to its end; --resume goes on.",
+        "" if result.is_over else "The search was not finished; --resume continues it.",
         ("sets", "because"),
         tuple((f"{count:,}", reason) for reason, count in result.left_out.items()),
     )

@@ -221,7 +221,7 @@ class _Searching:
             f"{', '.join(sorted(terms.alphabet.letters))}"
         )
         if self.result.trials:
-            self._progress.say(f"goes on after {len(self.result.trials)} trials")
+            self._progress.say(f"continues after {len(self.result.trials)} trials")
 
     def _keep_found(self, one: FoundTold, found: Found) -> None:
         """Write the experiment of a set that breaks; one that is known to goes among those of the project as well."""

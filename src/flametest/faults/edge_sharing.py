@@ -121,7 +121,11 @@ def leave(client: KubeClient, front: Front, key: str) -> list[str]:
         return {"metadata": {"annotations": annotation({one: sharers[one] for one in sharers if one != key})}}
 
     read = change(
-        client, SERVICES, origin, without_it, lambda found: ["its annotation still names it"] if key in sharers_of(found) else []
+        client,
+        SERVICES,
+        origin,
+        without_it,
+        lambda found: ["its annotation still names it"] if key in sharers_of(found) else [],
     )
     return [one.title for one in sharers_of(read).values()]
 

@@ -149,6 +149,16 @@ def test_what_was_started_before_the_run_is_used_by_it(
     assert len(told) == len(set(told)), "nothing is started, run or ended twice"
 
 
+def test_a_scenario_whose_spread_is_judged_is_begun_before_those_that_are_as_long_else(
+    recording: Recording, experiments: list[Experiment], told: list[str]
+) -> None:
+    """Telling an even spread takes a few seconds more, or many."""
+    recording.project.limits_file.parent.mkdir()
+    recording.project.limits_file.write_text("[pod-delete-api]\nmax_over_mean = 1.25\n")
+    Lanes(recording, [experiments[1], experiments[0]]).prepare([system("first"), system("second")])
+    assert told == ["prepare pod-delete-api/trial-1", "prepare pod-delete-api/trial-2"]
+
+
 def test_what_was_started_for_several_systems_is_ended_where_only_one_is_left(
     recording: Recording, experiments: list[Experiment], told: list[str]
 ) -> None:

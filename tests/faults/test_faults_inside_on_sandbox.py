@@ -18,7 +18,7 @@ GUARDIAN_SECONDS = 40.0
 PROOFS = {
     "frozen-process": (
         "1 of 1 processes of container redis of pod redis-0 stand still",
-        "(process|processes) of container redis of pod redis-0 (goes|go) on",
+        "(process|processes) of container redis of pod redis-0 (runs|run) again",
     ),
     "memory-hog": ("a container of logic-[0-9a-z-]+ was OOMKilled and started again", ""),
     "cpu-hog": (
@@ -31,7 +31,7 @@ PROOFS = {
     ),
     "frozen-workers": (
         r"(\d+) of \1 processes of container postgres of pod postgres-0 stand still, its first one keeps running",
-        "processes of container postgres of pod postgres-0 go on",
+        "processes of container postgres of pod postgres-0 run again",
     ),
 }
 

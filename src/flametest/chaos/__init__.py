@@ -28,6 +28,7 @@ watching       the recorder's watches, and whether they have shown what is there
 harmwatch      heals at once when users suffer more than was allowed
 traffic        how many requests the pods themselves have counted
 record         the record folder: history and samples
+recorded       tells whoever runs Chaos Toolkit that everything is recorded
 observations   objects of the API as events of the model; pure
 view           what the watches have shown so far; pure
 injection      stamped requests as an injected fault with targets, and its proof; pure

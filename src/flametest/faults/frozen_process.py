@@ -170,7 +170,7 @@ def _continued(client: KubeClient, where: Inside, *, thawed: bool) -> str | None
         return f"the first process of {where} runs again" if thawed else f"no process of {where} stands still"
     run(client, where, _SIGNAL, "CONT", *stopped, mutating=True)
     left = [number for number, state in _processes(client, where).items() if state in _STOPPED]
-    return None if left else f"{len(stopped)} processes of {where} go on"
+    return None if left else f"{len(stopped)} processes of {where} run again"
 
 
 def _thaw(client: KubeClient, where: Inside) -> bool:

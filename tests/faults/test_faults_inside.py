@@ -130,7 +130,7 @@ def injected(client: Any, shell: Any) -> dict[str, Any]:
 
 def test_healing_continues_what_stands_still(client: Any, shell: Any, injected: dict[str, Any]) -> None:
     asked = shell("1 0 S\n7 1 T\n", Executed(0, ""), "1 0 S\n7 1 S\n").asked
-    assert FrozenProcess.heal(client, injected) == "1 processes of container main of pod api-0 go on"
+    assert FrozenProcess.heal(client, injected) == "1 processes of container main of pod api-0 run again"
     assert asked[1][2:] == ["CONT", "7"]
     shell("1 0 S\n7 1 S\n")
     assert FrozenProcess.heal(client, injected) == "no process of container main of pod api-0 stands still"

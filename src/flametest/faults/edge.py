@@ -239,7 +239,7 @@ class Edge:
 
     @property
     def _ends_connections(self) -> bool:
-        """Return whether a pod that cannot connect would be no sign of a fault of its own."""
+        """Return whether rules end connections, so that a pod which cannot connect shows nothing."""
         return any(rule.effect.refuse or rule.effect.reset for rule in self.rules)
 
     def _connecting_pod(self, client: KubeClient, service: Object, address: str, port: int) -> str:

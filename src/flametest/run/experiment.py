@@ -58,7 +58,7 @@ _ACTION_SECONDS: Mapping[str, float] = MappingProxyType(
         "inject_rolling_restart": 4.0,
     }
 )
-"""How long actions take by themselves that take long, on the sandbox."""
+"""How long actions take that take long by themselves, as measured on the sandbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Experiment:
         entry_path: what the load asks the entry for, likewise; ``/`` stands for the mixture of the load test.
         limits: one for each measured figure that the hypothesis gives a range.
         namespaces: in which it may hit something besides that of the system, from the recorder's arguments.
-        planned_seconds: about how long its method lasts, by the seconds and pauses that stand in it.
+        planned_seconds: about how long its method lasts, by the seconds and pauses in it and by what its actions take.
         can_wait: whether Chaos Toolkit, started before the experiment may begin, asks nothing of the system until then:
             there is no dynamic configuration and no control but the recorder.
     """

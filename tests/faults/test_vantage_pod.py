@@ -1,9 +1,13 @@
 """A pod of Flametest's own that connects: what it says, what it brings, and what is told where there is none."""
 
+import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
+from flametest.faults import vantage_pod
 from flametest.faults.connection import Reach, Reached
 from flametest.faults.errors import FaultError
 from flametest.faults.network_partition import NetworkPartition
@@ -118,6 +122,45 @@ def test_a_removed_service_is_proved_by_its_pod_and_healing_removes_both(client:
     assert proof.evidence.endswith("which could before, cannot connect to 10.0.0.9:80")
     assert "was created again as it was" in removal.heal(client, state)
     assert names(client) == set()
+
+
+def test_a_removal_is_proved_by_the_api_where_the_network_accepts_connections_that_nobody_serves(
+    client: Any, log: list[str]
+) -> None:
+    spec = {"clusterIP": "10.0.0.9", "ports": [{"port": 80}], "selector": {"app": "api"}}
+    client.api.put(SERVICES, {"metadata": {"name": "api"}, "spec": spec})
+    removal = ServiceRemoval(NS, "api")
+    targets = removal.targets(client)
+    state = removal.record(client, targets)
+    log.append("connected by-anybody")
+    removal.prepare(client, targets)
+    removal.inject(client, targets)
+    proof = removal.prove(client, targets, state)
+    assert proof.proved
+    assert proof.evidence.startswith("the API answers 404 for Service api; a connection would prove nothing: ")
+
+
+@pytest.mark.parametrize("by_anybody", [True, False])
+def test_its_program_tells_a_network_that_accepts_connections_to_ports_that_nobody_serves(by_anybody: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as served, socket.socket() as other:
+        other.bind(("127.0.0.1", 0))  # held, so that nobody else gets it; refused unless it listens
+        if by_anybody:
+            other.listen()
+        nobodys = f"({other.getsockname()[1]},)"
+        program = vantage_pod._PROGRAM.replace(str(vantage_pod._NOBODYS_PORTS), nobodys)
+        assert nobodys in program
+        command = [sys.executable, "-I", "-S", "-c", program, *map(str, served.getsockname())]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+            assert running.stdout is not None
+            try:
+                last = running.stdout.readline().strip()
+                if by_anybody and last == "connected":  # the thread that tries the other port may be later
+                    last = running.stdout.readline().strip()
+                served.close()
+                assert last == ("connected by-anybody" if by_anybody else "connected")
+                assert running.stdout.readline().startswith("failed ")
+            finally:
+                running.kill()
 
 
 def test_without_such_a_pod_a_removal_says_why_nobody_connected_and_a_partition_is_refused(

@@ -56,10 +56,18 @@ class Reach(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """What became of a connection, and why that is unknown; the reason is empty when it is known."""
+    """What became of a connection.
+
+    Attributes:
+        outcome: what became of it.
+        reason: why that is unknown; empty when it is known.
+        by_anybody: it was made, and so was one to a port that nobody serves: some networks accept connections for every
+            address that is not theirs, so that one to where nobody is any more tells nothing.
+    """
 
     outcome: Reach
     reason: str = ""
+    by_anybody: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ def injected(client: Any, shell: Any) -> dict[str, Any]:
 
 def test_healing_continues_what_stands_still(client: Any, shell: Any, injected: dict[str, Any]) -> None:
     asked = shell("1 0 S\n7 1 T\n", Executed(0, ""), "1 0 S\n7 1 S\n").asked
-    assert FrozenProcess.heal(client, injected) == "1 processes of container main of pod api-0 run again"
+    assert FrozenProcess.heal(client, injected) == "1 process of container main of pod api-0 runs again"
     assert asked[1][2:] == ["CONT", "7"]
     shell("1 0 S\n7 1 S\n")
     assert FrozenProcess.heal(client, injected) == "no process of container main of pod api-0 stands still"
@@ -324,9 +324,10 @@ def test_what_is_not_found_at_the_first_look_is_looked_for_again(
     uid = client.api.objects[PODS.path(NS, "api-0")]["metadata"]["uid"]
     where = inside.inside_of(client, Target("Pod", NS, "api-0", uid), "main")[0]
     monkeypatch.setattr(inside, "wait_for", until_told)
-    for answers, count in ((["", ""], 0), (["", "17\n", ""], 1), (["17\n", ""], 1)):
+    none, one = ("0 processes", "were"), ("1 process", "was")
+    for answers, (counted, verb) in ((["", ""], none), (["", "17\n", ""], one), (["17\n", ""], one)):
         asked = shell(*answers)
-        assert inside.end(client, where, "key") == f"{count} processes in container main of pod api-0 were ended"
+        assert inside.end(client, where, "key") == f"{counted} in container main of pod api-0 {verb} ended"
         assert asked.answers == []
 
 

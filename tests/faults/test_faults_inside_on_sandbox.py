@@ -17,7 +17,7 @@ GUARDIAN_SECONDS = 40.0
 # What proves each of them, and what tells that it was healed.
 PROOFS = {
     "frozen-process": (
-        "1 of 1 processes of container redis of pod redis-0 stand still",
+        "1 of 1 process of container redis of pod redis-0 stands still",
         "(process|processes) of container redis of pod redis-0 (runs|run) again",
     ),
     "memory-hog": ("a container of logic-[0-9a-z-]+ was OOMKilled and started again", ""),
@@ -27,7 +27,7 @@ PROOFS = {
     ),
     "full-volume": (
         r"[0-4]?\d{0,6} bytes are free on volume data of pod postgres-0",
-        "processes in container postgres of pod postgres-0 were ended",
+        "process(es in container postgres of pod postgres-0 were| in container postgres of pod postgres-0 was) ended",
     ),
     "frozen-workers": (
         r"(\d+) of \1 processes of container postgres of pod postgres-0 stand still, its first one keeps running",

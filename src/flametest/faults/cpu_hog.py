@@ -16,6 +16,7 @@ from flametest.faults.waiting import wait_for
 from flametest.kube import KubeClient
 from flametest.kube.errors import KubeError
 from flametest.model.events import Target
+from flametest.model.plurals import counted, were
 
 __all__ = ["CpuHog"]
 
@@ -62,12 +63,15 @@ class CpuHog:
     @property
     def title(self) -> str:
         """Return what it does."""
-        return f"run {self.processes} busy processes in pods with {self.selection}"
+        return f"run {counted(self.processes, 'busy process')} in pods with {self.selection}"
 
     def targets(self, client: KubeClient) -> tuple[Target, ...]:
         """Return the pods that will be drawn."""
         if not 1 <= self.processes <= PROCESSES_MAX:
-            raise FaultError(f"{self.processes} processes were asked for", f"ask for 1 to {PROCESSES_MAX}")
+            raise FaultError(
+                f"{counted(self.processes, 'process')} {were(self.processes)} asked for",
+                f"ask for 1 to {PROCESSES_MAX}",
+            )
         if not 1 <= self.seconds_max <= SECONDS_MAX:
             raise FaultError(f"seconds_max is {self.seconds_max:g}", f"ask for 1 to {SECONDS_MAX:g} seconds")
         return foretold(replace(self.selection, running=True), client)
@@ -100,7 +104,7 @@ class CpuHog:
             except (FaultError, KubeError) as error:
                 last[0] = error.message
                 return False
-            last[0] = f"{len(ticks)} busy processes run in {where}"
+            last[0] = f"{counted(len(ticks), 'busy process')} {'runs' if len(ticks) == 1 else 'run'} in {where}"
             return len(ticks) == self.processes and min(ticks) >= TICKS_MIN
 
         told = []

@@ -25,6 +25,7 @@ from flametest.kube.api import MERGE
 from flametest.kube.errors import KubeError
 from flametest.kube.resources import NODES, PODS, Object
 from flametest.model.events import Target
+from flametest.model.plurals import counted
 
 __all__ = ["FROZEN_ANNOTATION", "FrozenProcess"]
 
@@ -130,7 +131,7 @@ def _stands_still(client: KubeClient, state: State, told: list[str]) -> bool:
     first = found.pop(1, "")
     meant = list(found.values()) if state["by_signals"] else [first]
     stopped = sum(one in _STOPPED for one in meant)
-    told[0] = f"{stopped} of {len(meant)} processes of {where} stand still"
+    told[0] = f"{stopped} of {counted(len(meant), 'process')} of {where} {'stands' if stopped == 1 else 'stand'} still"
     told[0] += ", its first one keeps running" if state["by_signals"] else ""
     return stopped == len(meant)
 
@@ -170,7 +171,8 @@ def _continued(client: KubeClient, where: Inside, *, thawed: bool) -> str | None
         return f"the first process of {where} runs again" if thawed else f"no process of {where} stands still"
     run(client, where, _SIGNAL, "CONT", *stopped, mutating=True)
     left = [number for number, state in _processes(client, where).items() if state in _STOPPED]
-    return None if left else f"{len(stopped)} processes of {where} run again"
+    told = f"{counted(len(stopped), 'process')} of {where} {'runs' if len(stopped) == 1 else 'run'} again"
+    return None if left else told
 
 
 def _thaw(client: KubeClient, where: Inside) -> bool:

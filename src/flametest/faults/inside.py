@@ -20,6 +20,7 @@ from flametest.kube.pods import default_container
 from flametest.kube.resources import PODS, Object
 from flametest.kube.snapshots import find
 from flametest.model.events import Target
+from flametest.model.plurals import counted, were
 
 __all__ = [
     "Inside",
@@ -198,7 +199,8 @@ def end(client: KubeClient, where: Inside, key: str, *, file: str = "") -> str:
     def gone() -> str | None:
         looks.append({word for line in lines_of(client, where, _END_ALL, _MARK, key, file) for word in line})
         ended.update(looks[-1])
-        return None if looks[-1] or len(looks) < 2 else f"{len(ended)} processes in {where} were ended"
+        told = f"{counted(len(ended), 'process')} in {where} {were(len(ended))} ended"
+        return None if looks[-1] or len(looks) < 2 else told
 
     try:
         return healed_inside(client, where, gone)

@@ -45,6 +45,7 @@ def service(client: Any) -> Any:
 
 
 def node(client: Any) -> Any:
+    client.api.put(NODES, {"metadata": {"name": "node-2"}, "spec": {"providerID": "sandbox://node-2"}})
     return client.api.put(NODES, {"metadata": {"name": "node-1"}, "spec": {"providerID": "sandbox://node-1"}})
 
 

@@ -12,6 +12,7 @@ from flametest.faults import container_crash
 from flametest.faults.container_crash import ContainerCrash
 from flametest.faults.errors import FaultError
 from flametest.faults.node_drain import NodeDrain
+from flametest.faults.node_loss import NodeLoss
 from flametest.faults.nodes import NodeSelection
 from flametest.faults.scaling import Scaling
 from flametest.faults.selection import PodSelection, foretold
@@ -286,14 +287,34 @@ def test_a_drain_moves_neither_pods_of_daemon_sets_nor_static_ones(client: Any) 
     static["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "1"}
     for one in (agent, static):
         client.api.put(PODS, one)
+    client.api.put(NODES, {"metadata": {"name": "node-2"}, "spec": {}})
     client.api.get = every_namespace(client)
     found = NodeDrain(NodeSelection(NS, "node-1")).targets(client)
     assert [one.name for one in found] == ["node-1", "api-0", "api-1", "api-2"]
 
 
+def test_a_node_is_not_drained_where_its_pods_have_nowhere_to_go(client: Any) -> None:
+    drain = NodeDrain(NodeSelection(NS, "node-1"))
+    client.api.put(NODES, {"metadata": {"name": "node-1"}, "spec": {}})
+    with pytest.raises(FaultError, match="that would leave node node-1: the cluster has no other one"):
+        drain.targets(client)
+    client.api.put(NODES, {"metadata": {"name": "node-2"}, "spec": {"unschedulable": True}})
+    with pytest.raises(FaultError, match="that would leave node node-1: the others are cordoned"):
+        drain.targets(client)
+    client.api.put(NODES, {"metadata": {"name": "node-3"}, "spec": {}})
+    assert drain.targets(client)[0].name == "node-1"
+
+
+def test_a_node_that_no_api_can_stop_is_refused_before_anything_runs(client: Any) -> None:
+    client.api.put(NODES, {"metadata": {"name": "node-1"}, "spec": {"providerID": "kind://node-1"}})
+    with pytest.raises(FaultError, match="node node-1 is no node of the sandbox"):
+        NodeLoss(NodeSelection(NS, "node-1")).targets(client)
+
+
 @pytest.mark.parametrize("allowed", [True, False])
 def test_whether_pods_of_other_namespaces_may_be_evicted_is_asked_before_the_drain(client: Any, allowed: bool) -> None:
-    client.api.put(NODES, {"metadata": {"name": "node-1"}, "spec": {}})
+    for node in ("node-1", "node-2"):
+        client.api.put(NODES, {"metadata": {"name": node}, "spec": {}})
     client.api.put(PODS, pod("dns-0", "dns", "rs-dns"), "kube-system")
     client.api.get = every_namespace(client)
     reviewed = Reviewed(client, allowed)

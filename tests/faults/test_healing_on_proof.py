@@ -158,7 +158,8 @@ def test_a_namespace_of_the_same_name_that_came_later_is_another_one(
 
 
 def test_a_node_outlives_the_namespaces_of_its_pods(client: Any, tmp_path: Path) -> None:
-    client.api.put(NODES, {"metadata": {"name": "node-1"}, "spec": {}})
+    for node in ("node-1", "node-2"):
+        client.api.put(NODES, {"metadata": {"name": node}, "spec": {}})
     fault = NodeDrain(NodeSelection(NAMESPACE, "node-1"))
     targets = fault.targets(client)
     state = fault.record(client, targets)
@@ -202,6 +203,7 @@ def test_what_stays_in_deletion_is_not_healed(client: Any, monkeypatch: pytest.M
 
 
 def test_a_node_that_somebody_has_uncordoned_meanwhile_is_left_so(client: Any) -> None:
+    client.api.put(NODES, {"metadata": {"name": "node-2"}, "spec": {}})
     node = client.api.put(NODES, {"metadata": {"name": "node-1"}, "spec": {"unschedulable": True}})
     fault = NodeDrain(NodeSelection(NAMESPACE, "node-1"))
     targets = tuple(one for one in fault.targets(client) if one.kind == "Node")

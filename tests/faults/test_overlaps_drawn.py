@@ -118,7 +118,8 @@ def system(shop: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         "ingress": [{"from": []}],
     }
     shop.api.put(NETWORK_POLICIES, {"metadata": {"name": "logic"}, "spec": admitting})
-    shop.api.put(NODES, {"metadata": {"name": "node-9"}, "spec": {"providerID": "sandbox://node-9"}})
+    for node in ("node-8", "node-9"):
+        shop.api.put(NODES, {"metadata": {"name": node}, "spec": {"providerID": f"sandbox://{node}"}})
     return shop
 
 

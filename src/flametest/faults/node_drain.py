@@ -48,8 +48,21 @@ class NodeDrain:
         return f"drain node {self.selection}"
 
     def targets(self, client: KubeClient) -> tuple[Target, ...]:
-        """Return the node and the pods that have to leave it."""
-        return self.selection.targets(client)
+        """Return the node and the pods that have to leave it.
+
+        Raises:
+            FaultError: no such node exists, or no other node would take its pods.
+        """
+        found = self.selection.targets(client)
+        nodes = client.api.listed(NODES.path()).items
+        if all(is_cordoned(one) for one in nodes if one["metadata"]["name"] != node_of(found)):
+            raise FaultError(
+                f"no node takes the pods that would leave node {node_of(found)}: "
+                + ("the cluster has no other one" if len(nodes) == 1 else "the others are cordoned"),
+                "run this experiment on a cluster of several nodes, such as "
+                "`flametest up --cluster minikube --nodes 3` starts",
+            )
+        return found
 
     def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
         """Return whether it was cordoned already.

@@ -41,21 +41,27 @@ class NodeLoss:
         return f"lose node {self.selection}"
 
     def targets(self, client: KubeClient) -> tuple[Target, ...]:
-        """Return the node and the pods on it."""
-        return self.selection.targets(client)
+        """Return the node and the pods on it.
+
+        Raises:
+            FaultError: no such node exists, or it is no node of the sandbox.
+        """
+        found = self.selection.targets(client)
+        node = existing(client, NODES, "", node_of(found))
+        if not str(node.get("spec", {}).get("providerID", "")).startswith(PROVIDER):
+            raise FaultError(
+                f"node {node_of(found)} is no node of the sandbox, and no API of Kubernetes stops a machine",
+                "stop the machine by its own means, or run this experiment on the sandbox",
+            )
+        return found
 
     def record(self, client: KubeClient, targets: tuple[Target, ...]) -> State:
         """Return the node's name.
 
         Raises:
-            FaultError: it is no node of the sandbox.
+            FaultError: it is stopped already.
         """
         node = existing(client, NODES, "", node_of(targets))
-        if not str(node.get("spec", {}).get("providerID", "")).startswith(PROVIDER):
-            raise FaultError(
-                f"node {node_of(targets)} is no node of the sandbox, and no API of Kubernetes stops a machine",
-                "stop the machine by its own means, or run this experiment on the sandbox",
-            )
         if _is_stopped(node):
             raise FaultError(f"node {node_of(targets)} is stopped already", "run `flametest undo` first")
         return {"node": node_of(targets), "uid": node["metadata"]["uid"]}

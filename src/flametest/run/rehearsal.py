@@ -18,7 +18,7 @@ from flametest.chaos.preview import Aimed, foreseen, preview
 from flametest.chaos.values import Values, load_values
 from flametest.clusters import Access
 from flametest.faults.protocol import Fault
-from flametest.kube import KubeClient
+from flametest.kube import KubeClient, KubeError
 from flametest.load.redirects import refuse_redirect
 from flametest.model.errors import FlametestError
 from flametest.run.experiment import Experiment, ExperimentError, read_document
@@ -48,9 +48,31 @@ def aim_all(client: KubeClient, access: Access, experiments: Iterable[Experiment
     """Return, by the experiment's name, what each of its faults would hit now; touches nothing.
 
     Raises:
-        FlametestError: one would hit what it may not, or nothing at all.
+        FlametestError: one would hit what it may not, or nothing at all; it names all such experiments.
     """
-    return {experiment.name: _aim(client, access, experiment) for experiment in experiments}
+    aimed: dict[str, tuple[Aimed, ...]] = {}
+    refused: dict[str, FlametestError] = {}
+    for experiment in experiments:
+        try:
+            aimed[experiment.name] = _aim(client, access, experiment)
+        except KubeError:
+            raise  # which says nothing about the experiment
+        except FlametestError as error:
+            refused[experiment.name] = error
+    if refused:
+        raise _together(refused, leaves_some=bool(aimed))
+    return aimed
+
+
+def _together(refused: Mapping[str, FlametestError], *, leaves_some: bool) -> FlametestError:
+    """Return the first refusal with the others added to it, and, where others are left, the options that skip them."""
+    first, *others = refused.values()
+    first.message = "; ".join((first.message, *(other.message for other in others)))
+    first.args = (first.message,)
+    if leaves_some:
+        skipping = f"run the others by {' '.join(f'--skip {name}' for name in refused)}"
+        first.remedy = "; or ".join(part for part in (first.remedy, skipping) if part)
+    return first
 
 
 def check_all(experiments: Iterable[Experiment]) -> None:

@@ -3,14 +3,17 @@
 import dataclasses
 from pathlib import Path
 
+import pytest
+
 from flametest.measure.samples import Samples
 from flametest.model.events import NO_FAULT, FaultInjected, FaultProved, Noted
 from flametest.model.history import History
 from flametest.model.samples import Lane
 from flametest.model.verdict import Verdict
-from flametest.run.analyse import analyse, render
+from flametest.run.analyse import analyse, measure_trials, render
 from flametest.run.folder import RunFolder
 from flametest.run.project import Project
+from flametest.run.repeats import repeats
 from tests.measure.conftest import SCENARIO, Laboratory, stamp
 from tests.run.laboratory_run import laboratory_run
 
@@ -42,6 +45,22 @@ def test_an_old_folder_gives_the_same_bytes_again(tmp_path: Path) -> None:
     analyse(again, Project(tmp_path))
     assert {name: (folder.path / name).read_bytes() for name in RENDERED} == first
     render(again)
+    assert {name: (folder.path / name).read_bytes() for name in RENDERED} == first
+
+
+def test_what_was_measured_before_the_end_of_a_run_is_not_measured_again_and_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = laboratory_run(tmp_path / "run", trials=2)
+    analyse(folder, Project(tmp_path))
+    first = {name: (folder.path / name).read_bytes() for name in RENDERED}
+    known = measure_trials(folder, repeats(SCENARIO, 2, folder.inputs().seed))
+
+    def again(*_: object) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr("flametest.run.analyse.measure_scenario", again)
+    analyse(folder, Project(tmp_path), known)
     assert {name: (folder.path / name).read_bytes() for name in RENDERED} == first
 
 

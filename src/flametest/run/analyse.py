@@ -1,9 +1,10 @@
 """From what was recorded to a result and its renderings; can be repeated on an old folder at any time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 
 from flametest.measure.compare import compare_runs
 from flametest.measure.objectives import Objectives
@@ -23,21 +24,30 @@ from flametest.run.project import Project, ProjectError
 from flametest.run.repeats import Repeat, repeats
 from flametest.run.selftest import SELF_TEST_FILE, read_self_test
 
-__all__ = ["analyse", "machine_doubts", "measured", "render"]
+__all__ = ["NOTHING_KNOWN", "analyse", "measure_trials", "measured", "render"]
+
+NOTHING_KNOWN: Mapping[str, ScenarioResult] = MappingProxyType({})
 
 
-def analyse(folder: RunFolder, project: Project) -> Result:
+def analyse(folder: RunFolder, project: Project, known: Mapping[str, ScenarioResult] = NOTHING_KNOWN) -> Result:
     """Measure and judge every scenario of a run, write result.json and the renderings, and return the result.
+
+    Args:
+        folder: of the run.
+        project: whose latest run before is compared with.
+        known: trials that `measure_trials` has measured, which are not measured again.
 
     Raises:
         ProjectError: what was recorded cannot be read.
     """
-    measured(folder, project)
+    measured(folder, project, known)
     return render(folder)
 
 
-def measured(folder: RunFolder, project: Project) -> Result:
+def measured(folder: RunFolder, project: Project, known: Mapping[str, ScenarioResult] = NOTHING_KNOWN) -> Result:
     """Measure and judge every scenario of a run, write result.json, and return the result; nothing is rendered.
+
+    The arguments are those of `analyse`.
 
     Raises:
         ProjectError: what was recorded cannot be read.
@@ -48,22 +58,21 @@ def measured(folder: RunFolder, project: Project) -> Result:
         folder.fold(repeat.key)
         if folder.has_scenario(alone(repeat).key):
             folder.fold(alone(repeat).key)
-    record = _Record.of(folder, inputs)
+    record = _Record.of(folder, inputs, known)
     scenarios = tuple(_scenario(record, planned[name]) for name in inputs.scenarios)
     result = _compared(_result(record, scenarios, _previous(folder, project)), inputs)
     folder.write_result(result)
     return result
 
 
-def machine_doubts(folder: RunFolder, recorded: Sequence[Repeat]) -> dict[str, str]:
-    """Return the keys of those trials that are inconclusive for a reason of the machine, and that reason.
+def measure_trials(folder: RunFolder, recorded: Sequence[Repeat]) -> dict[str, ScenarioResult]:
+    """Return trials of a run that may not have ended yet, measured and judged, by their keys.
 
     Raises:
         ProjectError: what was recorded cannot be read.
     """
-    record = _Record.of(folder, folder.inputs())
-    doubts = {one.key: machine_doubt(_measure(record, one)) for one in recorded}
-    return {key: doubt for key, doubt in doubts.items() if doubt}
+    record = _Record.of(folder, folder.inputs(), NOTHING_KNOWN)
+    return {one.key: _measure(record, one) for one in recorded}
 
 
 def render(folder: RunFolder) -> Result:
@@ -85,10 +94,12 @@ class _Record:
     history: History
     samples: RecordedSamples
     limits: LimitBook
+    known: Mapping[str, ScenarioResult]
 
     @classmethod
-    def of(cls, folder: RunFolder, inputs: RunInputs) -> "_Record":
-        return cls(folder, inputs, folder.history(), folder.samples(), read_limits(folder.path / LIMITS_FILE))
+    def of(cls, folder: RunFolder, inputs: RunInputs, known: Mapping[str, ScenarioResult]) -> "_Record":
+        limits = read_limits(folder.path / LIMITS_FILE)
+        return cls(folder, inputs, folder.history(), folder.samples(), limits, known)
 
     def has_begun(self, repeat: Repeat) -> bool:
         """Return whether the trial was begun, so that it has a record."""
@@ -122,6 +133,9 @@ def _folder(repeat: Repeat) -> str:
 
 
 def _measure(record: _Record, repeat: Repeat) -> ScenarioResult:
+    known = record.known.get(repeat.key)
+    if known is not None:
+        return known
     folder, name = record.folder, repeat.scenario
     own = folder.scenario(repeat.key)
     file = experiment_file(own, name)

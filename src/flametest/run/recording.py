@@ -8,7 +8,7 @@ shared is repeated at the end, alone and once.
 
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
@@ -18,8 +18,9 @@ from flametest.kube import KubeClient, KubeError
 from flametest.model.errors import FlametestError
 from flametest.model.events import ExperimentStopped, Noted, RunEnded, RunStarted
 from flametest.model.limits import LimitBook
-from flametest.run.alone import alone
-from flametest.run.analyse import machine_doubts
+from flametest.model.result import ScenarioResult
+from flametest.run.alone import alone, machine_doubt
+from flametest.run.analyse import NOTHING_KNOWN, measure_trials
 from flametest.run.bookkeeper import Bookkeeper, LedgerWish
 from flametest.run.experiment import Experiment, read_limits
 from flametest.run.folder import RunFolder, stamp
@@ -86,13 +87,18 @@ _Queue = deque[_Planned]
 
 
 class Lanes:
-    """All trials of all experiments, and the systems that take them; `close` ends what was started ahead."""
+    """All trials of all experiments, and the systems that take them; `close` ends what was started ahead.
+
+    Attributes:
+        measured: trials that had to be measured to know which to repeat alone, by their keys, for `analyse`.
+    """
 
     def __init__(self, recording: Recording, experiments: Sequence[Experiment]) -> None:
         inputs = recording.folder.inputs()
         self._recording = recording
         self._planned = [(one, each) for one in experiments for each in repeats(one.name, inputs.trials, inputs.seed)]
         self._lanes: list[_Lane] = []
+        self.measured: Mapping[str, ScenarioResult] = NOTHING_KNOWN
 
     def prepare(self, systems: Sequence[System]) -> None:
         """Start the programs of the first scenario of each system, where that asks nothing of the system yet."""
@@ -135,7 +141,7 @@ class Lanes:
             return
         jobs = {f"scenarios-{number}": lane.work for number, lane in enumerate(self._lanes, start=1)}
         side_by_side(jobs, self._recording.halt)
-        _repeat_alone(self._recording, systems[0], self._planned)
+        self.measured = _repeat_alone(self._recording, systems[0], self._planned)
 
     def _assign(self, systems: Sequence[System]) -> None:
         self.close()
@@ -165,10 +171,15 @@ def _collect_logs(folder: RunFolder, systems: Sequence[System]) -> None:
             system.client.collect_logs(system.access.namespace, logs)
 
 
-def _repeat_alone(recording: Recording, system: System, ran: Sequence[_Planned]) -> None:
-    """Repeat on one system, with the others idle, what the machine has left in doubt; say so in the report."""
+def _repeat_alone(recording: Recording, system: System, ran: Sequence[_Planned]) -> Mapping[str, ScenarioResult]:
+    """Repeat on one system, with the others idle, what the machine has left in doubt; say so in the report.
+
+    Returns:
+        what was measured to find that out, by the keys of the trials.
+    """
     with recording.progress.step("look for scenarios to repeat alone") as step:
-        doubts = machine_doubts(recording.folder, [repeat for _, repeat in ran])
+        found = measure_trials(recording.folder, [repeat for _, repeat in ran])
+        doubts = {key: doubt for key, one in found.items() if (doubt := machine_doubt(one))}
         step.saw(", ".join(doubts) or "the machine left none in doubt")
     for experiment, repeat in ran:
         if repeat.key in doubts:
@@ -177,6 +188,7 @@ def _repeat_alone(recording: Recording, system: System, ran: Sequence[_Planned])
             )
             _await_whole(recording, system, experiment)
             _record_scenario(recording, system, _programs(recording, system, experiment, alone(repeat)), lambda: None)
+    return found
 
 
 class _Lane:

@@ -9,8 +9,8 @@ import os
 import random
 import shlex
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from flametest.kube import KubeError, connect
 from flametest.measure.objectives import Objectives
 from flametest.model.limits import parse_override
 from flametest.model.plurals import counted
-from flametest.model.result import Result
+from flametest.model.result import Result, ScenarioResult
 from flametest.model.selftest import SelfTest
 from flametest.run.analyse import analyse
 from flametest.run.bookkeeper import Bookkeeper, LedgerWish
@@ -32,7 +32,7 @@ from flametest.run.deploy import DeployOptions, deployed
 from flametest.run.experiment import Experiment, load_experiment, read_limits, refuse_equal_names
 from flametest.run.folder import RunFolder, RunInputs, read_result
 from flametest.run.further import Further, side_by_side_where_fit
-from flametest.run.halting import Halt
+from flametest.run.halting import Halt, side_by_side
 from flametest.run.leftovers import refuse_other_runs
 from flametest.run.needs import Plan
 from flametest.run.preflight import check_enforcement
@@ -115,11 +115,9 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
     further = _further(options, cluster, len(experiments), wish)
     path = (options.out or project.reports / time.strftime("%Y-%m-%dT%H-%M-%S")).absolute()
     RunFolder.check(path)
-    with (
-        _naming(path),
-        _deployed(options, project, cluster, progress, experiments) as access,
-        connect(access.kubeconfig, access.context) as client,
-    ):
+    with _naming(path), ExitStack() as ending:
+        access = ending.enter_context(_deployed(options, project, cluster, progress, experiments))
+        client = ending.enter_context(connect(access.kubeconfig, access.context))
         stage = _Stage(options, project, progress, System.of(cluster, access, client, wish))
         ask_entries(access, experiments)
         _warn_of_few_requests(options.load, progress)
@@ -127,15 +125,25 @@ def execute(options: RunOptions, project: Project, cluster: Cluster, progress: P
         folder = RunFolder.create(path, _inputs(stage, experiments))
         _keep_promises(project, folder)
         recording = Recording(folder, project, options.load, progress, Halt())
-        lanes = Lanes(recording, experiments)
+        lanes = ending.enter_context(closing(Lanes(recording, experiments)))
         fit = side_by_side_where_fit(recording, stage.system, further, options.self_test, lanes.prepare)
-        with closing(lanes), fit as systems:
-            lanes.record(systems)
-    with progress.step("analyse and report") as step:
-        result = analyse(folder, project)
-        folder.point_latest(project.reports)
-        step.saw(counted(len(result.scenarios), "scenario"))
-    return result, folder.path
+        lanes.record(ending.enter_context(fit))
+        return _analysed_while_ending(recording, lanes.measured, ending), folder.path
+
+
+def _analysed_while_ending(recording: Recording, known: Mapping[str, ScenarioResult], ending: ExitStack) -> Result:
+    """Return the result of a run, and end meanwhile what was started for it; after an interruption, the caller does."""
+    found: list[Result] = []
+
+    def analysed() -> None:
+        with recording.progress.step("analyse and report") as step:
+            result = analyse(recording.folder, recording.project, known)
+            recording.folder.point_latest(recording.project.reports)
+            step.saw(counted(len(result.scenarios), "scenario"))
+        found.append(result)
+
+    side_by_side({"analyse": analysed, "end": ending.close}, recording.halt)
+    return found[0]
 
 
 @contextmanager

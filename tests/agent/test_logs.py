@@ -1,6 +1,7 @@
 """Log files of containers."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,29 @@ async def test_the_tail_the_limit_and_the_times_are_as_asked(path: str) -> None:
     assert await read(log, LogOptions(limit_bytes=3)) == b"1\n2"
     assert await read(log, LogOptions(timestamps=True, tail_lines=1)) == b"2026-01-01T00:00:00.000000000Z 3\n"
     assert await read(log, LogOptions(since_seconds=1)) == b""
+    assert await read(log, LogOptions(since_time=int(NOW))) == b"1\n2\n3\n"
+    assert await read(log, LogOptions(since_time=int(NOW) + 1)) == b""
+
+
+@given(
+    lines=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3 * LINE_BYTES_MAX)), max_size=30),
+    since=st.integers(-1, 60),
+    bytes_max=st.sampled_from((60_000, 10_000_000)),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+def test_a_time_leaves_out_just_what_is_older(
+    lines: list[tuple[int, int]], since: int, bytes_max: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    now = NOW
+    log = LogFile(str(tmp_path_factory.mktemp("log") / "0.log"), lambda: now, bytes_max)
+    for later, length in lines:
+        now += later
+        log.write(1, b"x" * length + b"\n")
+    log.close()
+    wanted = datetime.fromtimestamp(NOW + since, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+    everything = asyncio.run(read(log, LogOptions(timestamps=True))).splitlines(keepends=True)
+    found = asyncio.run(read(log, LogOptions(timestamps=True, since_time=int(NOW) + since)))
+    assert found == b"".join(line for line in everything if line >= wanted)
 
 
 async def test_a_follower_sees_what_comes_and_ends_with_the_container(path: str) -> None:

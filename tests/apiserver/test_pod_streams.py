@@ -52,10 +52,12 @@ class LocalPods:
 
     def __init__(self) -> None:
         self.follow_ended = asyncio.Event()
+        self.asked = LogOptions()
 
     async def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         if options.previous:
             raise StatusError(400, "BadRequest", f"previous terminated container {container} of {pod} not found")
+        self.asked = options
         yield f"{namespace}/{pod}/{container} tail={options.tail_lines}\n".encode()
         try:
             if options.follow:
@@ -101,6 +103,34 @@ def test_a_log_is_plain_text(client: Client, bound: str) -> None:
 def test_what_the_agent_refuses_is_answered_as_a_status(client: Client, bound: str) -> None:
     answer = client.get(f"{bound}/log?previous=true")
     assert (answer.status, answer.body["message"]) == (400, "previous terminated container main of web not found")
+
+
+@pytest.mark.parametrize(
+    ("text", "second"),
+    [
+        ("2026-01-01T00:00:00Z", 1_767_225_600),
+        ("2026-01-01T00:00:00.900Z", 1_767_225_600),
+        ("2026-01-01T01:00:00%2B01:00", 1_767_225_600),
+        ("", None),
+    ],
+)
+def test_a_log_since_a_time_is_asked_for_by_the_second(
+    client: Client, pods: LocalPods, bound: str, text: str, second: int | None
+) -> None:
+    assert client.get(f"{bound}/log?sinceTime={text}").status == 200
+    assert pods.asked.since_time == second
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("sinceTime=yesterday", 400),
+        ("sinceTime=2026-01-01", 400),
+        ("sinceTime=2026-01-01T00:00:00Z&sinceSeconds=5", 422),
+    ],
+)
+def test_a_log_since_no_time_is_refused(client: Client, bound: str, query: str, status: int) -> None:
+    assert client.get(f"{bound}/log?{query}").status == status
 
 
 def test_a_log_of_no_container_or_pod_is_refused(client: Client, bound: str) -> None:

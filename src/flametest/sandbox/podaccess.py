@@ -17,6 +17,7 @@ class LogOptions:
         timestamps: put the RFC 3339 time of writing before each line.
         tail_lines: only so many lines from the end; None for all.
         since_seconds: only lines not older; None for all.
+        since_time: only lines not older than this second of Unix time; None for all.
         limit_bytes: stop after so many bytes; None for no limit.
     """
 
@@ -25,6 +26,7 @@ class LogOptions:
     timestamps: bool = False
     tail_lines: int | None = None
     since_seconds: int | None = None
+    since_time: int | None = None
     limit_bytes: int | None = None
 
 

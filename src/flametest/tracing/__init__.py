@@ -2,7 +2,7 @@
 
 handle      the handle by which a run starts and ends the follower, which is a process of its own
 main        its process
-following   the logs of all containers of a namespace, each in a thread
+following   the logs of all containers of a namespace, each read in a thread of its own
 wanted      which requests failed or were slow, from the samples while they come
 keeper      lines of late, in bounded memory, until it is known whose they are; pure
 redaction   what looks like a secret is taken out before a line is kept; pure

@@ -1,16 +1,21 @@
-"""The logs of all containers of a namespace, followed from now on until their containers end.
+"""The logs of all containers of a namespace, read from now on until their pods are gone.
 
-A watch tells of pods; each container that runs has a thread that reads its log as it is written, so that what a pod
-wrote until it was deleted is read although its log goes with it. A connection that breaks, or says nothing for
-`QUIET_SECONDS`, is made again from the last line on. What was written before, and what a node that is lost has not
-sent, is not seen. Lives in the follower's process, whose end ends the threads.
+A watch tells of pods; each container that runs has a thread. It asks for the new lines of its log once in
+`POLL_SECONDS`, since a log that is followed costs the node a question to the container runtime for each line that is
+written. Only the log of a pod that is being deleted is followed, because it goes with the pod. After a restart, the
+end of the container's former log is read as well. What was written before, and what a node that is lost or a pod that
+was deleted without a grace period wrote in the last second, is not seen. Lives in the follower's process, whose end
+ends the threads.
 """
 
+import contextlib
+import math
+import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import urllib3
 
@@ -21,11 +26,12 @@ from flametest.kube.watch import Change, Interruption, split_lines
 from flametest.model.events import ChangeKind, Stamp
 from flametest.tracing.keeper import RawLine
 
-__all__ = ["CONTAINERS_MAX", "Following", "read_stamped"]
+__all__ = ["CONTAINERS_MAX", "POLL_SECONDS", "Following", "read_stamped"]
 
 CONTAINERS_MAX = 200
-QUIET_SECONDS = 60.0
-_AGAIN_SECONDS = 0.5
+POLL_SECONDS = 1.0
+QUIET_SECONDS = 60.0  # a connection of a followed log that says nothing for so long is opened again
+_TAIL_LINES = 5000  # a kubelet finds a log's last lines from its end, and those of a time only from its beginning
 _LOOK_BACK_SECONDS = 2  # before the follower was there, and for clocks that differ
 _FORBIDDEN = (401, 403)
 
@@ -37,6 +43,38 @@ class _Container:
     uid: str
     pod: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the watch said of a container last."""
+
+    is_running: bool
+    restarts: int
+    is_leaving: bool
+
+
+class _Life:
+    """A container's state, as the watch changes it, and the wish to hear of a change."""
+
+    def __init__(self, state: _State) -> None:
+        self.state = state
+        self.is_present = True
+        self._news = threading.Event()
+
+    def tell(self, state: _State) -> None:
+        if state != self.state:
+            self.state = state
+            self._news.set()
+
+    def end(self) -> None:
+        self.is_present = False
+        self._news.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for news, so long at most."""
+        self._news.wait(seconds)
+        self._news.clear()
 
 
 class Following:
@@ -52,8 +90,7 @@ class Following:
         self._client = client
         self._namespace = namespace
         self._saw = saw
-        self._is_running: dict[_Container, bool] = {}
-        self._present: set[str] = set()
+        self._lives: dict[_Container, _Life] = {}
         self._watch = client.watch(PODS, namespace, self._changed, _ignored)
         self.followed = 0
         self.forbidden = 0
@@ -68,68 +105,107 @@ class Following:
         self._watch.start()
 
     def _changed(self, change: Change) -> None:
-        uid = str(change.object["metadata"]["uid"])
         if change.kind is ChangeKind.DELETED:
-            self._present.discard(uid)
+            uid = str(change.object["metadata"]["uid"])
+            for life in [life for container, life in self._lives.items() if container.uid == uid]:
+                life.end()
             return
-        self._present.add(uid)
-        for container, is_running in _begun(change.object):
-            is_known = container in self._is_running
-            self._is_running[container] = is_running
-            if is_known:
+        for container, state in _begun(change.object):
+            if container in self._lives:
+                self._lives[container].tell(state)
                 continue
+            self._lives[container] = life = _Life(state)
             if self.followed >= CONTAINERS_MAX:
                 self.unfollowed += 1
                 continue
             self.followed += 1
             name = f"log of {container.pod} {container.name}"
-            threading.Thread(target=self._follow, args=(container,), name=name, daemon=True).start()
+            threading.Thread(target=self._follow, args=(container, life), name=name, daemon=True).start()
 
-    def _follow(self, container: _Container) -> None:
+    def _follow(self, container: _Container, life: _Life) -> None:
         """Read one log until its pod is gone; its end is that of the container, which may be started again."""
-        reader = _Reader(container)
-        while True:
+        reader = _Reader(self._client, PODS.path(self._namespace, container.pod), container, life.state.restarts)
+        life.wait(random.uniform(0, POLL_SECONDS))  # noqa: S311 (so that not all logs are asked for at once)
+        while life.is_present:
             try:
-                if self._is_running[container] or not reader.has_read:
-                    for line in reader.lines(self._client, self._namespace):
-                        self._saw(line)
+                for line in reader.new_lines(life.state):
+                    self._saw(line)
             except ApiRejectedError as error:
                 if error.code in _FORBIDDEN:
                     self.forbidden += 1
                     return
             except (KubeError, urllib3.exceptions.HTTPError, OSError):
                 pass  # the watch tells when the pod is gone
-            if container.uid not in self._present:
-                return
-            time.sleep(_AGAIN_SECONDS)
+            life.wait(POLL_SECONDS)
 
 
 class _Reader:
-    """Where one log has been read to; ``has_read`` once it was read to an end."""
+    """Where one log has been read to."""
 
-    def __init__(self, container: _Container) -> None:
+    def __init__(self, client: KubeClient, pod: str, container: _Container, restarts: int) -> None:
+        """Begin with the instance of the container after so many ``restarts``; ``pod`` is the path of its pod."""
+        self._api = client.api
+        self._path = f"{pod}/log"
         self._container = container
+        self._restarts = restarts
+        self._began = time.monotonic()
         self._last_ns = 0
-        self.has_read = False
+        self._at_last = 0  # so many lines of that moment have been read
+        self._has_ended = False
 
-    def lines(self, client: KubeClient, namespace: str) -> Iterator[RawLine]:
-        """Yield the lines that are new, as they come.
+    def new_lines(self, state: _State) -> Iterator[RawLine]:
+        """Yield the lines that have come since the last call; those of a pod that is leaving until its container ends.
 
         Raises:
             KubeError: the log cannot be read.
             HTTPError, OSError: the connection broke, or nothing came for `QUIET_SECONDS`.
         """
-        pod, name, before_ns = self._container.pod, self._container.name, self._last_ns
-        # What came since the connection broke is read again, and left out as far as it was read before.
-        seconds = _LOOK_BACK_SECONDS + (int(QUIET_SECONDS) if before_ns else 0)
-        query = {"container": name, "follow": "true", "timestamps": "true", "sinceSeconds": str(seconds)}
-        with client.api.stream(f"{PODS.path(namespace, pod)}/log", query, QUIET_SECONDS) as response:
-            for raw, _ in split_lines(response.stream(amt=None, decode_content=False), _no_stamp):
-                found = read_stamped(raw.decode(errors="replace"))
-                if found is not None and found[0] > before_ns:
-                    self._last_ns = found[0]
-                    yield RawLine(pod, name, *found)
-        self.has_read = True
+        if state.restarts > self._restarts:
+            with contextlib.suppress(ApiRejectedError):  # it may be gone, and comes no more
+                yield from self._polled({"previous": "true"})
+            self._restarts, self._has_ended = state.restarts, False
+        if state.is_running:
+            self._has_ended = False
+        elif self._has_ended:
+            return
+        yield from self._streamed({"follow": "true"}) if state.is_leaving else self._polled({})
+        self._has_ended = not state.is_running
+
+    def _polled(self, which: dict[str, str]) -> Iterator[RawLine]:
+        """Yield the new lines of those that there are."""
+        text = self._api.text(self._path, self._query(which | {"tailLines": str(_TAIL_LINES)}))
+        lines = text.split("\n")[:-1]  # what is after the last newline is not yet whole
+        if len(lines) < _TAIL_LINES:
+            yield from self._new(lines)
+        else:
+            yield from self._streamed(which)
+
+    def _streamed(self, which: dict[str, str]) -> Iterator[RawLine]:
+        """Yield the new lines as they come."""
+        with self._api.stream(self._path, self._query(which), QUIET_SECONDS) as response:
+            pieces = split_lines(response.stream(amt=None, decode_content=False), _no_stamp)
+            yield from self._new(raw.decode(errors="replace") for raw, _ in pieces)
+
+    def _query(self, which: dict[str, str]) -> dict[str, str]:
+        query = {"container": self._container.name, "timestamps": "true", **which}
+        if self._last_ns:
+            since = datetime.fromtimestamp(self._last_ns // 1_000_000_000, UTC)
+            return query | {"sinceTime": since.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        return query | {"sinceSeconds": str(math.ceil(time.monotonic() - self._began) + _LOOK_BACK_SECONDS)}
+
+    def _new(self, lines: Iterable[str]) -> Iterator[RawLine]:
+        """Yield the lines that have not been read; those of one moment come in the same order each time."""
+        before_ns, read = self._last_ns, self._at_last
+        for line in lines:
+            found = read_stamped(line)
+            if found is None or found[0] < before_ns:
+                continue
+            if found[0] == before_ns and read > 0:
+                read -= 1
+                continue
+            self._at_last = self._at_last + 1 if found[0] == self._last_ns else 1
+            self._last_ns = found[0]
+            yield RawLine(self._container.pod, self._container.name, *found)
 
 
 def read_stamped(line: str) -> tuple[int, str] | None:
@@ -145,13 +221,15 @@ def read_stamped(line: str) -> tuple[int, str] | None:
     return round(seconds) * 1_000_000_000 + int(digits.ljust(9, "0")[:9] or 0), text
 
 
-def _begun(pod: Object) -> Iterator[tuple[_Container, bool]]:
-    """Yield the containers of a pod that run or have run, and whether they run."""
+def _begun(pod: Object) -> Iterator[tuple[_Container, _State]]:
+    """Yield the containers of a pod that run or have run, with their states."""
     metadata, status = pod["metadata"], pod.get("status", {})
+    is_leaving = "deletionTimestamp" in metadata
     for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        state = one.get("state") or {}
-        if "running" in state or "terminated" in state or one.get("restartCount"):
-            yield _Container(str(metadata["uid"]), str(metadata["name"]), str(one["name"])), "running" in state
+        state, restarts = one.get("state") or {}, int(one.get("restartCount") or 0)
+        if "running" in state or "terminated" in state or restarts:
+            container = _Container(str(metadata["uid"]), str(metadata["name"]), str(one["name"]))
+            yield container, _State("running" in state, restarts, is_leaving)
 
 
 def _ignored(_: Interruption) -> None:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flametest.load.process import Recording, RecordingProcess
+from flametest.tracing.following import POLL_SECONDS
 from flametest.tracing.kept import KEPT_LINES_FILE
 
 __all__ = ["FollowerSummary", "LogFollower", "LogPlace"]
 
-TRAILING_SECONDS = 1.0  # a request's lines come so long after it was found bad at most, or are missed
+TRAILING_SECONDS = POLL_SECONDS + 0.5  # a request's lines come so long after it was found bad at most
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class LogFile:
         wake = asyncio.Event()
         self._followers.add(wake)
         try:
-            cursor = _Cursor(self.path, self._generation)
+            cursor = _Cursor(self.path, self._generation, budget.since)
             kept: deque[bytes] | None = None if options.tail_lines is None else deque(maxlen=options.tail_lines)
             async for piece in self._drain(cursor, budget, kept):
                 yield piece
@@ -155,10 +155,14 @@ class LogFile:
 class _Cursor:
     """Where a reader is: begins in the renamed file when there is one, and moves on when the log is renamed again."""
 
-    def __init__(self, path: str, generation: int) -> None:
+    def __init__(self, path: str, generation: int, since: bytes = b"") -> None:
+        """Lines older than ``since`` may be left out, so that a long log is not read for its last lines."""
         self._path = path
         self._generation = generation - 1 if generation else 0
         self._offset = 0
+        with contextlib.suppress(FileNotFoundError):
+            if since and (offset := _older_than(since, path)) is not None:
+                self._generation, self._offset = generation, offset
 
     def read(self, generation: int) -> bytes:
         """Return some whole lines, empty at the end."""
@@ -185,15 +189,42 @@ class _Cursor:
         return whole
 
 
+def _older_than(since: bytes, path: str) -> int | None:
+    """Return where a line begins that is older than ``since``, near the end of the file; None without one.
+
+    Raises:
+        FileNotFoundError: the file is gone.
+    """
+    with open(path, "rb") as file:
+        start, step = file.seek(0, os.SEEK_END), _CHUNK_BYTES // 16
+        while start > 0:
+            start, step = max(start - step, 0), 2 * step
+            file.seek(start)
+            if start > 0:
+                file.readline()  # the end of a line
+            offset = file.tell()
+            line = parse_line(file.readline())
+            if line is not None and line.stamp < since:
+                return offset
+    return None
+
+
+def _since(options: LogOptions) -> bytes:
+    """Return the stamp of the oldest line that is wanted; an empty one where all are."""
+    if options.since_time is not None:
+        return _stamp(options.since_time)
+    if options.since_seconds is not None:
+        return _stamp(datetime.now(UTC).timestamp() - options.since_seconds)
+    return b""
+
+
 class _Budget:
     """Which lines are wanted and how many bytes may still be sent."""
 
     def __init__(self, options: LogOptions) -> None:
         self._options = options
         self._left_bytes = options.limit_bytes
-        self._since = b""
-        if options.since_seconds is not None:
-            self._since = _stamp(datetime.now(UTC).timestamp() - options.since_seconds)
+        self.since = _since(options)
 
     @property
     def spent(self) -> bool:
@@ -209,7 +240,7 @@ class _Budget:
         # Not by splitlines, which would also end a line at a carriage return of the output.
         for raw in chunk.split(b"\n"):
             line = parse_line(raw)
-            if line is None or line.stamp < self._since:
+            if line is None or line.stamp < self.since:
                 continue
             if self._options.timestamps and not whole:
                 whole = line.stamp + b" "

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Mapping
 import orjson
 from aiohttp import WSMsgType, web
 
-from flametest.sandbox.apiserver.failures import bad_request
+from flametest.sandbox.apiserver.failures import bad_request, forbidden_value, invalid
 from flametest.sandbox.apiserver.registry import Registry
 from flametest.sandbox.apiserver.requests import is_true, number_of
 from flametest.sandbox.apiserver.resources import BY_NAME
 from flametest.sandbox.errors import StatusError
 from flametest.sandbox.objects import Object
 from flametest.sandbox.podaccess import ExecProcess, LogOptions, PodAccess, not_executed
+from flametest.sandbox.timestamps import parse_time
 
 __all__ = ["container_of", "exit_status", "log_options", "stream_exec", "stream_log"]
 
@@ -56,16 +57,35 @@ def log_options(query: Mapping[str, str]) -> LogOptions:
     """Return what part of a log a query asks for.
 
     Raises:
-        StatusError: 400, a number is broken.
+        StatusError: 400, a number or a time is broken; 422, two of them contradict each other.
     """
-    return LogOptions(
+    options = LogOptions(
         follow=is_true(query, "follow"),
         previous=is_true(query, "previous"),
         timestamps=is_true(query, "timestamps"),
         tail_lines=number_of(query, "tailLines"),
         since_seconds=number_of(query, "sinceSeconds"),
+        since_time=_second_of(query, "sinceTime"),
         limit_bytes=number_of(query, "limitBytes"),
     )
+    if options.since_seconds is not None and options.since_time is not None:
+        cause = forbidden_value("", "at most one of `sinceTime` or `sinceSeconds` may be specified")
+        raise invalid("PodLogOptions", "", "", [cause])
+    return options
+
+
+def _second_of(query: Mapping[str, str], name: str) -> int | None:
+    """Return the second of a time of the query, since no more of it reaches a kubelet; None where it is absent."""
+    text = query.get(name, "")
+    if not text:
+        return None
+    try:
+        moment = parse_time(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise bad_request(f"{name}: Invalid value: {orjson.dumps(text).decode()}: a time of RFC 3339 is wanted")
+    return int(moment.timestamp())
 
 
 def _access(pod_access: PodAccess | None) -> PodAccess:

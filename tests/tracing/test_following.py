@@ -175,7 +175,7 @@ def test_a_container_that_has_ended_is_asked_for_its_rest_and_no_more() -> None:
 
 
 def test_where_more_lines_came_than_one_answer_holds_all_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "_TAIL_LINES", 2)
+    monkeypatch.setattr(following, "_TAIL_LINES_MAX", 2)
     cluster = Cluster({"api-1": [[SECOND + THIRD], [FIRST + SECOND + THIRD], [THIRD]]})
     _, lines = follow(cluster)
     assert texts(lines, 3) == ["line 1", "line 2", "line 3"]

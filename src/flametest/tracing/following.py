@@ -31,7 +31,8 @@ __all__ = ["CONTAINERS_MAX", "POLL_SECONDS", "Following", "read_stamped"]
 CONTAINERS_MAX = 200
 POLL_SECONDS = 1.0
 QUIET_SECONDS = 60.0  # a connection of a followed log that says nothing for so long is opened again
-_TAIL_LINES = 5000  # a kubelet finds a log's last lines from its end, and those of a time only from its beginning
+_TAIL_LINES_MIN = 200  # a kubelet finds a log's last lines from its end, and those of a time only from its beginning
+_TAIL_LINES_MAX = 5000
 _LOOK_BACK_SECONDS = 2  # before the follower was there, and for clocks that differ
 _FORBIDDEN = (401, 403)
 
@@ -151,6 +152,7 @@ class _Reader:
         self._began = time.monotonic()
         self._last_ns = 0
         self._at_last = 0  # so many lines of that moment have been read
+        self._tail_lines = _TAIL_LINES_MAX
         self._has_ended = False
 
     def new_lines(self, state: _State) -> Iterator[RawLine]:
@@ -172,10 +174,12 @@ class _Reader:
         self._has_ended = not state.is_running
 
     def _polled(self, which: dict[str, str]) -> Iterator[RawLine]:
-        """Yield the new lines of those that there are."""
-        text = self._api.text(self._path, self._query(which | {"tailLines": str(_TAIL_LINES)}))
+        """Yield the new lines of those that there are; about as many are asked for as came the last time."""
+        asked = self._tail_lines
+        text = self._api.text(self._path, self._query(which | {"tailLines": str(asked)}))
         lines = text.split("\n")[:-1]  # what is after the last newline is not yet whole
-        if len(lines) < _TAIL_LINES:
+        self._tail_lines = min(max(2 * len(lines), _TAIL_LINES_MIN), _TAIL_LINES_MAX)
+        if len(lines) < asked:
             yield from self._new(lines)
         else:
             yield from self._streamed(which)

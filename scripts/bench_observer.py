@@ -78,7 +78,7 @@ def main() -> None:
     options = parser.parse_args()
     with ExitStack() as stack:
         kubeconfig, context, url = (
-            options.cluster.split(",") if options.cluster else stack.enter_context(_sandbox_with_the_system())
+            options.cluster.split(",") if options.cluster else stack.enter_context(sandbox_with_the_system())
         )
         client = stack.enter_context(connect(kubeconfig, context))
         _compare(client, url, options.rounds, options.seconds)
@@ -95,7 +95,7 @@ def _compare(client: KubeClient, url: str, rounds: int, seconds: float) -> None:
         sounding = turn % 4 in (1, 2)
         into = felt["with soundings" if sounding else "without soundings"]
         with _soundings(client, into) if sounding else nullcontext():
-            asyncio.run(_offer(url, capacity / 2, seconds, into))
+            asyncio.run(offer(url, capacity / 2, seconds, into))
     for name, one in felt.items():
         print(f"{name}: {one}")
     apart = [statistics.median(one.seconds) * 1000 for one in felt.values()]
@@ -103,7 +103,7 @@ def _compare(client: KubeClient, url: str, rounds: int, seconds: float) -> None:
 
 
 @contextmanager
-def _sandbox_with_the_system() -> Iterator[tuple[str, str, str]]:
+def sandbox_with_the_system() -> Iterator[tuple[str, str, str]]:
     project = Project(ROOT)
     with tempfile.TemporaryDirectory() as home:
         os.environ["FLAMETEST_HOME"] = home
@@ -132,7 +132,7 @@ async def _capacity(url: str) -> float:
     return answered / CAPACITY_SECONDS
 
 
-async def _offer(url: str, rate: float, seconds: float, felt: Felt) -> None:
+async def offer(url: str, rate: float, seconds: float, felt: Felt) -> None:
     """Send requests at a rate, whatever became of earlier ones."""
     begin = time.monotonic()
     answered = [begin]

@@ -9,7 +9,7 @@ import pytest
 
 from flametest.measure.samples import Samples
 from flametest.measure.scenario import ScenarioSpec, measure_scenario
-from flametest.model.events import Event, FaultProved, PodObserved, ProberEnded, Target
+from flametest.model.events import ChangeKind, Event, FaultProved, PodObserved, ProberEnded, Target
 from flametest.model.history import History
 from flametest.model.result import Finding
 from flametest.model.samples import Lane, Sample
@@ -184,6 +184,31 @@ def test_what_has_ended_before_or_for_another_reason_did_not_run_out_of_memory(
         state = lab.pod(seconds, "redis", app="redis", restarts=restarts, ended_because=ended_because)
         history = history.append(state)
     assert "out_of_memory" not in found(history, lab.samples())
+
+
+def with_a_successor(lab: Laboratory, gone: float, *, was_ready: bool = True, name: str = "api-a") -> History:
+    """Return a history in which pod a ends at a second, and a pod called ``name`` follows."""
+    kept = [one for one in lab.deletion() if not (isinstance(one, PodObserved) and one.uid in ("a", "d"))]
+    pods = [
+        lab.pod(0.1, "a", ready=was_ready),
+        lab.pod(30.02, "a", terminating=True),
+        lab.pod(gone, "a", terminating=True, ready=False, change=ChangeKind.DELETED),
+        lab.pod(gone + 0.1, "d", name=name, ready=False, containers_started=False, change=ChangeKind.ADDED),
+        lab.pod(gone + 0.6, "d", name=name),
+    ]
+    return History(sorted([*kept, *pods], key=lambda one: one.at.monotonic_ns))
+
+
+def test_a_pod_whose_successor_waits_long_for_its_end_is_found(lab: Laboratory) -> None:
+    one = found(with_a_successor(lab, 42.5), lab.samples())["slow_end"]
+    assert one.title == "api-a took long to end, and its replacement waited for that"
+    assert one.evidence.startswith("12.5 s passed from the request to end it until it was gone")
+
+
+def test_an_end_that_is_fast_or_of_a_lost_node_or_held_nothing_up_is_not_found(lab: Laboratory) -> None:
+    assert "slow_end" not in found(with_a_successor(lab, 39.9), lab.samples())
+    assert "slow_end" not in found(with_a_successor(lab, 42.5, was_ready=False), lab.samples())
+    assert "slow_end" not in found(with_a_successor(lab, 42.5, name="api-d"), lab.samples())
 
 
 def test_every_finding_names_its_rule_and_what_was_felt(lab: Laboratory) -> None:

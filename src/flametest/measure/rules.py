@@ -17,7 +17,7 @@ from flametest.measure.pods import PodTrack, counts_as_ready
 from flametest.measure.readiness import dropouts
 from flametest.measure.samples import Samples
 from flametest.measure.upstream import multiplied_load
-from flametest.model.events import Phase, PodObserved, ProberEnded
+from flametest.model.events import ChangeKind, Phase, PodObserved, ProberEnded
 from flametest.model.measures import Durability, Upstream
 from flametest.model.plurals import counted
 from flametest.model.result import Finding
@@ -33,6 +33,7 @@ _UNREADY_SECONDS = 1.0
 _UNREADY_SHARE = 0.4
 _STARTING_SHARE = 0.5
 _STARTING_SECONDS = 2.0
+_ENDING_SECONDS = 10.0
 _UNEVEN = 1.25
 _WARM_UP_SECONDS = 3.0
 _BURSTS = 3
@@ -183,6 +184,34 @@ def _slow_start(recorded: Recorded) -> Finding | None:
         f"it was created after {rescheduled:.1f} s and its containers ran after {started:.1f} s",
         "keep images small and present on every node, init containers short, and volumes quick to attach",
     )
+
+
+def _slow_end(recorded: Recorded) -> Finding | None:
+    """Find a pod whose successor of the same name, as a StatefulSet makes them, had to wait until it had ended."""
+    own = recorded.measured.view.own()
+    names = [track.name for track in own]
+    waits = ((_ending_seconds(track), track.name) for track in own if names.count(track.name) > 1)
+    seconds, name = max(waits, default=(0.0, ""))
+    if seconds < _ENDING_SECONDS:
+        return None
+    return recorded.finding(
+        "slow_end",
+        "waterfall",
+        f"{name} took long to end, and its replacement waited for that",
+        f"{seconds:.1f} s passed from the request to end it until it was gone; a StatefulSet creates a pod of the same "
+        "name only then",
+        "have the program end within seconds of its signal: let it handle SIGTERM, or name the signal that it handles "
+        "by STOPSIGNAL in its image (PostgreSQL: SIGINT), and keep preStop hooks short",
+    )
+
+
+def _ending_seconds(track: PodTrack) -> float:
+    """Return how long a pod that was well took from the request to end it until it was gone; 0 if it did not."""
+    asked = next((at for at, pod in enumerate(track.seen) if pod.terminating), 0)
+    is_gone = track.seen[-1].change is ChangeKind.DELETED
+    if not is_gone or asked == 0 or not track.seen[asked - 1].ready:
+        return 0.0  # one on a node that is lost is not ready by then
+    return (track.seen[-1].at.monotonic_ns - track.seen[asked].at.monotonic_ns) / 1e9
 
 
 def _uneven(recorded: Recorded) -> Finding | None:
@@ -348,6 +377,7 @@ RULES: tuple[Callable[[Recorded], Finding | None], ...] = (
     _hung,
     _kept_connections,
     _bursts,
+    _slow_end,
     _slow_start,
     _slow_readiness,
     _warm_up,

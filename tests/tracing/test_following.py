@@ -15,12 +15,10 @@ from flametest.kube.errors import ApiRejectedError
 from flametest.kube.watch import Change
 from flametest.model.events import ChangeKind, Stamp
 from flametest.tracing import following
-from flametest.tracing.following import POLL_SECONDS as PAUSE_SECONDS
 from flametest.tracing.following import Following, read_stamped
 from flametest.tracing.following import _Container as Container
 from flametest.tracing.following import _Reader as Reader
 from flametest.tracing.following import _State as State
-from flametest.tracing.handle import TRAILING_SECONDS
 from flametest.tracing.keeper import RawLine
 
 BEGIN = datetime(2026, 11, 29, 10, 0, 0, tzinfo=UTC)
@@ -98,7 +96,8 @@ class Cluster:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(following, "PAUSE_SECONDS_MIN", 0.001)
+    monkeypatch.setattr(following, "READS_PER_SECOND_MAX", 10_000)
 
 
 def follow(cluster: Cluster) -> tuple[Following, "queue.Queue[RawLine]"]:
@@ -250,5 +249,10 @@ def test_the_moment_before_a_line_is_read_to_the_nanosecond(line: str, found: tu
     assert read_stamped(line) == found
 
 
-def test_a_follower_that_ends_waits_for_the_next_read_of_each_log() -> None:
-    assert TRAILING_SECONDS > PAUSE_SECONDS
+def test_the_more_logs_there_are_the_more_rarely_each_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    found = Following(Cluster({}), "shop", lambda _: None)  # type: ignore[arg-type]
+    pauses = []
+    for found.followed in (0, 11, 80, following.CONTAINERS_MAX):
+        pauses.append(found.pause_seconds)
+    assert pauses == [1.0, 1.0, 2.0, following.PAUSE_SECONDS_MAX]

@@ -11,7 +11,7 @@ import pytest
 
 from flametest.model.samples import SAMPLE_COLUMNS, Lane, Outcome, Sample
 from flametest.tracing import main as subject
-from flametest.tracing.handle import TRAILING_SECONDS
+from flametest.tracing.handle import READING_SECONDS
 
 GOOD = Sample(Lane.FRESH, "GET", 1, 2, 3, Outcome.OK, 200, "web-1", "", "a" * 32)
 BAD = Sample(Lane.FRESH, "GET", 1, 2, 3, Outcome.FAILED, 503, "web-1", "status", "b" * 32)
@@ -36,7 +36,7 @@ def test_it_waits_for_lines_only_where_a_request_was_just_found_bad(
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    following = SimpleNamespace(start=lambda: None, followed=1, forbidden=0, unfollowed=0)
+    following = SimpleNamespace(start=lambda: None, followed=1, forbidden=0, unfollowed=0, pause_seconds=3.0)
     monkeypatch.setattr(subject, "Following", lambda *_: following)
     monkeypatch.setattr(subject, "Stop", _Stop)
     monkeypatch.setattr(asyncio, "sleep", sleep)
@@ -44,4 +44,4 @@ def test_it_waits_for_lines_only_where_a_request_was_just_found_bad(
     options = subject._Options(tmp_path, tmp_path, tmp_path, "", "", "", 500.0, 60.0, 0)
     asyncio.run(subject._Follower(options, client, io.StringIO()).run())
     (seconds,) = slept
-    assert (0 < seconds <= TRAILING_SECONDS) if waits else seconds == 0
+    assert (0 < seconds <= 3.0 + READING_SECONDS) if waits else seconds == 0

@@ -1,11 +1,11 @@
 """The logs of all containers of a namespace, read from now on until their pods are gone.
 
-A watch tells of pods; each container that runs has a thread. It asks for the new lines of its log once in
-`POLL_SECONDS`, since a log that is followed costs the node a question to the container runtime for each line that is
-written. Only the log of a pod that is being deleted is followed, because it goes with the pod. After a restart, the
-end of the container's former log is read as well. What was written before, and what a node that is lost or a pod that
-was deleted without a grace period wrote in the last second, is not seen. Lives in the follower's process, whose end
-ends the threads.
+A watch tells of pods; each container that runs has a thread. It asks for the new lines of its log once a second, or
+more rarely where there are many, since a log that is followed costs the node a question to the container runtime for
+each line that is written. Only the log of a pod that is being deleted is followed, because it goes with the pod. After
+a restart, the end of the container's former log is read as well. What was written before, and what a node that is lost
+or a pod that was deleted without a grace period wrote since it was read last, is not seen. Lives in the follower's
+process, whose end ends the threads.
 """
 
 import contextlib
@@ -26,10 +26,12 @@ from flametest.kube.watch import Change, Interruption, split_lines
 from flametest.model.events import ChangeKind, Stamp
 from flametest.tracing.keeper import RawLine
 
-__all__ = ["CONTAINERS_MAX", "POLL_SECONDS", "Following", "read_stamped"]
+__all__ = ["CONTAINERS_MAX", "PAUSE_SECONDS_MAX", "Following", "read_stamped"]
 
 CONTAINERS_MAX = 200
-POLL_SECONDS = 1.0
+PAUSE_SECONDS_MIN = 1.0
+READS_PER_SECOND_MAX = 40  # of all logs together, however many there are: each burdens an API server and a kubelet
+PAUSE_SECONDS_MAX = CONTAINERS_MAX / READS_PER_SECOND_MAX
 QUIET_SECONDS = 60.0  # a connection of a followed log that says nothing for so long is opened again
 _TAIL_LINES_MIN = 200  # a kubelet finds a log's last lines from its end, and those of a time only from its beginning
 _TAIL_LINES_MAX = 5000
@@ -97,6 +99,11 @@ class Following:
         self.forbidden = 0
         self.unfollowed = 0
 
+    @property
+    def pause_seconds(self) -> float:
+        """Return how long after one reading of a log the next one comes."""
+        return max(PAUSE_SECONDS_MIN, self.followed / READS_PER_SECOND_MAX)
+
     def start(self) -> None:
         """Begin with all pods that there are.
 
@@ -126,7 +133,7 @@ class Following:
     def _follow(self, container: _Container, life: _Life) -> None:
         """Read one log until its pod is gone; its end is that of the container, which may be started again."""
         reader = _Reader(self._client, PODS.path(self._namespace, container.pod), container, life.state.restarts)
-        life.wait(random.uniform(0, POLL_SECONDS))  # noqa: S311 (so that not all logs are asked for at once)
+        life.wait(random.uniform(0, self.pause_seconds))  # noqa: S311 (so that not all logs are asked for at once)
         while life.is_present:
             try:
                 for line in reader.new_lines(life.state):
@@ -137,7 +144,7 @@ class Following:
                     return
             except (KubeError, urllib3.exceptions.HTTPError, OSError):
                 pass  # the watch tells when the pod is gone
-            life.wait(POLL_SECONDS)
+            life.wait(self.pause_seconds)
 
 
 class _Reader:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flametest.load.process import Recording, RecordingProcess
-from flametest.tracing.following import POLL_SECONDS
+from flametest.tracing.following import PAUSE_SECONDS_MAX
 from flametest.tracing.kept import KEPT_LINES_FILE
 
 __all__ = ["FollowerSummary", "LogFollower", "LogPlace"]
 
-TRAILING_SECONDS = POLL_SECONDS + 0.5  # a request's lines come so long after it was found bad at most
+READING_SECONDS = 0.5  # after the pause between two readings of its log, a line has come within this time
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class LogFollower(RecordingProcess[FollowerSummary]):
 
     @property
     def _seconds_to_finish(self) -> float:
-        return TRAILING_SECONDS
+        return PAUSE_SECONDS_MAX + READING_SECONDS
 
     def _arguments(self) -> Sequence[object]:
         place = self._place

@@ -24,7 +24,7 @@ from flametest.load.program import add_common_arguments, positive, record
 from flametest.load.stopping import Stop
 from flametest.model.paths import LogLine
 from flametest.tracing.following import Following
-from flametest.tracing.handle import TRAILING_SECONDS
+from flametest.tracing.handle import READING_SECONDS
 from flametest.tracing.keeper import Keeper, RawLine, ids_in
 from flametest.tracing.kept import kept_row, looked_for_row
 from flametest.tracing.redaction import redacted
@@ -99,7 +99,7 @@ class _Follower:
             line = self._lines.get_nowait()
             self._write(self._keeper.take(line, ids_in(line.text)))
         for trace_id in self._wanted.read():
-            self._wanted_until = time.monotonic() + TRAILING_SECONDS
+            self._wanted_until = time.monotonic() + self._following.pause_seconds + READING_SECONDS
             self._file.write(f"{looked_for_row(trace_id)}\n")
             self._write(self._keeper.want(trace_id))
         self._file.flush()

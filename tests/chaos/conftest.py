@@ -6,7 +6,6 @@ whole cluster does is tested on the sandbox.
 
 import itertools
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from flametest.model.history import History
+from tests.environment import neutral_environment
 
 Object = dict[str, Any]
 WAIT_SECONDS = 60
@@ -268,7 +268,7 @@ class ChaosRun:
         experiment.write_text(json.dumps(self.document))
         limits = "".join(f"{name} = {value}\n" for name, value in self.limits.items())
         (self.folder / "limits.toml").write_text(f"[default]\n{limits}")
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "FLAMETEST"))}
+        inherited = neutral_environment()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "chaostoolkit", "--no-version-check", "run", str(experiment)],
             cwd=self.folder,

@@ -4,7 +4,6 @@ By stock ``chaos run``, validated or not, and by what ``flametest run`` does bef
 """
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from flametest.model.errors import FlametestError
 from flametest.run.experiment import Experiment, load_experiment
 from flametest.run.rehearsal import aim_all, check_all
 from tests.chaos.cells import ACTING, Cell, Victim, cells
+from tests.environment import neutral_environment
 
 DRIVER = Path(__file__).with_name("chaos_driver.py")
 # What Chaos Toolkit itself would not get to: a fault takes no argument "value", as it gives to a tolerance.
@@ -77,9 +77,7 @@ class Laboratory:
 
     def __init__(self, folder: Path, run: Any, cluster: Any, counting: Counting) -> None:
         self.folder = folder
-        self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "FLAMETEST"))
-        } | run.environment
+        self.environment = neutral_environment() | run.environment
         self.environment["HOME"] = str(folder)
         self.victim = Victim(folder / "victim", counting.url)
         self.entry = run.environment["FLAMETEST_URL"]

@@ -15,6 +15,7 @@ import yaml
 
 from flametest.sandbox.launch import SandboxOptions, start
 from tests.addresses import own_address
+from tests.environment import neutral_environment
 
 ROOT = Path(__file__).parents[2]
 DOUBLE = Path(__file__).with_name("minikube_double.py")
@@ -41,7 +42,7 @@ class Commands:
         settings = {"address": address, "cluster": str(folder / "leads.json")}
         (self.double / "settings.json").write_text(json.dumps(settings))
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "FLAMETEST"))},
+            **neutral_environment(),
             "FLAMETEST_HOME": str(folder / "state"),
             "MINIKUBE_DOUBLE": str(self.double),
             "PATH": f"{programs}:{os.environ['PATH']}",

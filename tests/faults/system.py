@@ -21,6 +21,7 @@ from flametest.kube.errors import ApiRejectedError
 from flametest.kube.execute import execute
 from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES, NODES, PODS, SERVICES, STATEFUL_SETS
 from tests.addresses import own_address
+from tests.environment import neutral_environment
 from tests.faults.driver import Ending
 
 __all__ = ["GIVEN_CLUSTER", "NODE_PORT_ADDRESS", "READY_SECONDS", "ROOT", "System", "wait_until"]
@@ -58,7 +59,7 @@ class System:
         self.client: KubeClient = connect(kubeconfig, context)
         self.watched: tuple[str, ...] = ()  # pods to look into, as far as faults act inside of them
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "FLAMETEST"))},
+            **neutral_environment(),
             "KUBECONFIG": str(kubeconfig),
             "KUBERNETES_CONTEXT": context,
             "FLAMETEST_KNOWN_CONTEXT": context,

@@ -1,7 +1,6 @@
 """A sandbox with every system that the project ships, each in its namespace, and how tests run programs on it."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from flametest.kube.resources import Resource
 from flametest.manifests import Manifest, parse_manifests, read_manifests
 from flametest.sandbox.launch import Sandbox, SandboxOptions, start
 from tests.addresses import own_address
+from tests.environment import neutral_environment
 
 __all__ = ["BARE_PORT", "PARCELS_PORT", "QUOTES_PORT", "SHOP_PORT", "START_SECONDS", "Cluster", "running_cluster"]
 
@@ -146,7 +146,7 @@ def running_cluster(home: Path, title: str) -> Iterator[Cluster]:
                 client.wait_ready(namespace, READY_SECONDS)
         # Without a readiness probe it counts as ready long before.
         assert wait_for(lambda: answers(f"http://{address}:{BARE_PORT}/") or None, READY_SECONDS)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "FLAMETEST"))}
+        inherited = neutral_environment()
         own = {
             "FLAMETEST_HOME": str(home),
             "FLAMETEST_NODE_PORT_ADDRESS": address,

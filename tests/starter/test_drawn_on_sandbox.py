@@ -1,7 +1,6 @@
 """A dry run of what ``flametest init`` writes for systems drawn at random finds the target of every fault."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from flametest.kube import connect
 from flametest.manifests import Manifest, parse_manifests
 from flametest.sandbox.launch import Sandbox, SandboxOptions, start
 from tests.addresses import own_address
+from tests.environment import neutral_environment
 from tests.starter.random_systems import draw_system
 from tests.starter.systems import Object, container, service, workload
 
@@ -74,7 +74,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 def flametest(sandbox: Sandbox, folder: Path, *arguments: str) -> str:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "FLAMETEST"))}
+    inherited = neutral_environment()
     own = {
         "FLAMETEST_HOME": str(sandbox.state_folder.parents[1]),
         "FLAMETEST_NODE_PORT_ADDRESS": sandbox.node_port_address,

@@ -34,7 +34,7 @@ class DependencyError(Exception):
 
 
 class Dependency:
-    """Time limit and last known state of one dependency. Used from one event loop."""
+    """Time limit and state of one dependency, as the call that began last has found it. Used from one event loop."""
 
     def __init__(self, name: str, timeout_seconds: float, failures: tuple[type[Exception], ...]) -> None:
         self.name = name
@@ -42,6 +42,8 @@ class Dependency:
         self._timeout_seconds = timeout_seconds
         self._failures = failures
         self._abandoned: set[asyncio.Task[Any]] = set()
+        self._begun = 0
+        self._told = 0  # the latest call that has told the state
 
     async def call(self, operation: Coroutine[Any, Any, AnswerT]) -> AnswerT:
         """Return what ``operation`` returns, or give up on it after the time limit.
@@ -53,6 +55,8 @@ class Dependency:
         Raises:
             DependencyError: the time limit passed, or the client raised one of its failures.
         """
+        self._begun += 1
+        number = self._begun
         task = asyncio.create_task(operation, name=f"{self.name} call")
         try:
             done, _ = await asyncio.wait({task}, timeout=self._timeout_seconds)
@@ -61,17 +65,20 @@ class Dependency:
             raise
         if not done:
             self._abandon(task)
-            raise self._failed(f"no answer within {self._timeout_seconds} s")
+            self._tell(number, "failing")
+            raise DependencyError(self.name, f"no answer within {self._timeout_seconds} s")
         try:
             answer = task.result()
         except self._failures as error:
-            raise self._failed(str(error).strip() or type(error).__name__) from error
-        self.state = "ok"
+            self._tell(number, "failing")
+            raise DependencyError(self.name, str(error).strip() or type(error).__name__) from error
+        self._tell(number, "ok")
         return answer
 
-    def _failed(self, reason: str) -> DependencyError:
-        self.state = "failing"
-        return DependencyError(self.name, reason)
+    def _tell(self, number: int, state: str) -> None:
+        """Set the state, unless a call that began later has told it: what an earlier one found is out of date."""
+        if number >= self._told:
+            self._told, self.state = number, state
 
     def _abandon(self, task: asyncio.Task[Any]) -> None:
         self._abandoned.add(task)

@@ -9,9 +9,10 @@ load is offered with the logs read and without, in turns, and the processor time
 import argparse
 import asyncio
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from flametest.run.deploy import NAMESPACE
 from flametest.tracing import LogFollower, LogPlace
 from scripts.bench_observer import Felt, offer, sandbox_with_the_system
 
-SANDBOX_PROGRAMS = "flametest.sandbox"
+SANDBOX_PROGRAMS = "flametest.sandbox.cluster"
 CLUSTER_PROGRAMS = "kubelet,containerd,kube-apiserver,etcd"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -55,9 +56,9 @@ def main() -> None:
         turns = {"without logs": _Turns(), "with logs": _Turns()}
         # In the order ABBA ABBA, so that a machine that gets slower, or faster, favours neither.
         for turn in range(2 * options.rounds):
-            into = turns["with logs" if turn % 4 in (1, 2) else "without logs"]
-            reading = _logs_read(LogPlace(kubeconfig, context, NAMESPACE), into) if turn % 4 in (1, 2) else ExitStack()
-            with reading:
+            is_reading = turn % 4 in (1, 2)
+            into = turns["with logs" if is_reading else "without logs"]
+            with _logs_read(LogPlace(kubeconfig, context, NAMESPACE), into) if is_reading else nullcontext():
                 before = _spent(programs)
                 asyncio.run(offer(url, options.rate, options.seconds, Felt()))
                 for name, spent in _spent(programs).items():
@@ -79,7 +80,7 @@ def _logs_read(place: LogPlace, turns: _Turns) -> Iterator[None]:
 
 def _spent(programs: Sequence[str]) -> dict[str, float]:
     """Return the processor seconds of all processes that live, by the program whose name their command line has."""
-    found = dict.fromkeys(programs, 0.0)
+    found: dict[str, float] = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             first, *others = (process / "cmdline").read_text(errors="replace").split("\0")
@@ -88,7 +89,9 @@ def _spent(programs: Sequence[str]) -> dict[str, float]:
             continue
         for name in programs:
             if Path(first).name == name or name in others:
-                found[name] += (int(times[11]) + int(times[12])) / _TICKS
+                found[name] = found.get(name, 0.0) + (int(times[11]) + int(times[12])) / _TICKS
+    if missing := set(programs) - set(found):
+        sys.exit(f"no process of this machine runs {', '.join(sorted(missing))}: name the cluster's by --programs")
     return found
 
 

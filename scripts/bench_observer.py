@@ -104,6 +104,7 @@ def _compare(client: KubeClient, url: str, rounds: int, seconds: float) -> None:
 
 @contextmanager
 def sandbox_with_the_system() -> Iterator[tuple[str, str, str]]:
+    """Run a sandbox with the shipped system; yield its kubeconfig, context and entry."""
     project = Project(ROOT)
     with tempfile.TemporaryDirectory() as home:
         os.environ["FLAMETEST_HOME"] = home

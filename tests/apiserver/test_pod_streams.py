@@ -122,15 +122,17 @@ def test_a_log_since_a_time_is_asked_for_by_the_second(
 
 
 @pytest.mark.parametrize(
-    ("query", "status"),
+    ("query", "status", "message"),
     [
-        ("sinceTime=yesterday", 400),
-        ("sinceTime=2026-01-01", 400),
-        ("sinceTime=2026-01-01T00:00:00Z&sinceSeconds=5", 422),
+        ("sinceTime=yesterday", 400, "sinceTime: Invalid value"),
+        ("sinceTime=2026-01-01", 400, "sinceTime: Invalid value"),
+        ("sinceTime=2026-01-01T00:00:00Z&sinceSeconds=5", 422, 'PodLogOptions "web" is invalid'),
     ],
 )
-def test_a_log_since_no_time_is_refused(client: Client, bound: str, query: str, status: int) -> None:
-    assert client.get(f"{bound}/log?{query}").status == status
+def test_a_log_since_no_time_is_refused(client: Client, bound: str, query: str, status: int, message: str) -> None:
+    answer = client.get(f"{bound}/log?{query}")
+    assert answer.status == status
+    assert message in answer.body["message"]
 
 
 def test_a_log_of_no_container_or_pod_is_refused(client: Client, bound: str) -> None:

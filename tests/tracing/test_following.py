@@ -72,10 +72,8 @@ class Cluster:
         for pod in self.answers:
             self.tell(pod)
 
-    def tell(
-        self, pod: str, kind: ChangeKind = ChangeKind.LISTED, state: str = "running", restarts: int = 0, **metadata: str
-    ) -> None:
-        status = {"containerStatuses": [{"name": "main", "state": {state: {}}, "restartCount": restarts}]}
+    def tell(self, pod: str, kind: ChangeKind = ChangeKind.LISTED, restarts: int = 0, **metadata: str) -> None:
+        status = {"containerStatuses": [{"name": "main", "state": {"running": {}}, "restartCount": restarts}]}
         known = {"uid": f"uid-{pod}", "name": pod} | metadata
         self.changed(Change(Stamp(0, 0.0), kind, {"metadata": known, "status": status}))
 
@@ -139,6 +137,15 @@ def test_a_pod_that_is_being_deleted_is_followed() -> None:
     until(lambda: bool(cluster.asked_with("follow")))
     cluster.answers["api-1"] = [[SECOND, THIRD[:8], THIRD[8:]]]
     assert texts(lines, 2) == ["line 2", "line 3"]
+    cluster.tell("api-1", ChangeKind.DELETED)
+
+
+def test_a_container_that_is_restarted_is_asked_for_its_former_log() -> None:
+    cluster = Cluster({"api-1": [[FIRST]]})
+    _, lines = follow(cluster)
+    assert texts(lines, 1) == ["line 1"]
+    cluster.tell("api-1", ChangeKind.MODIFIED, restarts=1)
+    until(lambda: bool(cluster.asked_with("previous")))
     cluster.tell("api-1", ChangeKind.DELETED)
 
 

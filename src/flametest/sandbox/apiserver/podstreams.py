@@ -53,8 +53,8 @@ def container_of(pod: Object, asked: str, purpose: str) -> str:
     return asked
 
 
-def log_options(query: Mapping[str, str]) -> LogOptions:
-    """Return what part of a log a query asks for.
+def log_options(query: Mapping[str, str], pod: str) -> LogOptions:
+    """Return what part of the log of a pod of this name a query asks for.
 
     Raises:
         StatusError: 400, a number or a time is broken; 422, two of them contradict each other.
@@ -70,7 +70,7 @@ def log_options(query: Mapping[str, str]) -> LogOptions:
     )
     if options.since_seconds is not None and options.since_time is not None:
         cause = forbidden_value("", "at most one of `sinceTime` or `sinceSeconds` may be specified")
-        raise invalid("PodLogOptions", "", "", [cause])
+        raise invalid("PodLogOptions", "", pod, [cause])
     return options
 
 
@@ -103,7 +103,7 @@ async def stream_log(
         StatusError: 400, 404, or what the agent answers.
     """
     pod = registry.record(BY_NAME["pods"], namespace, name).load()
-    options = log_options(request.query)
+    options = log_options(request.query, name)
     container = container_of(pod, request.query.get("container", ""), "log")
     pieces = aiter(_access(pod_access).logs(namespace, name, container, options))
     first = asyncio.ensure_future(anext(pieces, b""))

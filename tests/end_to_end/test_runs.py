@@ -148,14 +148,18 @@ def test_a_limit_that_is_missed_is_named_and_ends_with_1(system: System, tmp_pat
         *("--limit", "steady_seconds=600", "--limit", "unhandled_errors=1000000"),
     )
 
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "FAILED: " in done.stdout
-    (scenario,) = json.loads((out / "result.json").read_text())["scenarios"]
+    result = json.loads((out / "result.json").read_text())
+    # On a busy machine the measurement may miss its own targets. Then nothing counts, but what was found stays.
+    code = 1 if result["self_test"]["verdict"] == "passed" else 3
+    assert done.returncode == code, done.stdout + done.stderr
+    assert f"{'FAILED' if code == 1 else 'INCONCLUSIVE'}: " in done.stdout
+    (scenario,) = result["scenarios"]
+    assert scenario["verdict"] == "failed"
     missed = [one for one in scenario["criteria"] if one["verdict"] == "failed"]
     assert [one["name"] for one in missed] == ["recovery_seconds"]
     assert "0.001" in missed[0]["reason"]
     before = {name: (out / name).read_bytes() for name in ("report.html", "junit.xml", "summary.md")}
-    assert system.flametest("report", str(out)).returncode == 1
+    assert system.flametest("report", str(out)).returncode == code
     assert {name: (out / name).read_bytes() for name in before} == before
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flametest.measure.planted import PLANTED, planted_outcomes
-from flametest.measure.selftest import assemble, believed, case, judge_kinds, self_test_check
+from flametest.measure.selftest import assemble, believed, case, judge_kinds, self_test_check, undecided
 from flametest.model.selftest import SelfTest, SelfTestTrial
 from flametest.model.verdict import Verdict
 
@@ -55,6 +55,24 @@ def test_a_measurement_that_is_off_is_caught(measured: Callable[[int, float], tu
     assert kind.verdict is Verdict.INCONCLUSIVE
     with pytest.raises(AssertionError, match=told):
         raise AssertionError(kind.detail)
+
+
+@pytest.mark.parametrize(
+    ("errors", "is_undecided", "verdict"),
+    [
+        ([0.063, 0.01], True, Verdict.INCONCLUSIVE),
+        ([0.02, -0.02], False, Verdict.PASSED),
+        ([0.063, *[0.01, -0.01] * 10], False, Verdict.PASSED),
+        ([0.063, -0.063, *[0.01, -0.01] * 10], False, Verdict.INCONCLUSIVE),
+    ],
+)
+def test_few_outages_that_missed_a_target_do_not_decide_and_more_of_them_do(
+    errors: list[float], is_undecided: bool, verdict: Verdict
+) -> None:
+    found = [SelfTestTrial("503", 1.0, 1.0, 1 + error, 0.9 + error, 1.1 + error) for error in errors]
+    assert undecided(found, INTERVAL) is is_undecided
+    (kind,) = judge_kinds(found, INTERVAL)
+    assert kind.verdict is verdict
 
 
 def test_a_case_that_came_out_wrong_once_is_told() -> None:

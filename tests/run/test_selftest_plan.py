@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from flametest.run.selftest_plan import FULL, SHORT, Form, plan_tracks
+from flametest.measure.selftest import TRIALS_MIN
+from flametest.run.selftest_plan import FULL, SHORT, Form, at_once, further, plan_tracks
 
 INTERVAL = 0.05
 
@@ -29,7 +30,16 @@ def test_the_short_form_takes_a_few_seconds() -> None:
     assert max(track.end_seconds for track in plan_tracks(SHORT, 1, INTERVAL)) < 6
 
 
-@pytest.mark.parametrize("form", [SHORT, FULL])
+@pytest.mark.parametrize("form", [SHORT, at_once(SHORT, 3)])
+def test_further_outages_are_enough_to_judge_each_kind_and_take_less_than_half_a_minute(form: Form) -> None:
+    more = further(form)
+    assert (more.kinds, more.lengths) == (form.kinds, form.lengths)
+    assert len(more.lengths) * more.repeats >= TRIALS_MIN
+    assert more.tracks >= form.tracks
+    assert max(track.end_seconds for track in plan_tracks(more, 1, INTERVAL)) < 30
+
+
+@pytest.mark.parametrize("form", [SHORT, FULL, further(SHORT)])
 def test_windows_lie_within_their_sections_and_sections_follow_one_another(form: Form) -> None:
     for track in plan_tracks(form, 2, INTERVAL):
         at = 0.0

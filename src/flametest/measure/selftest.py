@@ -23,6 +23,7 @@ from flametest.model.verdict import Verdict, worst
 
 __all__ = [
     "BROWN_OUT",
+    "TRIALS_MIN",
     "assemble",
     "believed",
     "case",
@@ -32,16 +33,21 @@ __all__ = [
     "stepped_clock_is_flagged",
     "stopped_prober_is_flagged",
     "trial",
+    "undecided",
 ]
 
 BROWN_OUT = "brown-out"
 """The kind that is judged by its envelope: within it most requests are answered."""
 
+TRIALS_MIN = 20
+"""Outages of one kind from which its targets can be judged.
+
+A single error spreads over ± Δ with the phase, so the mean of fewer leaves a quarter of Δ by chance alone; and of
+fewer, one makes more than the 5 % that the 95th percentile and the coverage leave out.
+"""
+
 _ERROR_LIMIT_SECONDS_MIN = 0.05
 _COVERAGE_LIMIT = 0.95
-# A single error spreads over ± Δ with the phase, so the mean of fewer trials leaves a quarter of Δ by chance alone:
-# their bias is told, and judged by the self-test in full.
-_BIAS_TRIALS_MIN = 20
 _CLOCK_STEP_SECONDS = 3600.0
 
 
@@ -66,12 +72,18 @@ def judge_kinds(trials: Iterable[SelfTestTrial], interval_seconds: float) -> tup
     return tuple(_judge_kind(kind, found, interval_seconds) for kind, found in by_kind.items())
 
 
+def undecided(trials: Iterable[SelfTestTrial], interval_seconds: float) -> bool:
+    """Return whether a kind of outage missed its targets in so few trials that chance may have done it."""
+    missed = [one for one in judge_kinds(trials, interval_seconds) if one.verdict is not Verdict.PASSED]
+    return any(one.trials < TRIALS_MIN for one in missed)
+
+
 def _judge_kind(kind: str, trials: Sequence[SelfTestTrial], interval_seconds: float) -> SelfTestKind:
     errors = np.array([one.error for one in trials])
     error_p95 = percentile(np.abs(errors), 95.0) or 0.0
     bias, coverage = float(errors.mean()), sum(one.covered for one in trials) / len(trials)
     error_limit, bias_limit = max(interval_seconds, _ERROR_LIMIT_SECONDS_MIN), interval_seconds / 4
-    unbiased = abs(bias) <= bias_limit or len(trials) < _BIAS_TRIALS_MIN
+    unbiased = abs(bias) <= bias_limit or len(trials) < TRIALS_MIN
     held = error_p95 <= error_limit and unbiased and coverage >= _COVERAGE_LIMIT
     return SelfTestKind(
         kind=kind,

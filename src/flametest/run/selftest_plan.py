@@ -4,13 +4,15 @@ A track is one port with one prober. It is a sequence of sections, each a stretc
 good answers again; a section is later judged as if a fault had been injected shortly before its outage.
 """
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from flametest.load.truth import OutageKind, OutageWindow
+from flametest.measure.selftest import TRIALS_MIN
 
-__all__ = ["FULL", "SHORT", "Form", "Section", "Track", "at_once", "plan_tracks"]
+__all__ = ["FULL", "SHORT", "Form", "Section", "Track", "at_once", "further", "plan_tracks"]
 
 _LEAD_SECONDS = 0.7  # good answers before a fault: what ε is taken from
 _INJECTED_SECONDS = 0.1  # how long before its outage a fault is injected
@@ -20,6 +22,7 @@ _FLAPS = 4
 _FLAP_SECONDS = 0.3
 _NEVER_SECONDS = 3.0  # how much of an outage without an end is watched
 _ENDLESS_SECONDS = 3600.0
+_FURTHER_TRACKS_MIN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,20 @@ def at_once(form: Form, count: int) -> Form:
         flapping=form.flapping * count,
         never=form.never * count,
         tracks=form.tracks * count,
+    )
+
+
+def further(form: Form) -> Form:
+    """Return the outages that are measured in addition where those of a form were too few to judge a target by."""
+    return replace(
+        form,
+        repeats=math.ceil(TRIALS_MIN / len(form.lengths)),
+        nulls=0,
+        stopped=0,
+        flapping=0,
+        never=0,
+        tracks=max(form.tracks, _FURTHER_TRACKS_MIN),
+        spread_intervals=FULL.spread_intervals,
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from flametest.kube.errors import ContextError, NotFoundError
 from flametest.kube.resources import NAMESPACES, NODES
 from flametest.kube.rights import Right
 from flametest.kube.snapshots import find
+from flametest.model.consent import CONSENT_LABEL, CONSENT_VALUE
 from flametest.sandbox.credentials import CONTEXT_NAME
 from tests.kube.conftest import LiveApi
 
@@ -92,12 +94,14 @@ def _without(client: KubeClient, lacking: tuple[Right, ...]) -> list[Any]:
     return rules_of(granted, everywhere=False)
 
 
-def flametest(kubeconfig: Path, home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def flametest(
+    kubeconfig: Path, home: Path, *arguments: str, project: Path = ROOT
+) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "FLAMETEST_HOME": str(home), "NO_COLOR": "1"}
     return subprocess.run(
         [sys.executable, "-m", "flametest.cli", *arguments, *CLUSTER],
         env=environment,
-        cwd=ROOT,
+        cwd=project,
         capture_output=True,
         text=True,
         timeout=120,
@@ -221,6 +225,23 @@ def test_a_system_without_the_consent_of_its_namespace_is_not_tested(
     assert done.returncode == 2, done.stdout + done.stderr
     assert "does not carry the label flametest.dev/faults=allowed" in done.stderr
     assert f"kubectl --context {CONTEXT_NAME} label namespace theirs flametest.dev/faults=allowed" in done.stderr
+
+
+def test_manifests_whose_namespace_does_not_consent_are_not_deployed(
+    client: KubeClient, live: LiveApi, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    for name in ("manifests", "experiments"):
+        shutil.copytree(ROOT / name, project / name)
+    file = project / "manifests" / "00-namespace.yaml"
+    file.write_text(file.read_text().replace(f"{CONSENT_LABEL}: {CONSENT_VALUE}", "theirs: entirely"))
+    arguments = ["run", "--experiment", "experiments/pod-delete-api.json", "--url", "http://127.0.0.1:1"]
+    done = flametest(live.kubeconfig, tmp_path / "home", *arguments, project=project)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"namespace 'flametest' does not carry the label {CONSENT_LABEL}={CONSENT_VALUE}" in done.stderr
+    assert "nothing was deployed and nothing was injected" in done.stderr
+    assert "add the label in 00-namespace.yaml" in done.stderr
+    assert find(client.api, NAMESPACES, "", "flametest") is None
 
 
 def test_a_namespace_that_is_not_there_is_told(live: LiveApi, tmp_path: Path) -> None:

@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flametest.faults.errors import BlastRadiusError
+from flametest.model.consent import CONSENT_LABEL, CONSENT_VALUE
 from flametest.model.events import Target
 from flametest.model.plurals import counted
 
-__all__ = ["OPT_IN_LABEL", "OPT_IN_VALUE", "Hit", "Radius", "Surroundings", "check", "refusals"]
+__all__ = ["Hit", "Radius", "Surroundings", "check", "refusals"]
 
-OPT_IN_LABEL = "flametest.dev/faults"
-OPT_IN_VALUE = "allowed"
 _NAMED_MAX = 5
 
 
@@ -162,8 +161,8 @@ def _foreign(namespace: str, radius: Radius, around: Surroundings) -> str:
     labels = around.labels.get(namespace)
     if labels is None:
         return f"namespace {namespace!r} does not exist"
-    if labels.get(OPT_IN_LABEL) != OPT_IN_VALUE:
-        return f"namespace {namespace!r} does not carry the label {OPT_IN_LABEL}={OPT_IN_VALUE}"
+    if labels.get(CONSENT_LABEL) != CONSENT_VALUE:
+        return f"namespace {namespace!r} does not carry the label {CONSENT_LABEL}={CONSENT_VALUE}"
     return ""
 
 
@@ -185,5 +184,5 @@ def _remedy() -> str:
     return (
         "narrow the selector; or widen the radius on purpose by targets_max, pods_share_max, nodes_max, replicas_max "
         "or namespaces of the recorder control; a namespace gives its consent by the label "
-        f"{OPT_IN_LABEL}={OPT_IN_VALUE}"
+        f"{CONSENT_LABEL}={CONSENT_VALUE}"
     )

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from flametest.clusters import DEFAULT_NAMESPACE as NAMESPACE
 from flametest.clusters import Access, Cluster, ClusterError
 from flametest.clusters.ownership import claim, make_namespace
-from flametest.faults.safety import OPT_IN_LABEL, OPT_IN_VALUE
 from flametest.kube import KubeClient, connect
 from flametest.kube.apply import ApplyOptions, Changes
 from flametest.kube.errors import NotReadyError
@@ -21,6 +20,7 @@ from flametest.kube.namespaces import await_namespace, namespace_phase
 from flametest.kube.resources import Discovery
 from flametest.kube.served import unserved
 from flametest.manifests import WORKLOADS, Manifest, Reading, placed
+from flametest.model.consent import CONSENT_LABEL, CONSENT_VALUE
 from flametest.run.awaiting import Deployed, await_ready
 from flametest.run.entering import await_entry, located, own_entry
 from flametest.run.needs import Plan
@@ -227,7 +227,7 @@ def _tell_changes(changes: Changes, progress: Progress) -> None:
 def _make_namespaces(client: KubeClient, cluster: Cluster, manifests: Sequence[Manifest], namespace: str) -> None:
     """Make the namespaces that the objects go to and no manifest describes; the asked one consents to faults."""
     described = {one.name for one in manifests if one.kind == "Namespace"}
-    labels: Mapping[str, str] = {} if namespace in described else {OPT_IN_LABEL: OPT_IN_VALUE}
+    labels: Mapping[str, str] = {} if namespace in described else {CONSENT_LABEL: CONSENT_VALUE}
     if not cluster.is_own:
         claim(client, namespace, labels)
         return

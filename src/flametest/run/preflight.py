@@ -11,12 +11,12 @@ from flametest.clusters import Access, ClusterError
 from flametest.clusters.capacity import measure_capacity
 from flametest.clusters.storage import measure_storage
 from flametest.faults.enforcement import try_enforcement
-from flametest.faults.safety import OPT_IN_LABEL, OPT_IN_VALUE
 from flametest.kube import KubeClient, KubeError
 from flametest.kube.resources import NAMESPACES, Discovery, Resource
 from flametest.kube.rights import Right, lacking
 from flametest.kube.snapshots import find
 from flametest.manifests import Manifest
+from flametest.model.consent import CONSENT_LABEL, CONSENT_VALUE, has_consent
 from flametest.model.plurals import counted
 from flametest.run.needs import (
     RECORDING,
@@ -60,13 +60,12 @@ def preflight(
         if missing:
             raise _refusal(access, {right: needs[right] for right in missing})
         step.saw(f"{counted(len(needs), 'right')}, none is missing")
+    _check_consent(client, access, manifests, plan)
     if manifests:
         with progress.step("compare what is asked for with what nodes have") as step:
             step.saw(measure_capacity(client, access.namespace, manifests).checked())
         with progress.step("look for volumes for every claim") as step:
             step.saw(measure_storage(client, access.namespace, manifests).checked())
-    else:
-        _check_consent(client, access, plan)
     with progress.step("ask for what would make the report richer") as step:
         step.saw("; ".join(_richer(client, access)))
 
@@ -124,16 +123,20 @@ def told(missing: Needs) -> str:
     return "; ".join(f"{'; '.join(parts)} ({', '.join(purposes)})" for purposes, parts in by_purpose.items())
 
 
-def _check_consent(client: KubeClient, access: Access, plan: Plan) -> None:
-    found = find(client.api, NAMESPACES, "", access.namespace) or {"metadata": {}}
-    consents = (found["metadata"].get("labels") or {}).get(OPT_IN_LABEL) == OPT_IN_VALUE
-    if consents or not any(plan.faults(access)):
+def _check_consent(client: KubeClient, access: Access, manifests: Sequence[Manifest], plan: Plan) -> None:
+    described = [one for one in manifests if one.kind == NAMESPACES.kind and one.name == access.namespace]
+    found = find(client.api, NAMESPACES, "", access.namespace)
+    is_made_with_it = bool(manifests) and found is None and not described  # as `deploy` makes namespaces
+    if is_made_with_it or any(map(has_consent, [found or {}, *(one.object for one in described)])):
         return
+    if not any(plan.faults(access)):
+        return
+    label = f"{CONSENT_LABEL}={CONSENT_VALUE}"
+    remedy = f"kubectl --context {access.context} label namespace {access.namespace} {label}"
     raise ClusterError(
-        f"namespace {access.namespace!r} does not carry the label {OPT_IN_LABEL}={OPT_IN_VALUE}, "
-        "by which its owner consents to faults; nothing was injected",
-        f"if it is yours to break: kubectl --context {access.context} label namespace {access.namespace} "
-        f"{OPT_IN_LABEL}={OPT_IN_VALUE}",
+        f"namespace {access.namespace!r} does not carry the label {label}, by which its owner consents to faults; "
+        "nothing was deployed and nothing was injected",
+        f"if it is yours to break: {f'add the label in {described[0].source}' if described else remedy}",
     )
 
 

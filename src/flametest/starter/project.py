@@ -9,13 +9,13 @@ from pathlib import Path
 
 import tomlkit
 
+from flametest.model.consent import CONSENT_LABEL, CONSENT_VALUE
 from flametest.model.limits import LIMITS_FILE
 from flametest.model.plurals import counted
 from flametest.starter.documents import document
 from flametest.starter.errors import StarterError
 from flametest.starter.experiments import DEFAULT_LIMITS
 from flametest.starter.plan import Plan
-from flametest.starter.sources import CONSENT_LABEL, CONSENT_VALUE
 from flametest.starter.weakness import Weakness
 
 __all__ = ["Written", "project_files", "write_project"]

@@ -30,17 +30,14 @@ from flametest.kube.resources import (
 )
 from flametest.manifests import WORKLOADS as WORKLOAD_KINDS
 from flametest.manifests import Manifest, Reading, generated_names, is_builtin_group, read_manifests
+from flametest.model.consent import has_consent
 from flametest.starter import parsing
 from flametest.starter.contexts import read_source_files
 from flametest.starter.errors import StarterError
 from flametest.starter.fields import labels_of, name_of, part, parts
 from flametest.starter.system import Scaler, System, Workload
 
-__all__ = ["CONSENT_LABEL", "CONSENT_VALUE", "make_system", "read_folder", "read_namespace"]
-
-# As `flametest.faults.safety` asks for it, a room beside this one.
-CONSENT_LABEL = "flametest.dev/faults"
-CONSENT_VALUE = "allowed"
+__all__ = ["make_system", "read_folder", "read_namespace"]
 
 CRON_JOBS = Resource("batch/v1", "CronJob", "cronjobs")
 ROLLOUTS = Resource("argoproj.io/v1alpha1", "Rollout", "rollouts")
@@ -104,7 +101,7 @@ def read_folder(folder: Path, namespace: str = "") -> System:
     for one in own:
         objects.setdefault(one.kind, []).append(one.object)
     named = [one for one in objects.get(NAMESPACES.kind, []) if name_of(one) == chosen]
-    consents = any(_has_consent(one) for one in named) if named else None
+    consents = any(has_consent(one) for one in named) if named else None
     system = make_system(chosen, f"manifests of {folder}", objects, consents)
     return replace(
         system,
@@ -258,7 +255,7 @@ def _consent(client: KubeClient, namespace: str) -> bool | None:
         StarterError: there is no such namespace.
     """
     try:
-        return _has_consent(client.api.get(NAMESPACES.path(name=namespace)))
+        return has_consent(client.api.get(NAMESPACES.path(name=namespace)))
     except NotFoundError as error:
         raise StarterError(
             f"the cluster has no namespace {namespace!r}", "name the namespace of your system by --namespace"
@@ -267,7 +264,3 @@ def _consent(client: KubeClient, namespace: str) -> bool | None:
         if error.code != _FORBIDDEN:
             raise
         return None
-
-
-def _has_consent(namespace: Object) -> bool:
-    return labels_of(namespace).get(CONSENT_LABEL) == CONSENT_VALUE

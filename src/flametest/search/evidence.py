@@ -145,7 +145,7 @@ SURE = Rule(breaks_lead=2, holds_lead=2)
 """For steps of shrinking: known to 95 %, both ways."""
 
 THRICE = Rule(breaks_lead=3, holds_lead=3)
-"""For what has to hold where a set is claimed: it held three times more often than it broke."""
+"""For what has to hold where a set is claimed: it held in three more trials than it broke."""
 
 _WRONG_CLAIMS = 0.01
 _ERROR_MAX = 0.5

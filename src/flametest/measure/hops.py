@@ -4,7 +4,7 @@ Causes come before consequences. Whoever calls learns of a failure from whom it 
 tells of one is nearest to the cause. Two things hide it: who was killed or never reached writes nothing, and who hangs
 writes later than the caller that has given up on it. Both show in what the caller writes of them. So the search begins
 at the earliest failure, and goes on to whom that line blames for as long as they have written nothing of this request,
-failed themselves, or were not done by then. Where no line tells of a failure, time does: the hop that took longest
+failed themselves, or were not done by then. Where no line reports a failure, time decides: the hop that took longest
 without the hops that it waited for.
 """
 
@@ -79,7 +79,7 @@ def first_failure(lines: Sequence[Evidence], asked: Asked) -> FirstFailure:
         return _slowest(ordered, asked)
     if not ordered:
         return FirstFailure("", "no pod has a line of it")
-    return FirstFailure("", "no line tells of a failure")
+    return FirstFailure("", "no line reports a failure")
 
 
 def intervals(lines: Sequence[Evidence]) -> Mapping[str, tuple[int, int]]:

@@ -83,7 +83,7 @@ def _told(one: Proposal) -> str:
 
 def _tell_next(project: Project, name: str, text: str, proposals: Iterable[Proposal]) -> None:
     if any(one.trials == 1 for one in proposals):
-        click.echo("one trial tells nothing of scatter: `flametest run --trials 5` does, and lets limits be closer")
+        click.echo("one trial shows no scatter: with `flametest run --trials 5`, limits can be closer")
     if not text:
         click.echo("nothing was written; --write takes these limits over, and keeps the former file as limits.toml.~1~")
         return

@@ -1,8 +1,25 @@
 """Cluster providers, one file each; `provide` finds one by the name that ``--cluster`` takes."""
 
-from flametest.clusters.protocol import DEFAULT_NAMESPACE, Access, Cluster, ClusterError, ClusterOptions, running
+from flametest.clusters.protocol import (
+    DEFAULT_NAMESPACE,
+    ENTRY_PORT,
+    Access,
+    Cluster,
+    ClusterError,
+    ClusterOptions,
+    running,
+)
 
-__all__ = ["DEFAULT_NAMESPACE", "Access", "Cluster", "ClusterError", "ClusterOptions", "provide", "running"]
+__all__ = [
+    "DEFAULT_NAMESPACE",
+    "ENTRY_PORT",
+    "Access",
+    "Cluster",
+    "ClusterError",
+    "ClusterOptions",
+    "provide",
+    "running",
+]
 
 _CONTEXT_PREFIX = "context:"
 

@@ -17,6 +17,7 @@ from flametest.model.routes import TRUSTED_HERE, Route, Trust
 __all__ = [
     "DEFAULT_NAMESPACE",
     "DEFAULT_SANDBOX",
+    "ENTRY_PORT",
     "KNOWN_CONTEXT",
     "Access",
     "Cluster",
@@ -27,6 +28,8 @@ __all__ = [
 
 DEFAULT_NAMESPACE = "flametest"
 DEFAULT_SANDBOX = "default"
+ENTRY_PORT = 30080
+"""Node port of the entry Service, as the shipped manifests have it."""
 KNOWN_CONTEXT = "FLAMETEST_KNOWN_CONTEXT"
 """Variable that repeats the name of a context which may be touched though it is not on the list of those allowed."""
 
@@ -69,7 +72,7 @@ class ClusterOptions:
     images_file: Path | None = None
     contexts: tuple[BuildContext, ...] = ()
     node_port_address: str = "127.0.0.1"
-    entry_port: int = 30080
+    entry_port: int = ENTRY_PORT
     namespace: str = DEFAULT_NAMESPACE
     url: str = ""
     trust: Trust = TRUSTED_HERE

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flametest.clusters import Access
+from flametest.clusters import ENTRY_PORT, Access
 from flametest.clusters.entry import entry_service
 from flametest.clusters.incluster import IN_CLUSTER
 from flametest.incluster.manifest import IMAGE, JobOptions, job_manifests
@@ -21,7 +21,6 @@ from flametest.run.project import Project, ProjectError
 
 __all__ = ["JobPlan", "JobWish", "plan_job"]
 
-ENTRY_PORT = 30080
 _KEY = re.compile(r"[-._a-zA-Z0-9]+")  # of a ConfigMap
 _DATA_BYTES_MAX = 1_000_000  # an API server takes objects of up to 1.5 MiB, a ConfigMap of 1 MiB
 

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from flametest.clusters import Access, Cluster, ClusterError, running
+from flametest.clusters import ENTRY_PORT, Access, Cluster, ClusterError, running
 from flametest.clusters.entry import ask_entry, entry_service
 from flametest.kube import KubeClient
 from flametest.kube.resources import PODS, SERVICES, Object
@@ -18,7 +18,6 @@ from flametest.load.redirects import redirection
 
 __all__ = ["Entry", "await_entry", "located", "own_entry"]
 
-ENTRY_PORT = 30080
 ENTRY_SECONDS = 15.0  # pods are Ready by then; what is left is for the node port to follow
 POLL_SECONDS = 0.1
 _UNVERIFIED = "which of this machine's programs answers there could not be verified"

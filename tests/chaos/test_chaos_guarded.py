@@ -69,7 +69,8 @@ def test_a_known_action_is_the_fault_that_it_is(module: str, func: str, argument
     ],
 )
 def test_an_action_that_nobody_can_tell_of_beforehand_does_not_run(module: str, func: str) -> None:
-    with pytest.raises(UnsafeExperimentError, match=f"action 'act' uses {module}.{func}, of which nobody can tell"):
+    told = f"action 'act' uses {module}.{func}, and there is no way to know in advance"
+    with pytest.raises(UnsafeExperimentError, match=told):
         guarded(module, func, {"name": "x"})
     assert guarded(module, func, {"name": "x"}, unguarded="act") is None
 

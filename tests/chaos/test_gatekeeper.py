@@ -42,13 +42,13 @@ def test_an_experiment_without_the_recorder_passes_untouched(monkeypatch: pytest
 def test_one_with_it_is_refused_before_its_configuration_is_loaded() -> None:
     document = base("http://127.0.0.1:1") | {"controls": [recorder()]}
     document["configuration"]["dynamic"] = TOUCH
-    with pytest.raises(InvalidExperiment, match="of which nobody can tell"):
+    with pytest.raises(InvalidExperiment, match="there is no way to know in advance"):
         configure(document)
 
 
 def test_variables_of_the_command_line_are_looked_at_as_what_they_replace() -> None:
     document = base("http://127.0.0.1:1") | {"controls": [recorder()]}
-    with pytest.raises(InvalidExperiment, match="of which nobody can tell"):
+    with pytest.raises(InvalidExperiment, match="there is no way to know in advance"):
         configure(document, ({"harmless": TOUCH}, {}))
 
 

@@ -242,7 +242,7 @@ def test_a_rate_that_no_bounded_hold_suffices_for_is_told_with_figures(recording
     recorder.wait(10)
     assert plan(recorder, 15).planned_seconds == HOLD_SECONDS_MAX
     (told,) = (one for one in recorder.noted if isinstance(one, Noted))
-    assert "takes 1898 s to tell a steady state" in told.message
+    assert "takes 1898 s to establish a steady state" in told.message
 
 
 @pytest.mark.parametrize(

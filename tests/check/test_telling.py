@@ -46,8 +46,8 @@ def test_the_lines_show_all_figures_and_the_cost() -> None:
 
 def test_what_cannot_be_told_says_why() -> None:
     doubted = replace(result(Judgement.UNTOLD), doubt="no fault was injected into new in quad 1: refused")
-    assert (
-        result_sentence(doubted) == "the trees cannot be told apart: no fault was injected into new in quad 1: refused"
+    assert result_sentence(doubted) == (
+        "the trees cannot be distinguished: no fault was injected into new in quad 1: refused"
     )
     assert "not measured" in summary(result(Judgement.UNTOLD, shift=None))
 

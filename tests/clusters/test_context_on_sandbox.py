@@ -191,7 +191,7 @@ def test_the_usual_tools_are_pointed_at_the_context(elsewhere: Elsewhere) -> Non
 def test_an_entry_that_cannot_be_surely_its_own_is_not_found_but_asked_for(elsewhere: Elsewhere) -> None:
     printed = elsewhere.flametest("env")
     assert printed.returncode == 2
-    assert "name it by --url" in printed.stderr
+    assert "name it with --url" in printed.stderr
 
 
 def test_what_was_left_behind_on_the_context_is_healed_by_any_command(elsewhere: Elsewhere, client: KubeClient) -> None:

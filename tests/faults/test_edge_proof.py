@@ -128,7 +128,8 @@ def test_enough_soundings_are_sent() -> None:
 
 @pytest.mark.parametrize("effect", [Effect(jitter_ms=50), Effect(slice_bytes=10, slice_delay_ms=5)])
 def test_what_no_single_sounding_shows_is_refused_where_single_ones_count(client: Any, effect: Effect) -> None:
-    with pytest.raises(FaultError, match="the few requests that first or every mean do not tell this from chance"):
+    told = "the few requests that first or every affect cannot distinguish this from chance"
+    with pytest.raises(FaultError, match=told):
         Edge("flametest", "api", (Rule(effect, Match(first=3)),)).targets(client)
 
 

@@ -234,7 +234,7 @@ def test_two_edges_of_one_service_are_proved_apart_and_healed_by_name_in_either_
 def test_edges_of_one_service_that_could_not_be_told_apart_are_refused(system: System) -> None:
     before, injecting = system.whole(), system.injector()
     refused = [
-        (REDIS, "the same edge lasts already"),
+        (REDIS, "the same edge is already active"),
         (replace(REDIS, rules=(SILENT,), service="redis", protocol="http"), "takes the same port for tcp already"),
     ]
     try:

@@ -115,7 +115,8 @@ def test_a_count_that_somebody_else_has_set_meanwhile_is_left_so(client: Any) ->
     targets, state = recorded(fault, client)
     fault.inject(client, targets)
     found["spec"]["replicas"] = 7
-    assert "was set to 7 by somebody else meanwhile, and is left so; it had 3" in Scaling.heal(client, state)
+    told = Scaling.heal(client, state)
+    assert "was set to 7 by somebody else in the meantime, and is left as it is; it had 3" in told
     assert found["spec"]["replicas"] == 7
 
 
@@ -192,7 +193,9 @@ def test_a_service_that_somebody_else_has_made_meanwhile_is_left_so(client: Any)
     fault.inject(client, targets)
     service(client)["spec"]["selector"] = {"app": "another"}
     told = ServiceRemoval.heal(client, state)
-    assert "was recreated by somebody else meanwhile, and is left so: spec.selector.app: was nginx, is another" in told
+    assert (
+        "was recreated by somebody else in the meantime, and is left as it is: spec.selector.app: was nginx, is another"
+    ) in told
 
 
 def test_a_service_that_is_there_again_as_it_was_is_healed_whoever_has_created_it(client: Any) -> None:

@@ -95,7 +95,7 @@ def test_a_container_of_one_process_is_refused_outside_the_sandbox(client: Any, 
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        ("1 0 S\n7 1 T\n", "stand still already"),
+        ("1 0 S\n7 1 T\n", "are already stopped"),
         (Executed(None, "", "no such file: sh"), "its image has no shell: no such file: sh"),
         (Executed(None, ""), "could not be asked: it gave no answer"),
         (Executed(0, "1 0 S\n7 1"), "could not be asked"),

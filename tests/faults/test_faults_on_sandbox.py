@@ -202,7 +202,7 @@ def odd_services(system: System) -> Iterator[None]:
     ("service", "told", "remedy"),
     [
         ("by-hand", "Service by-hand has no selector", "remove a Service with a selector"),
-        ("balanced", "Service balanced has the load balancer address 192.0.2.1", "by inject_dependency_outage"),
+        ("balanced", "Service balanced has the load balancer address 192.0.2.1", "with inject_dependency_outage"),
     ],
 )
 def test_a_dry_run_shows_that_a_service_would_not_come_back_as_it_was(

@@ -114,7 +114,7 @@ def test_a_cluster_that_does_not_know_kube_system_any_more_is_not_another_one(
     del client.api.objects[KUBE_SYSTEM]
     (healing,) = heal_all(journal, [record], lambda *_: client)
     assert not healing.healed
-    assert "does not tell which one it is" in healing.evidence
+    assert "so it cannot be identified" in healing.evidence
     assert journal.has(record)
 
 
@@ -212,7 +212,7 @@ def test_a_node_that_somebody_has_uncordoned_meanwhile_is_left_so(client: Any) -
     node["spec"].pop("unschedulable")
     sent = len(client.api.sent)
     told = NodeDrain.heal(client, state)
-    assert told == "node node-1 takes pods: it was uncordoned by somebody else meanwhile, and is left so"
+    assert told == "node node-1 takes pods: it was uncordoned by somebody else in the meantime, and is left as it is"
     assert client.api.sent[sent:] == []
 
 

@@ -204,10 +204,10 @@ def test_a_service_is_led_to_the_proxy_and_back_exactly() -> None:
         ({"selector": None}, "no selector"),
         (
             {"clusterIP": "None", "ports": [{"port": 80, "targetPort": 9090}]},
-            "headless and leads to port 9090, which the proxy has for itself",
+            "headless and routes to port 9090, which the proxy uses itself",
         ),
         ({"ports": [{"port": 53, "protocol": "UDP"}]}, "not TCP: 53"),
-        ({"ports": [{"port": 80, "targetPort": "grpc"}]}, "leads to port 'grpc'"),
+        ({"ports": [{"port": 80, "targetPort": "grpc"}]}, "routes to port 'grpc'"),
     ],
 )
 def test_a_service_that_no_proxy_can_stand_in_for_is_refused(changes: dict[str, Any], told: str) -> None:

@@ -162,7 +162,7 @@ def test_the_same_proxy_again_in_front_of_a_service_is_refused_and_the_first_one
     before = system.whole()
     fault = proxied("logic", HttpFaults(latency_ms=30))
     with applied(fault, system.injector()):
-        with pytest.raises(FaultError, match="the same edge lasts already"), applied(fault, system.injector()):
+        with pytest.raises(FaultError, match="the same edge is already active"), applied(fault, system.injector()):
             raise AssertionError("it was injected")
         assert FRONT.leads(system.client.api.get(SERVICES.path(NAMESPACE, "logic")))
     assert is_without_trace(system, before)

@@ -118,7 +118,7 @@ def test_two_edges_of_one_service_last_side_by_side_and_keep_it_from_being_remov
     refuse_contested([first], second)
     removal = replace(second, fault="service_removal")
     refuse_contested([first], removal)
-    with pytest.raises(FaultError, match=r"2 faults of this experiment share what stands before it \(slow; silent\)"):
+    with pytest.raises(FaultError, match=r"2 faults of this experiment share what is in front of it \(slow; silent\)"):
         refuse_contested([first, second], removal)
     refuse_contested([first, second], replace(second, fault="scaling"))
 

@@ -183,8 +183,8 @@ def test_a_service_under_two_edges_is_not_removed_and_one_of_them_again_is_refus
     before = specifications(system)
     faults = [FAULTS[name] for name in ("edge", "edge again", "Service removed", "edge")]
     removal, again = overlap(system, tmp_path, faults, order)
-    assert "2 faults of this experiment share what stands before it" in removal
-    assert "the same edge lasts already" in again
+    assert "2 faults of this experiment share what is in front of it" in removal
+    assert "the same edge is already active" in again
     assert specifications(system) == before
 
 
@@ -192,7 +192,7 @@ def test_a_proxy_that_another_experiment_has_left_is_not_shared(system: Any, tmp
     overlapping = FAULTS["edge"]
     assert isinstance(overlapping, LedEdge)
     overlapping.prepare(system, overlapping.targets(system))
-    with pytest.raises(FaultError, match="of which this experiment knows nothing"):
+    with pytest.raises(FaultError, match="a fault proxy that this experiment knows nothing about"):
         allowing(system, tmp_path).arm(FAULTS["edge again"])
 
 

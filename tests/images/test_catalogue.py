@@ -106,7 +106,7 @@ async def test_a_requirement_that_is_not_installed_fails_the_pull_and_is_named(
     images = Images(Catalogue(repository / "manifests/images.toml"))
     message = (
         rf'{begin}failed to build image "shop/web:1" from {repository}/services/web/Dockerfile: '
-        r"RUN pip install --no-cache-dir -r /requirements\.txt: not installed beside the sandbox: no-such-thing>=1; "
+        r"RUN pip install --no-cache-dir -r /requirements\.txt: not installed alongside the sandbox: no-such-thing>=1; "
         "install with: pip install 'no-such-thing>=1'"
     )
     with pytest.raises(PullError, match=message):

@@ -142,7 +142,7 @@ async def test_what_pip_cannot_install_fails_the_pull_by_its_true_cause(
 ) -> None:
     images, _ = images_of(tmp_path, "kubediff-one==9 pytest")
     message = (
-        f"from {tmp_path}/Dockerfile: RUN pip install kubediff-one==9 pytest: not installed beside the sandbox: "
+        f"from {tmp_path}/Dockerfile: RUN pip install kubediff-one==9 pytest: not installed alongside the sandbox: "
         "kubediff-one==9; and pip could not install what the image asks for: No matching distribution found for "
     )
     with pytest.raises(PullError, match=message) as caught:
@@ -154,6 +154,6 @@ async def test_an_image_whose_extras_alone_cannot_be_had_runs_and_says_so(tmp_pa
     images, asked = images_of(tmp_path, "psycopg[c]")
     for _ in range(2):
         image = (await images.obtain("shop/web:1", "IfNotPresent", {})).image
-        assert "not installed beside the sandbox: psycopg[c] (extras; pip: No matching" in image.notice
+        assert "not installed alongside the sandbox: psycopg[c] (extras; pip: No matching" in image.notice
         assert "VIRTUAL_ENV" not in dict(image.environment)
     assert len(asked) == 1

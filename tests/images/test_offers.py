@@ -102,7 +102,7 @@ async def test_a_registry_that_the_name_tells_is_asked_first(offered: Path, tmp_
     images = Images(Catalogue(offers=Offers(offered)), store, fetch)
     image = (await images.obtain("localhost:5000/web:1", "IfNotPresent", {})).image
     assert image.command == ("true",)
-    assert image.notice.endswith("read from its Dockerfile, which was found beside the manifests: connection refused")
+    assert image.notice.endswith("read from its Dockerfile, which was found next to the manifests: connection refused")
     assert (await images.obtain("localhost:5000/web:1", "Never", {})).image.command == ("true",)
     has_it = True
     assert (await images.obtain("localhost:5000/web:1", "IfNotPresent", {})).image.command == ("/real",)

@@ -11,8 +11,8 @@ from flametest.load.redirects import refuse_redirect
 @pytest.mark.parametrize(
     ("location", "told"),
     [
-        ("http://127.0.0.1:9/elsewhere", "leads to http://127.0.0.1:9/elsewhere, on another host or port"),
-        ("https://shop.example", "leads to https://shop.example, on another host or port"),
+        ("http://127.0.0.1:9/elsewhere", "a redirect to http://127.0.0.1:9/elsewhere, on another host or port"),
+        ("https://shop.example", "a redirect to https://shop.example, on another host or port"),
         ("/login", "/login, on the same host"),
         ("//127.0.0.1:x/", "on another host or port"),
         ("", "does not say where to"),

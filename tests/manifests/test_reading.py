@@ -210,7 +210,7 @@ def test_of_a_key_that_stands_twice_the_last_one_counts_and_it_is_said(tmp_path:
     found = read_manifests(tmp_path)
 
     assert [one.object["data"]["a"] for one in found.manifests] == ["3", "3"]
-    assert found.notes == ("key 'a' stands twice in one mapping of a.yaml, in line 16 again: the last one counts",)
+    assert found.notes == ("key 'a' is defined twice in one mapping of a.yaml, again in line 16: the last one counts",)
 
 
 def test_objects_without_a_namespace_go_to_the_one_asked_for_and_others_keep_theirs(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_an_outage_limit_finer_than_the_probers_interval_is_judged_only_beyond_d
     assert outage is not None
     assert (outage.verdict, result.verdict) == (verdict, verdict)
     if verdict is Verdict.INCONCLUSIVE:
-        assert outage.reason.endswith("whether the limit of 0.02 s holds cannot be told by a request every 50 ms")
+        assert outage.reason.endswith("whether the limit of 0.02 s holds cannot be determined by a request every 50 ms")
         assert outage.reason in result.sentence
 
 
@@ -312,9 +312,7 @@ def test_a_hypothesis_that_fails_by_another_probe_fails_the_scenario(lab: Labora
     history = changed(lab.deletion(), ScenarioEnded, status="deviated", deviated=True)
     result = judged(history, lab.samples())
     assert result.verdict is Verdict.FAILED
-    assert result.sentence.endswith(
-        "; the hypothesis did not hold after the fault, by a probe that no limit stands for"
-    )
+    assert result.sentence.endswith("; the hypothesis did not hold after the fault, by a probe that no limit covers")
     looser = Limit("outage_seconds", Bound.AT_MOST, 9.0, source="--limit outage_seconds=9")
     assert judged(history, lab.samples(), looser).verdict is Verdict.PASSED
 

@@ -78,7 +78,7 @@ def test_two_places_that_state_different_limits_are_refused() -> None:
     ("text", "complaint"),
     [
         ("[default", "is no TOML"),
-        ("outage_seconds = 3", "stands outside of a table"),
+        ("outage_seconds = 3", "is outside any table"),
         ("[default]\nlatency = 3", "no criterion is called 'latency'"),
         ("[default]\np95_ms = true", "p95_ms is True"),
         ("[default]\np95_ms = 'slow'", "p95_ms is 'slow'"),

@@ -118,7 +118,7 @@ PROCESS: Object = {"type": "process", "path": "true", "arguments": ["-n"]}
 ENV: Object = {"type": "env", "key": "SHAPE_TEXT"}
 NUMBER: Object = {"type": "env", "key": "SHAPE_NUMBER"}
 NOT_SET: Object = {"type": "env", "key": "SHAPE_NOT_SET"}
-GATED = "of which nobody can tell"
+GATED = "there is no way to know in advance"
 
 
 def _configurations() -> Iterator[tuple[str, Change, str]]:

@@ -30,7 +30,7 @@ from tests.run.laboratory_run import LIMITS, REPOSITORY, SCENARIO, write_raw
 from tests.run.test_recording import system
 from tests.run.test_rehearsal import Told
 
-DROPPED = "beside other scenarios it was inconclusive (the prober kept its schedule: "
+DROPPED = "alongside other scenarios it was inconclusive (the prober kept its schedule: "
 
 
 class Recorded:

@@ -52,4 +52,4 @@ def test_an_entry_that_redirects_is_reached_and_where_it_leads_to_is_said(served
         server.status = 308
         access = Access(Path("kubeconfig"), "context", server.url)
         told = await_entry(cast("KubeClient", StandInClient()), cast("Cluster", StandInCluster(own)), access)
-    assert "it answers with status 308, a redirect that leads to http://127.0.0.1:9/shop, on another host" in told
+    assert "it answers with status 308, a redirect to http://127.0.0.1:9/shop, on another host" in told

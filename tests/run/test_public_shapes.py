@@ -61,7 +61,7 @@ def test_those_that_are_right_are_shown(rehearse: Rehearse, cluster: Any, tmp_pa
     code, shown, told = rehearse(written(tmp_path, right))
     assert code == 0, told
     assert {Path(shape.name).stem for shape in right} <= set(shown.splitlines())
-    assert "act: not looked into (unguarded)" in shown
+    assert "act: not checked (unguarded)" in shown
     assert "known only in the run, by the configuration x" in shown
     assert cluster.deleted == []
 

@@ -80,7 +80,7 @@ def test_all_experiments_that_are_refused_are_named_at_once_with_the_options_tha
     with pytest.raises(FaultError) as raised:
         aimed(monkeypatch, refusals)
     assert str(raised.value) == "node-drain.json: no other node; node-loss.json: no node of the sandbox"
-    assert raised.value.remedy == "add a node; or run the others by --skip node-drain --skip node-loss"
+    assert raised.value.remedy == "add a node; or run the others with --skip node-drain --skip node-loss"
 
 
 def test_where_every_experiment_is_refused_none_is_left_to_run_by_skipping(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,7 +239,7 @@ def test_init_writes_it_for_an_example_and_says_that_it_guessed(tmp_path: Path) 
     ("example", "why"),
     [
         ("quotes", "no POST has a key that can be read back (POST /quotes/{number}/votes: its path has parameters)"),
-        ("languages", "no POST is described by the entry's OpenAPI, beside the manifests or in source"),
+        ("languages", "no POST is described by the entry's OpenAPI, next to the manifests or in source"),
     ],
 )
 def test_where_nothing_is_found_nothing_is_written_and_one_line_says_why(

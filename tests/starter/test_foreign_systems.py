@@ -140,7 +140,7 @@ def test_an_entry_of_pods_of_another_controller_is_one() -> None:
 @pytest.mark.parametrize("kind", ["LoadBalancer", "ClusterIP", "NodePort"])
 def test_an_address_that_is_not_known_is_not_made_up(tmp_path: Path, kind: str) -> None:
     told = init(tmp_path, *pair("web", type=kind))
-    assert "address not known: name it by --url" in told
+    assert "address not known: name it with --url" in told
     assert "http://" not in told
     assert "--url URL" in (tmp_path / "out" / "README.md").read_text()
     written = json.loads((tmp_path / "out" / "experiments" / "control.json").read_text())
@@ -357,7 +357,7 @@ def test_namespaces_are_apart_and_it_is_said(tmp_path: Path) -> None:
 
 def test_a_system_without_a_service_is_not_said_to_have_an_entry(tmp_path: Path) -> None:
     told = init(tmp_path, workload("web"))
-    assert "entry: not known, since there is no Service; name its address by --url" in told
+    assert "entry: not known, since there is no Service; name its address with --url" in told
 
 
 def test_what_is_weak_in_the_same_way_is_told_in_one_line(tmp_path: Path) -> None:

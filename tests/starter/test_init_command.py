@@ -58,7 +58,7 @@ def test_files_that_differ_are_not_overwritten_without_force(tmp_path: Path) -> 
     done = init("--manifests", QUOTES, "--out", tmp_path)
     assert done.exit_code == 2
     assert "holds other versions of README.md; nothing was written" in done.output
-    assert "remedy: name another folder by --out, or add --force" in done.output
+    assert "remedy: name another folder with --out, or add --force" in done.output
     assert [one.name for one in tmp_path.iterdir()] == ["README.md"]
 
 
@@ -86,7 +86,7 @@ def test_a_folder_with_nothing_to_test_is_refused_with_a_remedy(
 def test_a_folder_that_is_not_there_is_refused_with_a_remedy(tmp_path: Path) -> None:
     done = init("--manifests", tmp_path / "absent")
     assert done.exit_code == 2
-    assert "absent does not exist\nremedy: name the folder of your manifests by --manifests" in done.output
+    assert "absent does not exist\nremedy: name the folder of your manifests with --manifests" in done.output
 
 
 def test_a_cluster_that_does_not_run_is_refused_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

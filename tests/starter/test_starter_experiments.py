@@ -128,7 +128,7 @@ def test_a_store_is_taken_away_and_crashed_but_never_given_a_second_pod(kind: st
     assert crash.fault is not None
     assert crash.fault.arguments["signal"] == "INT"  # by SIGTERM it would wait for its clients
     (told,) = [one for one in plan.left_out if f"{kind} db" in one]
-    assert "it is a store, and a pod beside the one that keeps its data could harm them" in told
+    assert "it is a store, and a pod alongside the one that keeps its data could harm them" in told
 
 
 def test_a_store_without_a_volume_would_lose_its_data_so_that_it_is_left_alone() -> None:
@@ -160,7 +160,7 @@ def test_a_load_generator_and_an_observer_are_left_alone() -> None:
 def test_the_service_of_a_load_balancer_is_not_removed() -> None:
     plan = plan_of(workload(), service(type="LoadBalancer"))
     assert "remove-service-web" not in names(plan)
-    assert "no removal of Service web: the cluster would give its load balancer's address away" in plan.left_out
+    assert "no removal of Service web: the cluster would release its load balancer's address" in plan.left_out
 
 
 @pytest.mark.parametrize(("length", "silenced"), [(41, True), (42, False)])
@@ -175,7 +175,7 @@ def test_a_service_whose_proxy_could_not_be_named_is_not_silenced(length: int, s
 def test_what_no_proxy_can_stand_before_is_not_silenced_and_the_reason_is_told() -> None:
     plan = plan_of(workload("web", "Deployment", asks("http://back:80")), service("web", type="NodePort"), *HEADLESS)
     assert "edge-silent-back" not in names(plan)
-    assert "no silence of Service back: it is headless, so that no proxy can stand before it" in plan.left_out
+    assert "no silence of Service back: it is headless, so no proxy can be put in front of it" in plan.left_out
 
 
 HEADLESS = [workload("back"), service("back", clusterIP="None")]

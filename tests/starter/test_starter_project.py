@@ -88,7 +88,7 @@ def test_a_folder_that_cannot_be_written_is_told_with_a_remedy(files: dict[str, 
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(StarterError, match="cannot be written") as told:
         write_project(tmp_path / "taken", files, force=False)
-    assert told.value.remedy == "name another folder by --out"
+    assert told.value.remedy == "name another folder with --out"
 
 
 @given(st.lists(st.from_regex(r"/[\w/ \"'{}éß-]{0,12}", fullmatch=True), min_size=1, max_size=4, unique=True))

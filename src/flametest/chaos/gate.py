@@ -126,7 +126,8 @@ def _check_control(control: Document, recorder: str, unguarded: frozenset[str]) 
         )
     if not isinstance(name, str) or name not in unguarded:
         raise UnsafeExperimentError(
-            f"control {name!r} runs code of {_module(control)!r}, of which nobody can tell beforehand what it would do",
+            f"control {name!r} runs code of {_module(control)!r}, "
+            "and there is no way to know in advance what it would do",
             "remove it; or name it in unguarded of the recorder control, at your own risk",
         )
 

@@ -128,7 +128,7 @@ def _check_settings_controls(unguarded: frozenset[str]) -> None:
         if control.get("name") not in unguarded:
             raise UnsafeExperimentError(
                 f"the control {control.get('name')!r} of the settings or of --control-file would run, "
-                "and nobody can tell beforehand what it would do",
+                "and what it would do cannot be known in advance",
                 "leave it out by `chaos --settings FILE`; or name it in unguarded of the recorder control",
             )
 

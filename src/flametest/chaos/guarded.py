@@ -59,7 +59,7 @@ def guarded_fault(activity: Mapping[str, Any], arguments: Arguments, unguarded: 
     if translate is None:
         raise UnsafeExperimentError(
             f"{activity.get('type')} {activity.get('name')!r} uses {_told(provider)}, "
-            "of which nobody can tell beforehand what it would hit",
+            "and there is no way to know in advance what it would hit",
             f"use an action of {OWN_MODULE}; or name it in unguarded of the recorder control, at your own risk",
         )
     try:

@@ -201,8 +201,8 @@ def _note(recorder: Recorder, phase: Phase, seconds: float, bound: float, questi
 
 def _warn(recorder: Recorder, needed_seconds: float, bound_seconds: float) -> None:
     told = (
-        f"at this rate of requests it takes {needed_seconds:.0f} s to tell a steady state, and the system is watched "
-        f"for {bound_seconds:g} s at most after its recovery: offer more requests"
+        f"at this rate of requests it takes {needed_seconds:.0f} s to establish a steady state, and the system is "
+        f"watched for {bound_seconds:g} s at most after its recovery: offer more requests"
     )
     logger.warning(told)
     recorder.note(Noted(Stamp(time.monotonic_ns(), time.time()), recorder.scenario.name, told))

@@ -30,7 +30,7 @@ def scenario_limits(recorder: Recorder) -> tuple[Limit, ...]:
         text = path.read_text()
     except OSError as error:
         raise RecorderError(
-            f"the limits {path} cannot be read: {error.strerror}", "keep limits.toml beside the experiment"
+            f"the limits {path} cannot be read: {error.strerror}", "keep limits.toml next to the experiment"
         ) from error
     book = parse_limits(text, path.name, LIMITABLE)
     overrides = [parse_override(one) for one in recorder.settings.limits]

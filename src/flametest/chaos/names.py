@@ -34,7 +34,7 @@ class FaultNames:
             )
         if wanted in self._taken:
             raise RecorderError(
-                f"two faults of this experiment are called {wanted!r}, so they could not be told apart",
+                f"two faults of this experiment are called {wanted!r}, so they could not be distinguished",
                 "give each its own name",
             )
         name = wanted or self._made_of(kind)

@@ -21,7 +21,7 @@ from flametest.model.events import Target
 
 __all__ = ["UNGUARDED", "Aimed", "foreseen", "preview"]
 
-UNGUARDED = "not looked into (unguarded)"
+UNGUARDED = "not checked (unguarded)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def block_experiment(document: Mapping[str, Any], seconds: float, turn_url: str)
     """
     method = [activity for activity in document.get("method") or () if isinstance(activity, dict)]
     if not method:
-        raise ExperimentError("the experiment has an empty method", "name one with a fault by --experiment")
+        raise ExperimentError("the experiment has an empty method", "use --experiment with one that has a fault")
     kept = {key: value for key, value in document.items() if key != "steady-state-hypothesis"}
     provider = {"type": "http", "url": turn_url, "timeout": TURN_SECONDS_MAX}
     turn = {"type": "probe", "name": "wait-for-its-turn", "provider": provider}

@@ -33,7 +33,7 @@ _VERDICTS = {
 def result_sentence(result: CheckResult) -> str:
     """Return the outcome in plain words."""
     if result.doubt:
-        return f"the trees cannot be told apart: {result.doubt}"
+        return f"the trees cannot be distinguished: {result.doubt}"
     decisive = [one for one in result.figures if one.judgement is result.judgement] or list(result.figures)
     shown = "; ".join(f"{one.title.lower()}: {_difference(one)}" for one in decisive)
     return f"under the fault {result.fault}, compared with {result.base}: {shown}"

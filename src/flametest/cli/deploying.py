@@ -108,7 +108,7 @@ def show_status(where: Where) -> int:
     access = _entered(provider, running(provider))
     unhealed = heal_first(provider, project)
     click.echo(f"cluster    {provider.name}, context {access.context}, namespace {access.namespace}")
-    click.echo(f"entry      {access.url or 'not found; name it by --url'}")
+    click.echo(f"entry      {access.url or 'not found; name it with --url'}")
     if (memory := provider.memory_bytes()) is not None:
         click.echo(f"memory     {memory / 1e6:.0f} MB for the {provider.name} itself, pods excluded")
     with connect(access.kubeconfig, access.context) as client:

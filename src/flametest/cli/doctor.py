@@ -23,7 +23,7 @@ __all__ = ["diagnose"]
 
 ENTRY_SECONDS = 5.0
 _OPTIONAL_PROGRAMS = (
-    ("kubectl", "look into a running system by hand; Flametest itself does not use it"),
+    ("kubectl", "inspect a running system by hand; Flametest itself does not use it"),
     ("minikube", "deploy to Minikube (`--cluster minikube`), with a driver such as Docker"),
     ("chromium", "browser tests of the report (`nox -s tests`)"),
 )

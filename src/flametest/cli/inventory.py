@@ -39,7 +39,7 @@ def print_inventory(topology: Topology, weaknesses: tuple[Weakness, ...], url: s
     _print_lines(console, _entry_lines(topology, url, paths))
     _print_lines(console, _need_lines(topology))
     if system.unread:
-        console.print(f"not looked at, since the cluster forbids it: {', '.join(system.unread)}")
+        console.print(f"not read, since the cluster forbids it: {', '.join(system.unread)}")
     _print_weaknesses(console, weaknesses)
 
 
@@ -111,9 +111,9 @@ def _role_lines(topology: Topology) -> list[str]:
 def _entry_lines(topology: Topology, url: str, paths: Sequence[str]) -> list[str]:
     entrance = topology.entrance
     if entrance.service is None:
-        return [f"entry: not known, since {entrance.reason}; name its address by --url"]
+        return [f"entry: not known, since {entrance.reason}; name its address with --url"]
     guess = "a guess: " if entrance.certainty is Certainty.GUESSED else ""
-    where = f"{url} {' '.join(paths)}" if url else "address not known: name it by --url"
+    where = f"{url} {' '.join(paths)}" if url else "address not known: name it with --url"
     lines = [f"entry: {entrance.service} ({guess}{entrance.reason}), {where}"]
     if entrance.alternatives:
         lines.append(f"alternatives: {some(entrance.alternatives)}; choose one with --entry")

@@ -122,7 +122,7 @@ def _tell(result: SearchResult, wanted: "SearchOptions") -> None:
     for reason, count in result.left_out.items():
         click.echo(f"not tried: {count} sets: {reason}")
     if not result.is_over:
-        click.echo(f"go on: flametest search --resume {_near(wanted.folder)}")
+        click.echo(f"continue: flametest search --resume {_near(wanted.folder)}")
     click.echo(f"report: {_near(wanted.folder / 'report.html')}")
 
 

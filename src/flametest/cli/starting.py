@@ -121,7 +121,7 @@ def _look(where: Where) -> tuple[System, str]:
     if access is None:
         raise ClusterError(
             f"no {where.cluster} is running, or it has no namespace {where.namespace!r}",
-            "start it and deploy your system, or name a folder of manifests by --manifests",
+            "start it and deploy your system, or name a folder of manifests with --manifests",
         )
     with connect(access.kubeconfig, access.context) as client:
         return read_namespace(client, where.namespace), access.url
@@ -155,7 +155,7 @@ def _paths(url: str, topology: Topology, trust: Trust) -> tuple[str, ...]:
     if not paths:
         click.echo(
             f"warning: {url} answers none of {', '.join(topology.paths)} with 200; is it where users enter? "
-            "Name that by --url, and fix the paths in loadtests/locustfile.py",
+            "Name that with --url, and fix the paths in loadtests/locustfile.py",
             err=True,
         )
     return paths or topology.paths

@@ -19,7 +19,7 @@ def beside(cluster: Cluster, names: Iterable[str]) -> tuple[Cluster, ...]:
     if cluster.name != "sandbox":
         raise ClusterError(
             f"scenarios cannot run at the same time on {cluster.name}: each needs a system of its own, and only "
-            "sandboxes can be started beside one another",
+            "sandboxes can be started side by side",
             "leave --parallel out, or use --cluster sandbox",
         )
     from flametest.clusters.sandbox import SandboxCluster  # noqa: PLC0415 (needs what other clusters do without)

@@ -67,7 +67,7 @@ class Capacity:
             ClusterError: not even empty nodes have room.
         """
         if self.allocatable is None:
-            return f"{self.asked} are asked for; what the nodes have, {self.unknown}"
+            return f"{self.asked} are requested; what the nodes have, {self.unknown}"
         if not self.asked.fits(self.allocatable):
             raise ClusterError(
                 f"the manifests ask for {self.asked}, and all nodes together have {self.allocatable}; "
@@ -75,9 +75,9 @@ class Capacity:
                 "add nodes, or lower requests and replicas in the manifests",
             )
         if self.free is None:
-            return f"{self.asked} are asked for, of {self.allocatable}; what others use, {self.unknown}"
+            return f"{self.asked} are requested, of {self.allocatable}; what others use, {self.unknown}"
         warning = "" if self.asked.fits(self.free) else "WARNING: pods may have to wait for room: "
-        return f"{warning}{self.asked} are asked for, {self.free} are free"
+        return f"{warning}{self.asked} are requested, {self.free} are free"
 
 
 def measure_capacity(client: KubeClient, namespace: str, manifests: Iterable[Manifest]) -> Capacity:

@@ -26,11 +26,11 @@ CONNECT_SECONDS = 1.0
 NODES_TRIED_MAX = 3  # a port is open on all of them; more that do not answer only cost time
 SERVED_BY = "X-Served-By"
 _REMEDIES = {
-    "authority": "name a file with the authority that signed it by --ca-file, or trust anybody by --insecure",
-    "name": "name by --url a host that the certificate is for, or trust anybody by --insecure",
-    "date": "have it renewed, and see that this machine's clock is right; or trust anybody by --insecure",
-    "client": "users without a client certificate do not get in; name another entry by --url",
-    "protocol": "is it spoken to in the clear? name it as http://... by --url",
+    "authority": "use --ca-file with a file of the authority that signed it, or trust any certificate with --insecure",
+    "name": "use --url with a host that the certificate is for, or trust any certificate with --insecure",
+    "date": "have it renewed, and check that this machine's clock is right; or trust any certificate with --insecure",
+    "client": "users without a client certificate do not get in; name another entry with --url",
+    "protocol": "is it spoken to in the clear? name it as http://... with --url",
 }
 _LOOPBACK = ("127.", "localhost", "[::1]", "::1")
 

@@ -47,7 +47,7 @@ class InClusterCluster(ContextCluster):
         if not host or not (self._account / "token").is_file():
             raise ClusterError(
                 f"this process is in no pod with a service account: {_HOST} or {self._account / 'token'} is missing",
-                "start it by `flametest job`, or name a cluster by --cluster context:NAME",
+                "start it with `flametest job`, or name a cluster with --cluster context:NAME",
             )
         options = self._options
         if options.state is None:

@@ -30,7 +30,7 @@ def claim(client: KubeClient, namespace: str, labels: Mapping[str, str] = NO_LAB
             raise ClusterError(
                 f"namespace {namespace!r} of context {client.api.context!r} is there already, "
                 "and was not made by Flametest",
-                "test what is in it by --no-deploy, or remove it, if it may go",
+                "test what is in it with --no-deploy, or remove it, if it may go",
             )
         return
     make_namespace(client, namespace, labels)

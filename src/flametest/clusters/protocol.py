@@ -231,5 +231,5 @@ def running(cluster: Cluster) -> Access:
         raise ClusterError(f"no {cluster.name} is running", f"start one with `flametest up --cluster {cluster.name}`")
     raise ClusterError(
         f"nothing is deployed to {cluster.name}: the namespace is not there",
-        f"deploy with `flametest up --cluster {cluster.name}`, or name another namespace by --namespace",
+        f"deploy with `flametest up --cluster {cluster.name}`, or name another namespace with --namespace",
     )

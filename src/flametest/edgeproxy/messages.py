@@ -102,7 +102,7 @@ def answer(status: int) -> bytes:
         reason = HTTPStatus(status).phrase
     except ValueError:
         reason = "Injected"
-    body = json.dumps({"error": "injected", "message": "The fault proxy was told to answer so."}).encode()
+    body = json.dumps({"error": "injected", "message": "The fault proxy was told to give this answer."}).encode()
     head = (
         f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         f"{FAULT_HEADER}: status\r\n\r\n"

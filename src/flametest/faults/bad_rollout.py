@@ -106,7 +106,7 @@ class BadRollout:
         now = _image(read, name)
         if now != before:
             told = f"was changed to the image {now}" if now else f"has no container {name} any more: it was changed"
-            return f"{title} {told} by somebody else meanwhile, and is left so"
+            return f"{title} {told} by somebody else in the meantime, and is left as it is"
         return f"{title} was set back to the image {before}"
 
     def _found(self, client: KubeClient) -> Object:

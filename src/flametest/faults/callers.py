@@ -81,12 +81,12 @@ def check_told_apart(
     if connected:
         raise FaultError(
             f"pod {name} connected to the Service, and the proxy saw {found} instead of {', '.join(sorted(wanted))}: "
-            "the network masquerades addresses, so the caller cannot be told apart",
-            "leave the caller out, or tell requests apart by a header",
+            "the network masquerades addresses, so the caller cannot be distinguished",
+            "leave the caller out, or distinguish requests by a header",
         )
     raise FaultError(
-        f"no connection of the caller was seen within {SEEN_SECONDS_MAX:g} s, so whether it can be told apart is open: "
-        f"{reached.reason or f'pod {name} could not connect'}; the proxy saw {found}",
+        f"no connection of the caller was seen within {SEEN_SECONDS_MAX:g} s, so whether it can be distinguished is "
+        f"open: {reached.reason or f'pod {name} could not connect'}; the proxy saw {found}",
         "let it call the Service, or leave the caller out",
     )
 

@@ -83,8 +83,8 @@ class DnsOutage:
         if others := isolating(client, self.namespace, {str(pod["metadata"]["uid"]) for pod in app.pods}, "Egress"):
             names = ", ".join(str(one["metadata"]["name"]) for one in others)
             raise FaultError(
-                f"NetworkPolicy {names} limits already what the pods of {self.app} connect to, and what one policy "
-                "allows no other takes away",
+                f"NetworkPolicy {names} already limits what the pods of {self.app} connect to, and no policy can "
+                "forbid what another one allows",
                 "choose an app without such a policy",
             )
         if find(client.api, NETWORK_POLICIES, self.namespace, self.policy) is not None:

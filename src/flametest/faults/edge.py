@@ -320,7 +320,7 @@ class Edge:
     def _routes(self, client: KubeClient, service: Object) -> tuple[Route, ...]:
         pods = self._behind(client, service)
         if not pods:
-            raise FaultError(f"Service {self.service} has no pod that runs", "deploy what it leads to")
+            raise FaultError(f"Service {self.service} has no pod that runs", "deploy what it routes to")
         return routes_of(service, pods[0], self.port, self.protocol)
 
     def _behind(self, client: KubeClient, service: Object) -> list[Object]:

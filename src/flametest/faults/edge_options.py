@@ -29,8 +29,8 @@ def check_options(rules: Sequence[Rule], protocol: str, seconds_max: float) -> N
         raise FaultError(str(error)) from error
     if needs_order(rules) and not shows_singly(rules[0].effect):
         raise FaultError(
-            f"{rules[0].effect}: the few requests that first or every mean do not tell this from chance",
-            "give a delay_ms as well, or a share in the place of first and every",
+            f"{rules[0].effect}: the few requests that first or every affect cannot distinguish this from chance",
+            "give a delay_ms as well, or a share instead of first and every",
         )
     if not needs_order(rules) and not all(map(can_be_shown, rates_of(rules))):
         raise FaultError(

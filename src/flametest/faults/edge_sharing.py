@@ -64,7 +64,8 @@ def check_beside(wanted: Sharer, others: Mapping[str, Sharer]) -> None:
     """
     if wanted.key in others:
         raise FaultError(
-            f"the same edge lasts already ({wanted.title}), and its requests could not be told from those of another",
+            f"the same edge is already active ({wanted.title}), and its requests could not be distinguished from those "
+            "of another",
             "heal that one first, or choose other rules or another caller",
         )
     for one in others.values():
@@ -140,7 +141,7 @@ def without_proxy(client: KubeClient, front: Front, service: Object) -> tuple[Ob
     origin = find(client.api, SERVICES, front.namespace, front.origin)
     sharers = sharers_of(origin)
     if origin is None or not sharers:
-        raise FaultError(f"Service {front.service} leads to a fault proxy already", "run `flametest undo` first")
+        raise FaultError(f"Service {front.service} already leads to a fault proxy", "run `flametest undo` first")
     targets = {int(port["port"]): port["targetPort"] for port in origin["spec"]["ports"]}
     before = deepcopy(service)
     before["spec"]["selector"] = origin["spec"]["selector"]

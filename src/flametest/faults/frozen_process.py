@@ -76,7 +76,7 @@ class FrozenProcess:
         where, pod = inside_of(client, target, self.container)
         found = _processes(client, where)
         if any(state in _STOPPED for state in found.values()):
-            raise FaultError(f"processes of {where} stand still already", "run `flametest undo` first")
+            raise FaultError(f"processes of {where} are already stopped", "run `flametest undo` first")
         by_signals = len(found) > 1
         if not by_signals and not _in_sandbox(client, pod):
             raise FaultError(

@@ -122,7 +122,7 @@ def _gone(client: KubeClient, record: UndoRecord) -> str:
         uid = _cluster_uid(client)
         if not uid:
             raise HealError(
-                f"the cluster has no namespace {SYSTEM_NAMESPACE}, so it does not tell which one it is",
+                f"the cluster has no namespace {SYSTEM_NAMESPACE}, so it cannot be identified",
                 "is the API server being restarted?",
             )
         if uid != record.place.cluster_uid:

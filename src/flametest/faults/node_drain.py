@@ -115,7 +115,7 @@ class NodeDrain:
             # The drain has changed nothing: it found the node cordoned, and left it so.
             if is_cordoned(found):
                 return f"node {name} takes no pods, as before"
-            return f"node {name} takes pods: it was uncordoned by somebody else meanwhile, and is left so"
+            return f"node {name} takes pods: it was uncordoned by somebody else in the meantime, and is left as it is"
         if not is_cordoned(found) and not _is_tainted(found):
             return f"node {name} takes pods, as before"
         change(

@@ -114,7 +114,7 @@ def refuse_unknown(records: Sequence[UndoRecord], wanted: UndoRecord) -> None:
     known = {one.state.get("edge") for one in records}
     if any(key not in known for key in wanted.state.get("beside", ())):
         raise FaultError(
-            f"{wanted.title}: a fault proxy stands there of which this experiment knows nothing",
+            f"{wanted.title}: there is a fault proxy that this experiment knows nothing about",
             "run `flametest undo` first",
         )
 
@@ -128,7 +128,7 @@ def refuse_contested(records: Sequence[UndoRecord], wanted: UndoRecord) -> None:
     sharing = [one for one in records if contested(one, wanted) and (one.fault, one.fault) in SIDE_BY_SIDE]
     if len(sharing) > 1:
         raise FaultError(
-            f"{wanted.title}: {len(sharing)} faults of this experiment share what stands before it "
+            f"{wanted.title}: {len(sharing)} faults of this experiment share what is in front of it "
             f"({'; '.join(one.title for one in sharing)}), and could not be healed one by one under it",
             "heal all but one of them first by heal_faults",
         )

@@ -38,6 +38,6 @@ def remove(client: KubeClient, state: State) -> str:
     if found is None:
         return f"namespace {name} is gone"
     if MARK not in (found["metadata"].get("labels") or {}):
-        raise HealError(f"namespace {name} does not bear the label {MARK}", "it is not Flametest's; look at it by hand")
+        raise HealError(f"namespace {name} does not bear the label {MARK}", "it is not Flametest's; check it by hand")
     remove_object(client, NAMESPACES, "", name, seconds_max=GONE_SECONDS_MAX)
     return f"namespace {name} was removed, with everything in it"

@@ -104,7 +104,11 @@ def _rules_back(client: KubeClient, place: tuple[str, str], ingress: list[Object
     title = f"NetworkPolicy {place[1]}"
     found = standing(client, NETWORK_POLICIES, *place)
     if found is None or not same(found, uid):
-        return f"{title} {'is gone' if found is None else 'was recreated by somebody else meanwhile, and is left so'}"
+        return (
+            f"{title} is gone"
+            if found is None
+            else f"{title} was recreated by somebody else in the meantime, and is left as it is"
+        )
     if found["spec"].get("ingress") == ingress:
         return f"{title} has its rules"
 
@@ -119,7 +123,7 @@ def _rules_back(client: KubeClient, place: tuple[str, str], ingress: list[Object
         lambda policy: ["it admits nobody"] if left(policy) else [],
     )
     if read["spec"].get("ingress") != ingress:
-        return f"{title} was changed by somebody else, and is left so"
+        return f"{title} was changed by somebody else, and is left as it is"
     return f"{title} has its rules again"
 
 

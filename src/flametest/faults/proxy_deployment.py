@@ -103,7 +103,8 @@ def deploy(client: KubeClient, front: Front, service: Object, routes: Sequence[R
     if proxy is None:
         raise FaultError(
             f"the fault proxy was not ready within {READY_SECONDS_MAX:g} s",
-            f"see its pod's events; image {image} has to have python3 of 3.11 or newer: name another by --helper-image",
+            f"see its pod's events; image {image} has to have python3 of 3.11 or newer: "
+            "name another with --helper-image",
         )
     return proxy
 
@@ -170,11 +171,11 @@ def _led_back(client: KubeClient, front: Front, kept: Object, uid: str) -> str:
         return f"{title} is gone"
     # One that was removed and created again by a later fault leads to the proxy still, under another uid.
     if not same(found, uid) and not front.leads(found):
-        return f"{title} was recreated by somebody else meanwhile, and is left so"
+        return f"{title} was recreated by somebody else in the meantime, and is left as it is"
     if found["spec"] == kept["spec"]:
         return f"{title} leads to where it did"
     if not front.leads(found):
-        return f"{title} was changed by somebody else meanwhile, and is left so"
+        return f"{title} was changed by somebody else in the meantime, and is left as it is"
     read = change(
         client,
         SERVICES,
@@ -183,7 +184,7 @@ def _led_back(client: KubeClient, front: Front, kept: Object, uid: str) -> str:
         lambda service: ["it leads to the fault proxy"] if front.leads(service) else [],
     )
     if others := differences(kept["spec"], read["spec"]):
-        return f"{title} leads to its own pods again; somebody else has changed it meanwhile: {'; '.join(others)}"
+        return f"{title} leads to its own pods again; somebody else has changed it in the meantime: {'; '.join(others)}"
     return f"{title} leads to its own pods again"
 
 

@@ -133,12 +133,14 @@ def routes_of(service: Object, pod: Object, port: int | str = 0, protocol: str =
         target = one.get("targetPort", one["port"])
         number = target if isinstance(target, int) else named.get(target)
         if number is None:
-            raise FaultError(f"Service {name} leads to port {target!r}, which pod {pod['metadata']['name']} has not")
+            raise FaultError(
+                f"Service {name} routes to port {target!r}, which pod {pod['metadata']['name']} does not have"
+            )
         # Who looks up addresses connects to the pods' own port, whatever the Service says.
         listen = number if is_headless(service) else ROUTE_PORT_FIRST + index
         if listen == ADMIN_PORT:
             raise FaultError(
-                f"Service {name} is headless and leads to port {ADMIN_PORT}, which the proxy has for itself",
+                f"Service {name} is headless and routes to port {ADMIN_PORT}, which the proxy uses itself",
                 "name a Service with an address of its own",
             )
         names = frozenset(str(name) for name, there in named.items() if name and there == number)

@@ -105,5 +105,8 @@ class Scaling:
             lambda obj: [f"it is to have {counted(replicas_of(obj), 'pod')}, {before} before"] if left(obj) else [],
         )
         if replicas_of(read) != before:
-            return f"{title} was set to {replicas_of(read)} by somebody else meanwhile, and is left so; it had {before}"
+            return (
+                f"{title} was set to {replicas_of(read)} by somebody else in the meantime, and is left as it is; "
+                f"it had {before}"
+            )
         return f"{title} was set back from {injected} to {before}"

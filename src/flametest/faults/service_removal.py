@@ -27,7 +27,7 @@ __all__ = ["ServiceRemoval"]
 PROOF_SECONDS_MAX = 15.0
 CREATE_TRIES_MAX = 5
 NOT_AS_IT_WAS = (
-    "whoever asks by its name finds it; free what it had before and recreate it, or accept it as it is: "
+    "callers that use its name find it; free what it had before and recreate it, or accept it as it is: "
     "`flametest undo --forget`"
 )
 _ASSIGNED = ("clusterIP", "clusterIPs", "healthCheckNodePort")
@@ -160,8 +160,8 @@ def _check_comes_back(service: Object) -> None:
         raise FaultError(
             f"Service {name} has the load balancer address {', '.join(map(str, balancer))}, which the cluster releases "
             "when the Service is removed, so that healing could not restore it",
-            "take its workload away by inject_dependency_outage, disturb its requests by inject_edge, or remove "
-            "a Service without a load balancer",
+            "make its workload unavailable with inject_dependency_outage, disturb its requests with inject_edge, or "
+            "remove a Service without a load balancer",
         )
     if not spec.get("selector") and spec.get("type") != "ExternalName":
         raise FaultError(
@@ -198,7 +198,7 @@ def _told_existing(kept: Object, uid: str, found: Object) -> str:
     changed = differences(_written(kept), _written(found))
     if changed:
         did = "recreated" if anew else "changed"
-        return f"{title} was {did} by somebody else meanwhile, and is left so: {'; '.join(changed)}"
+        return f"{title} was {did} by somebody else in the meantime, and is left as it is: {'; '.join(changed)}"
     if differing := _assigned_anew(kept, found):
         raise HealError(f"{title} is there, but not as it was: {'; '.join(differing)}", NOT_AS_IT_WAS)
     return f"{title} is there{' again' if anew else ''}, as it was, {_where(found)}"

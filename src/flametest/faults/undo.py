@@ -253,7 +253,7 @@ def _read(file: Path) -> UndoRecord | None:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UndoError(
-            f"undo record {file} cannot be read: {error}", "heal by hand what it tells of, then remove the file"
+            f"undo record {file} cannot be read: {error}", "heal by hand what it describes, then remove the file"
         ) from error
 
 

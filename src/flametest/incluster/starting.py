@@ -69,7 +69,7 @@ def await_end(client: KubeClient, seconds_max: float, saw: Callable[[str], None]
         is_over = now - heard > (SILENT_SECONDS_MAX if started else STARTING_SECONDS_MAX)
         _check(client, pod, JobLostError if started else JobError, is_over=is_over)
         if now - begin > seconds_max:
-            raise JobLostError(f"the run inside has not ended after {seconds_max:g} s", "look at the log of its pod")
+            raise JobLostError(f"the run inside has not ended after {seconds_max:g} s", "check the log of its pod")
         time.sleep(POLL_SECONDS)
 
 
@@ -178,7 +178,7 @@ def _await_gone(client: KubeClient) -> None:
             raise JobError(
                 f"pod {pod['metadata']['name']} of namespace {RUNNER_NAMESPACE} has not ended within "
                 f"{ENDING_SECONDS_MAX:g} s, so its rights and its undo journal are left",
-                "look at its node; then run `flametest job remove`",
+                "check its node; then run `flametest job remove`",
             )
         time.sleep(POLL_SECONDS)
 

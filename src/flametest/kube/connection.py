@@ -183,9 +183,9 @@ class Connection:
         names = [name for name, _ in self._acting]
         if len(set(names)) < len(names) and self.proxy.startswith("http") and self.server.startswith("http:"):
             raise ContextError(
-                f"context {self.context!r} acts with several groups, which cannot be told to an http server through a "
-                "proxy",
-                "use an https server, or except it by NO_PROXY",
+                f"context {self.context!r} acts with several groups, which cannot be passed to an http server through "
+                "a proxy",
+                "use an https server, or exclude it with NO_PROXY",
             )
 
 

@@ -41,7 +41,9 @@ def unreachable(connection: Connection, error: Exception) -> ApiUnreachableError
             "is that the right proxy? proxy-url of the cluster in the kubeconfig names it, else HTTPS_PROXY; NO_PROXY "
             "excepts servers from the latter",
         )
-    return ApiUnreachableError(f"{who} does not answer: {reason}", "is the cluster running? `flametest status` tells")
+    return ApiUnreachableError(
+        f"{who} does not answer: {reason}", "is the cluster running? check with `flametest status`"
+    )
 
 
 def _plain(error: Exception) -> str:

@@ -109,7 +109,7 @@ def _check_server(context: str, server: str) -> None:
         usable = False
     if not usable or not server.isascii() or any(character <= " " for character in server):
         raise ContextError(
-            f"context {context!r} leads to the server {server!r}, which is no URL such as https://127.0.0.1:6443",
+            f"context {context!r} points to the server {server!r}, which is not a URL such as https://127.0.0.1:6443",
             "fix the kubeconfig",
         )
 

@@ -47,7 +47,7 @@ def await_namespace(
             raise NotReadyError(
                 f"namespace {name!r} is {phase or 'gone'} and was not {expected} within {timeout_seconds:g} s"
                 f"{_obstacles(api, name)}",
-                f"look at its finalizers and conditions: kubectl get namespace {name} -o yaml",
+                f"check its finalizers and conditions: kubectl get namespace {name} -o yaml",
             )
         pause(POLL_SECONDS)
     return phase

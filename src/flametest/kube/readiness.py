@@ -220,7 +220,7 @@ def _not_ready(api: Lister, namespace: str, timeout_seconds: float, workloads: S
     late = ", ".join(f"{one.kind} {one}" for one in workloads if not one.complete)
     return NotReadyError(
         "\n  ".join([f"not ready after {timeout_seconds:g} s in namespace {namespace!r}: {late}", *reasons]),
-        "fix what the reasons name; pods' logs tell more",
+        "fix what the reasons name; the pods' logs say more",
     )
 
 

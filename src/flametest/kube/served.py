@@ -68,7 +68,7 @@ def await_served(discovery: Discovery, manifest: Manifest, *, pause: Callable[[f
     raise ManifestError(
         f"{manifest.source}: the cluster has not served {manifest.kind} of {manifest.api_version} within "
         f"{ESTABLISHED_SECONDS_MAX:g} s after its definition",
-        "look at the conditions of its CustomResourceDefinition",
+        "check the conditions of its CustomResourceDefinition",
     )
 
 

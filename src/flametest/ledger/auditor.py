@@ -155,7 +155,7 @@ class Auditor:
             return None
         outcome = self._reader.look({"key": key, "id": named})
         if outcome is LookOutcome.UNKNOWN:
-            raise LoadError(f"no answer says whether {key} is kept", "look at the pods that answer")
+            raise LoadError(f"no answer says whether {key} is kept", "check the pods that answer")
         return StoredWrite(named, key) if outcome is LookOutcome.FOUND else None
 
     def _audit(self, prefix: str, tries: Mapping[str, Sequence[Attempt]], found: _Found) -> Audit:

@@ -58,7 +58,7 @@ def _check_request(text: str) -> str:
 
 def _check_reading(text: str) -> str:
     if not text.startswith("GET "):
-        raise ValueError(f"what is read back is asked for by GET, found {text!r}")
+        raise ValueError(f"what is read back is requested by GET, found {text!r}")
     return _check_request(text)
 
 
@@ -102,7 +102,7 @@ class Write(_Part):
         default=[200, 201, 204], min_length=1, description="Statuses that acknowledge the write."
     )
     refused: list[int] = Field(
-        default=[], description="Statuses that refuse it for a reason, beside 402, 409, 410, 412, 422."
+        default=[], description="Statuses that refuse it for a reason, in addition to 402, 409, 410, 412, 422."
     )
     id: JsonPath | None = Field(default=None, description="Where the answer names what the write is kept under.")
     repeat: float = Field(
@@ -148,7 +148,7 @@ class Read(_Part):
 class CountDefinition(_Part):
     """What the system counts, and what has to hold for it."""
 
-    name: str = Field(default="count", min_length=1, description="What it is called; fields of it stand in braces.")
+    name: str = Field(default="count", min_length=1, description="What it is called; fields of it are in braces.")
     request: Reading | None = Field(default=None, description="The request that asks for it.")
     sql: str | None = Field(default=None, min_length=1, description="The query; each row is one count.")
     items: JsonPath = Field(default="$", description="Where an answer has it; several are several counts.")
@@ -296,7 +296,7 @@ def _read_problems(write: Write, read: Read, *, is_sql: bool) -> Iterator[str]:
     if read.key is not None and "key" not in used:
         yield "read.key: no write has {key}"
     if is_list and not is_sql and read.key is None and (read.id is None or write.id is None):
-        yield "read: writes are told apart by read.key, or by read.id and write.id"
+        yield "read: writes are distinguished by read.key, or by read.id and write.id"
     if unknown := sorted(set(read.fields) - write.known()):
         yield _unknown_field("read.fields", unknown[0], write)
     if read.request is not None and ("next" in placeholders(read.request)) != (read.next is not None):
@@ -332,7 +332,7 @@ def _count_problems(ledger: Definition, count: CountDefinition, entry: str) -> I
     if asked - set(ledger.write.choose):
         yield f"{entry}: {{{min(asked)}}} is no choice of a write"
     if asked and count.joined not in asked:
-        yield f"{entry}: it is asked for by {{{min(asked)}}}, so joined = {min(asked)!r} has to be there"
+        yield f"{entry}: it is requested by {{{min(asked)}}}, so joined = {min(asked)!r} has to be there"
     is_list = ledger.read is not None and (ledger.read.request is not None or ledger.read.sql is not None)
     for law in count.named_laws():
         try:

@@ -103,7 +103,7 @@ class HttpReader(ReachedAtOnce):
             if read.next is None or (next_one := at(read.next, page)) in (None, "", False):
                 return
             if next_one == following:
-                raise LoadError(f"the page of {following!r} leads to itself", "read.next names another entry")
+                raise LoadError(f"the page of {following!r} points to itself", "read.next names another entry")
             following = next_one
         raise LoadError(f"the list has more than {_PAGES_MAX} pages", "ask for larger pages, or begin with fewer rows")
 
@@ -136,7 +136,7 @@ class HttpReader(ReachedAtOnce):
         status, body = self._ask(path)
         if status != _OK:
             kind = LoadError if status in _PASSING or status >= _ILL else NotThereError
-            raise kind(f"GET {path}: expected 200, found {status}", "look at the pods that answer")
+            raise kind(f"GET {path}: expected 200, found {status}", "check the pods that answer")
         try:
             return json.loads(body)
         except ValueError as error:
@@ -149,7 +149,7 @@ class HttpReader(ReachedAtOnce):
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise LoadError(f"GET {path}: {error or type(error).__name__}", "look at the pods that answer") from error
+            raise LoadError(f"GET {path}: {error or type(error).__name__}", "check the pods that answer") from error
         finally:
             connection.close()
 

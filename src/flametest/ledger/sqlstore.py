@@ -26,7 +26,7 @@ from flametest.model.writes import LookOutcome, StoredWrite, WriteOutcome
 __all__ = ["SqlReader", "SqlWriter"]
 
 _CONNECT_SECONDS = 5
-_REMEDY = "look at the database; a password is taken from PGPASSWORD or a password file"
+_REMEDY = "check the database; a password is taken from PGPASSWORD or a password file"
 # Integrity constraints, exceptions that a function raises, and data that does not fit: about the write itself.
 _ABOUT_THE_WRITE = ("22", "23", "P0")
 # The connection, the operator's intervention, system errors; and 40003, "statement completion unknown".

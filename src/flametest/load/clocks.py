@@ -54,6 +54,6 @@ class ClockEstimate:
         if self._shared:
             return ClockOffset(0, 0)
         if self._best_at_ns is None:
-            raise ValueError("no exchange has told anything of the clock yet")
+            raise ValueError("no exchange has measured the clock yet")
         aged_ns = round(max(0, now_ns - self._best_at_ns) * DRIFT_RATIO_MAX)
         return ClockOffset(self._best.offset_ns, self._best.uncertainty_ns + aged_ns)

@@ -110,7 +110,7 @@ class DistributedLocust:
                 raise LoadError(
                     f"{self._options.workers} load workers did not {wanted_words(load)} within {timeout_seconds:g} s, "
                     f"but {found:g}",
-                    "ask for more workers by --load-workers, or lower the rate",
+                    "ask for more workers with --load-workers, or lower the rate",
                 )
             time.sleep(_POLL_SECONDS)
 
@@ -223,7 +223,7 @@ def inside_url(client: KubeClient, namespace: str, url: str) -> str:
                 return f"{parts.scheme}://{service['metadata']['name']}.{namespace}.svc:{port['port']}"
     raise LoadError(
         f"no Service of namespace {namespace!r} has node port {parts.port}, so pods do not know where to enter",
-        "name the entry's address inside the cluster by --load-url, such as http://nginx.flametest.svc",
+        "name the entry's address inside the cluster with --load-url, such as http://nginx.flametest.svc",
     )
 
 
@@ -236,8 +236,8 @@ def refuse_unverified(url: str, trust: Trust) -> None:
     if urlsplit(url).scheme == "https" and not trust.insecure:
         raise LoadError(
             f"load workers in pods would enter by {url}, and cannot verify its certificate there",
-            "send the load from this machine (without --load-workers), name an http entry inside the cluster by "
-            "--load-url, or trust anybody by --insecure",
+            "send the load from this machine (without --load-workers), name an http entry inside the cluster with "
+            "--load-url, or trust any certificate with --insecure",
         )
 
 

@@ -144,7 +144,7 @@ def _probe(options: _Options) -> dict[str, int]:
 
 def _parse(arguments: list[str] | None) -> _Options:
     parser = argparse.ArgumentParser(prog="python -m flametest.load.prober_main", description=(__doc__ or "").strip())
-    parser.add_argument("url", help="what is asked for, such as http://127.0.0.1:30080/")
+    parser.add_argument("url", help="what is requested, such as http://127.0.0.1:30080/")
     parser.add_argument("samples", type=Path, help="CSV file to write; must not exist")
     parser.add_argument("--interval-ms", type=positive, default=50.0)
     parser.add_argument("--timeout-ms", type=positive, default=1000.0)

@@ -26,7 +26,7 @@ def redirection(url: str, status: int, location: str) -> str:
         return f"it answers with status {status}, a redirect that does not say where to"
     target = urljoin(url, location)
     away = "on the same host" if _origin(target) == _origin(url) else "on another host or port"
-    return f"it answers with status {status}, a redirect that leads to {target}, {away}"
+    return f"it answers with status {status}, a redirect to {target}, {away}"
 
 
 def refuse_redirect(url: str, environment: Mapping[str, str] = NOTHING_MORE) -> None:
@@ -43,8 +43,8 @@ def refuse_redirect(url: str, environment: Mapping[str, str] = NOTHING_MORE) -> 
     if told:
         raise LoadError(
             f"the entry {url} does not serve: {told}",
-            'name an address that serves by --url, or a path that does as "path" in the arguments of the experiment\'s '
-            "recorder",
+            'use --url with an address that serves, or name a path that does as "path" in the arguments of the '
+            "experiment's recorder",
         )
 
 

@@ -225,7 +225,7 @@ def _file_objects(content: bytes, name: str) -> tuple[list[Manifest], list[LeftO
         return [], [LeftOut(name, reasons[0])], []
     own, hooks = _without_hooks(_objects(found), name)
     repeated = [
-        f"key {key!r} stands twice in one mapping of {name}, in line {line} again: the last one counts"
+        f"key {key!r} is defined twice in one mapping of {name}, again in line {line}: the last one counts"
         for document in found
         for key, line in document.repeated
     ]

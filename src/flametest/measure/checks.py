@@ -140,7 +140,7 @@ def _hypothesis(history: History, criteria: tuple[Criterion, ...]) -> _Finding:
     if any(one.limit is not None and one.limit.source.startswith("--") for one in limited):
         return Verdict.PASSED, "it did not hold under its own ranges, which the command line replaced"
     reason = stopping_reason(history)
-    unknown = "the hypothesis did not hold after the fault, by a probe that no limit stands for"
+    unknown = "the hypothesis did not hold after the fault, by a probe that no limit covers"
     return Verdict.FAILED, reason or unknown
 
 

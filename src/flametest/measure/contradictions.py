@@ -124,17 +124,17 @@ def answers_known(history: History, samples: Samples) -> _Finding:
     """
     pods = history.of(PodObserved)
     if not pods:
-        return Verdict.PASSED, "no pod was watched, so that answers cannot be told apart"
+        return Verdict.PASSED, "no pod was watched, so answers cannot be distinguished"
     answered = samples.where((samples.status != 0) & (samples.sent_ns >= pods[0].at.monotonic_ns))
     counts = _answers_by_name(answered)
     named = sum(counts.values())
     if not named:
-        return Verdict.PASSED, "no answer names the pod that served it (X-Served-By), so that this cannot be told"
+        return Verdict.PASSED, "no answer names the pod that served it (X-Served-By), so this cannot be checked"
     known = _names_of(pods) | _routed_names(history.of(EndpointsObserved))
     unknown = {name: count for name, count in counts.items() if known.isdisjoint(names_in(name))}
     if not unknown:
         nameless = len(answered) - named
-        besides = f"; {nameless} of {len(answered)} name none, and cannot be told" if nameless else ""
+        besides = f"; {nameless} of {len(answered)} name none, and cannot be checked" if nameless else ""
         return Verdict.PASSED, f"all answers that name their pod come from pods that were watched{besides}"
     foreign = sum(unknown.values())
     return (

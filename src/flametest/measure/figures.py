@@ -210,7 +210,7 @@ def _steady_figure(
     if steady is None:
         return Figure(None, note="no request was recorded")
     if steady.seconds is None and is_underloaded(steady):
-        return Figure(None, note=f"{steady.reason}, so it tells nothing of the system")
+        return Figure(None, note=f"{steady.reason}, so it says nothing about the system")
     if steady.seconds is None:
         return Figure(None, above=steady.after_seconds, note=steady.reason)
     return Figure(steady.seconds, axis.uncertainty_seconds)

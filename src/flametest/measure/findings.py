@@ -20,7 +20,7 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
             "pod a preStop pause, so that it is out of the endpoints before it closes its port"
         ),
         "recovery_seconds": (
-            "look at the waterfall for the longest stage: shorten the start of the program, or the period of its "
+            "check the waterfall for the longest stage: shorten the start of the program, or the period of its "
             "readiness probe"
         ),
         "steady_seconds": "look for queues, pools and caches that are still full or cold after the pods are back",

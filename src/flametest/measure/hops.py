@@ -126,7 +126,7 @@ def _slowest(ordered: Sequence[Evidence], asked: Asked) -> FirstFailure:
     """Return which hop took longest without those that it waited for."""
     spans = {name: span for name, span in intervals(ordered).items() if span[1] > span[0]}
     if not spans:
-        return FirstFailure("", "no line tells how long it took" if ordered else "no pod has a line of it")
+        return FirstFailure("", "no line says how long it took" if ordered else "no pod has a line of it")
     own = dict(_own_seconds(spans))
     slowest = max(own, key=lambda name: own[name])
     taken = (asked.done_ns - asked.sent_ns) / 1e9

@@ -326,7 +326,7 @@ def _note(followed: LogsFollowed | None, lines: Sequence[LogLine], bad: Sequence
     if followed.problem:
         return followed.problem
     if not bad:
-        return "These requests carried no ids, so no log line can be told to be theirs."
+        return "These requests carried no ids, so no log line can be attributed to them."
     if not lines:
         return (
             f"No log line of {followed.containers} containers carries the id of one of these requests. An application "

@@ -118,7 +118,7 @@ def _dead_upstream(recorded: Recorded) -> Finding | None:
     return recorded.finding(
         "dead_upstream",
         "waterfall",
-        "something went on sending requests to an address that was gone",
+        "something kept sending requests to an address that was gone",
         f"{counted(len(late), 'request')} failed up to {seconds:.1f} s after {', '.join(measured.moments.lost)} was "
         "out of the endpoints, though other pods were ready",
         "resolve upstream names again (or go by the Service's address), bound connecting to about a second, and retry "

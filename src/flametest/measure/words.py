@@ -117,7 +117,7 @@ def reason_sentence(name: str, figure: Figure, limit: Limit | None, verdict: Ver
     if verdict is Verdict.FAILED:
         return f"{shown} is {beyond} {told}"
     sampled = f" by a request every {figure.resolution * 1e3:.0f} ms" if 0 < limit.value < figure.resolution else ""
-    return f"{shown}; whether {told} holds cannot be told{sampled}"
+    return f"{shown}; whether {told} holds cannot be determined{sampled}"
 
 
 def told_of(criterion: Criterion) -> str:

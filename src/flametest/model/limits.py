@@ -120,7 +120,7 @@ def parse_limits(text: str, source: str, known: Iterable[str]) -> LimitBook:
     tables: dict[str, dict[str, float | None]] = {}
     for scenario, table in document.items():
         if not isinstance(table, dict):
-            raise LimitsError(f"{source}: {scenario} stands outside of a table", "write it below [default]")
+            raise LimitsError(f"{source}: {scenario} is outside any table", "write it below [default]")
         tables[scenario] = {name: _value(source, scenario, name, table[name], criteria) for name in table}
     return LimitBook(tables, source)
 

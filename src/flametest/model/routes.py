@@ -82,7 +82,8 @@ class Trust:
         except (OSError, ValueError) as error:  # an SSLError is an OSError
             told = "holds no certificate in PEM" if isinstance(error, ssl.SSLError) else f"cannot be read: {error}"
             raise RouteError(
-                f"the file of trusted authorities {self.ca_file} {told}", "name one by --ca-file, or FLAMETEST_CA_FILE"
+                f"the file of trusted authorities {self.ca_file} {told}",
+                "name one with --ca-file, or FLAMETEST_CA_FILE",
             ) from error
         return context
 

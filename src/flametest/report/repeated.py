@@ -8,6 +8,6 @@ __all__ = ["repeated_words"]
 def repeated_words(attempt: FirstAttempt) -> str:
     """Return why a scenario was repeated, and where its first attempt is."""
     return (
-        f"repeated alone: beside other scenarios it was inconclusive ({attempt.reason}); "
+        f"repeated alone: alongside other scenarios it was inconclusive ({attempt.reason}); "
         f"that attempt is kept in {attempt.folder}"
     )

@@ -96,8 +96,8 @@ def _tables(result: SearchResult) -> Iterator[_Table]:
     if result.beyond:
         yield _Table(
             "What broke with more faults than were requested",
-            "Each was tried to look at several sets at once. None of these sets is known to break; a larger --size "
-            "looks further.",
+            "Each was tried to check several sets at once. None of these sets is known to break; a larger --size "
+            "searches further.",
             ("faults", "broke"),
             tuple((" and ".join(one.letters), str(one.breaks)) for one in result.beyond[:_SETS_MAX]),
         )

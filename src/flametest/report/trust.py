@@ -141,5 +141,5 @@ def _conditions(self_test: SelfTest) -> str:
     return (
         f"The {self_test.form} self-test took {duration(self_test.duration_seconds)}, with one request every "
         f"{exact(self_test.interval_seconds * 1000, 'ms')} and the seed {self_test.seed}. A server was made to fail "
-        "for a known time; the table tells how far the measured time was from it."
+        "for a known time; the table shows how far the measured time was from it."
     )

@@ -194,7 +194,7 @@ def _entered(client: KubeClient, cluster: Cluster, access: Access, options: Depl
         return located(cluster) if options.entry_needed else cluster.find() or access
     entry = own_entry(client, access)
     if not entry.url and options.entry_needed:
-        raise ClusterError(f"namespace {access.namespace!r} has no entry: {entry.note}", "name it by --url")
+        raise ClusterError(f"namespace {access.namespace!r} has no entry: {entry.note}", "name it with --url")
     return replace(access, url=entry.url)
 
 
@@ -266,7 +266,7 @@ def _check_named(manifests: Sequence[Manifest], namespace: str) -> None:
     if found and namespace not in found:
         raise ProjectError(
             f"no workload is in namespace {namespace!r}, but all are in {', '.join(sorted(found))}",
-            "name the namespace of the manifests by --namespace",
+            "name the namespace of the manifests with --namespace",
         )
 
 
@@ -287,7 +287,7 @@ def _check_namespaces(client: KubeClient, manifests: Sequence[Manifest], namespa
                 f"{manifest.source}: {manifest.kind} {manifest.name!r} is "
                 f"{f'in namespace {found!r}' if found else 'in no namespace'}, and only {namespace!r} may be changed "
                 "on a cluster that others use as well",
-                "fix the manifest; or apply it yourself, and test what is there by --no-deploy",
+                "fix the manifest; or apply it yourself, and test what is there with --no-deploy",
             )
 
 
@@ -298,7 +298,7 @@ def _ended_on_failure(cluster: Cluster, fresh: bool, options: DeployOptions) -> 
     except NotReadyError as error:
         if options.stays and cluster.is_own:
             error.remedy += (
-                f"; the {cluster.name} is left running for you to look into it: `flametest env` points kubectl at it, "
+                f"; the {cluster.name} is left running for you to inspect: `flametest env` points kubectl at it, "
                 "`flametest down` ends it"
             )
         elif fresh:

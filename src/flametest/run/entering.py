@@ -45,7 +45,7 @@ def located(cluster: Cluster) -> Access:
         raise ClusterError(
             f"no entry of namespace {access.namespace!r} can be reached from this machine: there is no Service of type "
             "NodePort or LoadBalancer whose address answers with one of its pods",
-            "name it by --url; a port forward will do: "
+            "name it with --url; a port forward will do: "
             f"kubectl --context {access.context} --namespace {access.namespace} port-forward service/NAME 8080:80",
         )
     return access
@@ -65,7 +65,7 @@ def own_entry(client: KubeClient, access: Access) -> Entry:
             return Entry(_at(access.url, ENTRY_PORT if ENTRY_PORT in ports else ports[0]))
     several = [f"{one['metadata']['name']} {_at(access.url, port)}" for one in services for port in _node_ports(one)]
     if several:
-        return Entry("", f"one of these, name it by --url: {', '.join(several)}")
+        return Entry("", f"one of these, name it with --url: {', '.join(several)}")
     return Entry("", "no Service is of type NodePort or LoadBalancer; `kubectl port-forward` reaches any")
 
 

@@ -88,7 +88,7 @@ _AUDIT_FILE = "audit.json"
 RAW_HISTORY, RAW_SAMPLES = "history.jsonl", "samples-*.csv"
 """What is in a scenario's folder while it is recorded, and no longer when it has ended."""
 
-_ROOM = "make room on that disk, or name another folder by --out"
+_ROOM = "make room on that disk, or name another folder with --out"
 _HEADER = ",".join(SAMPLE_COLUMNS) + "\n"
 
 
@@ -126,10 +126,10 @@ class RunFolder:
         """
         there = next(one for one in (path, *path.parents) if os.path.lexists(one))
         if not there.is_dir():
-            raise ProjectError(f"the folder {path} cannot be made: {there} is no folder", "name another by --out")
+            raise ProjectError(f"the folder {path} cannot be made: {there} is no folder", "name another with --out")
         if not os.access(there, os.W_OK | os.X_OK):
             raise ProjectError(
-                f"the folder {path} cannot be made: {there} cannot be written to", "name another by --out"
+                f"the folder {path} cannot be made: {there} cannot be written to", "name another with --out"
             )
         if there == path and any(path.iterdir()):
             raise ProjectError(f"the folder {path} is not empty", "name a new folder with --out")
@@ -148,7 +148,7 @@ class RunFolder:
             (path / "run.json").write_bytes(_INPUTS.dump_json(inputs, indent=1))
         except OSError as error:
             raise ProjectError(
-                f"the folder {path} cannot be made: {error.strerror}", "name another by --out"
+                f"the folder {path} cannot be made: {error.strerror}", "name another with --out"
             ) from error
         return cls(path)
 

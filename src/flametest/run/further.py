@@ -163,16 +163,16 @@ def _end(cluster: Cluster) -> None:
 def _is_fit(recording: Recording, systems: Sequence[System]) -> bool:
     """Return whether the measurement meets its targets while as many scenarios are under load; note what was found."""
     count = len(systems)
-    with recording.progress.step(f"test the measurement itself, {count} times at once beside {count} loads") as step:
+    with recording.progress.step(f"test the measurement itself, {count} times at once alongside {count} loads") as step:
         found = _tested_under_load([recording.scene(one) for one in systems], recording.folder.inputs().seed, step)
         step.saw(found.sentence)
     if found.verdict is not Verdict.PASSED:
-        _fall_back(recording, count, f"beside the load of {count} scenarios the self-test {found.sentence}")
+        _fall_back(recording, count, f"alongside the load of {count} scenarios the self-test {found.sentence}")
         return False
     _keep(found, recording.folder)
     recording.notes.append(
         f"{count} scenarios ran at the same time, each in a sandbox of its own; the self-test ran {count} times at "
-        f"once beside the load of {count} scenarios"
+        f"once alongside the load of {count} scenarios"
     )
     return True
 

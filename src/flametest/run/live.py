@@ -124,7 +124,7 @@ def serving(report: LiveReport, port: int) -> Iterator[str]:
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     except OSError as error:
-        raise ProjectError(f"port {port} cannot be used: {error.strerror}", "name another by --port") from error
+        raise ProjectError(f"port {port} cannot be used: {error.strerror}", "name another with --port") from error
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, name="flametest-watch", daemon=True)
     thread.start()

@@ -13,10 +13,10 @@ RATE_PER_USER = 5.0
 _RATE_VARIABLE = "FLAMETEST_RATE_PER_USER"
 # What Flametest says itself; another word would measure something else, or nothing.
 _OURS = {
-    **dict.fromkeys(("-f", "--locustfile"), "name the load test by --load-test"),
-    **dict.fromkeys(("-u", "--users", "--num-users"), "name their number by --users"),
-    **dict.fromkeys(("-H", "--host"), "name the entry by --url"),
-    **dict.fromkeys(("--master", "--worker", "--processes", "--expect-workers"), "ask for pods by --load-workers"),
+    **dict.fromkeys(("-f", "--locustfile"), "name the load test with --load-test"),
+    **dict.fromkeys(("-u", "--users", "--num-users"), "name their number with --users"),
+    **dict.fromkeys(("-H", "--host"), "name the entry with --url"),
+    **dict.fromkeys(("--master", "--worker", "--processes", "--expect-workers"), "ask for pods with --load-workers"),
     **dict.fromkeys(("--headful", "--autostart", "--autoquit", "--web-port"), "leave it out: nobody would look"),
 }
 

@@ -62,7 +62,7 @@ def preflight(
         step.saw(f"{counted(len(needs), 'right')}, none is missing")
     _check_consent(client, access, manifests, plan)
     if manifests:
-        with progress.step("compare what is asked for with what nodes have") as step:
+        with progress.step("compare requested resources with the capacity of the nodes") as step:
             step.saw(measure_capacity(client, access.namespace, manifests).checked())
         with progress.step("look for volumes for every claim") as step:
             step.saw(measure_storage(client, access.namespace, manifests).checked())

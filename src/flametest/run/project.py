@@ -110,7 +110,8 @@ class Project:
             return build_kustomization(self.kustomization)
         if not self.sources and not self.manifests.is_dir():
             raise ProjectError(
-                f"{self.root} has no manifests/", "test what is deployed already by --no-deploy, or `flametest up DIR`"
+                f"{self.root} has no manifests/",
+                "test what is deployed already with --no-deploy, or `flametest up DIR`",
             )
         return read_manifests(*(self.sources or (self.manifests,)))
 

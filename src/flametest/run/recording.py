@@ -184,7 +184,7 @@ def _repeat_alone(recording: Recording, system: System, ran: Sequence[_Planned])
     for experiment, repeat in ran:
         if repeat.key in doubts:
             recording.notes.append(
-                f"{repeat.key} was repeated alone: beside other scenarios it was inconclusive ({doubts[repeat.key]})"
+                f"{repeat.key} was repeated alone: alongside other scenarios it was inconclusive ({doubts[repeat.key]})"
             )
             _await_whole(recording, system, experiment)
             _record_scenario(recording, system, _programs(recording, system, experiment, alone(repeat)), lambda: None)

@@ -70,7 +70,7 @@ def _together(refused: Mapping[str, FlametestError], *, leaves_some: bool) -> Fl
     first.message = "; ".join((first.message, *(other.message for other in others)))
     first.args = (first.message,)
     if leaves_some:
-        skipping = f"run the others by {' '.join(f'--skip {name}' for name in refused)}"
+        skipping = f"run the others with {' '.join(f'--skip {name}' for name in refused)}"
         first.remedy = "; or ".join(part for part in (first.remedy, skipping) if part)
     return first
 
@@ -139,7 +139,7 @@ def _called(function: Any) -> Any:
     try:
         return function()
     except ChaosException as error:
-        raise ExperimentError(_line(error), "fix the experiment; `chaos validate` tells the same") from error
+        raise ExperimentError(_line(error), "fix the experiment; `chaos validate` shows the same") from error
     except (Exception, SystemExit) as error:
         raise ExperimentError(
             f"Chaos Toolkit cannot read the experiment: {type(error).__name__}: {_line(error)}",

@@ -50,7 +50,7 @@ def replace_restarted(client: KubeClient, namespace: str, before: Mapping[str, i
         raise NotReadyError(
             f"a pod whose containers were restarted is still there {GONE_SECONDS_MAX:g} s after it was deleted, of "
             f"{', '.join(leaving.values())}",
-            "look at its finalizers and its terminationGracePeriodSeconds",
+            "check its finalizers and its terminationGracePeriodSeconds",
         )
     return len(restarted)
 

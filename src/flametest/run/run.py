@@ -156,7 +156,7 @@ def _naming(folder: Path) -> Iterator[None]:
             raise
         raise ProjectError(
             f"the folder {folder} cannot be written to: {error.strerror}",
-            "make room on that disk, or name another folder by --out",
+            "make room on that disk, or name another folder with --out",
         ) from error
 
 
@@ -274,19 +274,19 @@ def _warn_of_few_requests(load: LoadSize, progress: Progress) -> None:
     rate = f"{load.offered_per_second:g} requests a second"
     if needed > HOLD_SECONDS_MAX:
         progress.say(
-            f"{rate} take {needed:.0f} s to tell a steady state, and a recovered system is watched for "
-            f"{HOLD_SECONDS_MAX:g} s: the time to steady state will be inconclusive. Offer more by --users or --rate"
+            f"{rate} take {needed:.0f} s to establish a steady state, and a recovered system is watched for "
+            f"{HOLD_SECONDS_MAX:g} s: the time to steady state will be inconclusive. Offer more with --users or --rate"
         )
     elif needed > _LONG_HOLD_SECONDS:
         progress.say(
-            f"{rate} take {needed:.0f} s to tell a steady state: each scenario watches the recovered system for so "
-            "long. More requests make it shorter: --users or --rate"
+            f"{rate} take {needed:.0f} s to establish a steady state: each scenario watches the recovered system "
+            "for that long. More requests make it shorter: --users or --rate"
         )
 
 
 def _told_aims(aimed: Sequence[Aimed]) -> str:
     looked_into = sum(one.is_looked_into for one in aimed)
-    others = f"; {len(aimed) - looked_into} not looked into" if len(aimed) > looked_into else ""
+    others = f"; {len(aimed) - looked_into} not checked" if len(aimed) > looked_into else ""
     return f"{looked_into} faults, all within their blast radius{others}"
 
 

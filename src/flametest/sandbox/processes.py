@@ -53,7 +53,7 @@ def end_process(pid: int, start_ticks: int, grace_seconds: float) -> None:
         ended = grace_seconds > 0 and _signal_and_wait(descriptor, signal.SIGTERM, grace_seconds)
         if not ended and not _signal_and_wait(descriptor, signal.SIGKILL, _KILL_SECONDS_MAX):
             message = f"process {pid} of the sandbox did not end within {_KILL_SECONDS_MAX:.0f} s of SIGKILL"
-            raise SandboxError(message, f"look at it with `cat /proc/{pid}/stack /proc/{pid}/status`")
+            raise SandboxError(message, f"inspect it with `cat /proc/{pid}/stack /proc/{pid}/status`")
         # Only the process that started the sandbox is its parent, and has to take its exit status.
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)

@@ -147,7 +147,7 @@ class _Supervisor:
                 self._wakeup.recv(64)
                 self._begin_stop(cluster)
             if self._ready_descriptor is not None and self._ready_descriptor in ready:
-                print("supervisor: whoever started the sandbox vanished before it was ready", flush=True)
+                print("supervisor: the process that started the sandbox ended before it was ready", flush=True)
                 return
             for number, error in fetches.finished(set(ready)):
                 self._tell_cluster(cluster, {"type": "fetched", "number": number, "error": error})

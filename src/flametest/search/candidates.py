@@ -13,10 +13,10 @@ from flametest.search.structure import Structure
 
 __all__ = ["Candidate", "Known", "Space", "breaks_already", "larger_than", "left_out_of", "worth_trying"]
 
-_DOMINATED = "one fault takes away what another one only weakens"
+_DOMINATED = "one fault makes unavailable what another one only weakens"
 _UNRELATED = "no path goes through all parts that are hit"
 _LARGER_THAN_BROKEN = "they contain a set that breaks"
-_SAME_AS_BROKEN = "they take away, by other means, what breaks the promise already"
+_SAME_AS_BROKEN = "they make unavailable, by other means, what already breaks the promise"
 _LARGER_THAN_UNDECIDED = "they contain a set that could not be decided"
 _WITHIN_HELD = "the promise held under a larger set"
 

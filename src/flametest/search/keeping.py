@@ -31,7 +31,7 @@ def keep_found(folder: Path, name: str, experiment: str, promise: Iterable[Limit
         if changed != text:
             limits.write_text(changed, encoding="utf-8")
     except (OSError, TOMLKitError) as error:
-        raise SearchError(f"{file} cannot be kept: {error}", "name another folder by --output") from error
+        raise SearchError(f"{file} cannot be kept: {error}", "name another folder with --output") from error
     return file
 
 

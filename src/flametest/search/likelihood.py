@@ -77,7 +77,7 @@ def _alone(letter: Letter, structure: Structure) -> str:
     if letter.kind is Kind.GONE:
         return f"nothing is known to stand in for {part.name}"
     if letter.kind is Kind.DEGRADED:
-        return f"whoever asks {part.name} has to wait or to try again"
+        return f"callers of {part.name} have to wait or retry"
     if letter.kind is Kind.NODE:
         return f"pods of a node that carries one of {part.name} have to start elsewhere"
     if letter.kind is Kind.ROLLOUT:

@@ -87,7 +87,7 @@ def document(experiment: Experiment) -> Object:
         },
         "controls": [_recorder(experiment)],
         "steady-state-hypothesis": {
-            "title": "Users are served, by a system that is whole",
+            "title": "Users are served by a healthy system",
             "probes": [*map(_whole, experiment.ready), _answers(experiment.path), _within_limits()],
         },
         "method": [step.activity() for step in _method(experiment)],

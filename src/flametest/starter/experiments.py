@@ -110,9 +110,9 @@ class Basis:
 def control(basis: Basis) -> Experiment:
     """Return the experiment that injects nothing."""
     told = (
-        "Without a fault nothing is felt",
-        "Injects nothing, and measures and judges everything as after a fault. Teaches what the system and its "
-        "surroundings do by themselves: what is felt here, no fault is to blame for.",
+        "Without a fault users notice nothing",
+        "Injects nothing, but measures and judges everything as after a fault. Teaches what the system and its "
+        "surroundings do by themselves: no fault is to blame for what users notice here.",
     )
     return basis.experiment("control", basis.front, told, None, _CONTROL_LIMITS, tags=("control",))
 
@@ -133,9 +133,9 @@ def removal(basis: Basis, service: Service, hit: Workload) -> Experiment:
     name = service.name
     users = ", ".join(one.workload.name for one in basis.topology.users_of(name)) or "users"
     told = (
-        f"Service comes back by itself once the Service {name} is there again",
-        f"Removes the Service {name}, which {users} asked, and makes it again after {FAULT_SECONDS} s. Teaches how "
-        "it looks to users when a part cannot be reached, and that they are served again without anybody's help.",
+        f"Users are served again once the Service {name} is back",
+        f"Removes the Service {name}, which {users} used, and recreates it after {FAULT_SECONDS} s. Teaches what users "
+        "notice when a part cannot be reached, and that they are served again without manual help.",
     )
     fault = Call(f"remove-service-{name}", "inject_service_removal", {"service": name})
     return basis.experiment(f"remove-service-{name}", hit, told, fault, _REMOVAL_LIMITS, tags=("service",), lasts=True)
@@ -146,9 +146,9 @@ def silence(basis: Basis, service: Service, hit: Workload) -> Experiment:
     name = service.name
     told = (
         f"Users are served again once {name} answers again",
-        f"Lets the Service {name} accept connections and never answer for {FAULT_SECONDS} s, by a proxy before it. "
-        f"{_asked_by(basis.topology, (name,))}"
-        "Teaches whether those who ask have time limits: a part that hangs is worse than one that refuses.",
+        f"Makes the Service {name} accept connections but never answer for {FAULT_SECONDS} s, by a proxy in front of "
+        f"it. {_asked_by(basis.topology, (name,))}"
+        "Teaches whether its callers have timeouts: a part that hangs is worse than one that refuses.",
     )
     fault = Call(f"silence-{name}", "inject_edge", {"service": name, "effect": {"silence": True}})
     named = f"edge-silent-{name}"
@@ -179,10 +179,10 @@ def _deletion(basis: Basis, workload: Workload) -> Experiment:
 def _restart(basis: Basis, workload: Workload) -> Experiment:
     name = workload.name
     told = (
-        f"Restarting {name} pod by pod is not felt",
+        f"Users do not notice that {name} is restarted pod by pod",
         f"Replaces every pod of {name} under load, as `kubectl rollout restart` and every deployment of a new version "
         "do. Teaches whether enough pods serve at each moment, whether new ones get requests only once they are ready, "
-        "and whether old ones finish what they have begun.",
+        "and whether old ones finish the requests in progress.",
     )
     fault = Call(f"restart-{name}", "inject_rolling_restart", {"deployment": name})
     named = basis.name(Suited.RESTART, workload)
@@ -193,9 +193,9 @@ def _scaling(basis: Basis, workload: Workload) -> Experiment:
     name, before = workload.name, workload.replicas
     after = min(before + max(1, before // 2), REPLICAS_MAX)
     told = (
-        f"Scaling {name} from {before} to {after} pods and back is not felt",
+        f"Users do not notice that {name} is scaled from {before} to {after} pods and back",
         f"Scales {name} to {after} pods under load, and back to {before} after {FAULT_SECONDS} s. Teaches whether new "
-        "pods get requests only once they are ready, and whether those that leave finish what they have begun.",
+        "pods get requests only once they are ready, and whether terminating ones finish the requests in progress.",
     )
     fault = Call(f"scale-{name}", "inject_scaling", {"workload": name, "replicas": after})
     named = basis.name(Suited.SCALING, workload)
@@ -205,10 +205,10 @@ def _scaling(basis: Basis, workload: Workload) -> Experiment:
 def _outage(basis: Basis, workload: Workload) -> Experiment:
     name = workload.name
     told = (
-        f"Users are served again soon after {name} was away",
-        f"Takes {name} away for {FAULT_SECONDS} s: its {workload.kind} is scaled to no pod, and back. "
+        f"Users are served again soon after an outage of {name}",
+        f"Makes {name} unavailable for {FAULT_SECONDS} s: its {workload.kind} is scaled to zero pods, and back. "
         f"{_asked_by(basis.topology, basis.topology.services_of(workload))}"
-        "Teaches what users get meanwhile, and that connections to it are opened again without help.",
+        "Teaches what users get in the meantime, and whether connections to it are reopened by themselves.",
     )
     fault = Call(f"take-{name}-away", "inject_dependency_outage", {"workload": name, "kind": workload.kind})
     named = basis.name(Suited.OUTAGE, workload)
@@ -222,7 +222,7 @@ def _crash(basis: Basis, workload: Workload) -> Experiment:
         f"Users are served again soon after {name} has crashed",
         f"Ends the first process of one {name} container; its pod stays, and keeps its volumes. "
         f"{_asked_by(basis.topology, basis.topology.services_of(workload))}"
-        "Teaches how soon it runs again, and that connections to it are opened again without help.",
+        "Teaches how soon it runs again, and whether connections to it are reopened by themselves.",
     )
     arguments: dict[str, str] = {"label_selector": str(workload.selector)}
     if main is not None and len(workload.containers) > 1:
@@ -238,4 +238,4 @@ def _crash(basis: Basis, workload: Workload) -> Experiment:
 def _asked_by(topology: Topology, services: Iterable[str]) -> str:
     """Return who asks Services, as a sentence; empty where nobody is seen to."""
     found = sorted({user.workload.name for one in services for user in topology.users_of(one)})
-    return f"It is asked by {', '.join(found)}. " if found else ""
+    return f"It is called by {', '.join(found)}. " if found else ""

@@ -151,13 +151,13 @@ def _bars_proxy(service: Service) -> str:
 def _barred(topology: Topology, measured: list[Workload]) -> Iterator[str]:
     for service, _ in _asked(topology, measured):
         if reason := _bars_proxy(service):
-            yield f"no silence of {service}: {reason}, so that no proxy can stand before it"
+            yield f"no silence of {service}: {reason}, so no proxy can be put in front of it"
 
 
 def _balancers(topology: Topology) -> Iterator[str]:
     for service in topology.system.services:
         if service.kind == "LoadBalancer" and topology.behind[service.name]:
-            yield f"no removal of {service}: the cluster would give its load balancer's address away"
+            yield f"no removal of {service}: the cluster would release its load balancer's address"
 
 
 def _unfelt(basis: Basis, suited: Iterable[Suitability]) -> Iterator[str]:

@@ -55,7 +55,7 @@ def project_files(plan: Plan, weaknesses: Iterable[Weakness], cluster: str) -> d
 
 
 def write_project(
-    folder: Path, files: Mapping[str, str], *, force: bool, elsewhere: str = "name another folder by --out"
+    folder: Path, files: Mapping[str, str], *, force: bool, elsewhere: str = "name another folder with --out"
 ) -> Written:
     """Write the texts below ``folder``; a file that has its text already is left alone.
 

@@ -304,6 +304,6 @@ RULES: tuple[Rule[Any], ...] = (
         Severity.LOW,
         _running,
         no_liveness_probe,
-        "add a patient livenessProbe that asks for nothing but the process itself",
+        "add a patient livenessProbe that checks only the process itself",
     ),
 )

@@ -92,7 +92,7 @@ def read_folder(folder: Path, namespace: str = "") -> System:
         ManifestError: a manifest cannot be read; the message names file and document.
     """
     if not folder.exists():
-        raise StarterError(f"{folder} does not exist", "name the folder of your manifests by --manifests")
+        raise StarterError(f"{folder} does not exist", "name the folder of your manifests with --manifests")
     reading = read_manifests(folder)
     chosen = namespace or reading.namespace(_DEFAULT_NAMESPACE)
     home = _home(reading, chosen)
@@ -131,7 +131,7 @@ def make_system(
     if not workloads and not others:
         raise StarterError(
             f"namespace {namespace!r} holds no Deployment, StatefulSet or DaemonSet ({origin})",
-            "name the namespace of your system by --namespace, or deploy it first",
+            "name the namespace of your system with --namespace, or deploy it first",
         )
     scaled = {(one.kind, one.target): one for one in _parsed(AUTOSCALERS.kind, objects, parsing.parse_scaler)}
     return System(
@@ -258,7 +258,7 @@ def _consent(client: KubeClient, namespace: str) -> bool | None:
         return has_consent(client.api.get(NAMESPACES.path(name=namespace)))
     except NotFoundError as error:
         raise StarterError(
-            f"the cluster has no namespace {namespace!r}", "name the namespace of your system by --namespace"
+            f"the cluster has no namespace {namespace!r}", "name the namespace of your system with --namespace"
         ) from error
     except ApiRejectedError as error:
         if error.code != _FORBIDDEN:

@@ -102,7 +102,7 @@ def _not_scaled(topology: Topology, one: Workload) -> str:
     if (one.kind, one.name) in topology.system.scaled:
         return "an autoscaler would scale it back"
     if one.rollout.kind == "Recreate":
-        return "its strategy Recreate says that no second pod may run beside the first"
+        return "its strategy Recreate says that no second pod may run alongside the first"
     if one.replicas >= REPLICAS_MAX:
         return f"it has {REPLICAS_MAX} pods or more, and more than {REPLICAS_MAX} are outside of the blast radius"
     return ""
@@ -126,7 +126,7 @@ def _of_store(topology: Topology, one: Workload) -> Suitability:
 
 
 def _never_doubled(one: Workload, role: Role) -> Iterator[tuple[str, str]]:
-    reason = f"it is a {role.name}, and a pod beside the one that keeps its data could harm them"
+    reason = f"it is a {role.name}, and a pod alongside the one that keeps its data could harm them"
     if one.kind == "Deployment":
         yield "no scaling, pod deletion or restart of", reason
     else:

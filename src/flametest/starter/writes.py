@@ -101,7 +101,7 @@ def guess_ledger(operations: Sequence[Operation]) -> Guess:
     posts = [one for one in operations if one.method == "POST"]
     if not posts:
         return Guess(
-            "", "no ledger.toml: no POST is described by the entry's OpenAPI, beside the manifests or in source"
+            "", "no ledger.toml: no POST is described by the entry's OpenAPI, next to the manifests or in source"
         )
     reasons: dict[str, str] = {}
     candidates: list[_Write] = []

@@ -58,7 +58,7 @@ def draw_compact_waterfall(scenario: ScenarioResult, key: str) -> str:
     """Return the recovery as a waterfall in one small drawing: bars from stage to stage, whiskers for their error."""
     left, right = 262, 820
     bottom = len(scenario.stages) * _STAGE_ROW
-    told = "Bars from stage to stage; their values stand in the last table below."
+    told = "Bars from stage to stage; their values are in the last table below."
     root = picture(key, 960, bottom + 4, _TITLE, told)
     ends = [stage.seconds + stage.uncertainty_seconds for stage in scenario.stages if stage.seconds is not None]
     scale = Linear(0, max(*ends, 0.0, 0.1) * 1.02 if ends else 1.0, left, right)

@@ -224,7 +224,7 @@ def _contents(archive: Path, name: str) -> list[tuple[str, tuple[str, ...]]]:
 
 def _named(archive: Path, listed: list[tuple[str, list[str]]], name: str) -> list[tuple[str, list[str]]]:
     if not name and any(not names for _, names in listed):
-        raise SandboxError(f"an image of {archive} has no name", "give it one by --name repository:tag")
+        raise SandboxError(f"an image of {archive} has no name", "give it one with --name repository:tag")
     return listed
 
 

@@ -112,7 +112,7 @@ class Images:
             if asks_first and stored is None:
                 offered, unusable = await self._offered(reference, policy)
             if offered is not None:
-                notice = f"it is read from its Dockerfile, which was found beside the manifests: {error}"
+                notice = f"it is read from its Dockerfile, which was found next to the manifests: {error}"
                 return Obtained(replace(offered, notice="; ".join(filter(None, (offered.notice, notice)))))
             if unusable:
                 causes = (str(error), unusable) if asks_first else (unusable, str(error))
@@ -181,7 +181,7 @@ class Images:
 
     async def _furnished(self, image: Image, packages: Packages) -> Image:
         """Return an image with the environment that it wants, made now if it was not."""
-        lacking = f"not installed beside the sandbox: {', '.join(packages.missing)}"
+        lacking = f"not installed alongside the sandbox: {', '.join(packages.missing)}"
         failed = f'failed to build image "{image.reference}" from {packages.instruction}: {lacking}'
         if self._store is None or self._install is None:
             raise PullError(f"{failed}; install with: pip install {shlex.join(packages.missing)}")

@@ -12,10 +12,10 @@ from tests.images.building import base_layer
 
 @pytest.fixture
 def store(tmp_path: Path) -> ImageStore:
-    """Return an empty store."""
+    """Return an empty store, below a folder whose name programs that copy and build images could misread."""
     missing = [name for name in ("skopeo", "umoci") if shutil.which(name) is None]
     assert not missing, f"install {missing}: `nox -s tests` does"
-    return ImageStore(tmp_path / "images")
+    return ImageStore(tmp_path / "Ann's: stores,_ü__" / "images")
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def load(store: ImageStore, folder: Path, image: TestImage, name: str = "test/im
 
 
 def test_an_archive_of_docker_is_loaded_under_its_names(store: ImageStore, tmp_path: Path) -> None:
-    archive = write_docker_archive(tmp_path / "a.tar", {"test/one:1": SMALL, "test/two": OTHER})
+    archive = write_docker_archive(tmp_path / "app:1, Ann's.tar", {"test/one:1": SMALL, "test/two": OTHER})
     assert [image.name for image in load_archive(store, archive)] == [
         "docker.io/test/one:1",
         "docker.io/test/two:latest",
@@ -171,6 +171,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(store: ImageStore, tm
 
 
 def test_a_store_that_cannot_be_written_says_so(store: ImageStore, tmp_path: Path) -> None:
+    store.folder.parent.mkdir()
     store.folder.write_text("a file")
     with pytest.raises(SandboxError, match="cannot be used"):
         load(store, tmp_path, SMALL)

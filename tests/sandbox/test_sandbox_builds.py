@@ -38,7 +38,7 @@ class Project:
     """A folder with one image and a pod, and a home whose store has the base image."""
 
     def __init__(self, folder: Path) -> None:
-        self.home, self.manifests = folder / "home", folder / "manifests"
+        self.home, self.manifests = folder / "Ann's home,_ü__", folder / "manifests"
         self.dockerfile = folder / "app" / "Dockerfile"
         for one in (self.manifests, self.dockerfile.parent):
             one.mkdir(parents=True)

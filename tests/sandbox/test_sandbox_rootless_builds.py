@@ -20,6 +20,7 @@ DOCKERFILE = "FROM test/base:1\nRUN id -u > /made; touch /other; chown redis:red
 MAKE = """
 import json, os, sys
 from pathlib import Path
+from flametest.clusters import ClusterError
 from flametest.clusters.buildsources import BuildSource
 from flametest.clusters.sandbox_images import BuildWhen, ImageMaker
 from flametest.sandbox.images import ImageStore
@@ -30,10 +31,13 @@ os.environ["XDG_RUNTIME_DIR"] = str(home / "run")
 context = home / "app"
 context.mkdir()
 (context / "Dockerfile").write_text(sys.argv[2])
-store = ImageStore(home / "images")
+store = ImageStore(home / "Her: images,_ü__")
 load_archive(store, Path(sys.argv[1]))
 maker = ImageMaker([BuildSource("test/app:1", context, "Dockerfile")], store, BuildWhen.AUTO)
-(made,) = maker.make(["test/app:1"], lambda _: None)
+try:
+    (made,) = maker.make(["test/app:1"], lambda _: None)
+except ClusterError as error:
+    sys.exit(repr((error.message, *error.details)))
 image = store.image("test/app:1", made.digest) if made.digest else None
 print(json.dumps([made.how, None if image is None else image.configuration["User"]]))
 """

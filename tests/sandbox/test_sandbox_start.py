@@ -186,6 +186,8 @@ def test_options_that_cannot_be_are_refused(options: SandboxOptions) -> None:
             start(replace(options, node_port_address=address))
     with pytest.raises(SandboxError, match=r"does not exist"):
         start(replace(options, images_file=Path("/nowhere/images.toml")))
+    with pytest.raises(SandboxError, match="has a colon in its name"):
+        start(replace(options, home=options.home / "a:b"))
 
 
 def test_memory_counts_its_own_processes(sandbox: Sandbox) -> None:

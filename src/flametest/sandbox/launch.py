@@ -269,6 +269,11 @@ def _start_locked(options: SandboxOptions, folder: Path) -> Sandbox:
 
 
 def _check(options: SandboxOptions) -> None:
+    if os.pathsep in str(options.state_folder):
+        message = (
+            f"the state folder {options.state_folder} has a colon in its name, by which KUBECONFIG separates files"
+        )
+        raise SandboxError(message, "set FLAMETEST_HOME to another folder")
     if not options.name or not all(letter.isalnum() or letter == "-" for letter in options.name):
         raise SandboxError(f"sandbox name {options.name!r}: expected letters, digits and dashes", "choose another name")
     if not 1 <= options.nodes <= _NODES_MAX:

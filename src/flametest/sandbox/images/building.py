@@ -107,9 +107,10 @@ class Buildah:
         """Build an image: each base of the store is an OCI layout, which takes the place of the name."""
         with store.partial() as folder:
             isolation = () if os.environ.get("BUILDAH_ISOLATION") else ("--isolation", "chroot")
-            # It looks them up as they are written, before it puts in the values of arguments.
+            # It looks them up as they are written, before it puts in the values of arguments. Of an image's path it
+            # makes a name, in which not every character is allowed: so it gets the path from where it runs.
             contexts = (
-                f"--build-context={written}=container-image://oci:{store.layout(recipe.bases[name])}:image"
+                f"--build-context={written}=container-image://oci:{store.layout(recipe.bases[name]).name}:image"
                 for written, name in base_images(recipe.dockerfile).items()
                 if name in recipe.bases
             )
@@ -117,15 +118,16 @@ class Buildah:
             command = (
                 *self._apart,
                 *(self.name, "build", "--layers", "--pull-never", *isolation, *contexts),
-                *("--iidfile", str(file), "--file", str(recipe.dockerfile), str(recipe.context)),
+                *("--iidfile", str(file)),
+                *("--file", str(recipe.dockerfile.absolute()), str(recipe.context.absolute())),
             )
             try:
-                _run(command, recipe, said)
+                _run(command, recipe, said, store.layouts)
             except BuildError as error:
                 # Its isolation by chroot may lose what a step has printed that ends at once. All before it is cached.
                 if any(not line.startswith(_WORDS_OF_BUILDAH) for line in error.output):
                     raise
-                _run(command, recipe, said)
+                _run(command, recipe, said, store.layouts)
             return copy_built(store, file.read_text().strip().removeprefix("sha256:"), recipe.name)
 
     @property
@@ -203,11 +205,12 @@ def _ask(command: Sequence[str]) -> "subprocess.CompletedProcess[str] | str":
     return next(iter(done.stderr.strip().splitlines()[-1:]), f"exit code {done.returncode}")
 
 
-def _run(command: Sequence[str], recipe: Recipe, said: Callable[[str], None]) -> None:
-    """Run a builder to its end."""
+def _run(command: Sequence[str], recipe: Recipe, said: Callable[[str], None], folder: Path | None = None) -> None:
+    """Run a builder to its end, in a folder or where this process is."""
     step, last = "", deque[str](maxlen=_LINES_SHOWN)
     process = subprocess.Popen(
         (*_ENDS_WITH_US, *command),
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,7 +1,8 @@
 """Copies images into the store by skopeo: from registries, archives and folders.
 
 The calling process waits; skopeo ends with it, whatever ends it. Sources are named as skopeo names them:
-https://github.com/containers/image/blob/main/docs/containers-transports.5.md
+https://github.com/containers/image/blob/main/docs/containers-transports.5.md. In such a name a colon ends the path, so
+paths are given from the folder that skopeo runs in, and no folder of the user's is part of one.
 """
 
 import base64
@@ -27,6 +28,7 @@ from flametest.sandbox.images.store import ImageStore, StoredImage
 __all__ = ["SKOPEO", "copy_built", "is_local", "load_archive", "pull", "tie_to_parent", "write_archive"]
 
 SKOPEO = "skopeo"
+_LAYOUT, _ARCHIVE = "layout", "archive"
 _PULL_SECONDS_MAX = 1800
 _PR_SET_PDEATHSIG = 1
 _MESSAGE = re.compile(r'level=(?:fatal|error) msg="((?:[^"\\]|\\.)*)"')
@@ -57,10 +59,10 @@ def pull(store: ImageStore, reference: Reference, credentials: Mapping[str, Any]
             with open(descriptor, "w", encoding="utf-8") as file:
                 json.dump({"auths": {name: _authentication(entry) for name, entry in credentials.items()}}, file)
             options += ["--src-authfile", str(authentication)]
-        done = _copy(store, [*options, f"docker://{reference.fetched}"], folder / "layout")
+        done = _copy(store, [*options, f"docker://{reference.fetched}"], folder)
         if done.returncode != 0:
             raise PullError(_translated(reference, _cause(done.stderr)))
-        (image,) = store.adopt(folder / "layout", (str(reference),))
+        (image,) = store.adopt(folder / _LAYOUT, (str(reference),))
         return image
 
 
@@ -78,10 +80,11 @@ def load_archive(store: ImageStore, archive: Path, name: str = "") -> tuple[Stor
     found: list[StoredImage] = []
     for source, names in _contents(archive, name):
         with store.partial() as folder:
-            done = _copy(store, [source], folder / "layout")
+            (folder / _ARCHIVE).symlink_to(archive.absolute())
+            done = _copy(store, [source], folder)
             if done.returncode != 0:
                 raise SandboxError(f"{archive} cannot be loaded: {_cause(done.stderr)}", "make the archive again")
-            found += store.adopt(folder / "layout", names)
+            found += store.adopt(folder / _LAYOUT, names)
     return tuple(found)
 
 
@@ -97,10 +100,10 @@ def copy_built(store: ImageStore, identifier: str, name: str) -> StoredImage:
     within = ("unshare", "--mount", "--") if os.geteuid() == 0 else ("buildah", "unshare")
     with store.partial() as folder:
         source = ["--dest-oci-accept-uncompressed-layers", f"containers-storage:@{identifier}"]
-        done = _copy(store, source, folder / "layout", within)
+        done = _copy(store, source, folder, within)
         if done.returncode != 0:
             raise SandboxError(f"{name} was built and cannot be copied: {_cause(done.stderr)}", "try again")
-        (image,) = store.adopt(folder / "layout", (name,))
+        (image,) = store.adopt(folder / _LAYOUT, (name,))
         return image
 
 
@@ -110,8 +113,9 @@ def write_archive(store: ImageStore, image: StoredImage, name: str, file: Path) 
     Raises:
         SandboxError: it cannot be written, or skopeo is not installed.
     """
-    archive = f"docker-archive:{file}:{parse_reference(name)}"
-    done = _skopeo("copy", "--quiet", f"oci:{store.layout(image)}:image", archive)
+    layout = store.layout(image)
+    written = f"docker-archive:{os.path.relpath(file, layout.parent)}:{parse_reference(name)}"
+    done = _skopeo(layout.parent, "copy", "--quiet", f"oci:{layout.name}:image", written)
     if done.returncode != 0:
         raise SandboxError(f"{name} cannot be written to {file}: {_cause(done.stderr)}", "make room on that disk")
 
@@ -122,18 +126,19 @@ def tie_to_parent() -> None:
 
 
 def _copy(
-    store: ImageStore, source: list[str], layout: Path, within: tuple[str, ...] = ()
+    store: ImageStore, source: list[str], folder: Path, within: tuple[str, ...] = ()
 ) -> "subprocess.CompletedProcess[str]":
     options = ("--format", "oci", "--dest-shared-blob-dir", str(store.blobs))
-    return _skopeo("copy", "--quiet", *options, *source, f"oci:{layout}:image", within=within)
+    return _skopeo(folder, "copy", "--quiet", *options, *source, f"oci:{_LAYOUT}:image", within=within)
 
 
-def _skopeo(*arguments: str, within: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+def _skopeo(folder: Path, *arguments: str, within: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
     program = shutil.which(SKOPEO)
     if program is None:
         raise SandboxError("the program skopeo, which copies images, is not installed", "install the package skopeo")
     return subprocess.run(
         (*within, program, "--insecure-policy", "--command-timeout", f"{_PULL_SECONDS_MAX}s", *arguments),
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -191,16 +196,14 @@ def _translated(reference: Reference, cause: str) -> str:
 
 
 def _contents(archive: Path, name: str) -> list[tuple[str, tuple[str, ...]]]:
-    """Return (skopeo's source, full names) of each image of an archive."""
-    if "," in str(archive) or ":" in str(archive):
-        raise SandboxError(f"{archive}: skopeo takes no path with a comma or a colon", "rename the file")
+    """Return (skopeo's source, full names) of each image of an archive; the source is a link of another name to it."""
     kind, manifest = _kind_and_manifest(archive)
     if kind == "docker-archive":
         listed = [
-            (f"docker-archive:{archive}:@{number}", one.get("RepoTags") or []) for number, one in enumerate(manifest)
+            (f"docker-archive:{_ARCHIVE}:@{number}", one.get("RepoTags") or []) for number, one in enumerate(manifest)
         ]
     elif kind == "dir":
-        listed = [(f"dir:{archive}", [])]
+        listed = [(f"dir:{_ARCHIVE}", [])]
     else:
         annotation = "org.opencontainers.image.ref.name"
         full = "io.containerd.image.name"
@@ -209,7 +212,7 @@ def _contents(archive: Path, name: str) -> list[tuple[str, tuple[str, ...]]]:
         for entry in entries:
             notes = entry.get("annotations") or {}
             tag = notes.get(annotation, "")
-            place = f"{kind}:{archive}:{tag}" if tag else f"{kind}:{archive}"
+            place = f"{kind}:{_ARCHIVE}:{tag}" if tag else f"{kind}:{_ARCHIVE}"
             listed.append((place, [one for one in (notes.get(full) or tag,) if one and ("/" in one or ":" in one)]))
     if name and len(listed) > 1:
         raise SandboxError(f"{archive} holds {len(listed)} images, so one name does not do", "leave --name out")

@@ -65,16 +65,21 @@ class ImageStore:
     """The images below one folder; every method may be called by several processes at a time."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
 
     @property
     def blobs(self) -> Path:
         """Return the folder that all layouts share."""
         return self.folder / "blobs"
 
+    @property
+    def layouts(self) -> Path:
+        """Return the folder of all OCI layouts."""
+        return self.folder / "images"
+
     def layout(self, image: StoredImage) -> Path:
         """Return the OCI layout of an image."""
-        return self.folder / "images" / image.hexadecimal
+        return self.layouts / image.hexadecimal
 
     def root(self, image: StoredImage) -> Path:
         """Return where the image's file system is once it is unpacked in the calling process's user namespace."""
@@ -132,7 +137,7 @@ class ImageStore:
                 raise ValueError(f"its manifest {digest} is not there")
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise SandboxError(f"the copied image is not whole: {error}", "try again") from error
-        place = self.folder / "images" / number
+        place = self.layouts / number
         try:
             with self._locked():
                 if not place.exists():
@@ -181,7 +186,7 @@ class ImageStore:
             gone = tuple(sorted(name for name, digest in references.items() if digest not in kept))
             self._write_references({name: digest for name, digest in references.items() if digest in kept})
             numbers = {digest.partition(":")[2] for digest in kept}
-            for place in (*_entries(self.folder / "images"), *_entries(self.folder / "roots")):
+            for place in (*_entries(self.layouts), *_entries(self.folder / "roots")):
                 number = _number(place)
                 if number not in numbers and not self._in_use(f"{_ALGORITHM}:{number}"):
                     remove_tree(place)

@@ -95,14 +95,14 @@ def unpack(
     with store.partial() as folder:
         unpacked = folder / "root"
         unpacked.mkdir()
-        options = ["--rootless"] if one_user else []
+        options, layout = ["--rootless"] if one_user else [], store.layout(image)
         command = [
             program,
             "raw",
             "unpack",
             *options,
             "--image",
-            f"{store.layout(image)}:image",
+            f"{os.path.relpath(layout, folder)}:image",  # a colon would end the path
             str(unpacked / "rootfs"),
         ]
         _run(command, image, folder, _Room(free_bytes_min, max(growth_bytes_min, _GROWTH_MAX * image.size_bytes)))
@@ -127,7 +127,7 @@ def _run(command: list[str], image: StoredImage, folder: Path, room: _Room) -> N
     room.check(folder, image, free_bytes_before)
     log = folder / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
         while process.poll() is None:
             room.check(folder, image, free_bytes_before)

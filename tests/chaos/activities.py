@@ -13,9 +13,10 @@ from typing import Any
 import chaosk8s
 from chaoslib.provider.python import run_python_activity
 
+from tests.patience import PATIENCE_SECONDS
+
 __all__ = ["Activities", "exercised_by", "exercises", "offered"]
 
-PATIENCE_SECONDS = 60.0
 
 Test = Callable[..., None]
 

@@ -21,9 +21,9 @@ import pytest
 
 from flametest.model.history import History
 from tests.environment import neutral_environment
+from tests.patience import PATIENCE_SECONDS
 
 Object = dict[str, Any]
-WAIT_SECONDS = 60
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
@@ -282,7 +282,7 @@ class ChaosRun:
     def finish(self) -> str:
         """Wait for its end, and return what it printed."""
         process = self.process or self.start()
-        return process.communicate(timeout=WAIT_SECONDS)[0]
+        return process.communicate(timeout=PATIENCE_SECONDS)[0]
 
     @property
     def exit_code(self) -> int | None:

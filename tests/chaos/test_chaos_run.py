@@ -25,12 +25,11 @@ from flametest.model.events import (
 )
 from flametest.model.history import History
 from tests.chaos.conftest import meta
-
-WAIT_SECONDS = 30
+from tests.patience import PATIENCE_SECONDS
 
 
 def wait_until(condition: Callable[[], object], run: Any) -> None:
-    end = time.monotonic() + WAIT_SECONDS
+    end = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < end
         assert run.process.poll() is None, run.finish()

@@ -17,10 +17,10 @@ from flametest.chaos import traffic
 from flametest.chaos.traffic import TrafficReader, counted_requests
 from flametest.kube import connect
 from flametest.model.events import RequestsCounted
+from tests.patience import PATIENCE_SECONDS
 
 ROUTES = st.text(st.characters(codec="utf-8"), max_size=12)
 PROXY = "/api/v1/namespaces/flametest/pods/{}:8080/proxy/metrics"
-WAIT_SECONDS = 60
 
 
 def pod(name: str, *, annotations: dict[str, str] | None = None, phase: str = "Running") -> dict[str, Any]:
@@ -117,7 +117,7 @@ def test_a_reading_that_is_asked_for_is_not_put_off(kubeconfig: Path, monkeypatc
         reader = TrafficReader(client, "flametest", "pod-delete-logic", seen.put)
         reader.start()
         for _ in range(3):
-            seen.get(timeout=WAIT_SECONDS)
+            seen.get(timeout=PATIENCE_SECONDS)
             reader.read_soon()
         reader.stop()
     assert not any(thread.name.startswith("request counts") for thread in threading.enumerate())
@@ -131,7 +131,7 @@ def test_annotated_pods_are_read_and_one_that_does_not_answer_is_left_out(
     with connect(kubeconfig, "one") as client:
         reader = TrafficReader(client, "flametest", "pod-delete-logic", seen.put)
         reader.start()
-        event = seen.get(timeout=WAIT_SECONDS)
+        event = seen.get(timeout=PATIENCE_SECONDS)
         reader.stop()
     assert [(one.pod_uid, one.pod_name, one.app, one.requests) for one in event.pods] == [
         ("uid-counts", "counts", "logic", 41)

@@ -12,7 +12,8 @@ from kubernetes import client, config
 
 from flametest.sandbox.launch import SandboxOptions, start
 from tests.addresses import own_address
-from tests.chaos.activities import PATIENCE_SECONDS, Activities, exercised_by, exercises, offered
+from tests.chaos.activities import Activities, exercised_by, exercises, offered
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [
     pytest.mark.sandbox,

@@ -23,6 +23,7 @@ from tests.addresses import own_address
 from tests.chaos.conftest import EXPERIMENTS, ChaosRun
 from tests.chaos.relays import FreezingApi, TakenEntry, relaying
 from tests.faults.system import wait_until
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
@@ -31,7 +32,6 @@ LOAD_TEST = MANIFESTS.with_name("loadtests") / "locustfile.py"
 NODE_PORT_ADDRESS = own_address("contradictions")
 ENTRY = f"http://{NODE_PORT_ADDRESS}:30080"
 READY_SECONDS = 90
-WAIT_SECONDS = 60
 # Missed by whatever takes a second; so a silent watch may not pass, and another system at the entry not fail.
 LIMITS = (Limit("recovery_seconds", Bound.AT_MOST, 0.01), Limit("outage_seconds", Bound.AT_MOST, 30.0))
 
@@ -120,7 +120,7 @@ def test_what_is_not_disturbed_does_not_contradict_itself(run: ChaosRun) -> None
 
 def test_watches_that_fall_silent_before_a_fault_are_inconclusive_with_figures(run: ChaosRun, api: FreezingApi) -> None:
     run.start()
-    wait_until(lambda: begun(run), WAIT_SECONDS)
+    wait_until(lambda: begun(run), PATIENCE_SECONDS)
     api.freeze()
     output = run.finish()
     assert run.history().of(FaultInjected), output
@@ -133,7 +133,7 @@ def test_watches_that_fall_silent_before_a_fault_are_inconclusive_with_figures(r
 
 def test_another_system_at_the_entry_is_inconclusive_with_its_pods_name(run: ChaosRun, entry: TakenEntry) -> None:
     run.start()
-    wait_until(lambda: begun(run), WAIT_SECONDS)
+    wait_until(lambda: begun(run), PATIENCE_SECONDS)
     entry.taken_by = "shop-of-somebody-else-0"
     run.finish()
     result = judged(run)
@@ -150,9 +150,9 @@ def test_an_outage_that_only_one_of_prober_and_load_sees_is_inconclusive_with_bo
     run.record.mkdir()
     options = LoadOptions(5, 4.0, entry.url, LOAD_TEST, path="/shop/api/events")
     with Locust(options, run.record) as locust:
-        locust.wait_until_offered(WAIT_SECONDS)
+        locust.wait_until_offered(PATIENCE_SECONDS)
         run.start()
-        wait_until(lambda: begun(run), WAIT_SECONDS)
+        wait_until(lambda: begun(run), PATIENCE_SECONDS)
         entry.fails = lambda user_agent: user_agent.startswith("flametest-prober") is (failing == "prober")
         run.finish()
     result = judged(run)

@@ -27,10 +27,9 @@ from tests.chaos.test_fault_names import Noting, client, shop
 from tests.faults.conftest import NAMESPACE
 from tests.faults.system import wait_until
 from tests.faults.test_holding import replicas
+from tests.patience import PATIENCE_SECONDS
 
 __all__ = ["client", "shop"]
-
-WAIT_SECONDS = 30.0
 
 
 class Recording(Noting):
@@ -97,7 +96,7 @@ def test_all_faults_are_healed_when_users_suffer_too_much_and_none_is_injected_a
     faults.inject(Scaling(NAMESPACE, "api", 5), "first")
     faults.inject(Scaling(NAMESPACE, "logic", 2), "second")
     users.ask(100, Outcome.FAILED)
-    wait_until(lambda: len(recording.of(FaultHealed)) == 2, WAIT_SECONDS)
+    wait_until(lambda: len(recording.of(FaultHealed)) == 2, PATIENCE_SECONDS)
     (harm,) = recording.of(HarmLimitPassed)
     assert (harm.figure, harm.value, harm.limit, harm.requests) == ("availability", 0.0, 0.5, 100)
     assert replicas(shop) == 3
@@ -123,12 +122,12 @@ def test_nothing_is_stopped_while_no_fault_lasts(
     faults._lasting = Looked()
     users.ask(100, Outcome.FAILED)
     for _ in range(3):
-        assert looks.acquire(timeout=WAIT_SECONDS)
+        assert looks.acquire(timeout=PATIENCE_SECONDS)
     faults.inject(Scaling(NAMESPACE, "api", 5), "healed")
     faults.heal(["healed"])
     users.ask(100, Outcome.FAILED)
     for _ in range(3):
-        assert looks.acquire(timeout=WAIT_SECONDS)
+        assert looks.acquire(timeout=PATIENCE_SECONDS)
     assert recording.of(HarmLimitPassed) == []
     watching.stop()
 
@@ -142,7 +141,7 @@ def test_what_is_being_injected_is_healed_as_soon_as_its_injection_has_ended(
 
     def slowly(fault: Scaling, api: Any, targets: Any) -> None:
         users.ask(100, Outcome.FAILED)
-        wait_until(lambda: recording.of(FaultHealed), WAIT_SECONDS)  # the first one, while this one is under way
+        wait_until(lambda: recording.of(FaultHealed), PATIENCE_SECONDS)  # the first one, while this one is under way
         inject(fault, api, targets)
 
     monkeypatch.setattr(Scaling, "inject", slowly)

@@ -7,13 +7,12 @@ import urllib.request
 import pytest
 
 from flametest.check.turns import Turns, turns
-
-WAIT_SECONDS = 60.0
+from tests.patience import PATIENCE_SECONDS
 
 
 def asked(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=WAIT_SECONDS) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -33,10 +32,10 @@ def test_each_block_is_let_go_on_by_its_own_turn_only() -> None:
     with turns() as given:
         first, second = (asking(given, number, answers) for number in (0, 1))
         given.give(1)
-        second.join(WAIT_SECONDS)
+        second.join(PATIENCE_SECONDS)
         assert answers == {1: 200}
         given.give(0)
-        first.join(WAIT_SECONDS)
+        first.join(PATIENCE_SECONDS)
     assert answers == {0: 200, 1: 200}
 
 
@@ -50,7 +49,7 @@ def test_whoever_still_waits_in_the_end_gets_no_turn() -> None:
     answers: dict[int, int] = {}
     with turns() as given:
         thread = asking(given, 0, answers)
-    thread.join(WAIT_SECONDS)
+    thread.join(PATIENCE_SECONDS)
     assert answers == {0: 503}
 
 

@@ -19,6 +19,7 @@ import pytest
 from flametest.clusters import Cluster, ClusterError, ClusterOptions, provide
 from flametest.clusters import minikube as provider
 from flametest.clusters.minikube import KUBERNETES_VERSION
+from tests.patience import PATIENCE_SECONDS
 
 DOUBLE = Path(__file__).with_name("minikube_double.py")
 IMAGES = {"flametest/api:0.1.0": "api/Dockerfile", "flametest/logic:0.1.0": "logic/Dockerfile"}
@@ -431,7 +432,7 @@ def test_an_interruption_ends_the_call_and_what_it_has_started(machine: Machine)
     command += "M(ClusterOptions(Path(sys.argv[1]), state=Path(sys.argv[2]))).up()"
     images_file, state = machine.options().images_file, machine.state
     with subprocess.Popen([sys.executable, "-c", command, str(images_file), state], stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not (machine.double / "hangs").exists():
             assert process.poll() is None
             assert time.monotonic() < deadline, "the start did not begin"

@@ -13,10 +13,10 @@ from flametest.sandbox.apiserver import Registry
 from flametest.sandbox.errors import StatusError
 from flametest.sandbox.objects import Object, WatchEvent
 from flametest.sandbox.timestamps import format_time, utc_now
+from tests.patience import PATIENCE_SECONDS
 
 __all__ = ["WATCHED", "PretendAgent", "SmallCluster", "node_object", "pod_status"]
 
-PATIENCE_SECONDS = 60.0
 
 # Conditions as the kubelet lists them.
 _CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")

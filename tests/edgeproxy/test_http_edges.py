@@ -21,6 +21,7 @@ import pytest
 from tests.addresses import free_port
 from tests.chance import binomial_range
 from tests.edgeproxy.running import Proxied, program, proxy
+from tests.patience import PATIENCE_SECONDS
 
 PIECES = 40
 PIECE = b"x" * 50_000
@@ -436,7 +437,7 @@ def test_a_request_under_way_is_finished_before_the_end(folder: Path) -> None:
         proxied.on({"effect": {"delay_ms": 300, "status": 500}})
         with contextlib.closing(proxied.connect("127.0.0.9")) as connection:
             connection.request("GET", "/", headers={"Connection": "close"})
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + PATIENCE_SECONDS
             while not proxied.counts().get("units"):
                 assert time.monotonic() < deadline
             proxied.process.send_signal(signal.SIGTERM)
@@ -453,7 +454,7 @@ def test_connections_are_refused_as_by_a_port_without_a_listener_and_accepted_ag
         return False
 
     def eventually(wanted: bool) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while refused() is not wanted:
             assert time.monotonic() < deadline
             time.sleep(0.01)

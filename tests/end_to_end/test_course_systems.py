@@ -18,6 +18,7 @@ from tests.addresses import own_address
 from tests.end_to_end.conftest import environment_of
 from tests.end_to_end.test_any_manifests import Machine
 from tests.images.wheels import pip_settings, write_wheel
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
@@ -283,7 +284,7 @@ def test_a_queue_with_workers_and_a_job_that_fills_it(machine: Machine) -> None:
     assert "Job first 1/1" in up.stdout
     assert "not followed: RUN apt-get install -y --no-install-recommends curl" in up.stdout
     ask("/hello", "POST")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while (done := ask("/")) != {"seed": "SEED", "hello": "HELLO"}:
         assert time.monotonic() < deadline, done
 

@@ -16,11 +16,11 @@ import pytest
 
 from tests.chaos.conftest import short_experiment
 from tests.end_to_end.conftest import FLAMETEST, ROOT, System
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
 NAMESPACE = "/api/v1/namespaces/flametest"
-WAIT_SECONDS = 240.0
 
 
 def experiment(folder: Path, name: str) -> str:
@@ -72,7 +72,7 @@ def test_a_run_whose_reader_has_gone_ends_quietly_and_leaves_nothing(system: Sys
         assert run.stdout.readline()
         run.stdout.close()
         assert run.stderr.read() == b""
-        assert run.wait(WAIT_SECONDS) == 141
+        assert run.wait(PATIENCE_SECONDS) == 141
     assert_nothing_is_left(system)
 
 
@@ -89,7 +89,7 @@ def test_a_terminal_that_is_closed_amid_a_fault_has_it_healed(
         closing, output = threading.Event(), bytearray()
         reader = threading.Thread(target=drain, args=(seen, closing, output))
         reader.start()
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while "logic" in services(api):
             assert time.monotonic() < deadline, output.decode(errors="replace")
             assert run.poll() is None, output.decode(errors="replace")
@@ -99,7 +99,7 @@ def test_a_terminal_that_is_closed_amid_a_fault_has_it_healed(
         os.close(seen)
         assert run.stderr is not None
         assert run.stderr.read() == b""
-        assert run.wait(WAIT_SECONDS) == 141
+        assert run.wait(PATIENCE_SECONDS) == 141
     assert services(api) == before
     assert_nothing_is_left(system)
 
@@ -129,7 +129,7 @@ def test_a_folder_that_cannot_hold_the_run_is_a_fault_of_the_set_up(
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=WAIT_SECONDS,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 2, done.stdout + done.stderr
@@ -155,7 +155,7 @@ def test_an_error_that_nobody_foresaw_amid_a_run_leaves_nothing(system: System, 
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=WAIT_SECONDS,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 70, done.stdout + done.stderr

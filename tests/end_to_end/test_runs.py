@@ -21,6 +21,7 @@ from flametest.model.events import FaultHealed, FaultInjected
 from flametest.run.folder import RunFolder
 from tests.chaos.conftest import short_experiment
 from tests.end_to_end.conftest import FLAMETEST, ROOT, System
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
@@ -242,7 +243,7 @@ def test_ctrl_c_ends_everything_that_was_started_and_exits_with_130(system: Syst
         text=True,
     )
     samples = out / "scenarios" / "pod-delete-api" / "samples-prober.csv"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not (samples.exists() and samples.stat().st_size > 1000):
         assert time.monotonic() < deadline, "the prober did not start"
         assert run.poll() is None, run.communicate()[0]

@@ -15,10 +15,9 @@ import pytest
 from flametest.model.events import FaultHealed, FaultInjected, FaultProved
 from flametest.model.history import History
 from tests.faults.system import ROOT, System, wait_until
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
-
-WAIT_SECONDS = 120.0  # for processes that have to start, on a machine with other things to do
 
 
 def short(name: str, **changes: Any) -> dict[str, Any]:
@@ -69,10 +68,10 @@ def proved(folder: Path) -> bool:
 def test_a_signal_ends_an_experiment_that_has_healed_first(system: System, tmp_path: Path, number: int) -> None:
     before = system.whole()
     with chaos(system, tmp_path, short("remove-service-logic")) as process:
-        wait_until(lambda: proved(tmp_path), WAIT_SECONDS)
+        wait_until(lambda: proved(tmp_path), PATIENCE_SECONDS)
         assert system.specifications() != before
         process.send_signal(number)
-        assert process.wait(WAIT_SECONDS) != 0
+        assert process.wait(PATIENCE_SECONDS) != 0
     assert system.specifications() == before
     assert (system.left(), system.guardians()) == (0, [])
     assert len(history(tmp_path).of(FaultHealed)) == 1
@@ -85,7 +84,7 @@ def test_an_experiment_whose_probe_fails_is_healed_by_the_control(system: System
     # Nothing in the method heals: what is left to do so is the control.
     document["method"][2:] = [{"type": "probe", "name": "nobody-listens", "provider": provider}]
     with chaos(system, tmp_path, document) as process:
-        process.wait(WAIT_SECONDS)
+        process.wait(PATIENCE_SECONDS)
     assert system.specifications() == before
     (fault,) = history(tmp_path).of(FaultInjected)
     assert fault.fault == "network_partition"
@@ -102,7 +101,7 @@ def test_an_extensions_own_action_is_journalled_proved_and_healed(system: System
         "arguments": {"name": "api", "replicas": 4, "ns": "flametest"},
     }
     with chaos(system, tmp_path, document) as process:
-        wait_until(lambda: proved(tmp_path), WAIT_SECONDS)
+        wait_until(lambda: proved(tmp_path), PATIENCE_SECONDS)
         assert system.left() == 1
         process.kill()
     wait_until(lambda: not system.left(), 30)
@@ -127,7 +126,7 @@ def test_a_run_that_would_hit_what_it_may_not_is_exit_code_2_and_touches_nothing
     document = json.loads((ROOT / "experiments" / "pod-delete-api.json").read_text())
     document["method"][1]["provider"]["arguments"] |= change
     with chaos(system, tmp_path, document) as process:
-        assert process.wait(WAIT_SECONDS) != 0
+        assert process.wait(PATIENCE_SECONDS) != 0
     assert told in (tmp_path / "output.log").read_text()
     assert history(tmp_path).of(FaultInjected) == []
     assert system.specifications() == before
@@ -152,7 +151,7 @@ def test_an_experiment_whose_run_is_killed_heals_and_ends(system: System, tmp_pa
             stderr=subprocess.DEVNULL,
         ) as runner,
     ):
-        wait_until(lambda: proved(tmp_path), WAIT_SECONDS)
+        wait_until(lambda: proved(tmp_path), PATIENCE_SECONDS)
         os.kill(runner.pid, signal.SIGKILL)
     undo = system.flametest("undo")
     assert undo.returncode == 0, undo.stdout

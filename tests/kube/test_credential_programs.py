@@ -14,6 +14,7 @@ from flametest.kube import KubeClient, connect
 from flametest.kube.errors import ContextError, CredentialsError
 from tests.certificates import Authority
 from tests.kube.serving import TlsApi, context_file, serving
+from tests.patience import PATIENCE_SECONDS
 
 VERSION = "client.authentication.k8s.io/v1"
 
@@ -95,7 +96,7 @@ def test_one_that_hangs_is_ended_with_its_children_and_named(
     assert "geheim" not in raised.value.message + raised.value.remedy
     assert time.monotonic() - began < 20
     (child,) = (tmp_path / "child").read_text().split()
-    deadline = time.monotonic() + 60  # a signal is sent at once, and taken when the kernel comes to it
+    deadline = time.monotonic() + PATIENCE_SECONDS  # a signal is sent at once, and taken when the kernel comes to it
     while _runs(int(child)):
         assert time.monotonic() < deadline
         time.sleep(0.01)

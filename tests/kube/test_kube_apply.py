@@ -17,9 +17,9 @@ from flametest.kube.namespaces import namespace_phase
 from flametest.kube.resources import DEPLOYMENTS, NAMESPACES, PODS, Resource
 from flametest.manifests import ManifestError
 from flametest.model.events import ChangeKind
+from tests.patience import PATIENCE_SECONDS
 
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
-WAIT_SECONDS = 60
 
 
 def namespace(name: str) -> str:
@@ -165,12 +165,12 @@ def test_a_watch_shows_the_pods_that_controllers_make_and_delete(live_client: Ku
     watch.start()
     live_client.apply(write(folder, b=deployment("tenth", replicas=2)))
     with told:
-        assert told.wait_for(lambda: sum(kind is ChangeKind.ADDED for kind, _ in changes) == 2, WAIT_SECONDS)
+        assert told.wait_for(lambda: sum(kind is ChangeKind.ADDED for kind, _ in changes) == 2, PATIENCE_SECONDS)
         victim = changes[0][1]
     live_client.api.send("DELETE", PODS.path("tenth", victim))
     with told:
-        assert told.wait_for(lambda: (ChangeKind.DELETED, victim) in changes, WAIT_SECONDS)
-        assert told.wait_for(lambda: len({name for _, name in changes}) == 3, WAIT_SECONDS)
+        assert told.wait_for(lambda: (ChangeKind.DELETED, victim) in changes, PATIENCE_SECONDS)
+        assert told.wait_for(lambda: len({name for _, name in changes}) == 3, PATIENCE_SECONDS)
     watch.stop()
 
 

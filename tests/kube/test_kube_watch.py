@@ -16,8 +16,7 @@ from flametest.kube.errors import ApiRejectedError
 from flametest.kube.resources import PODS
 from flametest.kube.watch import Change, Interruption, Watch, split_lines
 from flametest.model.events import ChangeKind, Stamp
-
-WAIT_SECONDS = 60
+from tests.patience import PATIENCE_SECONDS
 
 
 def pod(name: str, version: int) -> dict[str, Any]:
@@ -36,7 +35,7 @@ class Told:
         self.interruptions: queue.Queue[Interruption] = queue.Queue()
 
     def next(self) -> tuple[ChangeKind, str]:
-        change = self.changes.get(timeout=WAIT_SECONDS)
+        change = self.changes.get(timeout=PATIENCE_SECONDS)
         return change.kind, change.object["metadata"]["name"]
 
 
@@ -92,7 +91,7 @@ def test_a_broken_connection_is_resumed_from_the_last_version(scripted_api: Any,
     told = Told()
     watch = started(scripted_client, told)
     assert [told.next() for _ in range(2)] == [(ChangeKind.ADDED, "b"), (ChangeKind.ADDED, "c")]
-    assert "connection broke" in told.interruptions.get(timeout=WAIT_SECONDS).reason
+    assert "connection broke" in told.interruptions.get(timeout=PATIENCE_SECONDS).reason
     assert "resourceVersion=8" in scripted_api.asked[2]
     watch.stop()
 
@@ -134,7 +133,7 @@ def test_a_version_that_is_too_old_leads_to_a_new_list_with_what_went_meanwhile(
     told = Told()
     watch = started(scripted_client, told)
     assert [told.next() for _ in range(4)][2:] == [(ChangeKind.DELETED, "a"), (ChangeKind.LISTED, "b")]
-    assert "too old" in told.interruptions.get(timeout=WAIT_SECONDS).reason
+    assert "too old" in told.interruptions.get(timeout=PATIENCE_SECONDS).reason
     watch.stop()
     assert "resourceVersion=40" in scripted_api.asked[3]
 
@@ -186,7 +185,7 @@ def test_what_cannot_be_read_does_not_end_the_watch_unseen(scripted_api: Any, sc
     told = Told()
     watch = started(scripted_client, told)
     assert told.next() == (ChangeKind.ADDED, "a")
-    assert "broke" in told.interruptions.get(timeout=WAIT_SECONDS).reason
+    assert "broke" in told.interruptions.get(timeout=PATIENCE_SECONDS).reason
     watch.stop()
 
 
@@ -224,7 +223,7 @@ def test_a_watch_that_falls_silent_is_told_with_what_it_missed_and_resumed_witho
         (ChangeKind.MODIFIED, "b"),
         (ChangeKind.ADDED, "c"),
     ]
-    silence = told.interruptions.get(timeout=WAIT_SECONDS)
+    silence = told.interruptions.get(timeout=PATIENCE_SECONDS)
     watch.stop()
     assert "fell silent" in silence.reason
     assert (silence.objects, silence.missed) == (3, 2)
@@ -296,7 +295,7 @@ def test_a_change_that_the_watch_shows_soon_after_the_list_is_no_difference(
 
     def shows_later(exchange: Any) -> None:
         exchange.begin_stream()
-        has_listed.wait(WAIT_SECONDS)
+        has_listed.wait(PATIENCE_SECONDS)
         exchange.send_event("MODIFIED", pod("a", 9))
         exchange.send_event("DELETED", pod("b", 10))
         scripted_api.ended.wait(30)
@@ -310,7 +309,7 @@ def test_a_change_that_the_watch_shows_soon_after_the_list_is_no_difference(
     watch = started(scripted_client, told)
     for _ in range(2):
         told.next()
-    assert scripted_api.wait_asked(2, WAIT_SECONDS)  # the stream is asked for in the watch's thread
+    assert scripted_api.wait_asked(2, PATIENCE_SECONDS)  # the stream is asked for in the watch's thread
     scripted_api.handlers = [list_again]
     assert watch.compare().unseen == ()
     watch.stop()

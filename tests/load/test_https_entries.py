@@ -17,6 +17,7 @@ from flametest.model.routes import CA_FILE, INSECURE, Route, Trust
 from tests.certificates import Authority
 from tests.kube.serving import TlsApi, serving
 from tests.ledger.conftest import ledger_of_the_shop
+from tests.patience import PATIENCE_SECONDS
 from tests.proxying import HttpProxy
 
 HTTP_USER = """
@@ -197,7 +198,7 @@ def rows(folder: Path) -> list[str]:
 
 
 def wait_for(condition: Callable[[], bool], check: Callable[[], None] = lambda: None) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         check()
         assert time.monotonic() < deadline

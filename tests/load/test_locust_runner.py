@@ -15,6 +15,7 @@ import pytest
 
 from flametest.load import LoadError, LoadOptions, Locust
 from flametest.measure.samples import Samples, read_samples
+from tests.patience import PATIENCE_SECONDS
 
 USERS, RATE_PER_USER = 10, 5.0
 
@@ -48,7 +49,7 @@ def prepared(target: Any, locustfile: Path, tmp_path: Path) -> Iterator[tuple[Lo
     locust = Locust(options(target, own), folder)
     locust.prepare()
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not imported.exists():
             assert time.monotonic() < deadline, "the load test was not imported"
             time.sleep(0.02)

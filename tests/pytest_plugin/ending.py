@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["left_behind", "started", "wait_until"]
+from tests.patience import PATIENCE_SECONDS
 
-WAIT_SECONDS = 120.0
+__all__ = ["left_behind", "started", "wait_until"]
 
 
 def left_behind(state: Path) -> list[str]:
@@ -26,8 +26,8 @@ def started(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 def wait_until(what: str, holds: Callable[[], bool], process: "subprocess.Popen[str] | None" = None) -> None:
     """Wait until something holds; a process that ends before it does is an error."""
-    end = time.monotonic() + WAIT_SECONDS
+    end = time.monotonic() + PATIENCE_SECONDS
     while not holds():
         assert process is None or process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < end, f"waited {WAIT_SECONDS:g} s for: {what}"
+        assert time.monotonic() < end, f"waited {PATIENCE_SECONDS:g} s for: {what}"
         time.sleep(0.1)

@@ -14,12 +14,11 @@ import pytest
 from flametest.run.chaostoolkit import run_chaos
 from flametest.run.halting import Halt, Halted, side_by_side
 from flametest.run.interrupt import interruptible
-
-WAIT_SECONDS = 60.0
+from tests.patience import PATIENCE_SECONDS
 
 
 def test_jobs_run_at_the_same_time() -> None:
-    all_there = threading.Barrier(3, timeout=WAIT_SECONDS)
+    all_there = threading.Barrier(3, timeout=PATIENCE_SECONDS)
     met: list[int] = []
     side_by_side({name: lambda: met.append(all_there.wait()) for name in "abc"}, Halt())
     assert sorted(met) == [0, 1, 2]
@@ -30,7 +29,7 @@ def test_the_first_failure_stops_the_others_and_is_raised() -> None:
     ended: list[str] = []
 
     def fail() -> None:
-        assert waits.wait(WAIT_SECONDS)
+        assert waits.wait(PATIENCE_SECONDS)
         raise ValueError("out of room")
 
     def go_on() -> None:
@@ -38,7 +37,7 @@ def test_the_first_failure_stops_the_others_and_is_raised() -> None:
         try:
             with halt.ending(released.set):
                 waits.set()
-                assert released.wait(WAIT_SECONDS)
+                assert released.wait(PATIENCE_SECONDS)
         finally:
             ended.append("cleaned up")
 
@@ -56,9 +55,9 @@ def test_an_interruption_reaches_threads_and_the_processes_for_which_they_wait()
             try:
                 with halt.ending(process.terminate):
                     os.kill(os.getpid(), signal.SIGTERM)  # to the run itself, whose main thread waits for this one
-                    process.wait(WAIT_SECONDS)
+                    process.wait(PATIENCE_SECONDS)
             finally:
-                endings.append(process.wait(WAIT_SECONDS))
+                endings.append(process.wait(PATIENCE_SECONDS))
 
     with pytest.raises(KeyboardInterrupt), interruptible():
         side_by_side({"one": wait_for_a_process}, halt)
@@ -91,10 +90,10 @@ def test_chaos_toolkit_is_ended_by_a_halt(tmp_path: Path) -> None:
 
         thread = threading.Thread(target=run)
         thread.start()
-        silent.settimeout(WAIT_SECONDS)
+        silent.settimeout(PATIENCE_SECONDS)
         asked, _ = silent.accept()
         with asked:
             halt.set()
-            thread.join(WAIT_SECONDS)
+            thread.join(PATIENCE_SECONDS)
     assert outcomes == [Halted]
     assert json.loads((tmp_path / "journal.json").read_text())["status"] == "interrupted"

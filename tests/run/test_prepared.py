@@ -10,6 +10,7 @@ from flametest.load import LoadError
 from flametest.load.starting import START_VARIABLE, await_release
 from flametest.run.chaostoolkit import prepared_chaos
 from flametest.run.halting import Halt
+from tests.patience import PATIENCE_SECONDS
 
 CONTROLS = """\
 import os, pathlib, time
@@ -30,7 +31,6 @@ def after_experiment_control(context, **_):
         while pathlib.Path("slow").exists():
             time.sleep(0.02)
 """
-WAIT_SECONDS = 120.0
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not path.exists():
         assert time.monotonic() < deadline, f"{path.name} did not come"
         time.sleep(0.02)

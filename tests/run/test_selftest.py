@@ -14,6 +14,7 @@ from flametest.measure.selftest import TRIALS_MIN
 from flametest.model.verdict import Verdict
 from flametest.run.selftest import broken_self_test, read_self_test, run_self_test, write_self_test
 from flametest.run.selftest_plan import FULL, SHORT
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.mark.measured
@@ -98,6 +99,6 @@ def test_an_outage_that_was_under_way_ends_with_the_server() -> None:
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline

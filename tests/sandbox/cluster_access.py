@@ -15,11 +15,11 @@ from kubernetes import config as kubernetes_config
 from kubernetes.stream import stream
 
 from flametest.sandbox.launch import Sandbox
+from tests.patience import PATIENCE_SECONDS
 
 __all__ = ["KUBECTL", "Access"]
 
 KUBECTL = shutil.which("kubectl")
-PATIENCE_SECONDS = 30.0
 
 
 class Access:

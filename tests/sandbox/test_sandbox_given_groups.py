@@ -12,6 +12,7 @@ from flametest.sandbox import controlgroups
 from flametest.sandbox.cgroupfs import remove_folder
 from flametest.sandbox.launch import SandboxOptions, find
 from tests.addresses import own_address
+from tests.patience import PATIENCE_SECONDS
 from tests.sandbox.conftest import Api
 from tests.sandbox.image_pods import PODS, pod, state_of
 from tests.sandbox.ordinary_user import OrdinaryUser
@@ -47,7 +48,7 @@ def given_to(user: OrdinaryUser) -> Iterator[list[str]]:
         yield list(map(str, folders))
     finally:
         # What removes the rest of a sandbox ends a moment after it.
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while left := [folder for folder in folders if not remove_folder(folder)]:
             assert time.monotonic() < deadline, left
             time.sleep(0.02)

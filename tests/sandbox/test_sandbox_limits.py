@@ -9,6 +9,7 @@ import pytest
 
 from flametest.sandbox import controlgroups
 from flametest.sandbox.launch import Sandbox
+from tests.patience import PATIENCE_SECONDS
 from tests.sandbox.conftest import Api
 
 pytestmark = pytest.mark.sandbox
@@ -33,7 +34,7 @@ def groups_of(sandbox: Sandbox, controller: str) -> list[Path]:
 
 def until(condition: Callable[[], Any]) -> Any:
     """Return what the condition returns as soon as it is true."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := condition()):
         assert time.monotonic() < deadline, "it did not come true within 60 s"
         time.sleep(0.02)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from flametest.sandbox.launch import Sandbox
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
@@ -69,7 +70,7 @@ def ask(sandbox: Sandbox, port: int = NODE_PORT) -> str:
 def ask_until(sandbox: Sandbox, wanted: str) -> None:
     """Ask until the answer is the wanted one: the forwarder follows the API within milliseconds, but not at once."""
     answers: Counter[str] = Counter()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         answer = ask(sandbox)
         if answer == wanted or (wanted == "a pod" and answer.startswith("hello-")):

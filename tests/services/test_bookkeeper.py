@@ -19,8 +19,8 @@ from flametest.run.bookkeeper import Bookkeeper, LedgerWish
 from flametest.run.folder import RunFolder, RunInputs
 from flametest.run.project import ProjectError
 from tests.ledger.conftest import ledger_of_the_shop
+from tests.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 60.0
 SHOP = LedgerWish(ledger_of_the_shop(), None)
 INPUTS = RunInputs(
     "r", "sandbox", "", "flametest", "http://127.0.0.1", "core", 7, "flametest run", "", ("one",), (), ()

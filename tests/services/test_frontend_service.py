@@ -17,6 +17,7 @@ import pytest
 from frontend_service.settings import Settings
 from servicekit.settings import SettingsError
 from tests.addresses import free_port
+from tests.patience import PATIENCE_SECONDS
 
 PROGRAM = "/shop/api/events"
 ORDER = {"event_id": 2, "quantity": 1, "customer": "ada"}
@@ -183,7 +184,7 @@ def test_what_cannot_be_ordered_is_said_in_words(frontend: Any) -> None:
     assert (status, "This form was already used" in page) == (422, True)
     assert browser.ask("POST", "/shop/orders", form | {"event_id": "99"})[0] == 404
     # The list may be a second old.
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while "Sold out" not in browser.ask("GET", "/shop")[2]:
         assert time.monotonic() < deadline
 
@@ -255,7 +256,7 @@ def test_one_request_id_goes_through_frontend_and_logic(frontend: Any, logic: An
     answer = frontend.ask("GET", PROGRAM, {"X-Request-ID": "through-both"})
     assert answer.headers["x-request-id"] == "through-both"
     for service in (frontend, logic):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not any(line.get("request_id") == "through-both" for line in service.log_lines()):
             assert time.monotonic() < deadline
 
@@ -331,7 +332,7 @@ def test_an_order_whose_fate_is_unknown_is_made_once_by_trying_again(
     assert "Your order is not confirmed yet" in page
     again = dict(re.findall(r'<input[^>]*name="(\w+)"[^>]*value="([^"]*)"', page))
     assert again == form
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while browser.ask("POST", "/shop/orders", again)[0] != 303:
         assert time.monotonic() < deadline
     assert browser.ask("POST", "/shop/orders", again)[0] == 303

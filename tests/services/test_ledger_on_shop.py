@@ -14,9 +14,9 @@ from flametest.measure.ledger import read_attempts, read_looks
 from flametest.model.measures import Durability
 from flametest.model.writes import Attempt, WriteOutcome
 from tests.ledger.conftest import ledger_of_the_shop
+from tests.patience import PATIENCE_SECONDS
 
 EVENT, SCARCE = 1, 4  # a million tickets, and fifty
-PATIENCE_SECONDS = 60.0
 SHOP = ledger_of_the_shop()
 
 Condition = Callable[[tuple[Attempt, ...]], bool]

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
+
 SMALL_EVENT = 4  # fifty seats
 
 pytestmark = pytest.mark.usefixtures("shop_database")
@@ -62,7 +64,7 @@ def test_events_are_listed_from_the_cache_until_it_is_a_second_old(logic: Any) -
     assert [first.headers["x-cache"], second.headers["x-cache"]] == ["miss", "hit"]
     assert first.body == second.body
     assert [event["id"] for event in first.body["events"]] == [1, 2, 3, 4]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while logic.ask("GET", "/events").headers["x-cache"] == "hit":
         assert time.monotonic() < deadline
 
@@ -228,15 +230,24 @@ def test_acknowledged_orders_survive_a_database_that_goes_away_under_load(logic:
     assert book["initial"] == book["left"] + book["sold"]
 
 
-def test_an_event_whose_row_is_locked_costs_its_buyers_a_503_and_no_order(logic: Any, shop_database: Any) -> None:
+def test_an_event_whose_row_is_locked_costs_its_buyers_a_503_and_nobody_waits_on(
+    logic: Any, shop_database: Any
+) -> None:
+    keys = {f"locked-{number}" for number in range(8)}
     order(logic, "first")
     with shop_database.transaction():
         shop_database.execute("SELECT FROM events WHERE id = 1 FOR UPDATE")
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda n: order(logic, f"locked-{n}"), range(8)))
+            answers = list(pool.map(lambda key: order(logic, key), keys))
         assert {answer.status for answer in answers} == {503}
-    assert [row["idempotency_key"] for row in audited(logic)] == ["first"]
-    assert order(logic, "locked-0").status == 201
+        # The server ends each statement; one that a busy machine let begin late may wait after its buyer has left.
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while shop_database.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
+            assert time.monotonic() < deadline, "a statement still waits for the row"
+            time.sleep(0.02)
+    # Of what was answered by a 503 nobody knows whether it counts, and asking again with the same key is safe.
+    assert all(insist(logic, key, 1, 1).status in {200, 201} for key in keys)
+    assert sorted(row["idempotency_key"] for row in audited(logic)) == sorted({"first", *keys})
 
 
 def test_orders_are_read_by_id_and_by_customer_newest_first(logic: Any) -> None:

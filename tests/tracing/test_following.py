@@ -20,6 +20,7 @@ from flametest.tracing.following import _Container as Container
 from flametest.tracing.following import _Reader as Reader
 from flametest.tracing.following import _State as State
 from flametest.tracing.keeper import RawLine
+from tests.patience import PATIENCE_SECONDS
 
 BEGIN = datetime(2026, 11, 29, 10, 0, 0, tzinfo=UTC)
 Piece = bytes | Exception
@@ -110,7 +111,7 @@ def texts(lines: "queue.Queue[RawLine]", count: int) -> list[str]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)

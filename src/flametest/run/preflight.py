@@ -133,10 +133,12 @@ def _check_consent(client: KubeClient, access: Access, manifests: Sequence[Manif
         return
     label = f"{CONSENT_LABEL}={CONSENT_VALUE}"
     remedy = f"kubectl --context {access.context} label namespace {access.namespace} {label}"
+    if described:
+        remedy = f"add the label in {described[0].source}"
     raise ClusterError(
         f"namespace {access.namespace!r} does not carry the label {label}, by which its owner consents to faults; "
         "nothing was deployed and nothing was injected",
-        f"if it is yours to break: {f'add the label in {described[0].source}' if described else remedy}",
+        f"if it is yours to break: {remedy}",
     )
 
 

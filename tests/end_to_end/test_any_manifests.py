@@ -6,9 +6,11 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flametest.model.consent import has_consent
 from tests.addresses import own_address
 from tests.end_to_end.conftest import FLAMETEST, environment_of
 
@@ -86,6 +88,7 @@ spec:
     metadata: {labels: {app: web}}
     spec: {priorityClassName: high, containers: [{name: main, image: nginx}]}
 """
+THEIR_DEFAULT = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n"
 MONITOR = "apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: web}\n"
 JOB = """\
 apiVersion: batch/v1
@@ -115,8 +118,8 @@ class Machine:
             command, env=self.environment, cwd=where, capture_output=True, text=True, timeout=240, check=False
         )
 
-    def objects(self, kind: str, namespace: str = "flametest") -> list[str]:
-        """Return the names of all objects of a kind, by the API itself."""
+    def found(self, kind: str, namespace: str = "flametest") -> list[dict[str, Any]]:
+        """Return all objects of a kind, by the API itself."""
         from flametest.kube import connect  # noqa: PLC0415
         from flametest.kube.resources import Discovery  # noqa: PLC0415
 
@@ -124,8 +127,11 @@ class Machine:
         with connect(home / "sandboxes" / "default" / "kubeconfig", "flametest-sandbox") as client:
             versions = ("v1", "apps/v1", "batch/v1", "monitoring.coreos.com/v1", "scheduling.k8s.io/v1")
             resource = next(one for version in versions if (one := Discovery(client.api).resource(version, kind)))
-            items = client.api.get(resource.path(namespace))["items"]
-        return sorted(str(one["metadata"]["name"]) for one in items)
+            return list(client.api.get(resource.path(namespace))["items"])
+
+    def objects(self, kind: str, namespace: str = "flametest") -> list[str]:
+        """Return the names of all objects of a kind."""
+        return sorted(str(one["metadata"]["name"]) for one in self.found(kind, namespace))
 
 
 @pytest.fixture
@@ -186,6 +192,17 @@ def test_a_system_keeps_the_namespace_that_its_manifests_name(machine: Machine) 
     assert (machine.objects("Deployment", "shop"), "loose" in machine.objects("ConfigMap", "shop")) == (["web"], True)
     assert "namespace shop" in machine.flametest("status", cwd=Path("/")).stdout
     assert "FLAMETEST_NAMESPACE=shop" in machine.flametest("env", cwd=Path("/")).stdout
+
+
+@pytest.mark.parametrize(("described", "consents"), [("", True), (THEIR_DEFAULT, False)])
+def test_a_namespace_that_was_there_consents_to_faults_unless_a_manifest_describes_it(
+    machine: Machine, described: str, consents: bool
+) -> None:
+    machine.write(k8s__web_yaml=workload("web") + described)
+    up = machine.flametest("up", "k8s", "--namespace", "default")
+    assert up.returncode == 0, up.stdout + up.stderr
+    (default,) = (one for one in machine.found("Namespace", "") if one["metadata"]["name"] == "default")
+    assert has_consent(default) == consents
 
 
 def test_what_cannot_get_ready_is_told_early_with_all_parts_and_stays_to_be_looked_into(machine: Machine) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flametest.model.consent import CONSENT_LABEL, CONSENT_VALUE
 from tests.addresses import own_address
 from tests.end_to_end.conftest import FLAMETEST, ROOT, environment_of
 
@@ -76,6 +77,15 @@ def test_a_manifest_that_the_api_refuses(tmp_path: Path) -> None:
 def test_a_node_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server((ADDRESS, 30080)):
         assert_one_clear_line(flametest(tmp_path / "home", "up"), ADDRESS, "30080")
+
+
+def test_a_namespace_that_does_not_consent_to_faults(tmp_path: Path) -> None:
+    project = project_copy(tmp_path)
+    file = project / "manifests" / "00-namespace.yaml"
+    file.write_text(file.read_text().replace(f"{CONSENT_LABEL}: {CONSENT_VALUE}", "theirs: entirely"))
+    done = flametest(tmp_path / "home", "run", "--experiment", "experiments/pod-delete-api.json", cwd=project)
+    assert_one_clear_line(done, "nothing was deployed and nothing was injected", "add the label in 00-namespace.yaml")
+    assert "created" not in done.stdout
 
 
 def test_a_tool_that_is_missing(tmp_path: Path) -> None:

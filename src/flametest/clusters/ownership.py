@@ -5,11 +5,12 @@ from types import MappingProxyType
 
 from flametest.clusters.protocol import ClusterError
 from flametest.kube import KubeClient
+from flametest.kube.api import MERGE
 from flametest.kube.namespaces import await_namespace
 from flametest.kube.resources import NAMESPACES
 from flametest.kube.snapshots import find
 
-__all__ = ["claim", "is_ours", "make_namespace"]
+__all__ = ["add_labels", "claim", "is_ours", "make_namespace"]
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
 MARK, MADE_BY = "app.kubernetes.io/managed-by", "flametest"
@@ -48,6 +49,20 @@ def make_namespace(client: KubeClient, namespace: str, labels: Mapping[str, str]
         "metadata": {"name": namespace, "labels": {MARK: MADE_BY, **labels}},
     }
     client.api.send("POST", NAMESPACES.path(), body, query={"fieldManager": _MANAGER})
+
+
+def add_labels(client: KubeClient, namespace: str, labels: Mapping[str, str]) -> None:
+    """Add labels to a namespace; a label that it has already keeps its value.
+
+    Raises:
+        KubeError: there is no such namespace, or the API is unreachable or refused.
+    """
+    path = NAMESPACES.path(name=namespace)
+    found = client.api.get(path)["metadata"].get("labels") or {}
+    missing = {key: value for key, value in labels.items() if key not in found}
+    if missing:
+        patch = {"metadata": {"labels": missing}}
+        client.api.send("PATCH", path, patch, content_type=MERGE, query={"fieldManager": _MANAGER})
 
 
 def is_ours(client: KubeClient, namespace: str) -> bool:

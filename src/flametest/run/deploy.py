@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from flametest.clusters import DEFAULT_NAMESPACE as NAMESPACE
 from flametest.clusters import Access, Cluster, ClusterError
-from flametest.clusters.ownership import claim, make_namespace
+from flametest.clusters.ownership import add_labels, claim, make_namespace
 from flametest.kube import KubeClient, connect
 from flametest.kube.apply import ApplyOptions, Changes
 from flametest.kube.errors import NotReadyError
@@ -24,7 +24,7 @@ from flametest.model.consent import CONSENT_LABEL, CONSENT_VALUE
 from flametest.run.awaiting import Deployed, await_ready
 from flametest.run.entering import await_entry, located, own_entry
 from flametest.run.needs import Plan
-from flametest.run.preflight import preflight
+from flametest.run.preflight import check_consent, preflight
 from flametest.run.progress import Progress
 from flametest.run.project import ProjectError
 
@@ -165,6 +165,8 @@ def _found(cluster: Cluster, progress: Progress, plan: Plan) -> Access:
     with progress.step(f"find the system on {cluster.name}") as step:
         access = located(cluster)
         with connect(access.kubeconfig, access.context) as client:
+            if cluster.is_own:
+                check_consent(client, access, (), plan)
             note = await_entry(client, cluster, access)
         step.saw(f"namespace {access.namespace}, entry {access.url}{f' ({note})' if note else ''}")
     return access
@@ -211,6 +213,8 @@ def _apply(
         _check_named(system.manifests, access.namespace)
     with connect(access.kubeconfig, access.context) as client, progress.step("apply the manifests") as step:
         _make_namespaces(client, cluster, system.manifests, access.namespace)
+        if cluster.is_own:
+            check_consent(client, access, system.manifests, options.plan)
         changes = client.apply(system.manifests, None, ApplyOptions(access.namespace, options.strict))
         step.saw(changes.summary())
     _tell_changes(changes, progress)
@@ -232,8 +236,11 @@ def _make_namespaces(client: KubeClient, cluster: Cluster, manifests: Sequence[M
         claim(client, namespace, labels)
         return
     for name in ({namespace} | {one.namespace for one in manifests if one.namespace}) - described:
-        if not await_namespace(client.api, name, ("", "Active"), ENDING_SECONDS):
-            make_namespace(client, name, labels if name == namespace else {})
+        wished = labels if name == namespace else {}
+        if await_namespace(client.api, name, ("", "Active"), ENDING_SECONDS):  # as `default` is from the start
+            add_labels(client, name, wished)
+        else:
+            make_namespace(client, name, wished)
 
 
 def _namespaces(manifests: Sequence[Manifest], namespace: str) -> list[str]:

@@ -31,7 +31,7 @@ from flametest.run.needs import (
 )
 from flametest.run.progress import Progress
 
-__all__ = ["check_enforcement", "preflight", "told"]
+__all__ = ["check_consent", "check_enforcement", "preflight", "told"]
 
 _METRICS = "/apis/metrics.k8s.io/v1beta1"
 
@@ -60,7 +60,7 @@ def preflight(
         if missing:
             raise _refusal(access, {right: needs[right] for right in missing})
         step.saw(f"{counted(len(needs), 'right')}, none is missing")
-    _check_consent(client, access, manifests, plan)
+    check_consent(client, access, manifests, plan)
     if manifests:
         with progress.step("compare requested resources with the capacity of the nodes") as step:
             step.saw(measure_capacity(client, access.namespace, manifests).checked())
@@ -68,6 +68,31 @@ def preflight(
             step.saw(measure_storage(client, access.namespace, manifests).checked())
     with progress.step("ask for what would make the report richer") as step:
         step.saw("; ".join(_richer(client, access)))
+
+
+def check_consent(client: KubeClient, access: Access, manifests: Sequence[Manifest], plan: Plan) -> None:
+    """Return if nothing is to be injected, or if the namespace consents to faults, or will once it is deployed.
+
+    Raises:
+        ClusterError: it does not.
+        FlametestError: the API is unreachable or refused, or an experiment's file cannot be used.
+    """
+    described = [one for one in manifests if one.kind == NAMESPACES.kind and one.name == access.namespace]
+    found = find(client.api, NAMESPACES, "", access.namespace)
+    is_made_with_it = bool(manifests) and found is None and not described  # as `deploy` makes namespaces
+    if is_made_with_it or any(map(has_consent, [found or {}, *(one.object for one in described)])):
+        return
+    if not any(plan.faults(access)):
+        return
+    label = f"{CONSENT_LABEL}={CONSENT_VALUE}"
+    remedy = f"kubectl --context {access.context} label namespace {access.namespace} {label}"
+    if described:
+        remedy = f"add the label in {described[0].source}"
+    raise ClusterError(
+        f"namespace {access.namespace!r} does not carry the label {label}, by which its owner consents to faults; "
+        "nothing was deployed and nothing was injected",
+        f"if it is yours to break: {remedy}",
+    )
 
 
 def check_enforcement(client: KubeClient, access: Access, plan: Plan, progress: Progress) -> None:
@@ -121,25 +146,6 @@ def told(missing: Needs) -> str:
     for (purposes, objects), of_objects in verbs.items():
         by_purpose.setdefault(purposes, []).append(f"{', '.join(of_objects)} {objects}")
     return "; ".join(f"{'; '.join(parts)} ({', '.join(purposes)})" for purposes, parts in by_purpose.items())
-
-
-def _check_consent(client: KubeClient, access: Access, manifests: Sequence[Manifest], plan: Plan) -> None:
-    described = [one for one in manifests if one.kind == NAMESPACES.kind and one.name == access.namespace]
-    found = find(client.api, NAMESPACES, "", access.namespace)
-    is_made_with_it = bool(manifests) and found is None and not described  # as `deploy` makes namespaces
-    if is_made_with_it or any(map(has_consent, [found or {}, *(one.object for one in described)])):
-        return
-    if not any(plan.faults(access)):
-        return
-    label = f"{CONSENT_LABEL}={CONSENT_VALUE}"
-    remedy = f"kubectl --context {access.context} label namespace {access.namespace} {label}"
-    if described:
-        remedy = f"add the label in {described[0].source}"
-    raise ClusterError(
-        f"namespace {access.namespace!r} does not carry the label {label}, by which its owner consents to faults; "
-        "nothing was deployed and nothing was injected",
-        f"if it is yours to break: {remedy}",
-    )
 
 
 def _richer(client: KubeClient, access: Access) -> tuple[str, ...]:

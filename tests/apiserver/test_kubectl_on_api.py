@@ -12,6 +12,7 @@ import yaml
 
 from tests.apiserver.objects import config_map, deployment, pod, service
 from tests.apiserver.serving import TOKEN, ServerThread
+from tests.patience import PATIENCE_SECONDS
 
 KUBECTL = shutil.which("kubectl")
 pytestmark = pytest.mark.skipif(KUBECTL is None, reason="there is no kubectl on this machine")
@@ -42,7 +43,9 @@ def kubectl(server: ServerThread, tmp_path_factory: pytest.TempPathFactory) -> K
 
     def run(*arguments: str) -> str:
         command = [str(KUBECTL), *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
         return done.stdout + done.stderr
 
     return run

@@ -15,6 +15,7 @@ import yaml
 
 from flametest.report import render_junit
 from flametest.report.annotations import SHOWN_MAX, annotations
+from tests.patience import PATIENCE_SECONDS
 from tests.report import sample_result
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +75,7 @@ class Runner:
             cwd=self.folder / self.filled(step.get("working-directory", ".")),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         with (self.log / "printed").open("a") as printed:

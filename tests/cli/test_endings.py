@@ -19,6 +19,7 @@ from flametest.cli.streams import OutputClosed, one_line
 from flametest.model.errors import FlametestError
 from flametest.run.exitcodes import ExitCode
 from flametest.run.folder import RunFolder
+from tests.patience import PATIENCE_SECONDS
 from tests.run.laboratory_run import REPOSITORY, laboratory_run
 
 FLAMETEST = [sys.executable, "-m", "flametest.cli"]
@@ -157,7 +158,9 @@ def test_what_is_left_unhealed_outweighs_why_the_command_ended(capsys: pytest.Ca
 
 def test_an_installation_that_is_broken_is_no_missed_limit() -> None:
     broken = "import sys; sys.modules['click'] = None; from flametest.cli.__main__ import main; main()"
-    done = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", broken], capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+    )
     assert done.returncode == 70
     assert len(done.stderr.splitlines()) == 1
 
@@ -228,7 +231,7 @@ def test_a_reader_that_goes_while_nothing_is_written_ends_the_command_at_once(
         assert os.read(reading, 64).strip() == b"begun"
         os.close(reading)
         try:
-            _, said = waiting.communicate(timeout=60)
+            _, said = waiting.communicate(timeout=PATIENCE_SECONDS)
         finally:
             waiting.kill()
     assert (waiting.returncode, said) == (141, b"")
@@ -289,7 +292,7 @@ def test_a_signal_is_an_interruption(number: signal.Signals, tmp_path: Path) -> 
     ) as command:
         waiting_for_children(command.pid)
         command.send_signal(number)
-        _, said = command.communicate(timeout=60)
+        _, said = command.communicate(timeout=PATIENCE_SECONDS)
     assert command.returncode == 130
     assert said == "interrupted; everything that was started has been ended\n"
 

@@ -11,6 +11,7 @@ import pytest
 from flametest.clusters import ClusterError, ClusterOptions, provide
 from flametest.clusters.allowed import ALLOW_LIST, read_allowed
 from tests.clusters.recording import Recording, answering, write_kubeconfig
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,7 +127,7 @@ def test_no_command_sends_a_request_to_a_context_that_is_not_allowed(
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 2, done.stdout + done.stderr

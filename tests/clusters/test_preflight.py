@@ -23,6 +23,7 @@ from flametest.kube.snapshots import find
 from flametest.model.consent import CONSENT_LABEL, CONSENT_VALUE
 from flametest.sandbox.credentials import CONTEXT_NAME
 from tests.kube.conftest import LiveApi
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -104,7 +105,7 @@ def flametest(
         cwd=project,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

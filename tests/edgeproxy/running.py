@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.addresses import free_port
+from tests.patience import PATIENCE_SECONDS
 
 __all__ = ["Echo", "Proxied", "program", "proxy"]
 
@@ -137,4 +138,4 @@ def proxy(folder: Path, upstream: str, protocol: str, **environment: str) -> Ite
         yield Proxied(process, port, admin_port)
     finally:
         process.terminate()
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=PATIENCE_SECONDS) == 0

@@ -442,7 +442,7 @@ def test_a_request_under_way_is_finished_before_the_end(folder: Path) -> None:
                 assert time.monotonic() < deadline
             proxied.process.send_signal(signal.SIGTERM)
             assert connection.getresponse().status == 500
-        assert proxied.process.wait(timeout=60) == 0
+        assert proxied.process.wait(timeout=PATIENCE_SECONDS) == 0
 
 
 def test_connections_are_refused_as_by_a_port_without_a_listener_and_accepted_again(proxied: Proxied) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.addresses import own_address
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 FLAMETEST = [sys.executable, "-m", "flametest.cli"]
@@ -50,7 +51,7 @@ class System:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stderr

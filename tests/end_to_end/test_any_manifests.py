@@ -13,6 +13,7 @@ import pytest
 from flametest.model.consent import has_consent
 from tests.addresses import own_address
 from tests.end_to_end.conftest import FLAMETEST, environment_of
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
@@ -262,7 +263,7 @@ def test_a_bare_sandbox_is_there_for_kubectl(machine: Machine) -> None:
         }
         machine.write(web_yaml=workload("web"))
         command = [kubectl, "apply", "-f", str(machine.folder / "web.yaml")]
-        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=PATIENCE_SECONDS)
         assert machine.objects("Deployment") == ["web"]
 
 

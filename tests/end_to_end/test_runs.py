@@ -249,7 +249,7 @@ def test_ctrl_c_ends_everything_that_was_started_and_exits_with_130(system: Syst
         assert run.poll() is None, run.communicate()[0]
     children = descendants(run.pid)
     run.send_signal(signal.SIGINT)
-    output, _ = run.communicate(timeout=60)
+    output, _ = run.communicate(timeout=PATIENCE_SECONDS)
 
     assert run.returncode == 130, output
     assert len(children) >= 3

@@ -10,6 +10,7 @@ import pytest
 from flametest.model.consent import CONSENT_LABEL, CONSENT_VALUE
 from tests.addresses import own_address
 from tests.end_to_end.conftest import FLAMETEST, ROOT, environment_of
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
@@ -20,15 +21,29 @@ def flametest(home: Path, *arguments: str, cwd: Path = ROOT, **environment: str)
     """Run a command with a state folder of its own and make sure that no sandbox is left running."""
     variables = environment_of(home, ADDRESS) | environment
     done = subprocess.run(
-        [*FLAMETEST, *arguments], env=variables, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+        [*FLAMETEST, *arguments],
+        env=variables,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
     status = subprocess.run(
-        [*FLAMETEST, "status"], env=variables, cwd=cwd, capture_output=True, text=True, timeout=30, check=False
+        [*FLAMETEST, "status"],
+        env=variables,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
     try:
         assert "no sandbox is running" in status.stderr
     finally:
-        subprocess.run([*FLAMETEST, "down"], env=variables, cwd=cwd, capture_output=True, timeout=60, check=False)
+        subprocess.run(
+            [*FLAMETEST, "down"], env=variables, cwd=cwd, capture_output=True, timeout=PATIENCE_SECONDS, check=False
+        )
     return done
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.addresses import own_address
 from tests.end_to_end.conftest import ROOT, environment_of
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
@@ -62,7 +63,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installation(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """What the wheel needs is taken from this environment, whose own Flametest comes behind the wheel's."""
     made, folder = tmp_path_factory.mktemp("venv"), tmp_path_factory.mktemp("folder")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(made)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(made)], check=True, timeout=PATIENCE_SECONDS)
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(made), "platbase": str(made)}))
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)

@@ -14,6 +14,7 @@ from flametest.faults.undo import UndoJournal
 from flametest.kube.api import MERGE
 from flametest.kube.resources import PODS, SERVICES
 from tests.faults.system import DRIVER, ROOT, System, wait_until
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
@@ -235,7 +236,7 @@ def test_nothing_is_injected_when_the_undo_record_cannot_be_written(system: Syst
         env=own,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 1

@@ -11,6 +11,7 @@ import pytest
 from flametest.faults import open_connections
 from flametest.kube import KubeClient
 from flametest.kube.execute import Executed
+from tests.patience import PATIENCE_SECONDS
 
 POD = {
     "metadata": {"namespace": "shop", "name": "store-0"},
@@ -38,7 +39,7 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             env={"PATH": str(folder)},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         return Executed(done.returncode, done.stdout + done.stderr, "")

@@ -130,7 +130,7 @@ def test_kubectl_finds_unchanged_what_was_applied(live_client: KubeClient, live_
     write(folder, a=namespace("seventh"), b=config_map("seventh", key='< & > "ü" \u2028'), c=deployment("seventh"))
     live_client.apply(folder)
     command = [kubectl, "--kubeconfig", str(live_api.kubeconfig), "apply", "-f", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
     assert done.stderr == ""
     assert [line.split()[-1] for line in done.stdout.splitlines()] == ["unchanged"] * 3
 

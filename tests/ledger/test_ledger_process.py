@@ -18,6 +18,7 @@ from flametest.measure.ledger import read_attempts
 from flametest.model.writes import Attempt, WriteOutcome
 from tests.ledger.conftest import SHOP, ledger_of_the_shop
 from tests.load.recording_process import process_recording
+from tests.patience import PATIENCE_SECONDS
 
 
 def ledger_of(url: str, folder: Path, orders_per_second: float = 50.0, repeat_share: float = 0.0) -> Ledger:
@@ -123,7 +124,7 @@ def test_a_ledger_ends_with_whoever_started_it(target: Any, tmp_path: Path, wait
         "Ledger(LedgerOptions(sys.argv[1], definition, '7'), pathlib.Path(sys.argv[2])).start(); os._exit(0)"
     )
     arguments = [sys.executable, "-c", program, target.url, str(tmp_path), str(SHOP)]
-    subprocess.run(arguments, check=True, timeout=30)
+    subprocess.run(arguments, check=True, timeout=PATIENCE_SECONDS)
     wait_until(lambda: process_of(tmp_path) is None)
 
 

@@ -182,7 +182,7 @@ def test_the_load_test_runs_with_stock_locust_and_knows_nothing_of_flametest(
     ) as locust:
         wait_until(lambda: len(target.requests) >= 20, 50)
         locust.terminate()
-        said, _ = locust.communicate(timeout=30)
+        said, _ = locust.communicate(timeout=PATIENCE_SECONDS)
     assert locust.returncode == 0, said
     assert "Aggregated" in said
     assert len(target.requests) <= 2 * (10 * (time.monotonic() - begun) + 1)

@@ -18,6 +18,7 @@ from flametest.load import LoadError, Prober
 from flametest.measure.samples import Samples, read_samples
 from flametest.model.samples import Lane, Outcome
 from tests.load.recording_process import process_recording
+from tests.patience import PATIENCE_SECONDS
 
 INTERVAL_MS = 20.0
 SLACK_NS = 60_000_000  # the interval, and a busy machine
@@ -179,7 +180,7 @@ def test_a_prober_ends_with_whoever_started_it(target: Any, tmp_path: Path, wait
         "import os, pathlib, sys; from flametest.load import Prober; "
         "p = Prober(sys.argv[1], pathlib.Path(sys.argv[2])); p.start(); p.wait_first_samples(); os._exit(0)"
     )
-    subprocess.run([sys.executable, "-c", program, target.url, str(tmp_path)], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", program, target.url, str(tmp_path)], check=True, timeout=PATIENCE_SECONDS)
     wait_until(lambda: process_of(tmp_path) is None)
     assert (tmp_path / "prober.json").exists()
 

@@ -15,6 +15,7 @@ import pytest
 
 from flametest.load import resolving
 from flametest.load.resolving import LookupLimitError, ResolvingLoop, bound_lookups
+from tests.patience import PATIENCE_SECONDS
 
 DRIVER = Path(__file__).with_name("silent_resolver.py")
 ISOLATE = (
@@ -38,7 +39,7 @@ def test_a_silent_resolver_is_an_outage_whose_bracket_holds_the_truth(tmp_path: 
         [*ISOLATE, sys.executable, str(DRIVER), str(tmp_path), str(seed), *map(str, SILENCES)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

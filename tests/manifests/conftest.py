@@ -16,6 +16,7 @@ from dnslib import QTYPE, RCODE, RR, A, DNSRecord
 from dnslib.server import DNSServer
 
 from tests.addresses import free_port
+from tests.patience import PATIENCE_SECONDS
 
 REPOSITORY = Path(__file__).parents[2]
 API_NAME = "api.flametest.svc.cluster.local"
@@ -178,7 +179,7 @@ def _stop_dns(dns: DNSServer) -> None:
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
-    process.wait(timeout=60)
+    process.wait(timeout=PATIENCE_SECONDS)
 
 
 def wait_until(condition: Callable[[], bool], timeout_seconds: float = 10) -> None:

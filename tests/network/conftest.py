@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
+
 InNamespaces = Callable[[Callable[[], Any]], Any]
 
 _RUNNER = """
@@ -42,7 +44,7 @@ def in_namespaces() -> InNamespaces:
             [*isolate, "--mount-proc", sys.executable, "-c", _RUNNER, code.co_filename, code.co_name],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stderr

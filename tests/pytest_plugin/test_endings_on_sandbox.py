@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.addresses import own_address
+from tests.patience import PATIENCE_SECONDS
 from tests.pytest_plugin.ending import left_behind, started, wait_until
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.exhaustive]
@@ -70,7 +71,7 @@ def test_a_system_that_stays_is_healed(web: pytest.Pytester, standing: str, way:
     wait_until("the fault", (web.path / "gone").exists, process)
     wait_until("the effect", lambda: not serves(standing))
     os.kill(process.pid, signal.Signals[way])
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     wait_until("healing", lambda: serves(standing))
     wait_until("the undo record's end", lambda: left_behind(web.path / "state") == [])
     assert process.returncode != 0, output
@@ -82,7 +83,7 @@ def test_a_sandbox_of_the_session_ends_with_it(web: pytest.Pytester, way: str) -
     process = started(web.path)
     wait_until("the fault", (web.path / "gone").exists, process)
     os.kill(process.pid, signal.Signals[way])
-    process.communicate(timeout=120)
+    process.communicate(timeout=PATIENCE_SECONDS)
     wait_until("the sandbox's end", lambda: left_behind(web.path / "state") == [])
     assert not serves((web.path / "gone").read_text())
 
@@ -102,7 +103,7 @@ def test_workers_whose_controller_is_killed_leave_nothing(web: pytest.Pytester) 
     process = started(web.path, "-n", "1")
     wait_until("the fault", (web.path / "gone").exists, process)
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=120)
+    process.communicate(timeout=PATIENCE_SECONDS)
     wait_until("the sandbox's end", lambda: left_behind(web.path / "state") == [])
 
 

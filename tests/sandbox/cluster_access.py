@@ -40,7 +40,13 @@ class Access:
         """Run kubectl in the default namespace and return its output and errors."""
         command = [KUBECTL or "kubectl", "--namespace", "default", *arguments]
         done = subprocess.run(
-            command, env=self._environment, input=text, capture_output=True, text=True, timeout=60, check=False
+            command,
+            env=self._environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
         )
         assert done.returncode == code, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout + done.stderr

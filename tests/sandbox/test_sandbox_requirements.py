@@ -8,6 +8,7 @@ import pytest
 
 from flametest.sandbox import requirements
 from flametest.sandbox.requirements import Kind, Requirement, Status
+from tests.patience import PATIENCE_SECONDS
 
 SOURCE = Path(requirements.__file__)
 
@@ -26,7 +27,7 @@ print(" ".join(module.debian_packages(statuses)))
 
 def test_the_file_can_be_loaded_by_its_path_with_the_standard_library_alone() -> None:
     command = [sys.executable, "-I", "-S", "-c", LOAD_BY_PATH, str(SOURCE)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flametest.model.search import SEARCH_FILE, SearchResult
 from flametest.search.journal import read_search
+from tests.patience import PATIENCE_SECONDS
 
 __all__ = ["breaks_again", "command", "finished", "found_sets", "searched"]
 
@@ -51,7 +52,9 @@ def breaks_again(project: Path, experiment: Path, times: int) -> list[bool]:
     flametest = [sys.executable, "-m", "flametest.cli"]
     subprocess.run([*flametest, "up"], cwd=project, check=True, capture_output=True, timeout=300)
     try:
-        told = subprocess.run([*flametest, "env"], cwd=project, check=True, capture_output=True, text=True, timeout=60)
+        told = subprocess.run(
+            [*flametest, "env"], cwd=project, check=True, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        )
         return [_deviates(project, experiment, told.stdout) for _ in range(times)]
     finally:
         subprocess.run([*flametest, "down"], cwd=project, check=True, capture_output=True, timeout=300)

@@ -12,6 +12,7 @@ from flametest.model.search import SEARCH_FILE
 from flametest.run.exitcodes import ExitCode
 from flametest.search.journal import read_search
 from tests.addresses import own_address
+from tests.patience import PATIENCE_SECONDS
 from tests.pytest_plugin.ending import left_behind, wait_until
 from tests.search.searching import breaks_again, command, finished, found_sets, searched
 from tests.search.standbys import write_project
@@ -75,7 +76,7 @@ def test_a_search_that_was_killed_leaves_nothing_and_goes_on_without_repeating_w
     wait_until("some trials", lambda: trials_of(folder) >= 4, process)
     wait_until("a fault", lambda: any((tmp_path / "state").glob("undo/*.json")), process)
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=120)
+    process.communicate(timeout=PATIENCE_SECONDS)
     wait_until("the sandbox's end", lambda: left_behind(tmp_path / "state") == [])
     before = read_search(folder)
 

@@ -22,6 +22,7 @@ import pytest
 import redis
 
 from tests.addresses import free_port
+from tests.patience import PATIENCE_SECONDS
 
 REPOSITORY = Path(__file__).parents[2]
 JSON = {"Content-Type": "application/json"}
@@ -76,7 +77,7 @@ class Server:
         """End it and wait for its end."""
         if self._process is not None:
             self._process.send_signal(self._stop_signal)
-            self._process.wait(timeout=60)
+            self._process.wait(timeout=PATIENCE_SECONDS)
             self._process = None
 
 
@@ -253,7 +254,7 @@ def _starter(service: str, folder: Path) -> Iterator[StartApi]:
 def _end(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
     try:
-        process.wait(timeout=60)
+        process.wait(timeout=PATIENCE_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -15,6 +15,7 @@ import pytest
 
 from api_service.settings import Settings
 from servicekit.settings import SettingsError
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -200,7 +201,7 @@ def test_on_sigterm_requests_under_way_are_finished_and_new_ones_refused(start_a
         _wait_for(lambda: _refuses(api.port))
         assert not pending.done()
         assert pending.result().status == 200
-    assert api.process.wait(timeout=60) == 0
+    assert api.process.wait(timeout=PATIENCE_SECONDS) == 0
     assert all(line["pod"] == "api-draining" for line in api.log_lines())
 
 

@@ -137,7 +137,7 @@ def test_a_shop_that_does_not_answer_any_more_leaves_the_writes_unjudged(
     with scenario(bookkeeper, folder):
         pass
     frontend.process.terminate()
-    frontend.process.wait(timeout=60)
+    frontend.process.wait(timeout=PATIENCE_SECONDS)
     folder.write_audit("one", bookkeeper.read_back(lambda _: None))
     result = judged(folder)
     assert result is not None

@@ -13,6 +13,7 @@ from flametest.manifests import Manifest, parse_manifests
 from flametest.sandbox.launch import Sandbox, SandboxOptions, start
 from tests.addresses import own_address
 from tests.environment import neutral_environment
+from tests.patience import PATIENCE_SECONDS
 from tests.starter.random_systems import draw_system
 from tests.starter.systems import Object, container, service, workload
 
@@ -85,7 +86,7 @@ def flametest(sandbox: Sandbox, folder: Path, *arguments: str) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

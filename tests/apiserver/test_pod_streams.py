@@ -13,6 +13,7 @@ from flametest.sandbox.errors import StatusError
 from flametest.sandbox.podaccess import ExecProcess, LogOptions
 from tests.apiserver.objects import pod
 from tests.apiserver.serving import TOKEN, Client, ServerThread
+from tests.patience import PATIENCE_SECONDS
 
 PODS = "/api/v1/namespaces/default/pods"
 
@@ -53,6 +54,7 @@ class LocalPods:
     def __init__(self) -> None:
         self.follow_ended = asyncio.Event()
         self.asked = LogOptions()
+        self.executed: list[list[str]] = []
 
     async def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         if options.previous:
@@ -65,9 +67,15 @@ class LocalPods:
         finally:
             self.follow_ended.set()
 
+    def check_running(self, namespace: str, pod: str, container: str) -> None:
+        """Return: it runs."""
+
     async def execute(
         self, namespace: str, pod: str, container: str, command: list[str], *, stdin: bool, tty: bool
     ) -> ExecProcess:
+        self.executed.append(command)
+        if command[0] == "late":
+            raise StatusError(500, "InternalError", f'Internal error occurred: container not found ("{container}")')
         pipe = asyncio.subprocess.PIPE
         refusal = 'exec: "refused": not there' if command[0] == "refused" else ""
         started = await asyncio.create_subprocess_exec(
@@ -148,7 +156,7 @@ async def test_a_followed_log_ends_with_its_client(server: ServerThread, pods: L
         response = await session.get(f"{bound}/log?follow=true")
         assert await response.content.readline() == b"default/web/main tail=None\n"
         response.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(pods.follow_ended.wait(), server.loop))
 
 
@@ -158,7 +166,7 @@ async def run(server: ServerThread, bound: str, command: list[str], *sent: bytes
     received: dict[int, bytes] = {}
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENCE_SECONDS),
         aiohttp.ClientSession(server.url, headers=headers) as session,
         session.ws_connect(f"{bound}/exec?{query}&stdin=true", protocols=["v5.channel.k8s.io"]) as socket,
     ):
@@ -183,6 +191,20 @@ async def test_a_command_that_could_not_be_executed_is_an_error_without_a_code(
     assert (status["status"], status["reason"], status["code"]) == ("Failure", "InternalError", 500)
     assert status["message"].startswith("Internal error occurred: error executing command in container: ")
     assert status["message"].endswith('exec: "refused": not there')
+
+
+async def test_a_container_that_ends_before_the_command_starts_is_told_on_the_channel_of_errors(
+    server: ServerThread, bound: str
+) -> None:
+    received = await run(server, bound, ["late"])
+    assert list(received) == [3]
+    assert json.loads(received[3])["message"] == 'Internal error occurred: container not found ("main")'
+
+
+def test_no_command_starts_before_the_handshake_is_done(client: Client, pods: LocalPods, bound: str) -> None:
+    answer = client.call("POST", f"{bound}/exec?command=early", None, {"Upgrade": "websocket"})
+    assert answer.status == 400
+    assert ["early"] not in pods.executed
 
 
 async def test_a_command_that_succeeds_says_so(server: ServerThread, bound: str) -> None:

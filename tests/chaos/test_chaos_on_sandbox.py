@@ -13,12 +13,12 @@ from flametest.model.events import EndpointsObserved, FaultInjected, FaultProved
 from flametest.sandbox.launch import Sandbox, SandboxOptions, start
 from tests.addresses import own_address
 from tests.chaos.conftest import ChaosRun, short_experiment
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.measured]
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 NODE_PORT_ADDRESS = own_address("chaos")
-READY_SECONDS = 90
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     try:
         with connect(sandbox.kubeconfig, sandbox.context) as client:
             client.apply(MANIFESTS)
-            client.wait_ready("flametest", READY_SECONDS)
+            client.wait_ready("flametest", PATIENCE_SECONDS)
         yield sandbox
     finally:
         sandbox.stop()

@@ -31,7 +31,6 @@ MANIFESTS = Path(__file__).parents[2] / "manifests"
 LOAD_TEST = MANIFESTS.with_name("loadtests") / "locustfile.py"
 NODE_PORT_ADDRESS = own_address("contradictions")
 ENTRY = f"http://{NODE_PORT_ADDRESS}:30080"
-READY_SECONDS = 90
 # Missed by whatever takes a second; so a silent watch may not pass, and another system at the entry not fail.
 LIMITS = (Limit("recovery_seconds", Bound.AT_MOST, 0.01), Limit("outage_seconds", Bound.AT_MOST, 30.0))
 
@@ -49,7 +48,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     try:
         with connect(sandbox.kubeconfig, sandbox.context) as client:
             client.apply(MANIFESTS)
-            client.wait_ready("flametest", READY_SECONDS)
+            client.wait_ready("flametest", PATIENCE_SECONDS)
         yield sandbox
     finally:
         sandbox.stop()

@@ -34,12 +34,12 @@ from flametest.model.result import ScenarioResult
 from flametest.sandbox.launch import Sandbox, SandboxOptions, start
 from tests.addresses import own_address
 from tests.chaos.conftest import ChaosRun
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
 NODE_PORT_ADDRESS = own_address("owners")
 PORT = 30083
-READY_SECONDS = 60.0
 SLOW_SECONDS = 4
 SERVE = "exec python -m http.server 8000"
 JOBS = Resource("batch/v1", "Job", "jobs")
@@ -155,13 +155,13 @@ def shops(cluster: Cluster) -> str:
     done["spec"]["restartPolicy"] = "Never"
     cluster.create(JOBS, "shops", "report", spec={"completions": 20, "parallelism": 5, "template": done})
     entry(cluster, "shops", {"app": "shop", "role": "web"}, PORT)
-    cluster.client.wait_ready("shops", READY_SECONDS)
+    cluster.client.wait_ready("shops", PATIENCE_SECONDS)
 
     def finished() -> bool:
         job = cluster.client.api.get(JOBS.path("shops", "report"))
         return int(job.get("status", {}).get("succeeded") or 0) == 20
 
-    assert wait_for(finished, READY_SECONDS)
+    assert wait_for(finished, PATIENCE_SECONDS)
     return "shops"
 
 
@@ -191,11 +191,11 @@ def test_who_scales_down_meanwhile_is_followed(cluster: Cluster, shops: str, exp
     waited = action("await_recovery", timeout_seconds=60, hold_seconds=1)
     drawn = action("inject_pod_deletion", label_selector="app=shop,role=web")
     tested = experiment(shops, "shop", PORT, drawn, waited)
-    cluster.client.wait_ready(shops, READY_SECONDS)
+    cluster.client.wait_ready(shops, PATIENCE_SECONDS)
     process = tested.run.start()
 
     def scale() -> None:
-        if wait_for(lambda: tested.run.history().of(FaultInjected) or None, READY_SECONDS):
+        if wait_for(lambda: tested.run.history().of(FaultInjected) or None, PATIENCE_SECONDS):
             cluster.patch(DEPLOYMENTS, shops, "shop", {"replicas": 1})
 
     scaling = threading.Thread(target=scale, name="somebody scales")
@@ -221,7 +221,7 @@ def composed(cluster: Cluster) -> str:
     pods = template(labels, sidecar, container("main", SERVE, **asked()), annotations=MAIN)
     cluster.create(DEPLOYMENTS, "composed", "web", spec=workload(labels, pods, 2))
     entry(cluster, "composed", labels, PORT + 1)
-    cluster.client.wait_ready("composed", READY_SECONDS)
+    cluster.client.wait_ready("composed", PATIENCE_SECONDS)
     return "composed"
 
 
@@ -268,14 +268,14 @@ def test_a_rollout_that_waits_for_somebody_is_not_waited_for(cluster: Cluster) -
     labels = {"name": "paused"}
     spec = workload(labels, template(labels, container("main", "sleep 600")), 1)
     cluster.create(DEPLOYMENTS, "waiting", "paused", spec=spec)
-    cluster.client.wait_ready("waiting", READY_SECONDS)
+    cluster.client.wait_ready("waiting", PATIENCE_SECONDS)
 
     cluster.patch(DEPLOYMENTS, "waiting", "paused", {"paused": True})
     newer = {"template": {"metadata": {"annotations": {"revision": "2"}}}}
     cluster.patch(DEPLOYMENTS, "waiting", "paused", newer)
     for name in ("by-hand", "in-part"):
         cluster.patch(STATEFUL_SETS, "waiting", name, newer)
-    found = cluster.client.wait_ready("waiting", READY_SECONDS)
+    found = cluster.client.wait_ready("waiting", PATIENCE_SECONDS)
     assert {one.name: str(one) for one in found} == {
         "paused": "paused 1/1",
         "by-hand": "by-hand 1/1",
@@ -294,7 +294,7 @@ def neighbours(cluster: Cluster) -> str:
     labels = {"name": "web"}
     cluster.create(DEPLOYMENTS, "drained", "web", spec=workload(labels, template(labels, container("main", SERVE)), 1))
     entry(cluster, "drained", labels, PORT + 2)
-    cluster.client.wait_ready("drained", READY_SECONDS)
+    cluster.client.wait_ready("drained", PATIENCE_SECONDS)
     (pod,) = cluster.client.api.get(PODS.path("drained"))["items"]
     node = str(pod["spec"]["nodeName"])
     for resource, name in ((DEPLOYMENTS, "dns"), (DAEMON_SETS, "agent")):
@@ -305,7 +305,7 @@ def neighbours(cluster: Cluster) -> str:
         if resource is DAEMON_SETS:
             del spec["replicas"]
         cluster.create(resource, "kube-system", name, spec=spec)
-    cluster.client.wait_ready("kube-system", READY_SECONDS)
+    cluster.client.wait_ready("kube-system", PATIENCE_SECONDS)
     return node
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from flametest.faults.undo import UndoJournal
+from tests.patience import PATIENCE_SECONDS
 from tests.pytest_plugin.ending import wait_until
-from tests.run.test_parallel_on_sandbox import DELETION, FLAMETEST, REMOVAL, WAIT_SECONDS, Project, web_project
+from tests.run.test_parallel_on_sandbox import DELETION, FLAMETEST, REMOVAL, Project, web_project
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.exhaustive]
 
@@ -40,7 +41,7 @@ def test_a_short_check_breaks_both_trees_in_turns_and_says_that_it_was_too_short
         cwd=project.path,
         capture_output=True,
         text=True,
-        timeout=2 * WAIT_SECONDS,
+        timeout=2 * PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 3, done.stdout + done.stderr
@@ -66,5 +67,5 @@ def test_however_a_check_ends_the_fault_is_healed_and_both_sandboxes_end(project
     ) as check:
         wait_until("a fault", lambda: bool(journal.records()[0]), check)
         os.kill(check.pid, signal.Signals[way])
-        output, _ = check.communicate(timeout=WAIT_SECONDS)
+        output, _ = check.communicate(timeout=PATIENCE_SECONDS)
     assert check.returncode == {"SIGINT": 130, "SIGKILL": -signal.SIGKILL}[way], output

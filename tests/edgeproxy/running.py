@@ -21,7 +21,6 @@ from tests.patience import PATIENCE_SECONDS
 __all__ = ["Echo", "Proxied", "program", "proxy"]
 
 MODULES = Path(__file__).parents[2] / "src" / "flametest" / "edgeproxy"
-START_SECONDS = 60.0
 
 
 class Proxied:
@@ -74,7 +73,7 @@ class Proxied:
     def sound(self, **order: Any) -> Any:
         """Send soundings, and return what came of them."""
         assert self.admin("POST", "/soundings", order)["status"] == 202
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not (told := self.admin("GET", "/soundings"))["done"]:
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -130,7 +129,7 @@ def proxy(folder: Path, upstream: str, protocol: str, **environment: str) -> Ite
         [sys.executable, "-S", "-m", "edgeproxy"], cwd=folder, env={"PATH": os.environ["PATH"]} | own | environment
     )
     try:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not (accepts(port) and accepts(admin_port)):
             assert process.poll() is None
             assert time.monotonic() < deadline

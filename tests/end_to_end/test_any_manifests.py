@@ -116,7 +116,13 @@ class Machine:
         command = [*FLAMETEST, *arguments]
         where = cwd or self.folder
         return subprocess.run(
-            command, env=self.environment, cwd=where, capture_output=True, text=True, timeout=240, check=False
+            command,
+            env=self.environment,
+            cwd=where,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
         )
 
     def found(self, kind: str, namespace: str = "flametest") -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ class Installation:
             cwd=cwd or self.folder,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 
@@ -55,7 +55,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("hatchling")
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(folder)]
-    subprocess.run([*command, str(ROOT)], check=True, timeout=300)
+    subprocess.run([*command, str(ROOT)], check=True, timeout=PATIENCE_SECONDS)
     return next(folder.glob("*.whl"))
 
 

@@ -29,7 +29,8 @@ from flametest.kube.resources import (
     Resource,
 )
 from flametest.sandbox.launch import SandboxOptions, start
-from tests.faults.system import GIVEN_CLUSTER, NODE_PORT_ADDRESS, READY_SECONDS, ROOT, System
+from tests.faults.system import GIVEN_CLUSTER, NODE_PORT_ADDRESS, ROOT, System
+from tests.patience import PATIENCE_SECONDS
 
 NAMESPACE = "flametest"
 _LISTED = (
@@ -168,7 +169,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     home = tmp_path_factory.mktemp("home")
     with _given(home) if GIVEN_CLUSTER in os.environ else _of_sandbox(home) as deployed, deployed.client as client:
         client.apply(ROOT / "manifests")
-        client.wait_ready("flametest", READY_SECONDS)
+        client.wait_ready("flametest", PATIENCE_SECONDS)
         yield deployed
 
 

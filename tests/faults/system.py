@@ -23,8 +23,9 @@ from flametest.kube.resources import CONFIG_MAPS, DEPLOYMENTS, NETWORK_POLICIES,
 from tests.addresses import own_address
 from tests.environment import neutral_environment
 from tests.faults.driver import Ending
+from tests.patience import PATIENCE_SECONDS
 
-__all__ = ["GIVEN_CLUSTER", "NODE_PORT_ADDRESS", "READY_SECONDS", "ROOT", "System", "wait_until"]
+__all__ = ["GIVEN_CLUSTER", "NODE_PORT_ADDRESS", "ROOT", "System", "wait_until"]
 
 ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).parent / "driver.py"
@@ -45,7 +46,6 @@ exit 0
 """
 NODE_PORT_ADDRESS = own_address("faults")
 URL = f"http://{NODE_PORT_ADDRESS}:30080"
-READY_SECONDS = 90.0
 GIVEN_CLUSTER = "TESTED_CLUSTER"
 """The variable that names a cluster to test on in place of a sandbox: KUBECONFIG,CONTEXT,URL. It runs the images of the
 manifests, and has neither the namespace nor anybody else in it."""
@@ -70,9 +70,9 @@ class System:
 
     def whole(self) -> str:
         """Wait until everything is ready, and return all that a fault could have changed, as text."""
-        end = time.monotonic() + READY_SECONDS
+        end = time.monotonic() + PATIENCE_SECONDS
         while True:
-            self.client.wait_ready("flametest", READY_SECONDS)
+            self.client.wait_ready("flametest", PATIENCE_SECONDS)
             try:
                 return self.specifications()
             except ApiRejectedError:  # a container that has ended since that look cannot be looked into

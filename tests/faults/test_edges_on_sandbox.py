@@ -21,11 +21,11 @@ from flametest.model.helperimage import HELPER_IMAGE
 from tests.certificates import Authority
 from tests.faults.driver import FAULTS
 from tests.faults.system import System, wait_until
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
 NAMESPACE = "flametest"
-GUARDIAN_SECONDS = 60.0
 SENDS = {"edge-of-caller": 13, "edge-of-store": 12}  # requests of a driver until the proof
 REDIS = Edge(NAMESPACE, "redis", (Rule(Effect(delay_ms=60)),), 6379)
 POSTGRES = Edge(NAMESPACE, "postgres", (Rule(Effect(delay_ms=60)),), "postgres")
@@ -259,7 +259,7 @@ def test_no_trace_is_left_of_two_edges_whose_process_is_killed_after_any_request
     before = system.whole()
     done = system.driven("fault-proxy+edge-of-caller", f"sent-{number}", "SIGKILL")
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
-    wait_until(lambda: not system.left() and not system.guardians(), GUARDIAN_SECONDS)
+    wait_until(lambda: not system.left() and not system.guardians(), PATIENCE_SECONDS)
     assert is_without_trace(system, before, "logic")
 
 
@@ -273,7 +273,7 @@ def test_no_trace_is_left_of_an_edge_whose_process_is_killed_after_any_request(
     before = system.whole()
     done = system.driven(fault, f"sent-{number}", "SIGKILL")
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
-    wait_until(lambda: not system.left() and not system.guardians(), GUARDIAN_SECONDS)
+    wait_until(lambda: not system.left() and not system.guardians(), PATIENCE_SECONDS)
     edge = FAULTS[fault]
     assert isinstance(edge, Edge)
     assert is_without_trace(system, before, edge.service)

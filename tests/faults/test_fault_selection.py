@@ -219,14 +219,22 @@ def test_without_a_shell_the_signal_is_sent_by_the_program_kill(client: Any, mon
     assert sent == [["kill", "-QUIT", "1"]]
 
 
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [
+        ("no such file", "can send a signal, since its image has neither a shell nor kill: no such"),
+        ("executable file `sh` not found in $PATH: No such file", "can send a signal, since its image has neither"),
+        ("failed to load task: no running task found", "cannot be entered: failed to load task"),
+    ],
+)
 def test_a_container_in_which_nothing_can_send_a_signal_is_refused_before_anything_is_done(
-    client: Any, monkeypatch: pytest.MonkeyPatch
+    client: Any, monkeypatch: pytest.MonkeyPatch, refusal: str, told: str
 ) -> None:
-    monkeypatch.setattr(container_crash, "execute", lambda *_, **__: Executed(None, "", "no such file"))
+    monkeypatch.setattr(container_crash, "execute", lambda *_, **__: Executed(None, "", refusal))
     crash = ContainerCrash(PodSelection(NS, "app=api"))
     targets = crash.targets(client)
     crash.record(client, targets)
-    with pytest.raises(FaultError, match="can send a signal, since its image has neither a shell nor kill: no such"):
+    with pytest.raises(FaultError, match=told):
         crash.inject(client, targets)
 
 

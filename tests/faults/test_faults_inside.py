@@ -97,6 +97,7 @@ def test_a_container_of_one_process_is_refused_outside_the_sandbox(client: Any, 
     [
         ("1 0 S\n7 1 T\n", "are already stopped"),
         (Executed(None, "", "no such file: sh"), "its image has no shell: no such file: sh"),
+        (Executed(None, "", "container not found"), "cannot be entered: container not found"),
         (Executed(None, ""), "could not be asked: it gave no answer"),
         (Executed(0, "1 0 S\n7 1"), "could not be asked"),
         (Executed(1, ANSWER_END), "could not be asked"),

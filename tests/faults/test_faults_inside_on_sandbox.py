@@ -10,10 +10,10 @@ from flametest.faults.connection import ready_pods
 from flametest.kube.resources import Object
 from tests.faults import driver
 from tests.faults.system import System, wait_until
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
-GUARDIAN_SECONDS = 40.0
 # What proves each of them, and what tells that it was healed.
 PROOFS = {
     "frozen-process": (
@@ -74,11 +74,11 @@ def test_nothing_is_left_inside_when_the_process_is_killed(system: System, fault
     before = system.whole()
     done = system.driven(fault, step, "SIGKILL")
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
-    wait_until(lambda: not system.left() and not system.guardians(), GUARDIAN_SECONDS)
+    wait_until(lambda: not system.left() and not system.guardians(), PATIENCE_SECONDS)
     if driver.FAULTS[fault].lasts:
         assert system.whole() == before
     else:  # it has nothing to heal: what was begun inside ends with its container
-        wait_until(lambda: system.whole() == before, GUARDIAN_SECONDS)
+        wait_until(lambda: system.whole() == before, PATIENCE_SECONDS)
 
 
 @pytest.mark.exhaustive
@@ -88,5 +88,5 @@ def test_a_new_version_is_rolled_back_when_the_process_is_killed(system: System,
     before = system.whole()
     done = system.driven("new-version", step, "SIGKILL")
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
-    wait_until(lambda: not system.left() and not system.guardians(), GUARDIAN_SECONDS)
+    wait_until(lambda: not system.left() and not system.guardians(), PATIENCE_SECONDS)
     assert system.whole() == before

@@ -18,7 +18,6 @@ from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
-GUARDIAN_SECONDS = 30.0
 LASTING = [
     "service-removal",
     "entry-removal",
@@ -85,7 +84,7 @@ def test_the_guardian_takes_a_fault_back_when_its_process_is_killed(system: Syst
     before = system.whole()
     done = system.driven(fault, step, "SIGKILL")
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
-    wait_until(lambda: not system.left() and not system.guardians(), GUARDIAN_SECONDS)
+    wait_until(lambda: not system.left() and not system.guardians(), PATIENCE_SECONDS)
     assert system.specifications() == before
 
 
@@ -109,7 +108,7 @@ def test_what_a_living_experiment_has_injected_is_left_alone(system: System) -> 
         assert undo.returncode == 0
         assert f"left alone: scale Deployment api to 4: process {driver.pid} still runs" in undo.stdout
         assert system.left() == 1
-    wait_until(lambda: not system.left(), GUARDIAN_SECONDS)
+    wait_until(lambda: not system.left(), PATIENCE_SECONDS)
     assert system.specifications() == before
 
 
@@ -125,7 +124,7 @@ def test_another_experiment_is_refused_what_a_living_one_holds(system: System) -
         assert f"faults of another run last in namespace 'flametest': process {driver.pid}" in run.stderr
         assert system.specifications() == lasting
         assert system.left() == 1
-    wait_until(lambda: not system.left(), GUARDIAN_SECONDS)
+    wait_until(lambda: not system.left(), PATIENCE_SECONDS)
     assert system.specifications() == before
 
 

@@ -34,12 +34,11 @@ from flametest.model.events import Target
 from tests.faults.disturbing import ALL_WAYS, CONTEXT, KILLING, Disturbing, Request, Way, disturbing
 from tests.faults.driver import FAULTS
 from tests.faults.system import ROOT, System, wait_until
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
 API_SECONDS = "2"  # how long the API may stay silent here
-GUARDIAN_SECONDS = 60.0
-WHOLE_SECONDS = 90.0
 ATTEMPTS_MAX = 3
 OCCURRENCES_MAX = 2  # healing polls; what is asked again and again is disturbed the first times
 OWN = "flametest-matrix"
@@ -143,7 +142,7 @@ def heal_whole(inject: Injection, record: UndoRecord) -> None:
         told.extend(healing.evidence for healing in found if not healing.healed)
         return all(healing.healed for healing in found)
 
-    wait_until(done, WHOLE_SECONDS, lambda: told[-1])
+    wait_until(done, PATIENCE_SECONDS, lambda: told[-1])
 
 
 def whole(inject: Injection) -> str:
@@ -230,11 +229,11 @@ def test_the_guardian_tries_again_until_the_api_answers(system: System, disturbe
         disturbed.disturb(Request("GET", NAMESPACES.path(name="kube-system"), 1), Way("503", 503, lasting=True))
         driver.kill()
         log = tmp_path / "guardian.log"
-        wait_until(lambda: "NOT healed: scale Deployment api" in log.read_text(), GUARDIAN_SECONDS)
+        wait_until(lambda: "NOT healed: scale Deployment api" in log.read_text(), PATIENCE_SECONDS)
         assert journal.records()[0]
         assert system.specifications() == lasting
         disturbed.calm()
-        wait_until(lambda: not journal.records()[0], GUARDIAN_SECONDS)
+        wait_until(lambda: not journal.records()[0], PATIENCE_SECONDS)
     assert system.specifications() == before
 
 

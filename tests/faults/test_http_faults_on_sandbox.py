@@ -18,11 +18,11 @@ from flametest.faults.wrapper import applied
 from flametest.kube.errors import KubeError
 from flametest.kube.resources import PODS, SERVICES
 from tests.faults.system import System, wait_until
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
 NAMESPACE = "flametest"
-GUARDIAN_SECONDS = 40.0
 # A Service, two policies, its program, a Deployment; its questions and soundings; the Service that is led to it; the
 # switch; and one for the proof.
 SENDS_OF_PROXY = 11
@@ -77,7 +77,7 @@ def test_no_trace_is_left_of_a_proxy_whose_process_is_killed_after_any_request(s
     before = system.whole()
     done = system.driven("fault-proxy", f"sent-{number}", "SIGKILL")
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
-    wait_until(lambda: not system.left() and not system.guardians(), GUARDIAN_SECONDS)
+    wait_until(lambda: not system.left() and not system.guardians(), PATIENCE_SECONDS)
     assert is_without_trace(system, before)
 
 
@@ -87,7 +87,7 @@ def test_switches_are_off_after_their_process_was_killed(system: System, step: s
     before = system.whole()
     done = system.driven("random-errors", step, "SIGKILL")
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
-    wait_until(lambda: not system.left() and not system.guardians(), GUARDIAN_SECONDS)
+    wait_until(lambda: not system.left() and not system.guardians(), PATIENCE_SECONDS)
     assert is_without_trace(system, before)
 
 

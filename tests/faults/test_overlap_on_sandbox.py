@@ -18,10 +18,10 @@ from flametest.faults.safety import Radius
 from flametest.faults.wrapper import InjectionOptions, Injector
 from tests.faults.driver import FAULTS, Ending
 from tests.faults.system import System, wait_until
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
-GUARDIAN_SECONDS = 60.0
 OVERLAPS = 200
 MOMENTS = {"container-crash", "memory-hog", "rolling-restart"}
 # What changes the same object, or what another fault needs.
@@ -104,5 +104,5 @@ def test_the_guardian_heals_two_faults_when_their_process_is_killed(system: Syst
     before = system.whole()
     done = system.driven("random-errors+service-removal", "injected", "SIGKILL")
     assert done.returncode == -9, done.stdout + done.stderr
-    wait_until(lambda: not system.left() and not system.guardians(), GUARDIAN_SECONDS)
+    wait_until(lambda: not system.left() and not system.guardians(), PATIENCE_SECONDS)
     assert system.specifications() == before

@@ -26,13 +26,13 @@ from flametest.run.folder import RunFolder
 from flametest.run.project import Project
 from flametest.sandbox.launch import Sandbox, SandboxOptions, start
 from tests.addresses import own_address
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = own_address("job")
 EXPERIMENT = ROOT / "experiments" / "pod-delete-api.json"
-RUN_SECONDS_MAX = 240.0
 ROLES = "/apis/rbac.authorization.k8s.io/v1"
 
 
@@ -106,7 +106,7 @@ def test_a_job_runs_an_experiment_with_its_own_role_and_leaves_its_report_and_no
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=RUN_SECONDS_MAX,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert (out / "run.json").exists(), done.stdout + done.stderr
@@ -128,7 +128,7 @@ def test_a_right_that_is_missing_is_named_before_anything_is_injected(client: Ku
     manifests = without(whole.manifests, "delete", "pods")
     try:
         client.apply(manifests)
-        assert await_end(client, RUN_SECONDS_MAX, lambda _: None) == ExitCode.USAGE
+        assert await_end(client, PATIENCE_SECONDS, lambda _: None) == ExitCode.USAGE
         said = "\n".join(last_words(client))
         assert "lacks a right in namespace 'flametest': delete pods (pod-delete-api)" in said
         assert "nothing was injected" in said
@@ -155,7 +155,7 @@ def test_what_a_killed_job_has_injected_is_healed_by_the_next_one(client: KubeCl
         assert not service_is_there(client)
         begin_again(client)
         client.apply(plans[1].manifests)
-        assert await_end(client, RUN_SECONDS_MAX, lambda _: None) == ExitCode.PASSED
+        assert await_end(client, PATIENCE_SECONDS, lambda _: None) == ExitCode.PASSED
         assert service_is_there(client)
     finally:
         remove(client, plans[0].manifests)
@@ -167,6 +167,6 @@ def test_a_job_without_its_image_is_explained(client: KubeClient) -> None:
     try:
         client.apply(manifests)
         with pytest.raises(JobError, match=r"ErrImagePull|ImagePullBackOff"):
-            await_end(client, RUN_SECONDS_MAX, lambda _: None)
+            await_end(client, PATIENCE_SECONDS, lambda _: None)
     finally:
         remove(client, manifests)

@@ -21,13 +21,12 @@ from flametest.ledger import Auditor, Ledger, LedgerOptions, read_definition, re
 from flametest.measure.durability import WriteRecord, judge_writes
 from flametest.measure.ledger import read_attempts, read_looks
 from flametest.model.measures import Durability
+from tests.patience import PATIENCE_SECONDS
 
 __all__ = ["LEDGER", "NAMESPACE", "PASSWORD", "Keeping", "Store", "keeping"]
 
 NAMESPACE = "default"
 PASSWORD = "not-to-be-seen"
-PATIENCE_SECONDS = 60.0
-READY_SECONDS = 60.0
 TABLE = "CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY, reference text PRIMARY KEY);"
 LEDGER = """
 name = "notes"
@@ -78,7 +77,7 @@ class Store:
 
     def wait_ready(self) -> None:
         """Wait until it is ready."""
-        self.client.wait_ready(NAMESPACE, READY_SECONDS)
+        self.client.wait_ready(NAMESPACE, PATIENCE_SECONDS)
 
     def query(self, statement: str) -> str:
         """Return what ``psql`` prints in the store's own container."""

@@ -41,7 +41,7 @@ def attempt(address: str) -> str:
 def attempt_from(namespace_path: str, address: str) -> str:
     code = f"import runpy; print(runpy.run_path({__file__!r})['attempt']({address!r}))"
     command = ["nsenter", f"--net={namespace_path}", sys.executable, "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout.strip()
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=True).stdout.strip()
 
 
 def start_holder(namespace_path: str) -> "subprocess.Popen[str]":

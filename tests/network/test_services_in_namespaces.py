@@ -100,7 +100,7 @@ def ask(address: str, port: int = 80) -> str:
 def ask_from(namespace_path: str, address: str, port: int = 80) -> str:
     code = f"import runpy; print(runpy.run_path({__file__!r})['ask']({address!r}, {port}))"
     command = ["nsenter", f"--net={namespace_path}", sys.executable, "-c", code]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout.strip()
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=True).stdout.strip()
 
 
 def spread_over_three_pods() -> Any:

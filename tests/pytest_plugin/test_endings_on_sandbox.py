@@ -49,11 +49,13 @@ def standing(web: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setenv("FLAMETEST_NODE_PORT_ADDRESS", address)
     flametest = [sys.executable, "-m", "flametest.cli"]
     web.makeini("[pytest]\nflametest_deploy = false\nasyncio_default_fixture_loop_scope = function\n")
-    subprocess.run([*flametest, "up", "manifests"], cwd=web.path, check=True, timeout=300, capture_output=True)
+    subprocess.run(
+        [*flametest, "up", "manifests"], cwd=web.path, check=True, timeout=PATIENCE_SECONDS, capture_output=True
+    )
     try:
         yield f"http://{address}:30080"
     finally:
-        subprocess.run([*flametest, "down"], cwd=web.path, check=True, timeout=300, capture_output=True)
+        subprocess.run([*flametest, "down"], cwd=web.path, check=True, timeout=PATIENCE_SECONDS, capture_output=True)
 
 
 def serves(url: str) -> bool:
@@ -92,7 +94,7 @@ def test_a_sandbox_of_the_session_ends_with_it(web: pytest.Pytester, way: str) -
 def test_workers_have_a_system_each_unless_they_share_one(web: pytest.Pytester, shared: bool) -> None:
     web.makepyfile(SERVED)
     options = ("-n", "2", *(("--flametest-shared",) if shared else ()))
-    web.runpytest_subprocess(*options, timeout=400).assert_outcomes(passed=2)
+    web.runpytest_subprocess(*options, timeout=PATIENCE_SECONDS).assert_outcomes(passed=2)
     urls = {(web.path / name).read_text() for name in ("one", "two")}
     assert len(urls) == (1 if shared else 2)
     assert left_behind(web.path / "state") == []
@@ -109,6 +111,6 @@ def test_workers_whose_controller_is_killed_leave_nothing(web: pytest.Pytester) 
 
 def test_a_worker_that_is_killed_leaves_no_fault(web: pytest.Pytester) -> None:
     web.makepyfile(LASTING.replace("time.sleep(300)", "import os; os.kill(os.getpid(), signal.SIGKILL)"))
-    result = web.runpytest_subprocess("-n", "1", "--max-worker-restart", "0", timeout=400)
+    result = web.runpytest_subprocess("-n", "1", "--max-worker-restart", "0", timeout=PATIENCE_SECONDS)
     assert result.ret == 1
     wait_until("the sandbox's end", lambda: left_behind(web.path / "state") == [])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.pytest_plugin.ending import left_behind
 from tests.run.laboratory_run import REPOSITORY
 
@@ -15,7 +16,7 @@ def test_a_limit_that_is_missed_fails_in_the_words_of_a_run(web: pytest.Pytester
     folder.joinpath("limits.toml").write_text("[default]\nrecovery_seconds = 0.001\n")
     visitors = (REPOSITORY / "src" / "flametest" / "starter" / "visitors.py").read_text()
     web.mkdir("loadtests").joinpath("locustfile.py").write_text(visitors)
-    result = web.runpytest_subprocess("--flametest", "experiments", timeout=400)
+    result = web.runpytest_subprocess("--flametest", "experiments", timeout=PATIENCE_SECONDS)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["FAILED        pod-delete-web: *limit 0.001 s)", "FAILED: *"])
     assert result.ret == 1

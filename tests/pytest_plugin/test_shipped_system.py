@@ -4,6 +4,7 @@ import shlex
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.pytest_plugin.ending import left_behind
 from tests.run.laboratory_run import REPOSITORY
 
@@ -27,6 +28,6 @@ def test_the_example_passes(pytester: pytest.Pytester) -> None:
         f"flametest_manifests = {shlex.quote(str(REPOSITORY / 'manifests'))}\n"
     )
     pytester.makepyfile(EXAMPLE)
-    result = pytester.runpytest_subprocess("--durations=0", timeout=400)
+    result = pytester.runpytest_subprocess("--durations=0", timeout=PATIENCE_SECONDS)
     result.assert_outcomes(passed=1)
     assert left_behind(pytester.path / "state") == []

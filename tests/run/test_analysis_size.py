@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.run.laboratory_run import SCENARIO, laboratory_run
 
 REQUESTS = 1_000_000
@@ -43,7 +44,11 @@ def test_a_million_requests_are_analysed_in_ten_seconds_and_a_gigabyte(tmp_path:
     history.write_text(history.read_text().replace('"offered_per_second":40.0', f'"offered_per_second":{offered}'))
 
     done = subprocess.run(
-        [sys.executable, "-c", ANALYSE, str(folder.path)], check=True, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", ANALYSE, str(folder.path)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
 
     found = json.loads(done.stdout)

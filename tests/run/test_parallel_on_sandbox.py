@@ -16,13 +16,13 @@ import pytest
 
 from flametest.faults.undo import UndoJournal
 from tests.addresses import own_address
+from tests.patience import PATIENCE_SECONDS
 from tests.pytest_plugin.conftest import WEB
 from tests.pytest_plugin.ending import wait_until
 
 pytestmark = pytest.mark.sandbox
 
 FLAMETEST = [sys.executable, "-m", "flametest.cli"]
-WAIT_SECONDS = 240.0
 LOAD = """\
 from locust import FastHttpUser, constant_throughput, task
 
@@ -98,7 +98,7 @@ class Project:
             cwd=self.path,
             capture_output=True,
             text=True,
-            timeout=WAIT_SECONDS,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 
@@ -129,7 +129,7 @@ def web_project(path: Path) -> Project:
 def project(tmp_path: Path) -> Iterator[Project]:
     found = web_project(tmp_path / "project")
     yield found
-    subprocess.run([*FLAMETEST, "down"], env=found.environment, cwd=found.path, check=True, timeout=WAIT_SECONDS)
+    subprocess.run([*FLAMETEST, "down"], env=found.environment, cwd=found.path, check=True, timeout=PATIENCE_SECONDS)
 
 
 def test_two_scenarios_at_the_same_time_make_one_folder_and_one_report(project: Project) -> None:
@@ -181,7 +181,7 @@ def test_however_a_run_ends_each_sandbox_is_healed_and_the_further_ones_end(
     ) as run:
         wait_until("two faults", lambda: len(journal.records()[0]) == 2, run)
         run.send_signal(signal.Signals[way])
-        output, _ = run.communicate(timeout=WAIT_SECONDS)
+        output, _ = run.communicate(timeout=PATIENCE_SECONDS)
     assert run.returncode == code, output
     # A run that is killed leaves the user's own sandbox, as one without --parallel does.
     project.assert_nothing_is_left(sandboxes=("default",) if way == "SIGKILL" else ())

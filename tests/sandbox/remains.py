@@ -12,10 +12,10 @@ from pathlib import Path
 
 from flametest.sandbox import controlgroups
 from flametest.sandbox.launch import Sandbox, SandboxOptions, find, start
+from tests.patience import PATIENCE_SECONDS
 
 __all__ = ["Family", "nothing_is_left_of"]
 
-_CLEARED_SECONDS_MAX = 60.0
 _KEPT = ("images", "lock", "sandbox.log")  # the store, and what a sandbox keeps on purpose
 
 
@@ -102,7 +102,7 @@ def nothing_is_left_of(options: SandboxOptions, busy: Callable[[Sandbox], None] 
         assert family.namespaces_left() == set()
         assert host_state(options) == before
         assert not any(group.exists() for group in groups)
-        deadline = time.monotonic() + _CLEARED_SECONDS_MAX
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while left := files_of(options):
             assert time.monotonic() < deadline, f"files are left: {left}"
             time.sleep(0.05)

@@ -14,6 +14,7 @@ from tests.addresses import own_address
 from tests.end_to_end.conftest import FLAMETEST, environment_of
 from tests.images.building import BASE, TestImage, base_layer, write_docker_archive
 from tests.images.buildstorage import own_storage
+from tests.patience import PATIENCE_SECONDS
 from tests.sandbox.conftest import Api
 from tests.sandbox.image_pods import PODS, log_of, pod, state_of
 
@@ -55,7 +56,9 @@ class Project:
     def up(self, *options: str) -> "subprocess.CompletedProcess[str]":
         command = [*FLAMETEST, "up", str(self.manifests), "--namespace", "default", *options]
         environment = environment_of(self.home, ADDRESS)
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
 
 
 @pytest.fixture

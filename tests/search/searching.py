@@ -50,19 +50,19 @@ def found_sets(result: SearchResult) -> set[frozenset[str]]:
 def breaks_again(project: Path, experiment: Path, times: int) -> list[bool]:
     """Return whether stock ``chaos run`` of an experiment breaks its promise, so many times on one system."""
     flametest = [sys.executable, "-m", "flametest.cli"]
-    subprocess.run([*flametest, "up"], cwd=project, check=True, capture_output=True, timeout=300)
+    subprocess.run([*flametest, "up"], cwd=project, check=True, capture_output=True, timeout=PATIENCE_SECONDS)
     try:
         told = subprocess.run(
             [*flametest, "env"], cwd=project, check=True, capture_output=True, text=True, timeout=PATIENCE_SECONDS
         )
         return [_deviates(project, experiment, told.stdout) for _ in range(times)]
     finally:
-        subprocess.run([*flametest, "down"], cwd=project, check=True, capture_output=True, timeout=300)
+        subprocess.run([*flametest, "down"], cwd=project, check=True, capture_output=True, timeout=PATIENCE_SECONDS)
 
 
 def _deviates(project: Path, experiment: Path, environment: str) -> bool:
     run = f"{environment}\nexec {sys.executable} -m chaostoolkit --no-version-check run {experiment}"
     journal = project / "journal.json"
     journal.unlink(missing_ok=True)
-    subprocess.run(["sh", "-c", run], cwd=project, check=False, capture_output=True, timeout=300)
+    subprocess.run(["sh", "-c", run], cwd=project, check=False, capture_output=True, timeout=PATIENCE_SECONDS)
     return bool(json.loads(journal.read_text())["deviated"])

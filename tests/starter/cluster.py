@@ -21,13 +21,13 @@ from flametest.manifests import Manifest, parse_manifests, read_manifests
 from flametest.sandbox.launch import Sandbox, SandboxOptions, start
 from tests.addresses import own_address
 from tests.environment import neutral_environment
+from tests.patience import PATIENCE_SECONDS
 
 __all__ = ["BARE_PORT", "PARCELS_PORT", "QUOTES_PORT", "SHOP_PORT", "START_SECONDS", "Cluster", "running_cluster"]
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {"quotes": 30081, "parcels": 30083}
 SHOP_PORT, QUOTES_PORT, BARE_PORT, PARCELS_PORT = 30080, 30081, 30082, 30083
-READY_SECONDS = 90.0
 START_SECONDS = 6  # longer than the limit of an outage
 
 # One pod that gets requests from its first moment on, and answers none of them for some seconds.
@@ -84,7 +84,7 @@ class Cluster:
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 
@@ -128,7 +128,7 @@ class Cluster:
             changed = {key: value for key, value in container.items() if key != "livenessProbe"} | {"command": command}
             template = {"spec": {"containers": [changed]}}
             client.api.send("PATCH", path, {"spec": spec | {"template": template}}, content_type=MERGE)
-            client.wait_ready(namespace, READY_SECONDS)
+            client.wait_ready(namespace, PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -143,9 +143,9 @@ def running_cluster(home: Path, title: str) -> Iterator[Cluster]:
                 [*read_manifests(ROOT / "manifests").manifests, *examples(), *parse_manifests(BARE, "bare.yaml")]
             )
             for namespace in ("flametest", "quotes", "parcels", "bare"):
-                client.wait_ready(namespace, READY_SECONDS)
+                client.wait_ready(namespace, PATIENCE_SECONDS)
         # Without a readiness probe it counts as ready long before.
-        assert wait_for(lambda: answers(f"http://{address}:{BARE_PORT}/") or None, READY_SECONDS)
+        assert wait_for(lambda: answers(f"http://{address}:{BARE_PORT}/") or None, PATIENCE_SECONDS)
         inherited = neutral_environment()
         own = {
             "FLAMETEST_HOME": str(home),

@@ -21,7 +21,6 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.exhaustive]
 
 SEEDS = range(8)
 PORT = 30090
-READY_SECONDS = 120.0
 
 
 def namespace_of(seed: int) -> str:
@@ -68,7 +67,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
             for seed in SEEDS:
                 client.apply(manifests(seed))
             for seed in SEEDS:
-                client.wait_ready(namespace_of(seed), READY_SECONDS)
+                client.wait_ready(namespace_of(seed), PATIENCE_SECONDS)
         yield running
     finally:
         running.stop()

@@ -20,6 +20,7 @@ from flametest.faults.service_removal import ServiceRemoval
 from flametest.model.paths import Trouble
 from flametest.tracing import LogPlace
 from tests.faults.conftest import system
+from tests.patience import PATIENCE_SECONDS
 from tests.tracing.planted import NAMESPACE, PATHS, Planted, Window, named, planted
 
 __all__ = ["system"]
@@ -28,7 +29,6 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.measured, pytest.mark.exhaustive]
 
 HITS, VISITS, SHOP = PATHS
 LASTS_SECONDS = 2.5
-WHOLE_SECONDS = 40.0
 RIGHT_MIN = 18
 CONTROLS = 5
 SLOW_OR_WORSE = (Trouble.SLOW, Trouble.FAILED, Trouble.UNKNOWN)
@@ -102,7 +102,7 @@ def test_the_path_names_the_hop_that_failed_first_in_eighteen_of_twenty_and_none
             finally:
                 type(one.fault).heal(client, state)
                 found.note_services()
-            client.wait_ready(NAMESPACE, WHOLE_SECONDS)
+            client.wait_ready(NAMESPACE, PATIENCE_SECONDS)
             until_whole(url)
             # What the requests of both have met is written by now: each has ended since, and so have its pods' lines.
             causes = found.causes(window, one.path)
@@ -125,7 +125,7 @@ def lasting(begin_ns: int = 0) -> Window:
 
 def until_whole(url: str) -> None:
     """Return once each path has been answered well a few times in a row: what a fault leaves behind is not the next."""
-    well, deadline = 0, time.monotonic() + WHOLE_SECONDS
+    well, deadline = 0, time.monotonic() + PATIENCE_SECONDS
     while well < 3:
         assert time.monotonic() < deadline, "the system does not get whole"
         well = well + 1 if all(answers(url + path) for path in PATHS) else 0

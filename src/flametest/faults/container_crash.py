@@ -84,13 +84,18 @@ class ContainerCrash:
         """Return how sending a signal to a container's first process ended.
 
         Raises:
-            FaultError: the image has no program that could.
+            FaultError: the image has no program that could, or the container does not run at that moment.
         """
         place = (target.namespace, target.name)
         for command in (["sh", "-c", f"kill -{signal} 1"], ["kill", f"-{signal}", "1"]):
             done = execute(client.api, place, command, container=container, mutating=mutating)
             if not done.refusal:
                 return done
+            if not done.is_program_missing:
+                raise FaultError(
+                    f"container {container} of pod {target.name} cannot be entered: {done.refusal}",
+                    "wait until it runs",
+                )
         raise FaultError(
             f"nothing in container {container} of pod {target.name} can send a signal, since its image has neither a "
             f"shell nor kill: {done.refusal}",

@@ -260,9 +260,11 @@ def _entered(
 
 
 def _with_shell(where: Inside, done: Executed) -> Executed:
-    if done.refusal:
+    if done.is_program_missing:
         raise FaultError(
             f"nothing can be done in {where}, since its image has no shell: {done.refusal}",
             "choose a container that has one, or a fault that acts from outside, such as inject_edge",
         )
+    if done.refusal:
+        raise FaultError(f"{where} cannot be entered: {done.refusal}", "wait until it runs")
     return done

@@ -38,6 +38,11 @@ class Executed:
     output: str
     refusal: str = ""
 
+    @property
+    def is_program_missing(self) -> bool:
+        """Return whether it was refused because the image does not have the program, as runc and crun say it."""
+        return re.search(r"executable file .*not found|no such file", self.refusal, re.IGNORECASE) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Begun:

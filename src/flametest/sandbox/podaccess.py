@@ -67,6 +67,9 @@ class PodAccess(Protocol):
     def logs(self, namespace: str, pod: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         """Yield pieces of the log."""
 
+    def check_running(self, namespace: str, pod: str, container: str) -> None:
+        """Return if a container runs, so that a command can be executed in it; raises `StatusError` if it does not."""
+
     async def execute(
         self, namespace: str, pod: str, container: str, command: list[str], *, stdin: bool, tty: bool
     ) -> ExecProcess:

@@ -109,17 +109,25 @@ class Agent:
             raise StatusError(400, "BadRequest", message)
         return log.read(options)
 
+    def check_running(self, namespace: str, pod: str, container: str) -> None:
+        """Return if a container runs; raises `StatusError` if it does not."""
+        self._running(namespace, pod, container)
+
     async def execute(
         self, namespace: str, pod: str, container: str, command: list[str], *, stdin: bool, tty: bool
     ) -> ExecProcess:
         """Start a command in a running container."""
-        _, record = self._container(namespace, pod, container)
+        record = self._running(namespace, pod, container)
         try:
-            if not record.running:
-                raise StartError(f'container not found ("{container}")')
             return await self._tools.runtime.execute(record.container_id, command, stdin=stdin, tty=tty)
         except StartError as error:
             raise StatusError(500, "InternalError", f"Internal error occurred: {error}") from error
+
+    def _running(self, namespace: str, pod: str, container: str) -> ContainerRecord:
+        _, record = self._container(namespace, pod, container)
+        if not record.running:
+            raise StatusError(500, "InternalError", f'Internal error occurred: container not found ("{container}")')
+        return record
 
     def _container(self, namespace: str, pod: str, container: str) -> tuple[PodWorker, ContainerRecord]:
         stored = self._objects.get("pods", namespace, pod)

@@ -179,25 +179,35 @@ async def stream_exec(
         raise bad_request(
             "exec needs a WebSocket: use kubectl 1.31 or later, or set KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true"
         )
-    stdin, tty = is_true(query, "stdin"), is_true(query, "tty")
-    process = await _access(pod_access).execute(namespace, name, container, command, stdin=stdin, tty=tty)
+    access = _access(pod_access)
+    access.check_running(namespace, name, container)
     socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=HANDSHAKE_BYTES_MAX)
-    reader: asyncio.Task[None] | None = None
+    # The command starts after the handshake, as a kubelet starts it: kubectl reads messages from then on, sets up its
+    # streams meanwhile, and discards what comes before it has.
+    await socket.prepare(request)
+    options = {option: is_true(query, option) for option in ("stdin", "tty")}
     try:
-        await socket.prepare(request)
-        reader = asyncio.create_task(_feed(socket, process), name=f"exec-stdin {namespace}/{name}")
+        process = await access.execute(namespace, name, container, command, **options)
+        status = await _passed(socket, process, f"exec-stdin {namespace}/{name}")
+    except StatusError as error:  # it ended meanwhile
+        status = error.to_object()
+    await socket.send_bytes(bytes((ERROR,)) + orjson.dumps(status))
+    await socket.close()
+    return socket
+
+
+async def _passed(socket: web.WebSocketResponse, process: ExecProcess, title: str) -> Object:
+    """Pass the streams of a command on until it has ended, and return the Status that tells how."""
+    reader = asyncio.create_task(_feed(socket, process), name=title)
+    try:
         async for stream, data in process.output():
             await socket.send_bytes(bytes((stream,)) + data)
         code = await process.wait()
-        status = failed_status(process.refusal) if process.refusal else exit_status(code)
-        await socket.send_bytes(bytes((ERROR,)) + orjson.dumps(status))
-        await socket.close()
+        return failed_status(process.refusal) if process.refusal else exit_status(code)
     finally:
         process.kill()
-        if reader is not None:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
-    return socket
+        reader.cancel()
+        await asyncio.gather(reader, return_exceptions=True)
 
 
 async def _feed(socket: web.WebSocketResponse, process: ExecProcess) -> None:

@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,31 +20,20 @@ ADDRESS = own_address("set-up errors")
 
 def flametest(home: Path, *arguments: str, cwd: Path = ROOT, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run a command with a state folder of its own and make sure that no sandbox is left running."""
-    variables = environment_of(home, ADDRESS) | environment
-    done = subprocess.run(
-        [*FLAMETEST, *arguments],
-        env=variables,
+    call = partial(
+        subprocess.run,
+        env=environment_of(home, ADDRESS) | environment,
         cwd=cwd,
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
         check=False,
     )
-    status = subprocess.run(
-        [*FLAMETEST, "status"],
-        env=variables,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    done = call([*FLAMETEST, *arguments])
     try:
-        assert "no sandbox is running" in status.stderr
+        assert "no sandbox is running" in call([*FLAMETEST, "status"]).stderr
     finally:
-        subprocess.run(
-            [*FLAMETEST, "down"], env=variables, cwd=cwd, capture_output=True, timeout=PATIENCE_SECONDS, check=False
-        )
+        call([*FLAMETEST, "down"])
     return done
 
 

@@ -257,7 +257,7 @@ def _own() -> Iterator[tuple[str, Change, str]]:
     yield "scaling-text", only(action(scaling)), "its replicas is 'five'"
     scaling = python(module, "inject_scaling", workload="api", replicas=5, kind="Pod")
     yield "scaling-kind", only(action(scaling)), "Pod"
-    yield "fault-as-probe", only(probe(scaling)), "calls itself a probe"
+    yield "fault-as-probe", only(probe(scaling)), "is of type 'probe'"
 
 
 def _extension() -> Iterator[tuple[str, Change, str]]:

@@ -170,7 +170,7 @@ def _check_activity(step: Step, values: Values, unguarded: frozenset[str]) -> No
             )
         if activity.get("type") != "action":
             raise UnsafeExperimentError(
-                f"{step.name!r} injects a fault and calls itself a {activity.get('type')}", 'write "type": "action"'
+                f"{step.name!r} injects a fault and is of type {activity.get('type')!r}", 'write "type": "action"'
             )
     arguments = activity["provider"].get("arguments") or {}
     if not isinstance(arguments, Mapping) and activity["provider"].get("type") == "python":

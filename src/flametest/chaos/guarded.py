@@ -58,7 +58,7 @@ def guarded_fault(activity: Mapping[str, Any], arguments: Arguments, unguarded: 
     translate = _translation(provider)
     if translate is None:
         raise UnsafeExperimentError(
-            f"{activity.get('type')} {activity.get('name')!r} uses {_told(provider)}, "
+            f"{_plain(activity.get('type'))} {activity.get('name')!r} uses {_told(provider)}, "
             "and there is no way to know in advance what it would hit",
             f"use an action of {OWN_MODULE}; or name it in unguarded of the recorder control, at your own risk",
         )
@@ -103,8 +103,13 @@ def _told(provider: Mapping[str, Any]) -> str:
     if provider.get("type") == "http":
         return f"a request by {provider.get('method', 'GET')!r}"
     if provider.get("type") == "python":
-        return f"{provider.get('module')}.{provider.get('func')}"
+        return f"{_plain(provider.get('module'))}.{_plain(provider.get('func'))}"
     return f"a provider of type {provider.get('type')!r}"
+
+
+def _plain(value: Any) -> str:
+    """Return a text as it is; one that would break the line, and what is no text, as Python writes it."""
+    return value if isinstance(value, str) and value.isprintable() else repr(value)
 
 
 def _translation(provider: Mapping[str, Any]) -> "Callable[[Arguments], Fault] | None":

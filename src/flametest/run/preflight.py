@@ -2,7 +2,7 @@
 
 Rights that are missing, a system that cannot fit, and claims that nothing serves stop the run; what only makes it
 poorer is told. Whether the network enforces policies is tried, where an experiment depends on it, once there are pods
-to try it from.
+to try it from. The consent to faults is asked for on every cluster.
 """
 
 from collections.abc import Sequence

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flametest.faults.undo import UndoJournal
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import OUTLASTING_SECONDS, PATIENCE_SECONDS
 from tests.pytest_plugin.ending import wait_until
 from tests.run.test_parallel_on_sandbox import DELETION, FLAMETEST, REMOVAL, Project, web_project
 
@@ -55,7 +55,7 @@ def test_a_short_check_breaks_both_trees_in_turns_and_says_that_it_was_too_short
 
 @pytest.mark.parametrize("way", ["SIGINT", "SIGKILL"])
 def test_however_a_check_ends_the_fault_is_healed_and_both_sandboxes_end(project: Project, way: str) -> None:
-    project.add("remove-the-service", REMOVAL, fault_seconds=600)
+    project.add("remove-the-service", REMOVAL, fault_seconds=OUTLASTING_SECONDS)
     journal = UndoJournal(project.path / "state")
     with subprocess.Popen(
         command(project, "remove-the-service"),

@@ -21,7 +21,7 @@ from flametest.model.events import FaultHealed, FaultInjected
 from flametest.run.folder import RunFolder
 from tests.chaos.conftest import short_experiment
 from tests.end_to_end.conftest import FLAMETEST, ROOT, System
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import OUTLASTING_SECONDS, PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
@@ -172,7 +172,7 @@ def test_a_run_in_which_users_suffer_too_much_is_healed_within_two_seconds_and_s
     document = json.loads((ROOT / "experiments" / "remove-service-nginx.json").read_text())
     lasting = document["method"][2]["provider"]
     assert lasting["func"] == "observe_fault"
-    lasting["arguments"] = {"seconds": 600}  # nobody waits for the end of it
+    lasting["arguments"] = {"seconds": OUTLASTING_SECONDS}  # nobody waits for the end of it
     file.write_text(json.dumps(document))
     # Who asks over a new connection has an outage from the first moment; kept connections last for minutes.
     done = system.flametest("run", "--experiment", str(file), "--out", str(out), "--abort-when", "outage_seconds=3")

@@ -15,7 +15,7 @@ import pytest
 from flametest.model.events import FaultHealed, FaultInjected, FaultProved
 from flametest.model.history import History
 from tests.faults.system import ROOT, System, wait_until
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import OUTLASTING_SECONDS, PATIENCE_SECONDS
 
 pytestmark = pytest.mark.sandbox
 
@@ -27,7 +27,7 @@ def short(name: str, **changes: Any) -> dict[str, Any]:
     probes = document["steady-state-hypothesis"]["probes"]
     probes[:] = [probe for probe in probes if probe["provider"].get("func") == "workload_ready"]
     document["method"][0]["provider"]["arguments"] = {"seconds": 0.5}
-    document["method"][2]["provider"]["arguments"] = {"seconds": 120}
+    document["method"][2]["provider"]["arguments"] = {"seconds": OUTLASTING_SECONDS}
     return document | changes
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.addresses import own_address
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import OUTLASTING_SECONDS, PATIENCE_SECONDS
 from tests.pytest_plugin.ending import left_behind, started, wait_until
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.exhaustive]
@@ -27,8 +27,8 @@ LASTING = """
         signal.signal(signal.SIGALRM, alarm)
         with system.fault(remove_service("web"), baseline_seconds=0.5) as felt:
             pathlib.Path("gone").write_text(system.url)
-            time.sleep(300)
-"""
+            time.sleep(OUTLASTING)
+""".replace("OUTLASTING", str(OUTLASTING_SECONDS))
 SERVED = """
     import pathlib, urllib.request
 
@@ -110,7 +110,9 @@ def test_workers_whose_controller_is_killed_leave_nothing(web: pytest.Pytester) 
 
 
 def test_a_worker_that_is_killed_leaves_no_fault(web: pytest.Pytester) -> None:
-    web.makepyfile(LASTING.replace("time.sleep(300)", "import os; os.kill(os.getpid(), signal.SIGKILL)"))
+    web.makepyfile(
+        LASTING.replace(f"time.sleep({OUTLASTING_SECONDS})", "import os; os.kill(os.getpid(), signal.SIGKILL)")
+    )
     result = web.runpytest_subprocess("-n", "1", "--max-worker-restart", "0", timeout=PATIENCE_SECONDS)
     assert result.ret == 1
     wait_until("the sandbox's end", lambda: left_behind(web.path / "state") == [])

@@ -16,7 +16,7 @@ import pytest
 
 from flametest.faults.undo import UndoJournal
 from tests.addresses import own_address
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import OUTLASTING_SECONDS, PATIENCE_SECONDS
 from tests.pytest_plugin.conftest import WEB
 from tests.pytest_plugin.ending import wait_until
 
@@ -173,7 +173,7 @@ def test_however_a_run_ends_each_sandbox_is_healed_and_the_further_ones_end(
     project: Project, way: str, code: int
 ) -> None:
     for name in ("one", "two"):
-        project.add(name, REMOVAL, fault_seconds=600)
+        project.add(name, REMOVAL, fault_seconds=OUTLASTING_SECONDS)
     journal = UndoJournal(project.path / "state")
     command = project.command("--parallel", "2")
     with subprocess.Popen(

@@ -185,9 +185,9 @@ async def stream_exec(
     # The command starts after the handshake, as a kubelet starts it: kubectl reads messages from then on, sets up its
     # streams meanwhile, and discards what comes before it has.
     await socket.prepare(request)
-    options = {option: is_true(query, option) for option in ("stdin", "tty")}
+    stdin, tty = is_true(query, "stdin"), is_true(query, "tty")
     try:
-        process = await access.execute(namespace, name, container, command, **options)
+        process = await access.execute(namespace, name, container, command, stdin=stdin, tty=tty)
         status = await _passed(socket, process, f"exec-stdin {namespace}/{name}")
     except StatusError as error:  # it ended meanwhile
         status = error.to_object()
